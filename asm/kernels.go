@@ -1,0 +1,54 @@
+package asm
+
+// Kernels is one complete set of kernels for one CPU feature level. All kernels take plain slices, check nothing and keep
+// no state; the callers in package tensor compare lengths before the jump. Every field is set in every set: what a level
+// does not speed up stays the portable form of generic.
+//
+// Within one set a result depends on the operands alone, never on where an element lies in a slice: the tail of a kernel
+// computes the same operations in the same order as its body. Sets differ from each other by rounding.
+type Kernels struct {
+	Name string // "generic", "avx2", "avx512", "neon"
+
+	// MR and NR are the rows and columns of the main GEMM tile; NR is also the width of a packed panel of B.
+	MR, NR int
+
+	// Tiles are the register tiles of the matrix product, most rows first. Tiles[0] has Rows = MR and Panels = 1; the last
+	// has Rows = 1, so any number of rows is a sum of tiles. Tiles with few rows span several panels to hide the latency of
+	// FMA; for each number of rows there is also a tile with Panels = 1, which stands behind the wider one.
+	Tiles []Tile
+
+	// PackCols sets dst[p·NR + j] = src[j·ld + p] for p < k and j < n ≤ NR, and zero for n ≤ j < NR: one panel of B = srcᵀ.
+	// dst has k·NR elements. PackRows, its twin for B = src, is a plain copy and lives in package tensor.
+	PackCols func(dst, src []float32, ld, k, n int)
+
+	// The element-wise kernels: y[i] = f(x[i]) for i < len(y). y and x have the same length and may be the same slice.
+	Exp      func(y, x []float32) // eˣ; 0 below −87.33, +Inf above 88.72
+	Tanh     func(y, x []float32)
+	Sigmoid  func(y, x []float32) // 1/(1 + e⁻ˣ)
+	GELUTanh func(y, x []float32) // x/(1 + e^(−2u)), u = √(2/π)·(x + 0.044715·x³): `gelu` of modeling.py
+	GELUErf  func(y, x []float32) // x·Φ(x) = x/2·(1 + erf(x/√2)): `gelu` of Hugging Face
+
+	// Softmax replaces one row of attention scores by probabilities: x[i] ← e^(scale·x[i] − max)/Σ, max over scale·x.
+	Softmax func(x []float32, scale float32)
+
+	// LayerNorm normalises one row: y = gamma·(x − mean)·rstd + beta, rstd = 1/√(variance + eps), in two passes over x.
+	// All slices have the same length; y and x may be the same slice. It returns mean and rstd.
+	LayerNorm func(y, x, gamma, beta []float32, eps float32) (mean, rstd float32)
+
+	// Dot returns Σ x[i]·y[i]. Axpy adds a·x to y. Add adds x to y. SumSquares returns Σ x[i]² in float64.
+	Dot        func(x, y []float32) float32
+	Axpy       func(y []float32, a float32, x []float32)
+	Add        func(y, x []float32)
+	SumSquares func(x []float32) float64
+}
+
+// Tile is one register tile of the matrix product: C[Rows × Panels·NR] += A[Rows × k]·B[k × Panels·NR].
+//
+// Element (i, p) of A is a[i·ars + p·acs], so one tile serves A and Aᵀ. Panel q of B starts at b[q·bps] and holds k rows of
+// NR elements. Element (i, j) of C is c[i·ldc + j]; C is read and written. The sum over k starts from zero, runs in order of
+// p by fused multiply-add (generic: multiply, then add), and is added to C once at the end. So an element of C has the same
+// bits from every tile of the set.
+type Tile struct {
+	Rows, Panels int
+	GEMM         func(k int, a []float32, ars, acs int, b []float32, bps int, c []float32, ldc int)
+}
