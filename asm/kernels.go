@@ -1,5 +1,11 @@
 package asm
 
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
 // Kernels is one complete set of kernels for one CPU feature level. All kernels take plain slices, check nothing and keep
 // no state; the callers in package tensor compare lengths before the jump. Every field is set in every set: what a level
 // does not speed up stays the portable form of generic.
@@ -40,6 +46,10 @@ type Kernels struct {
 	Axpy       func(y []float32, a float32, x []float32)
 	Add        func(y, x []float32)
 	SumSquares func(x []float32) float64
+
+	// peak runs rounds rounds of independent multiply-adds in registers, peakFLOP operations a round: see Peak.
+	peak     func(rounds int)
+	peakFLOP int
 }
 
 // Tile is one register tile of the matrix product: C[Rows × Panels·NR] += A[Rows × k]·B[k × Panels·NR].
@@ -51,4 +61,51 @@ type Kernels struct {
 type Tile struct {
 	Rows, Panels int
 	GEMM         func(k int, a []float32, ars, acs int, b []float32, bps int, c []float32, ldc int)
+}
+
+// generic is the specification: plain Go, every field set.
+var generic = Kernels{
+	Name: "generic",
+	MR:   4,
+	NR:   4,
+	Tiles: []Tile{
+		{4, 1, gemm4x4Generic},
+		{1, 1, gemm1x4Generic},
+	},
+	PackCols: packColsGeneric,
+
+	Exp:        expGeneric,
+	Tanh:       tanhGeneric,
+	Sigmoid:    sigmoidGeneric,
+	GELUTanh:   geluTanhGeneric,
+	GELUErf:    geluErfGeneric,
+	Softmax:    softmaxGeneric,
+	LayerNorm:  layerNormGeneric,
+	Dot:        dotGeneric,
+	Axpy:       axpyGeneric,
+	Add:        addGeneric,
+	SumSquares: sumSquaresGeneric,
+
+	peak:     peakGeneric,
+	peakFLOP: 16,
+}
+
+// Best is the set that this process uses: the first of Sets, or the one that the environment variable BERTLABEL_KERNELS
+// names. It is chosen once and never changes. If the name is unknown, or this CPU or build cannot run it, BestErr says so
+// and Best is generic: whoever multiplies must report BestErr first, so that nobody measures or trusts the wrong set.
+var Best, BestErr = choose(Sets(), os.Getenv("BERTLABEL_KERNELS"))
+
+// Sets returns the sets that this CPU and build can run, best first. The last one is always generic.
+func Sets() []Kernels { return append(archSets(), generic) }
+
+// choose returns the set called name, or the first one if name is empty; on error the last one, generic.
+func choose(sets []Kernels, name string) (Kernels, error) {
+	names := make([]string, len(sets))
+	for i, s := range sets {
+		if name == "" || name == s.Name {
+			return s, nil
+		}
+		names[i] = s.Name
+	}
+	return sets[len(sets)-1], fmt.Errorf("BERTLABEL_KERNELS=%q: this CPU and build run %s", name, strings.Join(names, ", "))
 }
