@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bufio"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// errStdoutClosed says that the reader of stdout has gone (`predict … | head`): the program ends quietly with exit code 0.
+var errStdoutClosed = errors.New("stdout is closed")
+
+// stdoutWriter turns EPIPE into errStdoutClosed.
+type stdoutWriter struct{ w io.Writer }
+
+func (s stdoutWriter) Write(p []byte) (int, error) {
+	n, err := s.w.Write(p)
+	if errors.Is(err, syscall.EPIPE) {
+		err = errStdoutClosed
+	}
+	return n, err
+}
+
+// openInput opens a file, or stdin for "-". Gzip is recognised by its first bytes. A file that does not exist is wrong usage.
+func (a *app) openInput(path string) (io.ReadCloser, error) {
+	if path == "-" {
+		return gunzipped(io.NopCloser(a.stdin), "stdin")
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, withCode(exitUsage, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		f.Close()
+		return nil, usagef("%s is a folder, want a file", path)
+	}
+	return gunzipped(f, path)
+}
+
+// input is a buffered file, decompressed if need be.
+type input struct {
+	io.Reader
+	file io.Closer
+}
+
+func (i input) Close() error { return i.file.Close() }
+
+func gunzipped(f io.ReadCloser, name string) (io.ReadCloser, error) {
+	r := bufio.NewReaderSize(f, 1<<16)
+	if magic, _ := r.Peek(2); string(magic) != "\x1f\x8b" {
+		return input{r, f}, nil
+	}
+	z, err := gzip.NewReader(r)
+	if err != nil {
+		f.Close()
+		return nil, withCode(exitData, fmt.Errorf("%s: %w", name, err))
+	}
+	return input{z, f}, nil
+}
+
+// output is a file that appears under its name when Commit succeeds, and not at all otherwise. A path that ends in .gz is
+// compressed. "-" is stdout, and a path that is there and no regular file (a device, a FIFO) is written as it comes.
+//
+//	out, err := a.createOutput(path)
+//	if err != nil { return err }
+//	defer out.Discard()
+//	…
+//	return out.Commit()
+type output struct {
+	io.Writer
+	zip  *gzip.Writer // nil if not compressed
+	file *os.File     // nil for stdout
+	path string       // where Commit puts the file; empty if it is there already
+}
+
+func (a *app) createOutput(path string) (*output, error) {
+	if path == "-" {
+		return &output{Writer: a.stdout}, nil
+	}
+	o := &output{}
+	var err error
+	if info, e := os.Stat(path); e == nil && info.IsDir() {
+		return nil, usagef("--output %s is a folder, want a file", path)
+	} else if e == nil && !info.Mode().IsRegular() {
+		o.file, err = os.OpenFile(path, os.O_WRONLY, 0)
+	} else {
+		o.path = path
+		o.file, err = os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp-*")
+	}
+	if err != nil {
+		return nil, err
+	}
+	o.Writer = o.file
+	if strings.HasSuffix(path, ".gz") {
+		o.zip = gzip.NewWriter(o.file)
+		o.Writer = o.zip
+	}
+	return o, nil
+}
+
+// Commit completes the output: everything is on disk under its name when it returns nil.
+func (o *output) Commit() error {
+	defer o.Discard()
+	if o.zip != nil {
+		if err := o.zip.Close(); err != nil {
+			return err
+		}
+	}
+	if o.file == nil {
+		return nil
+	}
+	if o.path == "" {
+		return o.close()
+	}
+	if err := errors.Join(o.file.Chmod(0o644), o.file.Sync()); err != nil {
+		return err
+	}
+	temp := o.file.Name()
+	if err := o.close(); err != nil {
+		return errors.Join(err, os.Remove(temp))
+	}
+	if err := os.Rename(temp, o.path); err != nil {
+		return errors.Join(err, os.Remove(temp))
+	}
+	return nil
+}
+
+func (o *output) close() error {
+	f := o.file
+	o.file = nil
+	return f.Close()
+}
+
+// Discard removes what was written, unless Commit was called before.
+func (o *output) Discard() {
+	if o.file == nil {
+		return
+	}
+	temp := o.file.Name()
+	o.close()
+	if o.path != "" {
+		os.Remove(temp)
+	}
+}
+
+// checkOutputDir refuses a folder with something in it, unless the run is to resume or to overwrite.
+func checkOutputDir(dir string, resume, overwrite bool) error {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case errors.Is(err, syscall.ENOTDIR):
+		return usagef("--output %s is a file, want a folder", dir)
+	case err != nil:
+		return err
+	case len(entries) > 0 && !resume && !overwrite:
+		return usagef("--output %s is not empty: give --resume to continue the run in it, or --overwrite", dir)
+	}
+	return nil
+}

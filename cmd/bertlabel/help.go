@@ -1,0 +1,172 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Help is printed in two lengths. `VERB --help` fits a screen: examples, one line for each main flag, and the names and
+// defaults of the rest. `help VERB` gives every flag its line.
+
+// minorFlag annotates the flags that the short help lists by name and default only; its value is the paragraph they go to.
+const minorFlag = "bertlabel_minor"
+
+// minor moves flags of cmd to a paragraph of the short help, such as "Data flags".
+func minor(cmd *cobra.Command, paragraph string, flags ...string) {
+	for _, name := range flags {
+		if err := cmd.Flags().SetAnnotation(name, minorFlag, []string{paragraph}); err != nil {
+			panic(err)
+		}
+	}
+}
+
+const helpWidth = 110
+
+// printHelp is the help function of every command: the short help.
+func printHelp(cmd *cobra.Command, _ []string) { writeHelp(cmd.OutOrStdout(), cmd, false) }
+
+// newHelpCmd is the verb that prints the long help.
+func newHelpCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [VERB]",
+		Short: "Every flag of a verb, with its meaning",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("found %d arguments, want one verb", len(args))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			verb, rest, _ := cmd.Root().Find(args)
+			if len(rest) > 0 {
+				return unknownVerb(cmd.Root(), rest)
+			}
+			writeHelp(cmd.OutOrStdout(), verb, true)
+			return nil
+		},
+	}
+}
+
+func writeHelp(w io.Writer, cmd *cobra.Command, long bool) {
+	if cmd.Example != "" {
+		fmt.Fprintf(w, "%s\n\n", strings.TrimRight(cmd.Example, "\n"))
+	}
+	fmt.Fprintf(w, "%s.\n", cmd.Short)
+	if cmd.Long != "" && long {
+		fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(cmd.Long))
+	}
+	if cmd.HasAvailableSubCommands() {
+		fmt.Fprintf(w, "\nVerbs:\n")
+		for _, c := range cmd.Commands() {
+			if c.IsAvailableCommand() {
+				fmt.Fprintf(w, "  %-11s %s\n", c.Name(), c.Short)
+			}
+		}
+		fmt.Fprintf(w, "\nGlobal flags:\n")
+		writeFlagLines(w, cmd.PersistentFlags(), func(*pflag.Flag) bool { return true })
+		fmt.Fprintf(w, "\nEach flag has an environment twin: --max-seq-length is BERTLABEL_MAX_SEQ_LENGTH.\n")
+		return
+	}
+	isMain := func(f *pflag.Flag) bool { return f.Name != "help" && (long || f.Annotations[minorFlag] == nil) }
+	if cmd.HasAvailableLocalFlags() {
+		fmt.Fprintln(w)
+		writeFlagLines(w, cmd.LocalNonPersistentFlags(), isMain)
+	}
+	if long {
+		fmt.Fprintf(w, "\nGlobal flags:\n")
+		writeFlagLines(w, cmd.InheritedFlags(), isMain)
+		return
+	}
+	for _, p := range paragraphs(cmd) {
+		fmt.Fprintf(w, "%s: ", p.title)
+		writeWrapped(w, p.words, len(p.title)+2)
+	}
+	fmt.Fprintf(w, "All flags with their meaning: bertlabel help %s\n", cmd.Name())
+}
+
+// writeFlagLines prints a line for each flag in the order of declaration: name, value, meaning, default.
+func writeFlagLines(w io.Writer, flags *pflag.FlagSet, keep func(*pflag.Flag) bool) {
+	width := 0
+	var rows [][2]string
+	flags.SortFlags = false
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Hidden || !keep(f) {
+			return
+		}
+		value, usage := pflag.UnquoteUsage(f)
+		if d := shownDefault(f); d != "" {
+			usage += " (default " + d + ")"
+		}
+		row := [2]string{strings.TrimRight("--"+f.Name+" "+value, " "), usage}
+		width = max(width, len(row[0]))
+		rows = append(rows, row)
+	})
+	for _, r := range rows {
+		fmt.Fprintf(w, "  %-*s  %s\n", width, r[0], r[1])
+	}
+}
+
+// shownDefault returns the default that the help shows; it is empty for false, zero durations and empty strings.
+func shownDefault(f *pflag.Flag) string {
+	switch f.DefValue {
+	case "", "false", "[]":
+		return ""
+	}
+	if strings.Contains(f.Usage, "(default") || strings.Contains(f.Usage, "(0:") {
+		return "" // the usage text says it better
+	}
+	return f.DefValue
+}
+
+// paragraph is one wrapped list of minor flags.
+type paragraph struct {
+	title string
+	words []string
+}
+
+func paragraphs(cmd *cobra.Command) (list []paragraph) {
+	add := func(title string, f *pflag.Flag) {
+		word := "--" + f.Name
+		if d := shownDefault(f); d != "" {
+			word += " " + d
+		}
+		for i := range list {
+			if list[i].title == title {
+				list[i].words = append(list[i].words, word)
+				return
+			}
+		}
+		list = append(list, paragraph{title, []string{word}})
+	}
+	local := cmd.LocalNonPersistentFlags()
+	local.SortFlags = false
+	local.VisitAll(func(f *pflag.Flag) {
+		if t := f.Annotations[minorFlag]; t != nil {
+			add(t[0], f)
+		}
+	})
+	inherited := cmd.InheritedFlags()
+	inherited.SortFlags = false
+	inherited.VisitAll(func(f *pflag.Flag) { add("Global", f) })
+	return list
+}
+
+// writeWrapped prints words separated by commas, in lines of at most helpWidth columns; the first has used columns behind it.
+func writeWrapped(w io.Writer, words []string, used int) {
+	for i, word := range words {
+		if i < len(words)-1 {
+			word += ","
+		}
+		if used+len(word)+1 > helpWidth {
+			fmt.Fprint(w, "\n  ")
+			used = 2
+		}
+		fmt.Fprint(w, word, " ")
+		used += len(word) + 1
+	}
+	fmt.Fprintln(w)
+}

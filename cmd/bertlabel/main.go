@@ -1,0 +1,69 @@
+// Command bertlabel trains, evaluates and runs multi-label text classifiers on BERT.
+//
+// Read root.go first: it holds the frame that every verb hangs on. Each verb has a file of its own with a constructor
+// newXxxCmd(*app) *cobra.Command that newRoot lists.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+)
+
+// main holds the program's only os.Exit.
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run executes one command line and returns its exit code. It is the panic fence of the program (RELIABILITY R4).
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+	defer func() {
+		if p := recover(); p != nil {
+			fmt.Fprintf(stderr, "bertlabel: internal error, please file: %v\n%s", p, debug.Stack())
+			code = exitInternal
+		}
+	}()
+	ctx, stop := withSignals(context.Background())
+	defer stop()
+
+	a := newApp(stdin, stdout, stderr)
+	root := newRoot(a)
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	return a.finish(ctx, cmd, err)
+}
+
+// signalError is the cause of a context that a signal has cancelled.
+type signalError struct{ sig syscall.Signal }
+
+func (e signalError) Error() string { return "stopped by " + e.sig.String() }
+
+// withSignals returns a context that the first SIGINT or SIGTERM cancels; a second one kills the process at once. SIGPIPE is
+// ignored, so that a write to a closed stdout returns EPIPE (see stdoutWriter).
+func withSignals(parent context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	signal.Ignore(syscall.SIGPIPE)
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		select {
+		case s := <-caught:
+			signal.Stop(caught) // the default action is back
+			cancel(signalError{s.(syscall.Signal)})
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { signal.Stop(caught); cancel(nil) }
+}
+
+// stoppedBy returns the signal that cancelled ctx.
+func stoppedBy(ctx context.Context) (syscall.Signal, bool) {
+	var s signalError
+	ok := errors.As(context.Cause(ctx), &s)
+	return s.sig, ok
+}
