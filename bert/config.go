@@ -1,0 +1,135 @@
+package bert
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"sort"
+
+	"bertlabel/layers"
+)
+
+// Config mirrors bert_config.json (BertConfig of modeling.py).
+type Config struct {
+	VocabSize                 int     `json:"vocab_size"`
+	HiddenSize                int     `json:"hidden_size"`
+	NumHiddenLayers           int     `json:"num_hidden_layers"`
+	NumAttentionHeads         int     `json:"num_attention_heads"`
+	IntermediateSize          int     `json:"intermediate_size"`
+	HiddenAct                 string  `json:"hidden_act"` // Google's names: "gelu" is the tanh form, "gelu_erf" the exact one
+	HiddenDropoutProb         float64 `json:"hidden_dropout_prob"`
+	AttentionProbsDropoutProb float64 `json:"attention_probs_dropout_prob"`
+	MaxPositionEmbeddings     int     `json:"max_position_embeddings"`
+	TypeVocabSize             int     `json:"type_vocab_size"`
+	InitializerRange          float64 `json:"initializer_range"`
+
+	// LayerNormEps is added to the variance; 0 means modeling.py's 1e-12. Google's configs do not have it.
+	LayerNormEps float64 `json:"layer_norm_eps,omitempty"`
+}
+
+// DefaultConfig returns the values that BertConfig has for keys that a file leaves out.
+func DefaultConfig() Config {
+	return Config{HiddenSize: 768, NumHiddenLayers: 12, NumAttentionHeads: 12, IntermediateSize: 3072, HiddenAct: "gelu",
+		HiddenDropoutProb: 0.1, AttentionProbsDropoutProb: 0.1, MaxPositionEmbeddings: 512, TypeVocabSize: 16, InitializerRange: 0.02}
+}
+
+// MaxConfigBytes is the largest config that ParseConfig takes.
+const MaxConfigBytes = 1 << 20
+
+// ignoredConfigKeys stand in Google's files and mean nothing to the encoder.
+var ignoredConfigKeys = map[string]bool{"directionality": true, "pooler_fc_size": true, "pooler_num_attention_heads": true,
+	"pooler_num_fc_layers": true, "pooler_size_per_head": true, "pooler_type": true}
+
+// ParseConfig reads bert_config.json. Keys that are left out have the values of DefaultConfig, but vocab_size must be there.
+// Keys that it does not know are returned, sorted, for a warning. The error names every field that is out of range.
+func ParseConfig(data []byte) (c Config, unknown []string, err error) {
+	if len(data) > MaxConfigBytes {
+		return c, nil, fmt.Errorf("config is %d bytes long, the limit is %d", len(data), MaxConfigBytes)
+	}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(data, &keys); err != nil {
+		return c, nil, fmt.Errorf("config is no JSON object: %w", err)
+	}
+	c = DefaultConfig()
+	known := configFields(&c)
+	var errs []error
+	for key, raw := range keys {
+		switch field, ok := known[key]; {
+		case ok && string(raw) == "null":
+			errs = append(errs, fmt.Errorf("%s is null", key))
+		case ok:
+			if err := json.Unmarshal(raw, field); err != nil {
+				errs = append(errs, fmt.Errorf("%s is %.40s: %w", key, raw, err))
+			}
+		case !ignoredConfigKeys[key]:
+			unknown = append(unknown, key)
+		}
+	}
+	sort.Strings(unknown)
+	if len(errs) > 0 {
+		sort.Slice(errs, func(i, j int) bool { return errs[i].Error() < errs[j].Error() })
+		return c, unknown, errors.Join(errs...)
+	}
+	return c, unknown, c.Check()
+}
+
+// configFields maps the keys of bert_config.json to where their values go.
+func configFields(c *Config) map[string]any {
+	return map[string]any{
+		"vocab_size": &c.VocabSize, "hidden_size": &c.HiddenSize, "num_hidden_layers": &c.NumHiddenLayers,
+		"num_attention_heads": &c.NumAttentionHeads, "intermediate_size": &c.IntermediateSize, "hidden_act": &c.HiddenAct,
+		"hidden_dropout_prob": &c.HiddenDropoutProb, "attention_probs_dropout_prob": &c.AttentionProbsDropoutProb,
+		"max_position_embeddings": &c.MaxPositionEmbeddings, "type_vocab_size": &c.TypeVocabSize,
+		"initializer_range": &c.InitializerRange, "layer_norm_eps": &c.LayerNormEps,
+	}
+}
+
+// Check reports every field that is out of range, with the value found and what was expected.
+func (c *Config) Check() error {
+	var errs []error
+	bad := func(field string, value any, want string) {
+		errs = append(errs, fmt.Errorf("%s is %v, expected %s", field, value, want))
+	}
+	size := func(field string, value, limit int) {
+		if value < 1 || value > limit {
+			bad(field, value, fmt.Sprintf("1 to %d", limit))
+		}
+	}
+	size("vocab_size", c.VocabSize, 1<<24)
+	size("hidden_size", c.HiddenSize, 1<<16)
+	size("num_hidden_layers", c.NumHiddenLayers, 1000)
+	size("num_attention_heads", c.NumAttentionHeads, 1<<16)
+	size("intermediate_size", c.IntermediateSize, 1<<20)
+	size("max_position_embeddings", c.MaxPositionEmbeddings, 1<<24)
+	size("type_vocab_size", c.TypeVocabSize, 1<<16)
+	if c.NumAttentionHeads >= 1 && c.HiddenSize%c.NumAttentionHeads != 0 {
+		bad("hidden_size", c.HiddenSize, fmt.Sprintf("a multiple of num_attention_heads, %d", c.NumAttentionHeads))
+	}
+	if _, err := layers.ParseActivation(c.HiddenAct); err != nil {
+		errs = append(errs, fmt.Errorf("hidden_act: %w", err))
+	}
+	for field, p := range map[string]float64{"hidden_dropout_prob": c.HiddenDropoutProb, "attention_probs_dropout_prob": c.AttentionProbsDropoutProb} {
+		if !(p >= 0 && p < 1) {
+			bad(field, p, "0 or more and below 1")
+		}
+	}
+	if !(c.InitializerRange > 0 && c.InitializerRange <= 10) {
+		bad("initializer_range", c.InitializerRange, "more than 0, at most 10")
+	}
+	if !(c.LayerNormEps >= 0 && c.LayerNormEps < 1) || math.IsNaN(c.LayerNormEps) {
+		bad("layer_norm_eps", c.LayerNormEps, "0 or more and below 1")
+	}
+	sort.Slice(errs, func(i, j int) bool { return errs[i].Error() < errs[j].Error() })
+	return errors.Join(errs...)
+}
+
+// normEps returns the epsilon of every layer normalisation.
+func (c *Config) normEps() float32 {
+	if c.LayerNormEps == 0 {
+		return 1e-12
+	}
+	return float32(c.LayerNormEps)
+}

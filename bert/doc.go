@@ -1,0 +1,16 @@
+// Package bert is the transformer encoder of BERT (Devlin et al. 2019, arXiv:1810.04805), as google-research/bert's
+// modeling.py computes it. It opens no files: Load takes a function that reads one variable.
+//
+// The formulas, for one text of S tokens; H is hidden_size, A the number of heads, D = H/A:
+//
+//	e       = LayerNorm(word[ids] + token_type[segments] + position[0…S))        embeddings.go
+//	x₀      = e
+//	q, k, v = x·Wq + bq, x·Wk + bk, x·Wv + bv, each cut into A heads             layer.go, layers/attention.go
+//	context = softmax(q·kᵀ/√D)·v, heads joined
+//	a       = LayerNorm(context·Wo + bo + x)                                     layer.go
+//	xₙ₊₁    = LayerNorm(act(a·Wi + bi)·Wf + bf + a)
+//	pooled  = tanh(x[0]·Wp + bp)                                                 pooler.go
+//
+// A batch is the tokens of all its texts, one row each, without padding; offsets say where a text begins. Dense layers see
+// rows, only attention sees texts. Read config.go, batch.go and model.go first.
+package bert

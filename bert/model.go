@@ -1,0 +1,258 @@
+package bert
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+
+	"bertlabel/asm"
+	"bertlabel/layers"
+	"bertlabel/tensor"
+)
+
+// Model is the encoder with its pooler. It is read-only in Forward and serves any number of goroutines.
+type Model struct {
+	Config     Config
+	Embeddings *Embeddings
+	Layers     []*Layer
+	Pooler     *Pooler // nil after DropPooler
+}
+
+// New returns a model without weights, to be filled by Load or Init. The error is that of Config.Check, or says that the
+// forced kernel set does not run on this CPU.
+func New(c Config) (*Model, error) {
+	if asm.BestErr != nil {
+		return nil, asm.BestErr
+	}
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	m := &Model{Config: c, Embeddings: newEmbeddings(&c), Pooler: newPooler(&c)}
+	for i := range c.NumHiddenLayers {
+		m.Layers = append(m.Layers, newLayer(&c, i))
+	}
+	return m, nil
+}
+
+// DropPooler removes the pooler: some checkpoints have none, and cls and mean pooling need none.
+func (m *Model) DropPooler() { m.Pooler = nil }
+
+// dense lists the layers whose kernels are packed.
+func (m *Model) dense() (ds []*layers.Dense) {
+	for _, l := range m.Layers {
+		ds = append(ds, l.dense()...)
+	}
+	if m.Pooler != nil {
+		ds = append(ds, m.Pooler.Dense)
+	}
+	return ds
+}
+
+// norms lists the layer normalisations.
+func (m *Model) norms() []*layers.LayerNorm {
+	ns := []*layers.LayerNorm{m.Embeddings.Norm}
+	for _, l := range m.Layers {
+		ns = append(ns, l.norms()...)
+	}
+	return ns
+}
+
+// Params lists all parameters, under TensorFlow's names: tables, then normalisations, then dense layers.
+func (m *Model) Params() []*tensor.Param {
+	ps := []*tensor.Param{m.Embeddings.Word.Table, m.Embeddings.Position.Table, m.Embeddings.TokenType.Table}
+	for _, n := range m.norms() {
+		ps = append(ps, n.Params()...)
+	}
+	for _, d := range m.dense() {
+		ps = append(ps, d.Params()...)
+	}
+	return ps
+}
+
+// Load fills every parameter by read, which sets dst, of length p.Size(), to the value of p; it is called by several
+// goroutines at once. Each kernel is packed as soon as it has been read, and its row-major form dropped, so that a loaded
+// model holds its weights once. The error is the first of read's.
+func (m *Model) Load(threads int, read func(p *tensor.Param, dst []float32) error) error {
+	packs := map[*tensor.Param]*layers.Dense{}
+	largest := 0
+	for _, d := range m.dense() {
+		packs[d.Kernel] = d
+		largest = max(largest, d.Kernel.Size())
+	}
+	params := m.Params()
+	var next atomic.Int64
+	errs := make([]error, max(1, threads))
+	var wg sync.WaitGroup
+	for worker := range errs {
+		wg.Go(func() {
+			scratch := make([]float32, largest)
+			for i := int(next.Add(1) - 1); i < len(params) && errs[worker] == nil; i = int(next.Add(1) - 1) {
+				errs[worker] = load(params[i], packs[params[i]], scratch, read)
+			}
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load reads one parameter: into scratch and from there into d's packed form if it is a kernel, else into its own memory.
+func load(p *tensor.Param, d *layers.Dense, scratch []float32, read func(*tensor.Param, []float32) error) error {
+	if d == nil {
+		if p.Value == nil {
+			p.Value = make([]float32, p.Size())
+		}
+		return read(p, p.Value)
+	}
+	p.Value = scratch[:p.Size()]
+	defer func() { p.Value = nil }()
+	if err := read(p, p.Value); err != nil {
+		return err
+	}
+	d.Pack()
+	return nil
+}
+
+// Init draws all weights as modeling.py does before training: kernels and tables from a truncated normal of standard deviation
+// initializer_range, redrawn beyond two; biases and beta zero, gamma one. Values stay in Params.
+func (m *Model) Init(rng *rand.Rand) {
+	for _, p := range m.Params() {
+		if p.Value == nil {
+			p.Value = make([]float32, p.Size())
+		}
+		if len(p.Shape) == 2 {
+			TruncatedNormal(rng, p.Value, m.Config.InitializerRange)
+		}
+	}
+	for _, n := range m.norms() {
+		for i := range n.Gamma.Value {
+			n.Gamma.Value[i] = 1
+		}
+	}
+	m.Pack()
+}
+
+// TruncatedNormal fills x with draws from a normal distribution of mean 0 and standard deviation sigma, redrawn beyond two
+// sigma (tf.truncated_normal_initializer).
+func TruncatedNormal(rng *rand.Rand, x []float32, sigma float64) {
+	for i := range x {
+		z := rng.NormFloat64()
+		for z < -2 || z > 2 {
+			z = rng.NormFloat64()
+		}
+		x[i] = float32(z * sigma)
+	}
+}
+
+// Pack copies the kernels, whose values are in Params, into the order in which products read them.
+func (m *Model) Pack() {
+	for _, d := range m.dense() {
+		d.Pack()
+	}
+}
+
+// Value returns the value of p, one of Params, row-major: the parameter's own memory, or a copy of a packed kernel.
+func (m *Model) Value(p *tensor.Param) []float32 {
+	if p.Value != nil {
+		return p.Value
+	}
+	for _, d := range m.dense() {
+		if d.Kernel == p {
+			return d.Unpack()
+		}
+	}
+	panic("bert: parameter " + p.Name + " has no value")
+}
+
+// Workspace holds the activations of one pass at a time, and is reused from pass to pass: in the steady state a pass allocates
+// nothing. Each goroutine has its own.
+type Workspace struct {
+	tensor.Workspace
+	attention layers.AttentionWorkspace
+
+	x, qkv, context, attended, intermediate tensor.Tensor // [tokens, …]
+	cls, clsQuery, last                     tensor.Tensor // [texts, …]
+	clsOffsets                              []int
+}
+
+// NewWorkspace returns a workspace whose products run on w; nil for the calling goroutine alone.
+func NewWorkspace(w *tensor.Workers) *Workspace {
+	return &Workspace{Workspace: *tensor.NewWorkspace(w)}
+}
+
+// Forward runs the encoder over b and returns the hidden states of the last layer: [tokens, hidden] if all, else [texts,
+// hidden], only the [CLS] rows, which saves most of that layer. The result belongs to ws and lasts until its next pass. The
+// rows of a text have the same bits in every batch and for any number of workers. observe, unless nil, sees the embeddings as
+// layer −1 and then the output of each layer, which it must not keep; it needs all.
+func (m *Model) Forward(ws *Workspace, b *Batch, all bool, observe func(layer int, x *tensor.Tensor)) (*tensor.Tensor, error) {
+	if err := b.check(&m.Config); err != nil {
+		return nil, err
+	}
+	if b.Texts() == 0 {
+		ws.last.Resize(0, m.Config.HiddenSize)
+		return &ws.last, nil
+	}
+	ws.Workers.Start()
+	defer ws.Workers.Stop()
+	x := &ws.x
+	x.Resize(b.Tokens(), m.Config.HiddenSize)
+	m.Embeddings.Forward(x, b)
+	if observe != nil {
+		observe(-1, x)
+	}
+	for i, l := range m.Layers {
+		if i == len(m.Layers)-1 && !all {
+			ws.last.Resize(b.Texts(), x.Cols)
+			l.ForwardCLS(ws, &ws.last, x, b.Offsets)
+			return &ws.last, nil
+		}
+		l.Forward(ws, x, x, b.Offsets)
+		if observe != nil {
+			observe(i, x)
+		}
+	}
+	return x, nil
+}
+
+// Features sets y [texts, hidden] to the vectors that stand for the texts of b. The error is that of Forward, or says that the
+// model has no pooler.
+func (m *Model) Features(ws *Workspace, y *tensor.Tensor, b *Batch, pooling Pooling) error {
+	if pooling == Pooled && m.Pooler == nil {
+		return fmt.Errorf("pooling %s needs bert/pooler/dense, which the model does not have", pooling)
+	}
+	hidden, err := m.Forward(ws, b, pooling == Mean, nil)
+	if err != nil {
+		return err
+	}
+	switch pooling {
+	case Pooled:
+		m.Pooler.Forward(ws, y, hidden)
+	case CLS:
+		for t := range b.Texts() {
+			copy(y.Row(t), hidden.Row(t))
+		}
+	case Mean:
+		meanRows(y, hidden, b.Offsets)
+	}
+	return nil
+}
+
+// meanRows sets row t of y to the mean of rows [offsets[t], offsets[t+1]) of x.
+func meanRows(y, x *tensor.Tensor, offsets []int) {
+	for t := range y.Rows {
+		row := y.Row(t)
+		clear(row)
+		for i := offsets[t]; i < offsets[t+1]; i++ {
+			asm.Best.Add(row, x.Row(i))
+		}
+		scale := 1 / float32(offsets[t+1]-offsets[t])
+		for j := range row {
+			row[j] *= scale
+		}
+	}
+}

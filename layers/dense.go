@@ -1,0 +1,55 @@
+package layers
+
+import "bertlabel/tensor"
+
+// Dense is the affine map y = x·W + b of tf.layers.dense.
+//
+// W is packed once, after loading; the row-major form may then be dropped. Several Dense layers that read the same x can share
+// one packed operand side by side (Share), so that one product serves them all: BERT's query, key and value.
+type Dense struct {
+	Kernel *tensor.Param // W, [in, out]
+	Bias   *tensor.Param // b, [out]
+
+	packed *tensor.Packed // [in, columns of all that share it]
+	col    int            // the first of this layer's columns there
+}
+
+// NewDense returns a layer of the given widths whose parameters are called name/kernel and name/bias, as TensorFlow does.
+func NewDense(name string, in, out int) *Dense {
+	return &Dense{Kernel: tensor.NewParam(name+"/kernel", in, out), Bias: tensor.NewParam(name+"/bias", out)}
+}
+
+// Params returns the kernel and the bias.
+func (d *Dense) Params() []*tensor.Param { return []*tensor.Param{d.Kernel, d.Bias} }
+
+// Share makes d pack its kernel into columns [col, col+out) of p, which is [in, ≥ col+out]. It must come before Pack.
+func (d *Dense) Share(p *tensor.Packed, col int) { d.packed, d.col = p, col }
+
+// Pack copies Kernel.Value into the order in which products read it. Kernel.Value may then be set to nil, or changed and
+// packed again.
+func (d *Dense) Pack() {
+	in, out := d.Kernel.Shape[0], d.Kernel.Shape[1]
+	if d.packed == nil {
+		d.packed = tensor.NewPacked(in, out)
+	}
+	d.packed.SetRows(d.col, tensor.From(d.Kernel.Value, in, out))
+}
+
+// Unpack returns W, [in, out] row-major, bit for bit as it was packed, in new memory.
+func (d *Dense) Unpack() []float32 {
+	w := tensor.New(d.Kernel.Shape[0], d.Kernel.Shape[1])
+	d.packed.Rows(d.col, w)
+	return w.Data
+}
+
+// Forward sets y [rows, out] to act(x·W + b), x [rows, in]. It needs Pack, and a layer that shares its operand with others
+// cannot run alone. y and x must not share memory.
+func (d *Dense) Forward(ws *tensor.Workspace, y, x *tensor.Tensor, act Activation) {
+	ws.MatMul(y, x, d.packed, tensor.Epilogue{Bias: d.Bias.Value, Act: act.Kernel()})
+}
+
+// ForwardNorm sets y [rows, out] to norm(x·W + b + residual), x [rows, in]: the end of both halves of a transformer layer
+// (Vaswani et al. 2017, arXiv:1706.03762, §3.1). y and residual may be the same tensor; y and x must not share memory.
+func (d *Dense) ForwardNorm(ws *tensor.Workspace, y, x, residual *tensor.Tensor, norm *LayerNorm) {
+	ws.MatMul(y, x, d.packed, tensor.Epilogue{Bias: d.Bias.Value, Residual: residual, Rows: norm})
+}

@@ -1,0 +1,255 @@
+package tensor
+
+import (
+	"fmt"
+
+	"bertlabel/asm"
+)
+
+// Epilogue says what a product starts from and what follows on each finished strip of C, while the strip is in the cache.
+// The zero Epilogue gives C = A·B. In order:
+//
+//	C = A·B + Bias + Residual        (+ C, with Accumulate)
+//	C = Act(C)
+//	Rows.FinishRows(C, …)
+type Epilogue struct {
+	Bias       []float32            // [n], added to every row; nil for none
+	Residual   *Tensor              // [m, n]; nil for none; may be C itself
+	Accumulate bool                 // add to what C holds; excludes Bias and Residual
+	Act        func(y, x []float32) // an element-wise kernel of asm, called with y = x; nil for none
+	Rows       RowFinisher          // what needs whole rows, such as layer normalisation; nil for none
+}
+
+// RowFinisher changes rows [from, to) of c in place. It must treat each row alone and be safe for concurrent use on disjoint
+// rows.
+type RowFinisher interface {
+	FinishRows(c *Tensor, from, to int)
+}
+
+const (
+	maxRowBlock   = 96      // rows of C in one job; a multiple of every MR
+	aPadding      = 16      // floats between two rows of the copy of A: rows 4 KiB apart would fall into one L1 set
+	blockBytes    = 1 << 19 // bytes of B that are to stay in the L2 cache while the row block passes by
+	jobsPerWorker = 4       // enough that a disturbed worker does not hold up the others
+	minParallel   = 1 << 20 // multiply-adds below which a product is not worth a second worker
+)
+
+// Workspace is the memory that passes through a model need besides their activations: each worker's copy of a block of A and
+// its scratch tile. Workers, nil for a serial workspace, runs the parallel loops. A Workspace serves one pass at a time.
+type Workspace struct {
+	Workers *Workers
+
+	scratch []scratch // one per worker
+	product product   // the product in flight
+	rows    rowLoop   // its row-wise epilogue, when that is a loop of its own
+}
+
+// scratch is one worker's.
+type scratch struct {
+	a    []float32 // a block of A, [maxRowBlock][kc + aPadding]
+	tile []float32 // a tile over the right border of C
+}
+
+// NewWorkspace returns a workspace for products that run on w; nil for one goroutine.
+func NewWorkspace(w *Workers) *Workspace {
+	ws := &Workspace{Workers: w, scratch: make([]scratch, w.Count())}
+	size := 0
+	for _, t := range asm.Best.Tiles {
+		size = max(size, t.Rows*t.Panels*asm.Best.NR)
+	}
+	for i := range ws.scratch {
+		ws.scratch[i].tile = make([]float32, size)
+	}
+	return ws
+}
+
+// MatMul sets c = a·b with the given epilogue; a is [m, k], b [k, n], c [m, n]. c must not share memory with a. An element of
+// c has the same bits whatever m and the number of workers are.
+func (ws *Workspace) MatMul(c, a *Tensor, b *Packed, e Epilogue) {
+	if a.Cols != b.K || c.Rows != a.Rows || c.Cols != b.N {
+		panic(fmt.Sprintf("tensor.MatMul: C[%d×%d] = A[%d×%d]·B[%d×%d]", c.Rows, c.Cols, a.Rows, a.Cols, b.K, b.N))
+	}
+	ws.MatMulPanels(c, a, b, 0, b.panels, e)
+}
+
+// MatMulPanels is MatMul for the columns of the panels [from, to) of b only: columns [from·NR, min(to·NR, n)) of c, which is
+// [m, n] all the same. The rest of c is not touched. Act sees these columns only; Rows needs all panels.
+func (ws *Workspace) MatMulPanels(c, a *Tensor, b *Packed, from, to int, e Epilogue) {
+	if c.Rows == 0 || from >= to {
+		return
+	}
+	p := &ws.product
+	*p = product{c: *c, a: *a, b: b, e: e, scratch: ws.scratch, from: from, to: to}
+	p.plan(ws.Workers.Count())
+	if p.rowBlocks*p.colRanges == 1 {
+		p.Run(0, 0)
+	} else {
+		ws.Workers.Do(p.rowBlocks*p.colRanges, p)
+	}
+	if e.Rows != nil && p.colRanges > 1 {
+		ws.rows = rowLoop{c: p.c, finisher: e.Rows}
+		ws.Workers.Do((c.Rows+rowsPerTurn-1)/rowsPerTurn, &ws.rows)
+	}
+	*p, ws.rows = product{}, rowLoop{} // keep nothing alive
+}
+
+// product is one call of MatMulPanels, cut into jobs: turn i is row block i / colRanges and column range i % colRanges.
+type product struct {
+	c, a     Tensor
+	b        *Packed
+	e        Epilogue
+	scratch  []scratch
+	from, to int // panels of b
+
+	mc, rowBlocks    int // rows of a block; number of blocks
+	pcols, colRanges int // panels of a column range; number of ranges
+}
+
+// plan cuts C into even row blocks and, when these are too few to keep the workers busy, into column ranges.
+func (p *product) plan(workers int) {
+	m, panels := p.c.Rows, p.to-p.from
+	p.rowBlocks = (m + maxRowBlock - 1) / maxRowBlock
+	p.mc = roundUp((m+p.rowBlocks-1)/p.rowBlocks, asm.Best.MR)
+	p.rowBlocks = (m + p.mc - 1) / p.mc
+	p.colRanges, p.pcols = 1, panels
+	if workers == 1 || m*panels*asm.Best.NR*p.b.K < minParallel {
+		return
+	}
+	ranges := min((jobsPerWorker*workers+p.rowBlocks-1)/p.rowBlocks, panels)
+	p.pcols = (panels + ranges - 1) / ranges
+	p.colRanges = (panels + p.pcols - 1) / p.pcols
+}
+
+// Run computes one job: all k blocks of one strip of C, then its epilogue.
+func (p *product) Run(worker, turn int) {
+	nr, s := asm.Best.NR, &p.scratch[worker]
+	i0 := turn / p.colRanges * p.mc
+	i1 := min(i0+p.mc, p.c.Rows)
+	p0 := p.from + turn%p.colRanges*p.pcols
+	p1 := min(p0+p.pcols, p.to)
+	j0, j1 := p0*nr, min(p1*nr, p.c.Cols)
+
+	p.initStrip(i0, i1, j0, j1)
+	for pc := 0; pc < p.b.K; pc += p.b.kc {
+		depth := min(p.b.kc, p.b.K-pc)
+		lda := s.copyA(&p.a, i0, i1, pc, depth)
+		step := max(1, blockBytes/(4*depth*nr))
+		for q := p0; q < p1; q += step {
+			p.block(s, lda, i0, i1, pc, q, min(q+step, p1))
+		}
+	}
+	if p.e.Act != nil {
+		for i := i0; i < i1; i++ {
+			row := p.c.Row(i)[j0:j1]
+			p.e.Act(row, row)
+		}
+	}
+	if p.e.Rows != nil && p.colRanges == 1 {
+		p.e.Rows.FinishRows(&p.c, i0, i1)
+	}
+}
+
+// initStrip sets the strip of C to what the sum over k is added to.
+func (p *product) initStrip(i0, i1, j0, j1 int) {
+	if p.e.Accumulate {
+		return
+	}
+	for i := i0; i < i1; i++ {
+		row := p.c.Row(i)[j0:j1]
+		switch {
+		case p.e.Residual != nil:
+			copy(row, p.e.Residual.Row(i)[j0:j1])
+			if p.e.Bias != nil {
+				asm.Best.Add(row, p.e.Bias[j0:j1])
+			}
+		case p.e.Bias != nil:
+			copy(row, p.e.Bias[j0:j1])
+		default:
+			clear(row)
+		}
+	}
+}
+
+// copyA copies columns [pc, pc+depth) of rows [i0, i1) of A into the worker's buffer and returns the row stride there.
+func (s *scratch) copyA(a *Tensor, i0, i1, pc, depth int) (lda int) {
+	lda = roundUp(depth, aPadding) + aPadding
+	if size := maxRowBlock * lda; cap(s.a) < size {
+		s.a = make([]float32, size)
+	}
+	s.a = s.a[:cap(s.a)]
+	for i := i0; i < i1; i++ {
+		copy(s.a[(i-i0)*lda:], a.Row(i)[pc:pc+depth])
+	}
+	return lda
+}
+
+// block adds one k block to the tiles of rows [i0, i1) and panels [p0, p1).
+func (p *product) block(s *scratch, lda, i0, i1, pc, p0, p1 int) {
+	b, depth, bps := p.b.block(pc, p0, p1)
+	j0 := p0 * asm.Best.NR
+	for i, rows := i0, 0; i < i1; i += rows {
+		rows = tiles(s.tile, depth, s.a[(i-i0)*lda:], lda, b, bps, p1-p0, p.c.Data[i*p.c.Stride+j0:], p.c.Stride, i1-i, p.c.Cols-j0)
+	}
+}
+
+// tiles adds A·B to the upper rows of C: as many as the best tile for m rows has, which it returns. A has row stride lda; b
+// holds the given number of panels, bps floats apart; C is [m, n] with row stride ldc. Tiles over its right border go through
+// scratch: there they start from zero and are then added, so the bits are those of a tile inside.
+func tiles(scratch []float32, k int, a []float32, lda int, b []float32, bps, panels int, c []float32, ldc, m, n int) (rows int) {
+	nr := asm.Best.NR
+	t := 0
+	for asm.Best.Tiles[t].Rows > m {
+		t++
+	}
+	rows = asm.Best.Tiles[t].Rows
+	for q := 0; q < panels; {
+		for q+asm.Best.Tiles[t].Panels > panels { // the narrower tiles of the same height stand behind
+			t++
+		}
+		tile := &asm.Best.Tiles[t]
+		width := tile.Panels * nr
+		if q*nr+width <= n {
+			tile.GEMM(k, a, lda, 1, b[q*bps:], bps, c[q*nr:], ldc)
+		} else {
+			edge := scratch[:rows*width]
+			clear(edge)
+			tile.GEMM(k, a, lda, 1, b[q*bps:], bps, edge, width)
+			for i := range rows {
+				asm.Best.Add(c[i*ldc+q*nr:i*ldc+n], edge[i*width:i*width+n-q*nr])
+			}
+		}
+		q += tile.Panels
+	}
+	return rows
+}
+
+// MatMulSmall sets c = a·b on the calling goroutine, reading a in place: for operands that fit the cache, such as those of one
+// attention head, inside a job of the given worker. c must not share memory with a.
+func (ws *Workspace) MatMulSmall(worker int, c, a *Tensor, b *Packed) {
+	if a.Cols != b.K || c.Rows != a.Rows || c.Cols != b.N {
+		panic(fmt.Sprintf("tensor.MatMulSmall: C[%d×%d] = A[%d×%d]·B[%d×%d]", c.Rows, c.Cols, a.Rows, a.Cols, b.K, b.N))
+	}
+	for i := range c.Rows {
+		clear(c.Row(i))
+	}
+	for pc := 0; pc < b.K; pc += b.kc {
+		panels, depth, bps := b.block(pc, 0, b.panels)
+		for i, rows := 0, 0; i < c.Rows; i += rows {
+			rows = tiles(ws.scratch[worker].tile, depth, a.Data[i*a.Stride+pc:], a.Stride, panels, bps, b.panels,
+				c.Data[i*c.Stride:], c.Stride, c.Rows-i, c.Cols)
+		}
+	}
+}
+
+// rowsPerTurn is the number of rows that one turn of a rowLoop finishes.
+const rowsPerTurn = 8
+
+// rowLoop runs a RowFinisher as a loop of its own, after a product whose jobs did not own whole rows.
+type rowLoop struct {
+	c        Tensor
+	finisher RowFinisher
+}
+
+func (r *rowLoop) Run(_, turn int) {
+	r.finisher.FinishRows(&r.c, turn*rowsPerTurn, min((turn+1)*rowsPerTurn, r.c.Rows))
+}

@@ -1,0 +1,177 @@
+package tensor
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+)
+
+// Job is a parallel loop: Run does turn i of it. worker, below the number of workers, names the goroutine: two turns with the
+// same worker never run at once, so it may index scratch memory. The turns of one loop are independent.
+type Job interface {
+	Run(worker, i int)
+}
+
+// Workers is a team of goroutines for the parallel loops of one pass through a model. Start brings it to life, Stop ends it;
+// between two loops its members spin for a moment and then park, and outside of a pass none exist, so an idle process burns
+// nothing. The goroutine that calls Do is worker 0 and would do a loop alone if the others never got a CPU: nobody waits for
+// a member that has not begun. A nil *Workers runs every loop on the caller.
+type Workers struct {
+	n int // members, the caller included
+
+	job   Job
+	turns int64
+	next  atomic.Int64 // the next turn to take
+
+	epoch   atomic.Int64 // odd while a loop is open
+	active  atomic.Int64 // members inside the loop, the caller not counted
+	quit    atomic.Bool
+	joined  atomic.Int64 // members that have got their number since Start
+	running atomic.Int64 // member goroutines that have not ended
+	parked  []parkingSpot
+	member  func() // w.loop, bound once: go w.member() allocates nothing
+}
+
+// parkingSpot is where one member sleeps. Whoever turns asleep from true to false owes or saves the wake-up.
+type parkingSpot struct {
+	asleep atomic.Bool
+	wake   chan struct{}
+	_      [48]byte // a cache line each
+}
+
+// spinFor is how long a member watches for the next loop before it parks. The gaps between the loops of a pass are shorter.
+const spinFor = 50 * time.Microsecond
+
+// NewWorkers returns a team of n, or of runtime.GOMAXPROCS if n is 0.
+func NewWorkers(n int) *Workers {
+	if n <= 0 {
+		n = runtime.GOMAXPROCS(0)
+	}
+	w := &Workers{n: n, parked: make([]parkingSpot, n)}
+	for i := range w.parked {
+		w.parked[i].wake = make(chan struct{}, 1)
+	}
+	w.member = w.loop
+	return w
+}
+
+// Count returns the number of workers, the caller included.
+func (w *Workers) Count() int {
+	if w == nil {
+		return 1
+	}
+	return w.n
+}
+
+// Start brings the members to life. Each Start needs a Stop by the same goroutine before the next one.
+func (w *Workers) Start() {
+	if w.Count() == 1 {
+		return
+	}
+	w.quit.Store(false)
+	w.joined.Store(0)
+	w.running.Store(int64(w.n - 1))
+	for range w.n - 1 {
+		go w.member()
+	}
+}
+
+// Stop ends the members and waits until they are gone.
+func (w *Workers) Stop() {
+	if w.Count() == 1 {
+		return
+	}
+	w.quit.Store(true)
+	w.wakeAll()
+	for w.running.Load() != 0 {
+		runtime.Gosched()
+	}
+}
+
+// Do runs turns 0 … n−1 of job and returns when all are done. Only the goroutine that called Start may call it, and no turn
+// may call it again.
+func (w *Workers) Do(n int, job Job) {
+	if w.Count() == 1 || n == 1 {
+		for i := range n {
+			job.Run(0, i)
+		}
+		return
+	}
+	w.job, w.turns = job, int64(n)
+	w.next.Store(0)
+	w.epoch.Add(1) // open: odd
+	w.wakeAll()
+	w.takeTurns(0)
+	w.epoch.Add(1) // closed: who has not entered by now stays out
+	for spins := 1; w.active.Load() != 0; spins++ {
+		if spins%1024 == 0 {
+			runtime.Gosched()
+		}
+	}
+	w.job = nil
+}
+
+func (w *Workers) takeTurns(worker int) {
+	for {
+		i := w.next.Add(1) - 1
+		if i >= w.turns {
+			return
+		}
+		w.job.Run(worker, int(i))
+	}
+}
+
+// loop is the life of one member: wait for a loop to open, enter, take turns, leave.
+func (w *Workers) loop() {
+	worker := int(w.joined.Add(1))
+	done := int64(0) // the epoch of the last loop this member has been in
+	for {
+		epoch := w.await(worker, done)
+		if w.quit.Load() {
+			w.running.Add(-1)
+			return
+		}
+		w.active.Add(1)
+		if w.epoch.Load() == epoch { // still open, and Do waits for active to fall
+			w.takeTurns(worker)
+		}
+		w.active.Add(-1)
+		done = epoch
+	}
+}
+
+// await returns when the team is to quit, or a loop other than done is open, with that loop's epoch.
+func (w *Workers) await(worker int, done int64) int64 {
+	ready := func() (int64, bool) {
+		epoch := w.epoch.Load()
+		return epoch, epoch&1 == 1 && epoch != done || w.quit.Load()
+	}
+	start := time.Now()
+	for spins := 1; ; spins++ {
+		if epoch, ok := ready(); ok {
+			return epoch
+		}
+		if spins%64 != 0 || time.Since(start) < spinFor {
+			continue
+		}
+		spot := &w.parked[worker]
+		spot.asleep.Store(true)
+		if epoch, ok := ready(); ok { // opened while we lay down
+			if !spot.asleep.CompareAndSwap(true, false) {
+				<-spot.wake // someone has called already: take the call
+			}
+			return epoch
+		}
+		<-spot.wake
+		start = time.Now()
+	}
+}
+
+// wakeAll calls every member that sleeps.
+func (w *Workers) wakeAll() {
+	for i := range w.parked {
+		if spot := &w.parked[i]; spot.asleep.Load() && spot.asleep.CompareAndSwap(true, false) {
+			spot.wake <- struct{}{}
+		}
+	}
+}
