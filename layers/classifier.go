@@ -1,0 +1,96 @@
+package layers
+
+import (
+	"fmt"
+
+	"bertlabel/asm"
+	"bertlabel/tensor"
+)
+
+// Classifier is the label head of create_model in run_classifier.py: logits = x·Wᵀ + b.
+//
+// Each logit is one dot product of its own, never part of a blocked product: its bits depend on its row of x and its row of W
+// alone, so neither the other texts of a batch nor labels added later change them.
+type Classifier struct {
+	Weights *tensor.Param // W, [labels, hidden], "output_weights"
+	Bias    *tensor.Param // b, [labels], "output_bias"
+}
+
+// NewClassifier returns a head for so many labels on features of width hidden, under Google's names and without values.
+func NewClassifier(labels, hidden int) *Classifier {
+	return &Classifier{
+		Weights: tensor.NewParam("output_weights", labels, hidden),
+		Bias:    tensor.NewParam("output_bias", labels),
+	}
+}
+
+// Params returns the weights and the bias.
+func (c *Classifier) Params() []*tensor.Param { return []*tensor.Param{c.Weights, c.Bias} }
+
+// Labels returns the number of outputs.
+func (c *Classifier) Labels() int { return c.Weights.Shape[0] }
+
+// Forward sets logits [rows, labels] from x [rows, hidden]; they must not share memory. Calls on disjoint rows may run at the
+// same time.
+func (c *Classifier) Forward(logits, x *tensor.Tensor) { c.ForwardLabels(logits, x, 0, c.Labels()) }
+
+// ForwardLabels is Forward for the labels [from, to): it writes these columns of logits only, so calls on disjoint labels may
+// run at the same time.
+func (c *Classifier) ForwardLabels(logits, x *tensor.Tensor, from, to int) {
+	c.check("Forward", logits, x)
+	for l := from; l < to; l++ {
+		w, b := c.row(c.Weights.Value, l), c.Bias.Value[l]
+		for i := range x.Rows {
+			logits.Row(i)[l] = asm.Best.Dot(w, x.Row(i)) + b
+		}
+	}
+}
+
+// Backward overwrites dx and adds to Weights.Grad and Bias.Grad, given dlogits and the x of the forward pass:
+//
+//	dx = dlogits·W    dW += dlogitsᵀ·x    db += Σ over rows of dlogits
+//
+// dx may be nil when nothing below the head is trained; it must not be x or dlogits.
+func (c *Classifier) Backward(dx, dlogits, x *tensor.Tensor) {
+	c.BackwardLabels(dlogits, x, 0, c.Labels())
+	if dx == nil {
+		return
+	}
+	c.check("Backward", dlogits, dx)
+	for i := range dx.Rows { // logits = x·Wᵀ + b
+		row := dx.Row(i)
+		clear(row)
+		for l, dz := range dlogits.Row(i) {
+			asm.Best.Axpy(row, dz, c.row(c.Weights.Value, l))
+		}
+	}
+}
+
+// BackwardLabels is the part of Backward that belongs to the parameters of the labels [from, to): calls on disjoint labels may
+// run at the same time. Rows are added one by one in their order, so the gradient of a large batch has the same bits when its
+// rows come in several calls.
+func (c *Classifier) BackwardLabels(dlogits, x *tensor.Tensor, from, to int) {
+	c.check("Backward", dlogits, x)
+	for l := from; l < to; l++ { // logits = x·Wᵀ + b
+		dw, db := c.row(c.Weights.Grad, l), &c.Bias.Grad[l]
+		for i := range x.Rows {
+			dz := dlogits.Row(i)[l]
+			asm.Best.Axpy(dw, dz, x.Row(i))
+			*db += dz
+		}
+	}
+}
+
+// row returns row l of a [labels, hidden] matrix.
+func (c *Classifier) row(m []float32, l int) []float32 {
+	hidden := c.Weights.Shape[1]
+	return m[l*hidden : (l+1)*hidden]
+}
+
+func (c *Classifier) check(op string, logits, x *tensor.Tensor) {
+	labels, hidden := c.Weights.Shape[0], c.Weights.Shape[1]
+	if logits.Rows != x.Rows || logits.Cols != labels || x.Cols != hidden {
+		panic(fmt.Sprintf("layers.Classifier.%s: logits [%d, %d] and x [%d, %d] for weights [%d, %d]",
+			op, logits.Rows, logits.Cols, x.Rows, x.Cols, labels, hidden))
+	}
+}
