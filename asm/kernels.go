@@ -91,8 +91,9 @@ var generic = Kernels{
 }
 
 // Best is the set that this process uses: the first of Sets, or the one that the environment variable BERTLABEL_KERNELS
-// names. It is chosen once and never changes. If the name is unknown, or this CPU or build cannot run it, BestErr says so
-// and Best is generic: whoever multiplies must report BestErr first, so that nobody measures or trusts the wrong set.
+// names. It is chosen once, at start (see Select), and never changes. If the name is unknown, or this CPU or build cannot
+// run it, BestErr says so and Best is generic: whoever multiplies must report BestErr first, so that nobody measures or
+// trusts the wrong set.
 var Best, BestErr = choose(Sets(), os.Getenv("BERTLABEL_KERNELS"))
 
 // Sets returns the sets that this CPU and build can run, best first. The last one is always generic.
@@ -107,5 +108,5 @@ func choose(sets []Kernels, name string) (Kernels, error) {
 		}
 		names[i] = s.Name
 	}
-	return sets[len(sets)-1], fmt.Errorf("BERTLABEL_KERNELS=%q: this CPU and build run %s", name, strings.Join(names, ", "))
+	return sets[len(sets)-1], fmt.Errorf("kernel set %q (BERTLABEL_KERNELS, --kernels): this CPU and build run %s", name, strings.Join(names, ", "))
 }

@@ -63,7 +63,21 @@ func gunzipped(f io.ReadCloser, name string) (io.ReadCloser, error) {
 		f.Close()
 		return nil, withCode(exitData, fmt.Errorf("%s: %w", name, err))
 	}
-	return input{z, f}, nil
+	return input{zipReader{z, name}, f}, nil
+}
+
+// zipReader names the file of a stream that is cut or damaged.
+type zipReader struct {
+	z    *gzip.Reader
+	name string
+}
+
+func (r zipReader) Read(p []byte) (int, error) {
+	n, err := r.z.Read(p)
+	if err != nil && err != io.EOF {
+		err = withCode(exitData, fmt.Errorf("%s: %w", r.name, err))
+	}
+	return n, err
 }
 
 // output is a file that appears under its name when Commit succeeds, and not at all otherwise. A path that ends in .gz is

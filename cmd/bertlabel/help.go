@@ -76,11 +76,13 @@ func writeHelp(w io.Writer, cmd *cobra.Command, long bool) {
 		fmt.Fprintln(w)
 		writeFlagLines(w, cmd.LocalNonPersistentFlags(), isMain)
 	}
+	cmd.InheritedFlags().SortFlags = false
 	if long {
 		fmt.Fprintf(w, "\nGlobal flags:\n")
 		writeFlagLines(w, cmd.InheritedFlags(), isMain)
 		return
 	}
+	fmt.Fprintln(w)
 	for _, p := range paragraphs(cmd) {
 		fmt.Fprintf(w, "%s: ", p.title)
 		writeWrapped(w, p.words, len(p.title)+2)
@@ -92,7 +94,6 @@ func writeHelp(w io.Writer, cmd *cobra.Command, long bool) {
 func writeFlagLines(w io.Writer, flags *pflag.FlagSet, keep func(*pflag.Flag) bool) {
 	width := 0
 	var rows [][2]string
-	flags.SortFlags = false
 	flags.VisitAll(func(f *pflag.Flag) {
 		if f.Hidden || !keep(f) {
 			return
@@ -142,16 +143,12 @@ func paragraphs(cmd *cobra.Command) (list []paragraph) {
 		}
 		list = append(list, paragraph{title, []string{word}})
 	}
-	local := cmd.LocalNonPersistentFlags()
-	local.SortFlags = false
-	local.VisitAll(func(f *pflag.Flag) {
+	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
 		if t := f.Annotations[minorFlag]; t != nil {
 			add(t[0], f)
 		}
 	})
-	inherited := cmd.InheritedFlags()
-	inherited.SortFlags = false
-	inherited.VisitAll(func(f *pflag.Flag) { add("Global", f) })
+	cmd.InheritedFlags().VisitAll(func(f *pflag.Flag) { add("Global flags", f) })
 	return list
 }
 

@@ -1,11 +1,11 @@
 package main
 
-import "fmt"
+import "bertlabel/asm"
 
-// selectKernels makes name the kernel set of this process; empty is the best that the CPU runs, or BERTLABEL_KERNELS.
+// selectKernels makes name the kernel set of this process. Without a name it stays the best that the CPU runs.
 func selectKernels(name string) error {
-	if name == "" {
-		return nil
+	if name == "" || name == asm.Best.Name && asm.BestErr == nil {
+		return asm.BestErr
 	}
-	return fmt.Errorf("--kernels %q: not wired yet", name)
+	return asm.Select(name)
 }

@@ -1,51 +1,213 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"log/slog"
+	"math"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
 )
 
-// reporter is where everything goes that is not data: messages and progress, on stderr.
+// progressEvery is the least time between two progress lines where stderr is no terminal.
+const progressEvery = 10 * time.Second
+
+// reporter is where everything goes that is not data: messages and progress, on stderr. Its methods are safe for
+// concurrent use.
 type reporter struct {
-	out   io.Writer
-	quiet bool
-	json  bool
+	out      io.Writer
+	quiet    bool
+	json     *slog.Logger // nil for text
+	terminal bool         // one bar instead of lines
+	now      func() time.Time
+
+	mu   sync.Mutex
+	work string                   // what Progress is about; empty between works
+	bar  *progressbar.ProgressBar // of the work; nil unless terminal
+	from progress                 // the first report of the work, at time start
+	last time.Time                // when a progress line was printed, or the work began
+
+	start time.Time
 }
 
 func newReporter(out io.Writer, quiet bool, format string) *reporter {
-	return &reporter{out: out, quiet: quiet, json: format == "json"}
+	r := &reporter{out: out, quiet: quiet, now: time.Now}
+	if format == "json" {
+		r.json = slog.New(slog.NewJSONHandler(out, nil))
+	} else if f, ok := out.(*os.File); ok {
+		r.terminal = term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
+	}
+	return r
 }
 
 // Infof prints a message that --quiet silences.
 func (r *reporter) Infof(format string, args ...any) {
 	if !r.quiet {
-		fmt.Fprintf(r.out, format+"\n", args...)
+		r.print(slog.LevelInfo, fmt.Sprintf(format, args...))
 	}
 }
 
 // Warnf prints a message that --quiet does not silence.
 func (r *reporter) Warnf(format string, args ...any) {
-	fmt.Fprintf(r.out, "warning: "+format+"\n", args...)
+	r.print(slog.LevelWarn, fmt.Sprintf(format, args...))
 }
 
-// Errorf prints the error that the program ends with.
-func (r *reporter) Errorf(code int, format string, args ...any) {
-	fmt.Fprintf(r.out, format+"\n", args...)
+// Error prints the error that the program ends with; after wrong usage, command is where to look for help.
+func (r *reporter) Error(code int, message, command string) {
+	if r.json != nil {
+		r.print(slog.LevelError, message, "exit_code", code)
+		return
+	}
+	r.print(slog.LevelError, message)
+	if code == exitUsage {
+		r.print(slog.LevelError, fmt.Sprintf("Try '%s --help'.", command))
+	}
 }
 
-func (r *reporter) hint(format string, args ...any) { fmt.Fprintf(r.out, format+"\n", args...) }
+func (r *reporter) print(level slog.Level, message string, attrs ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.json != nil {
+		r.json.Log(context.Background(), level, message, attrs...)
+		return
+	}
+	if r.bar != nil {
+		r.bar.Clear() // the next Progress draws it again, below the message
+	}
+	if level == slog.LevelWarn {
+		message = "warning: " + message
+	}
+	fmt.Fprintln(r.out, message)
+}
 
-// progress is one report of long work. Zero fields are left out.
+// progress is one report of long work. Fields that are zero are not shown.
 type progress struct {
-	Step, Steps  int // of Steps in all; 0 if the end is not known
-	Examples     int // rows done so far
+	Step, Steps  int // Steps is 0 while the end is not known
+	Examples     int // rows done
 	Epoch        float64
 	Loss         float64
 	LearningRate float64
 }
 
-// Progress shows how far the work called what has come.
-func (r *reporter) Progress(what string, p progress) {}
+// Progress shows how far the work has come ("train", "predict", …): by one bar on a terminal, else by a line at most every
+// 10 s. Rates are those since the first report of the work, so that one should come before the first step.
+func (r *reporter) Progress(work string, p progress) {
+	if r.quiet {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.work != work {
+		r.begin(work, p)
+	}
+	if r.bar != nil {
+		r.bar.Describe(strings.Join(r.describe(p), " "))
+		r.bar.Set(p.Step)
+		return
+	}
+	if r.now().Sub(r.last) < progressEvery {
+		return
+	}
+	r.last = r.now()
+	if r.json != nil {
+		r.json.Info(work, r.attrs(p)...)
+		return
+	}
+	steps := fmt.Sprint("step ", p.Step)
+	if p.Steps > 0 {
+		steps = fmt.Sprintf("step %d/%d", p.Step, p.Steps)
+	}
+	words := append([]string{work, steps}, r.describe(p)[1:]...)
+	if _, eta := r.rates(p); eta > 0 {
+		words = append(words, "eta", eta.Round(time.Second).String())
+	}
+	fmt.Fprintln(r.out, strings.Join(words, " "))
+}
 
-// Done ends the progress display.
-func (r *reporter) Done() {}
+// Done ends the progress display of the current work.
+func (r *reporter) Done() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.end()
+}
+
+func (r *reporter) end() {
+	if r.bar != nil {
+		r.bar.Exit() // leaves the bar as it stands and ends its line
+		fmt.Fprintln(r.out)
+	}
+	r.bar, r.work = nil, ""
+}
+
+func (r *reporter) begin(work string, p progress) {
+	r.end()
+	r.work, r.from, r.start, r.last = work, p, r.now(), r.now()
+	if !r.terminal {
+		return
+	}
+	steps := p.Steps
+	if steps == 0 {
+		steps = -1 // a spinner
+	}
+	r.bar = progressbar.NewOptions(steps, progressbar.OptionSetWriter(r.out), progressbar.OptionShowCount(),
+		progressbar.OptionSetWidth(20), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetPredictTime(true))
+}
+
+// describe returns the words of a report: the work, then what is known of epoch, loss, learning rate and speed.
+func (r *reporter) describe(p progress) []string {
+	words := []string{r.work}
+	if p.Epoch != 0 {
+		words = append(words, fmt.Sprintf("epoch %.2f", p.Epoch))
+	}
+	if p.Loss != 0 {
+		words = append(words, fmt.Sprintf("loss %.4f", p.Loss))
+	}
+	if p.LearningRate != 0 {
+		words = append(words, fmt.Sprintf("lr %.3g", p.LearningRate))
+	}
+	if speed, _ := r.rates(p); speed > 0 {
+		words = append(words, fmt.Sprintf("%.1f examples/s", speed))
+	}
+	return words
+}
+
+// attrs returns the same as the attributes of a JSON line. NaN and infinities have no place in JSON and become strings.
+func (r *reporter) attrs(p progress) []any {
+	attrs := []any{"step", p.Step}
+	add := func(name string, v float64) {
+		switch {
+		case math.IsNaN(v), math.IsInf(v, 0):
+			attrs = append(attrs, name, fmt.Sprint(v))
+		case v != 0:
+			attrs = append(attrs, name, v)
+		}
+	}
+	speed, eta := r.rates(p)
+	add("steps", float64(p.Steps))
+	add("epoch", p.Epoch)
+	add("loss", p.Loss)
+	add("learning_rate", p.LearningRate)
+	add("examples_per_second", speed)
+	add("eta_seconds", eta.Seconds())
+	return attrs
+}
+
+// rates returns the examples per second since the work began and the time that the remaining steps will take at that pace;
+// 0 where it is not known.
+func (r *reporter) rates(p progress) (speed float64, eta time.Duration) {
+	elapsed, steps := r.now().Sub(r.start).Seconds(), float64(p.Step-r.from.Step)
+	if elapsed <= 0 || steps <= 0 {
+		return 0, 0
+	}
+	speed = float64(p.Examples-r.from.Examples) / elapsed
+	if p.Steps > p.Step {
+		eta = time.Duration(float64(p.Steps-p.Step) / steps * elapsed * float64(time.Second))
+	}
+	return speed, eta
+}

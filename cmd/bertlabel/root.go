@@ -52,12 +52,13 @@ func newRoot(a *app) *cobra.Command {
 	root.SetHelpFunc(printHelp)
 
 	f := root.PersistentFlags()
-	f.IntVar(&a.threads, "threads", 0, "threads of the matrix products (0: the container's CPU quota, else the CPUs)")
+	f.SortFlags = false
+	f.IntVar(&a.threads, "threads", 0, "`N` threads for matrix products (0: the container's CPU quota, else the CPUs)")
 	f.BoolVar(&a.quiet, "quiet", false, "print warnings and errors only")
-	f.StringVar(&a.logFormat, "log-format", "text", "text, or json: one object a line")
-	f.StringVar(&a.kernels, "kernels", "", "force a kernel set: avx512, avx2, neon or generic (default: the best this CPU runs)")
+	f.StringVar(&a.logFormat, "log-format", "text", "`FORMAT` of messages: text, or json with one object a line")
+	f.StringVar(&a.kernels, "kernels", "", "force a kernel `SET`: avx512, avx2, neon or generic (default: the best this CPU runs)")
 	f.Var(&a.maxMemory, "max-memory", "memory budget such as 3GiB (default: 80 % of RAM or of the container's limit)")
-	f.StringVar(&a.config, "config", "", "JSON file with any of these settings, keys with underscores")
+	f.StringVar(&a.config, "config", "", "JSON `FILE` of settings, keys with underscores")
 
 	root.AddCommand(
 		newVersionCmd(a),
@@ -65,7 +66,7 @@ func newRoot(a *app) *cobra.Command {
 	)
 	root.SetHelpCommand(newHelpCmd())
 	for _, verb := range root.Commands() {
-		verb.DisableFlagsInUseLine = true
+		verb.Flags().SortFlags = false
 		if verb.Args == nil {
 			verb.Args = noArgs
 		}
@@ -122,10 +123,7 @@ func (a *app) finish(ctx context.Context, cmd *cobra.Command, err error) int {
 	if code == exitOK || errors.As(err, &coded) && coded.err == nil {
 		return code
 	}
-	a.log.Errorf(code, "%s: %s", cmd.CommandPath(), strings.TrimRight(err.Error(), "\n"))
-	if code == exitUsage {
-		a.log.hint("Try '%s --help'.", cmd.CommandPath())
-	}
+	a.log.Error(code, cmd.CommandPath()+": "+strings.TrimRight(err.Error(), "\n"), cmd.CommandPath())
 	return code
 }
 

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
+
+	"bertlabel/asm"
 
 	"github.com/klauspost/cpuid/v2"
 	"github.com/spf13/cobra"
@@ -16,6 +19,8 @@ type buildInfo struct {
 	Revision    string   `json:"revision"` // the commit; "+" at its end: with local changes
 	Go          string   `json:"go"`
 	Platform    string   `json:"platform"`
+	Kernels     string   `json:"kernels"`     // the set in use
+	KernelSets  []string `json:"kernel_sets"` // those that this CPU and build can run, best first
 	CPU         string   `json:"cpu"`
 	CPUFeatures []string `json:"cpu_features"`
 }
@@ -31,8 +36,8 @@ func newVersionCmd(a *app) *cobra.Command {
 			if asJSON {
 				return json.NewEncoder(a.stdout).Encode(b)
 			}
-			_, err := fmt.Fprintf(a.stdout, "bertlabel %s %s\n%s %s\nCPU: %s\nfeatures: %v\n",
-				b.Version, b.Revision, b.Go, b.Platform, b.CPU, b.CPUFeatures)
+			_, err := fmt.Fprintf(a.stdout, "bertlabel %s, revision %s\n%s, %s\nkernels %s, of %s\nCPU %s: %s\n",
+				b.Version, b.Revision, b.Go, b.Platform, b.Kernels, strings.Join(b.KernelSets, " "), b.CPU, strings.Join(b.CPUFeatures, " "))
 			return err
 		},
 	}
@@ -43,7 +48,10 @@ func newVersionCmd(a *app) *cobra.Command {
 func readBuildInfo() buildInfo {
 	b := buildInfo{
 		Version: "(devel)", Revision: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
-		CPU: cpuid.CPU.BrandName, CPUFeatures: cpuFeatures(),
+		Kernels: asm.Best.Name, CPU: cpuid.CPU.BrandName, CPUFeatures: cpuFeatures(),
+	}
+	for _, set := range asm.Sets() {
+		b.KernelSets = append(b.KernelSets, set.Name)
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What createOutput writes, openInput reads: plain, compressed, from a file and from stdin.
+func TestFiles(t *testing.T) {
+	a := newApp(strings.NewReader(""), io.Discard, io.Discard)
+	for _, name := range []string{"rows.jsonl", "rows.jsonl.gz"} {
+		path := filepath.Join(t.TempDir(), name)
+		writeFile(t, path, "old")
+		out, err := a.createOutput(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(out, "new\n")
+		if text, _ := os.ReadFile(path); string(text) != "old" {
+			t.Errorf("%s holds %q before Commit", name, text)
+		}
+		if err := out.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		out.Discard() // nothing after Commit
+		stored, _ := os.ReadFile(path)
+		if _, err := gzip.NewReader(bytes.NewReader(stored)); (err == nil) != strings.HasSuffix(name, ".gz") {
+			t.Errorf("%s: compressed or not is wrong: %q", name, stored)
+		}
+		a.stdin = bytes.NewReader(stored)
+		for _, from := range []string{path, "-"} {
+			in, err := a.openInput(from)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text, err := io.ReadAll(in); err != nil || string(text) != "new\n" {
+				t.Errorf("%s read from %s: %q, %v", name, from, text, err)
+			}
+			in.Close()
+		}
+		if strings.HasSuffix(name, ".gz") {
+			a.stdin = bytes.NewReader(stored[:len(stored)-9])
+			in, _ := a.openInput("-")
+			if _, err := io.ReadAll(in); exitCode(t.Context(), err) != exitData {
+				t.Errorf("a stream cut short: %v, want exit %d", err, exitData)
+			}
+		}
+		onlyFile(t, filepath.Dir(path), name)
+	}
+}
+
+// An output that is not committed leaves the old file, and no other.
+func TestDiscard(t *testing.T) {
+	a := newApp(nil, io.Discard, io.Discard)
+	path := filepath.Join(t.TempDir(), "scores.csv")
+	writeFile(t, path, "old")
+	out, err := a.createOutput(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(out, "new")
+	out.Discard()
+	if text, _ := os.ReadFile(path); string(text) != "old" {
+		t.Errorf("after Discard: %q", text)
+	}
+	onlyFile(t, filepath.Dir(path), "scores.csv")
+}
+
+func onlyFile(t *testing.T, dir, name string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 1 || entries[0].Name() != name {
+		t.Errorf("%s holds %v, %v; want %s only", dir, entries, err, name)
+	}
+}
+
+func TestInputRefused(t *testing.T) {
+	dir := t.TempDir()
+	cut := filepath.Join(dir, "cut.gz")
+	writeFile(t, cut, "\x1f\x8b\x08")
+	a := newApp(nil, io.Discard, io.Discard)
+	for path, want := range map[string]int{filepath.Join(dir, "none.csv"): exitUsage, dir: exitUsage, cut: exitData} {
+		if _, err := a.openInput(path); exitCode(t.Context(), err) != want {
+			t.Errorf("openInput(%s): %v, exit %d, want %d", path, err, exitCode(t.Context(), err), want)
+		}
+	}
+}
+
+func TestCheckOutputDir(t *testing.T) {
+	dir := t.TempDir()
+	full := filepath.Join(dir, "full")
+	if err := os.Mkdir(full, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := checkOutputDir(full, false, false); err != nil {
+		t.Errorf("an empty folder is refused: %v", err)
+	}
+	if err := checkOutputDir(filepath.Join(dir, "new"), false, false); err != nil {
+		t.Errorf("a new folder is refused: %v", err)
+	}
+	file := filepath.Join(full, "file")
+	writeFile(t, file, "")
+	var refused *exitError
+	for _, path := range []string{full, file} {
+		if err := checkOutputDir(path, false, false); !errors.As(err, &refused) || refused.code != exitUsage {
+			t.Errorf("checkOutputDir(%s) = %v, want wrong usage", path, err)
+		}
+	}
+	if err := errors.Join(checkOutputDir(full, true, false), checkOutputDir(full, false, true)); err != nil {
+		t.Errorf("--resume or --overwrite is refused: %v", err)
+	}
+}
