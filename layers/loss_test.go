@@ -29,15 +29,32 @@ type lossGolden struct {
 
 // newLoss makes the loss that a golden case names. absolute is what the golden itself is good to where two numbers cancel.
 func newLoss(t *testing.T, name string, params map[string]any) (loss Loss, absolute float64) {
+	number := func(name string) float64 { return params[name].(float64) }
 	switch name {
 	case "sigmoid_cross_entropy":
 		return SigmoidCrossEntropy{}, 1e-30
+	case "weighted_sigmoid_cross_entropy":
+		var weights []float64
+		if each, ok := params["pos_weight"].([]any); ok {
+			for _, q := range each {
+				weights = append(weights, q.(float64))
+			}
+		} else {
+			weights = []float64{number("pos_weight")}
+		}
+		return WeightedSigmoidCrossEntropy{weights}, 1e-30
+	case "label_smoothing":
+		return LabelSmoothing{number("epsilon")}, 3e-16
+	case "focal":
+		return Focal{Gamma: number("gamma"), Alpha: number("alpha")}, 1e-30
+	case "asymmetric":
+		return Asymmetric{GammaNeg: number("gamma_neg"), GammaPos: number("gamma_pos"), Clip: number("clip")}, 3e-16
 	}
 	t.Fatalf("no loss %q", name)
 	return nil, 0
 }
 
-var lossFiles = []string{"sigmoid_cross_entropy"}
+var lossFiles = []string{"sigmoid_cross_entropy", "weighted_sigmoid_cross_entropy", "label_smoothing", "focal", "asymmetric"}
 
 func readLossGolden(t *testing.T, path string) (g lossGolden) {
 	t.Helper()
@@ -235,4 +252,36 @@ func TestMeanLossAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(10, func() { MeanLoss(loss, dlogits, logits, labels, 0) }); n != 0 {
 		t.Errorf("MeanLoss allocates %g times a call, want 0", n)
 	}
+}
+
+// TestLossesMeetAtCrossEntropy: with parameters that switch their idea off, all losses are the sigmoid cross-entropy.
+func TestLossesMeetAtCrossEntropy(t *testing.T) {
+	for name, c := range map[string]struct {
+		loss  Loss
+		scale float64
+	}{
+		"weighted":        {WeightedSigmoidCrossEntropy{[]float64{1}}, 1},
+		"label smoothing": {LabelSmoothing{0}, 1},
+		"focal":           {Focal{Gamma: 0, Alpha: 0.5}, 0.5},
+		"asymmetric":      {Asymmetric{}, 1},
+	} {
+		for _, z := range []float64{-1e4, -800, -20, -1, 0, 0.5, 3, 40, 800, 1e4} {
+			for _, positive := range []bool{false, true} {
+				wantLoss, wantDz := SigmoidCrossEntropy{}.Cell(z, positive, 0)
+				loss, dz := c.loss.Cell(z, positive, 0)
+				near(t, fmt.Sprintf("%s at %g, %v", name, z, positive), loss, c.scale*wantLoss, 1e-15, 0)
+				near(t, fmt.Sprintf("%s dz at %g, %v", name, z, positive), dz, c.scale*wantDz, 1e-15, 0)
+			}
+		}
+	}
+}
+
+// TestWeightsArePerLabel: each column has the loss of its own weight, also beside unknown cells.
+func TestWeightsArePerLabel(t *testing.T) {
+	logits := tensor.From([]float32{0.5, 0.5, 0.5, -1, -1, -1}, 2, 3)
+	loss := WeightedSigmoidCrossEntropy{[]float64{2, 3, 5}}
+	perRow := make([]float64, 2)
+	PerExampleLoss(loss, perRow, logits, []int8{1, 1, Unknown, Unknown, 0, 1})
+	near(t, "row 0", perRow[0], (2+3)*softplus(-0.5)/2, 1e-15, 0)
+	near(t, "row 1", perRow[1], (softplus(-1)+5*softplus(1))/2, 1e-15, 0)
 }
