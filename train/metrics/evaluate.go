@@ -58,6 +58,20 @@ func (d Data) rows() int { return len(d.Truth) / len(d.Labels) }
 
 // check returns an error for data that cannot be scored.
 func (d Data) check() error {
+	if err := d.checkTruth(); err != nil {
+		return err
+	}
+	for i, s := range d.Scores {
+		if !(s >= 0 && s <= 1) {
+			row, label := i/len(d.Labels)+1, d.Labels[i%len(d.Labels)]
+			return fmt.Errorf("metrics: row %d, label %q: score is %v, want a probability from 0 to 1", row, label, s)
+		}
+	}
+	return nil
+}
+
+// checkTruth returns an error unless sizes, names and truth are sound.
+func (d Data) checkTruth() error {
 	cols := len(d.Labels)
 	switch {
 	case cols == 0:
@@ -77,11 +91,6 @@ func (d Data) check() error {
 	for i, y := range d.Truth {
 		if y != 0 && y != 1 && y != unknown {
 			return fmt.Errorf("metrics: row %d, label %q: truth is %d, want 1, 0, or -1 for unknown", i/cols+1, d.Labels[i%cols], y)
-		}
-	}
-	for i, s := range d.Scores {
-		if !(s >= 0 && s <= 1) {
-			return fmt.Errorf("metrics: row %d, label %q: score is %v, want a probability from 0 to 1", i/cols+1, d.Labels[i%cols], s)
 		}
 	}
 	return nil
