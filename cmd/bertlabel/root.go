@@ -61,6 +61,7 @@ func newRoot(a *app) *cobra.Command {
 	f.StringVar(&a.config, "config", "", "JSON `FILE` of settings, keys with underscores")
 
 	root.AddCommand(
+		newMetricsCmd(a),
 		newVersionCmd(a),
 		newCompletionCmd(a),
 	)

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"bertlabel/train/metrics"
+
+	"github.com/spf13/cobra"
+)
+
+func newMetricsCmd(a *app) *cobra.Command {
+	var truth, scores, threshold string
+	cmd := &cobra.Command{
+		Use:     "metrics",
+		Short:   "Score the probabilities of any classifier against the truth, as scikit-learn does",
+		Example: "  bertlabel metrics --truth truth.csv --scores scores.csv\n  bertlabel metrics --truth truth.csv --scores scores.csv --threshold 0.3 > metrics.json",
+		Long: "Both files are CSV with a header of label names and a row for each text, in the same order. The truth is 0, 1, or\n" +
+			"nothing where it is unknown; such cells count nowhere. Columns called id, text and text_pair are no labels, but where\n" +
+			"both files have an id, it must be the same. JSON goes to stdout, a table to stderr. A prediction is positive when its\n" +
+			"score is above the threshold.",
+		RunE: func(*cobra.Command, []string) error {
+			data, err := a.readScored(truth, scores)
+			if err != nil {
+				return err
+			}
+			thresholds, err := a.readThresholds(threshold, data.Labels)
+			if err != nil {
+				return err
+			}
+			report, err := metrics.Evaluate(data, thresholds)
+			if err != nil {
+				return withCode(exitData, fmt.Errorf("%s, %s: %w", truth, scores, err))
+			}
+			return a.printReport(report)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&truth, "truth", "", "CSV `FILE` with a 0/1 column per label")
+	f.StringVar(&scores, "scores", "", "CSV `FILE` with a probability column per label")
+	f.StringVar(&threshold, "threshold", "0.5", "positive above `T`: one number, or one per label by commas or by a JSON file")
+	required(cmd, "truth", "scores")
+	return cmd
+}
+
+// printReport writes a report as JSON to stdout, and as a table to stderr for people.
+func (a *app) printReport(r *metrics.Report) error {
+	encoder := json.NewEncoder(a.stdout)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(r); err != nil {
+		return err
+	}
+	if a.quiet || a.logFormat == "json" {
+		return nil
+	}
+	return r.WriteTable(a.stderr)
+}
+
+// readThresholds reads the value of --threshold: a number, numbers separated by commas, or the path of a JSON file.
+func (a *app) readThresholds(value string, labels []string) (thresholds []float32, err error) {
+	first, _, _ := strings.Cut(value, ",")
+	if _, err := strconv.ParseFloat(first, 32); err != nil {
+		return a.readThresholdFile(value, labels)
+	}
+	for number := range strings.SplitSeq(value, ",") {
+		v, err := strconv.ParseFloat(number, 32)
+		if err != nil || v-v != 0 {
+			return nil, usagef("--threshold %s: found %q, want a number", value, number)
+		}
+		thresholds = append(thresholds, float32(v))
+	}
+	if n := len(thresholds); n != 1 && n != len(labels) {
+		return nil, usagef("--threshold %s: found %d numbers, want one, or one for each of %d labels", value, n, len(labels))
+	}
+	return thresholds, nil
+}
+
+// maxThresholdBytes is the most that a file of thresholds may have.
+const maxThresholdBytes = 64 << 20
+
+// readThresholdFile reads a JSON object of label name → number, one for each label.
+func (a *app) readThresholdFile(path string, labels []string) ([]float32, error) {
+	in, err := a.openInput(path)
+	if err != nil {
+		return nil, fmt.Errorf("--threshold is no number, so a file: %w", err)
+	}
+	defer in.Close()
+	text, err := io.ReadAll(io.LimitReader(in, maxThresholdBytes))
+	if err != nil {
+		return nil, err
+	}
+	var byName map[string]*float32
+	if err := json.Unmarshal(text, &byName); err != nil {
+		return nil, refused(path, jsonLine(text, err), "", err.Error(), "a JSON object of label name to number")
+	}
+	thresholds := make([]float32, len(labels))
+	for i, name := range labels {
+		if byName[name] == nil {
+			return nil, refused(path, 0, "", "no threshold for "+quoted(name), "a number for each label")
+		}
+		thresholds[i] = *byName[name]
+		delete(byName, name)
+	}
+	for name := range byName {
+		return nil, refused(path, 0, "", "a threshold for "+quoted(name), "labels of the data only")
+	}
+	return thresholds, nil
+}
+
+// jsonLine returns the line of a JSON error.
+func jsonLine(text []byte, err error) int {
+	offset := int64(len(text))
+	var syntax *json.SyntaxError
+	var wrongType *json.UnmarshalTypeError
+	if errors.As(err, &syntax) {
+		offset = syntax.Offset
+	} else if errors.As(err, &wrongType) {
+		offset = wrongType.Offset
+	}
+	return 1 + bytes.Count(text[:min(int(offset), len(text))], []byte("\n"))
+}
