@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -141,4 +143,25 @@ func (v *Vocab) Cased() bool {
 	return slices.ContainsFunc(v.tokens, func(token string) bool {
 		return !strings.HasPrefix(token, "[") && strings.ContainsFunc(token, unicode.IsUpper)
 	})
+}
+
+// casedName is the word by which folders and files tell what the vocabulary was made of: multi_cased_L-12_H-768_A-12.
+var casedName = regexp.MustCompile(`(?i)(?:^|[^a-z])(un)?cased(?:[^a-z]|$)`)
+
+// GuessLowerCase guesses do_lower_case of a vocabulary from the file's path: by the word "uncased" or "cased" in the name of the
+// file or of the nearest folder that has either, else by v.Cased(). why says so, for a message.
+func GuessLowerCase(v *Vocab, path string) (lower bool, why string) {
+	for path = filepath.Clean(path); ; path = filepath.Dir(path) {
+		name := filepath.Base(path)
+		if match := casedName.FindStringSubmatch(name); match != nil {
+			return match[1] != "", fmt.Sprintf("by the name %q", name)
+		}
+		if path == filepath.Dir(path) {
+			break
+		}
+	}
+	if v.Cased() {
+		return false, "because the vocabulary has upper-case letters"
+	}
+	return true, "because the vocabulary has no upper-case letters"
 }

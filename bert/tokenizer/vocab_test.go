@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -122,6 +123,37 @@ func TestCased(t *testing.T) {
 	}
 }
 
+func TestGuessLowerCase(t *testing.T) {
+	vocab := func(token string) *Vocab {
+		v, err := NewVocab([]string{"[UNK]", "[CLS]", "[SEP]", token})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	lower, upper := vocab("cat"), vocab("Cat")
+	for _, c := range []struct {
+		v    *Vocab
+		path string
+		want bool
+		why  string
+	}{
+		{upper, "uncased_L-12_H-768_A-12/vocab.txt", true, "uncased_L-12_H-768_A-12"},
+		{lower, "multi_cased_L-12_H-768_A-12/vocab.txt", false, "multi_cased_L-12_H-768_A-12"},
+		{lower, "/models/bert-base-cased/tuned/vocab.txt", false, "bert-base-cased"},
+		{upper, "cased/models/UNCASED/vocab.txt", true, "UNCASED"}, // the nearest
+		{upper, "cased/vocab-uncased.txt", true, "vocab-uncased.txt"},
+		{upper, "showcased/vocab.txt", false, "has upper-case"},
+		{lower, "showcased/vocab.txt", true, "no upper-case"},
+		{lower, "vocab.txt", true, "no upper-case"},
+		{lower, "/", true, "no upper-case"},
+	} {
+		if got, why := GuessLowerCase(c.v, filepath.FromSlash(c.path)); got != c.want || !strings.Contains(why, c.why) {
+			t.Errorf("%s: %v %s, want %v, %q", c.path, got, why, c.want, c.why)
+		}
+	}
+}
+
 // TestTrie compares lookups with a map, for vocabularies of few bytes (dense) and of all (sparse).
 func TestTrie(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 10))
@@ -152,6 +184,29 @@ func TestTrie(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestTrieIsDense: with tokens that branch as words do, few units are free.
+func TestTrieIsDense(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 12))
+	var tokens []string
+	for range 20_000 {
+		token := make([]byte, 1+rng.IntN(10))
+		for i := range token {
+			token[i] = 'a' + byte(min(rng.IntN(26), rng.IntN(26), rng.IntN(26)))
+		}
+		tokens = append(tokens, string(token))
+	}
+	tr := newTrie(tokens)
+	used := len(tr.units)
+	for _, u := range tr.units {
+		if u == 0 {
+			used--
+		}
+	}
+	if !(float64(used) > 0.9*float64(len(tr.units))) { // 0.95 when this was written
+		t.Errorf("%d of %d units are in use", used, len(tr.units))
 	}
 }
 
