@@ -1,0 +1,159 @@
+package data
+
+import (
+	"crypto/sha256"
+	"io"
+)
+
+// Dataset is a whole file in memory, row by row in file order.
+type Dataset struct {
+	File   string
+	Labels *LabelList // nil when labels were ignored
+	Texts  []string   // [rows]
+	Pairs  []string   // [rows], or nil when no row has a second text
+	IDs    []string   // [rows], or nil when no row has an id
+	Y      []int8     // [rows, C], row-major: 1, 0 or Unknown; nil when labels were ignored
+	Lines  []int      // [rows], the physical line on which each row starts
+	SHA256 [sha256.Size]byte
+	Stats  Stats
+	// Dropped are the labels that Options.DropUnknown left out.
+	Dropped []UnknownLabel
+}
+
+// Rows is the number of rows.
+func (d *Dataset) Rows() int { return len(d.Texts) }
+
+// Row returns the labels of row i, [C]; it is a part of Y.
+func (d *Dataset) Row(i int) []int8 {
+	c := d.Labels.Len()
+	return d.Y[i*c : (i+1)*c : (i+1)*c]
+}
+
+// Pair returns the second text of row i, "" when there is none.
+func (d *Dataset) Pair(i int) string {
+	if d.Pairs == nil {
+		return ""
+	}
+	return d.Pairs[i]
+}
+
+// Load reads a whole file, or standard input for "-". SHA256 is that of the bytes as they are stored, before unpacking.
+//
+// Without Options.Labels the list is gathered: in the order of the header for 0/1 columns, else sorted by bytes. With a list
+// and StopAtBadRow, labels that it lacks are all counted before they are refused, as one *UnknownLabelsError. A file without
+// rows is refused. Other errors are those of Open and Reader.Read.
+func Load(path string, o Options) (*Dataset, error) {
+	r, err := open(path, o, true)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return load(r)
+}
+
+// LoadFrom is Load for text from r, which errors are to call name.
+func LoadFrom(r io.Reader, name string, o Options) (*Dataset, error) {
+	o, err := o.complete(name)
+	if err != nil {
+		return nil, err
+	}
+	src, err := newSource(r, name)
+	if err != nil {
+		return nil, err
+	}
+	reader, err := newReader(src, o, true)
+	if err != nil {
+		return nil, err
+	}
+	return load(reader)
+}
+
+// loading is a data set whose label list is not complete yet.
+type loading struct {
+	Dataset
+	cells          []cell // of all rows
+	ends           []int  // [rows], where the cells of each row end
+	hasPair, hasID bool
+}
+
+func load(r *Reader) (*Dataset, error) {
+	stop := r.options.OnBadRow == StopAtBadRow || r.options.OnBadRow == ""
+	if r.set != nil {
+		r.set.tally = r.set.tally || stop
+	}
+	d := &loading{Dataset: Dataset{File: r.src.name}}
+	for {
+		var ex Example
+		err := r.Read(&ex)
+		if _, bad := err.(*RowError); bad && err != r.err {
+			continue // reported only
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		d.add(&ex, r.set)
+	}
+	return d.finish(r)
+}
+
+func (d *loading) add(ex *Example, set *labelSet) {
+	d.Texts = append(d.Texts, ex.Text)
+	d.Pairs = append(d.Pairs, ex.Pair)
+	d.IDs = append(d.IDs, ex.ID)
+	d.Lines = append(d.Lines, ex.Line)
+	d.hasPair = d.hasPair || ex.HasPair
+	d.hasID = d.hasID || ex.HasID
+	if set != nil {
+		d.cells = append(d.cells, set.cells...)
+		d.ends = append(d.ends, len(d.cells))
+	}
+}
+
+// finish checks the whole and lays out the labels.
+func (d *loading) finish(r *Reader) (*Dataset, error) {
+	d.Stats, d.Dropped = r.stats, r.Unknown()
+	if d.Rows() == 0 {
+		return nil, r.place(&RowError{Found: "no rows", Expected: "at least one row"}, r.lines.first-1)
+	}
+	if len(d.Dropped) > 0 && !r.options.DropUnknown {
+		return nil, &UnknownLabelsError{d.File, r.set.list, d.Dropped}
+	}
+	if !d.hasPair {
+		d.Pairs = nil
+	}
+	if !d.hasID {
+		d.IDs = nil
+	}
+	if r.set != nil {
+		if r.set.list.Len() == 0 {
+			return nil, r.place(&RowError{Column: r.set.column, Found: "no label in any row", Expected: "at least one label"}, d.Lines[0])
+		}
+		d.layOut(r.set)
+	}
+	var err error
+	d.SHA256, err = r.src.digest()
+	return &d.Dataset, err
+}
+
+// layOut writes the cells into Y, in the order of the finished label list.
+func (d *loading) layOut(set *labelSet) {
+	list := set.list
+	place := func(label int) int { return label }
+	if set.gather && !set.ordered {
+		sorted, to := list.sorted()
+		list, place = sorted, func(label int) int { return to[label] }
+	}
+	d.Labels = list
+	d.Y = make([]int8, d.Rows()*list.Len())
+	begin := 0
+	for i, end := range d.ends {
+		row := d.Row(i)
+		for _, c := range d.cells[begin:end] {
+			row[place(c.label)] = c.value
+		}
+		begin = end
+	}
+}

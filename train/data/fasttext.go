@@ -1,0 +1,66 @@
+package data
+
+import "bytes"
+
+// labelPrefix begins a label in fastText's files.
+const labelPrefix = "__label__"
+
+// fastTextRows reads lines of labels, each with the prefix __label__, and the text behind them.
+type fastTextRows struct {
+	lines *lines
+	set   *labelSet // nil: labels are passed over
+}
+
+func (r *fastTextRows) start() error { return nil }
+
+func (r *fastTextRows) next(ex *Example) error {
+	var line []byte
+	for len(bytes.TrimSpace(line)) == 0 {
+		var err error
+		if line, err = r.lines.single(); err != nil {
+			return err
+		}
+	}
+	if r.set != nil {
+		r.set.begin()
+	}
+	text := bytes.TrimLeft(line, " \t")
+	for bytes.HasPrefix(text, []byte(labelPrefix)) {
+		label := text
+		if i := bytes.IndexAny(text, " \t"); i >= 0 {
+			label = text[:i]
+		}
+		if err := r.label(string(label[len(labelPrefix):])); err != nil {
+			return r.at(err, len(line)-len(text))
+		}
+		text = bytes.TrimLeft(text[len(label):], " \t")
+	}
+	ex.Text = string(text)
+	return r.noMoreLabels(line, text)
+}
+
+func (r *fastTextRows) label(name string) error {
+	if r.set == nil {
+		return nil
+	}
+	return r.set.add(name, 1)
+}
+
+// noMoreLabels refuses a label inside the text, which fastText would take as one.
+func (r *fastTextRows) noMoreLabels(line, text []byte) error {
+	for _, space := range []string{" ", "\t"} {
+		if i := bytes.Index(text, []byte(space+labelPrefix)); i >= 0 && r.set != nil {
+			return r.at(&RowError{Value: cut(string(text[i+1:])), Found: "a label behind the beginning of the text", Expected: "all labels before the text",
+				Hint: "move it to the front of the line"}, len(line)-len(text)+i+1)
+		}
+	}
+	return nil
+}
+
+// at adds the place, a byte from 0, to a fault.
+func (r *fastTextRows) at(err error, i int) error {
+	if bad, ok := err.(*RowError); ok {
+		bad.Column = "labels"
+	}
+	return atByte(err, i)
+}

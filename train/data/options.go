@@ -1,0 +1,196 @@
+package data
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Limits of a file from outside. A row over MaxRow is a bad row; a text over MaxText is cut, or a bad row with LongError.
+const (
+	MaxRow  = 16 << 20 // bytes of one row with its line ends
+	MaxText = 1 << 20  // bytes of one text
+
+	MaxColumns = 1 << 16 // fields of one row
+	MaxLabels  = 1 << 16 // names in a label list
+)
+
+// Format is the layout of a data file.
+type Format string
+
+// The formats. The empty Format stands for the one that FormatOf takes from the file's name.
+const (
+	CSV      Format = "csv"      // RFC 4180: commas, quotes, line breaks inside quotes
+	TSV      Format = "tsv"      // tabs, no quoting at all
+	JSONL    Format = "jsonl"    // one JSON object a line
+	FastText Format = "fasttext" // labels with the prefix __label__, then the text
+)
+
+// FormatOf returns the format that a file's suffix stands for: .csv, .tsv, .jsonl (also .ndjson, .json), .fasttext (also .ft),
+// each also with .gz behind it. Standard input, "-", is JSONL. Any other name is an *OptionError.
+func FormatOf(path string) (Format, error) {
+	if path == "-" {
+		return JSONL, nil
+	}
+	name := strings.TrimSuffix(strings.ToLower(filepath.Base(path)), ".gz")
+	switch filepath.Ext(name) {
+	case ".csv":
+		return CSV, nil
+	case ".tsv":
+		return TSV, nil
+	case ".jsonl", ".ndjson", ".json":
+		return JSONL, nil
+	case ".fasttext", ".ft":
+		return FastText, nil
+	}
+	return "", &OptionError{"--format", fmt.Sprintf("%s has no suffix that names its format; give csv, tsv, jsonl or fasttext", path)}
+}
+
+// BadRows says what a row that cannot be read does.
+type BadRows string
+
+// The policies. The empty BadRows is StopAtBadRow.
+const (
+	StopAtBadRow  BadRows = "error"  // the first bad row ends the reading
+	SkipBadRows   BadRows = "skip"   // it is left out, counted, and shown to Options.OnBad
+	ReportBadRows BadRows = "report" // Read returns it as an error, and goes on with the next row when called again
+)
+
+// LongTexts says what a text over MaxText bytes does.
+type LongTexts string
+
+// The choices. The empty LongTexts is CutLongTexts.
+const (
+	CutLongTexts LongTexts = "truncate" // it is cut at a character's border and counted
+	LongError    LongTexts = "error"    // its row is a bad row
+)
+
+// Options say how a file is to be read. The zero value reads columns text, text_pair, id and labels, gathers the label list,
+// and stops at the first bad row. The flag of the command line that sets a field is named beside it.
+type Options struct {
+	Format   Format // --format; empty: by the suffix
+	NoHeader bool   // --no-header; csv, tsv: the first line is a row, and columns go by number from 1
+
+	TextColumn     string   // --text-column; empty: text
+	PairColumn     string   // --text-pair-column; empty: text_pair or text_b, if there is one
+	IDColumn       string   // --id-column; empty: id, if there is one
+	LabelsColumn   string   // --labels-column, with names; empty: labels, if there is one
+	LabelColumns   []string // --label-columns, with 0 and 1; empty: every column that has no other role
+	LabelSeparator string   // --label-separator between names in the labels column; empty: a comma
+
+	Labels       *LabelList // --labels; nil: gathered from the file, or from its header
+	IgnoreLabels bool       // labels are not looked at, Example.Labels stays empty (predict)
+	DropUnknown  bool       // names that the label list lacks are left out and counted, instead of refused
+
+	OnBadRow     BadRows         // --on-bad-row
+	MaxBadRows   string          // --max-bad-rows with skip and report: "100", or "1.5%" of all rows; empty: no limit
+	OnBad        func(*RowError) // is called for every bad row of skip and report, in order
+	OnLong       LongTexts       // --on-long
+	StrictUTF8   bool            // --strict-utf8: a text with invalid UTF-8 is a bad row; else the tokenizer drops the bytes
+	badRowsLimit limit
+}
+
+// OptionError is an option that cannot be used: wrong usage, not wrong data.
+type OptionError struct {
+	Flag    string // as on the command line
+	Problem string
+}
+
+func (e *OptionError) Error() string { return e.Flag + ": " + e.Problem }
+
+// complete fills in the defaults and checks what can be checked without the file.
+func (o Options) complete(path string) (Options, error) {
+	if o.Format == "" {
+		format, err := FormatOf(path)
+		if err != nil {
+			return o, err
+		}
+		o.Format = format
+	}
+	if o.LabelSeparator == "" {
+		o.LabelSeparator = ","
+	}
+	choices := []struct {
+		flag, value string
+		among       []string
+	}{
+		{"--format", string(o.Format), []string{"csv", "tsv", "jsonl", "fasttext"}},
+		{"--on-bad-row", string(o.OnBadRow), []string{"", "error", "skip", "report"}},
+		{"--on-long", string(o.OnLong), []string{"", "truncate", "error"}},
+	}
+	for _, c := range choices {
+		if !slices.Contains(c.among, c.value) {
+			return o, &OptionError{c.flag, fmt.Sprintf("%q is none of %s", c.value, strings.TrimPrefix(strings.Join(c.among, ", "), ", "))}
+		}
+	}
+	if o.LabelsColumn != "" && len(o.LabelColumns) > 0 {
+		return o, &OptionError{"--labels-column", "cannot be given together with --label-columns"}
+	}
+	var err error
+	if o.badRowsLimit, err = parseLimit(o.MaxBadRows); err != nil {
+		return o, err
+	}
+	return o, o.checkNumbers()
+}
+
+// isTable reports whether the file has columns.
+func (o *Options) isTable() bool { return o.Format == CSV || o.Format == TSV }
+
+// checkNumbers checks that a file without a header has its columns given by number.
+func (o *Options) checkNumbers() error {
+	if !o.NoHeader || !o.isTable() {
+		return nil
+	}
+	if o.TextColumn == "" {
+		return &OptionError{"--no-header", "needs --text-column N, counted from 1"}
+	}
+	type column struct{ flag, value string }
+	columns := []column{
+		{"--text-column", o.TextColumn},
+		{"--text-pair-column", o.PairColumn},
+		{"--id-column", o.IDColumn},
+		{"--labels-column", o.LabelsColumn},
+	}
+	for _, c := range o.LabelColumns {
+		columns = append(columns, column{"--label-columns", c})
+	}
+	for _, c := range columns {
+		if n, err := strconv.Atoi(c.value); c.value != "" && (err != nil || n < 1) {
+			return &OptionError{c.flag, fmt.Sprintf("%q is no column number; with --no-header columns are counted from 1", c.value)}
+		}
+	}
+	return nil
+}
+
+// limit is a number of bad rows, or a share of all rows.
+type limit struct {
+	set     bool
+	percent bool
+	value   float64
+}
+
+func parseLimit(s string) (limit, error) {
+	if s == "" {
+		return limit{}, nil
+	}
+	digits, percent := strings.CutSuffix(s, "%")
+	value, err := strconv.ParseFloat(digits, 64)
+	whole := value == float64(int64(value))
+	if err != nil || !(value >= 0) || percent && value > 100 || !percent && !whole {
+		return limit{}, &OptionError{"--max-bad-rows", fmt.Sprintf("%q is neither a number of rows nor a percentage such as 1%%", s)}
+	}
+	return limit{true, percent, value}, nil
+}
+
+// exceeded reports whether bad rows of all are too many. A percentage is judged at the end of the file only.
+func (l limit) exceeded(bad, all int, end bool) bool {
+	if !l.set {
+		return false
+	}
+	if l.percent {
+		return end && float64(bad)*100 > l.value*float64(all)
+	}
+	return float64(bad) > l.value
+}

@@ -1,0 +1,56 @@
+package data
+
+import (
+	"math/bits"
+	"math/rand/v2"
+)
+
+// Stream is the endless sequence of training rows: the rows of one epoch after the other. Batches are cut from it without
+// regard to the border of epochs, so none is short (as run_classifier.py does with repeat, shuffle, batch in this order).
+// Every position can be computed directly, so a run goes on from any step. A Stream is not for several goroutines at once.
+type Stream struct {
+	Rows    int    // rows of one epoch, at least 1
+	Seed    uint64 // of the permutations
+	Shuffle bool   // each epoch in an order of its own; else all in file order
+
+	epoch int64 // whose permutation order holds, when order is not empty
+	order []int
+}
+
+// Row returns the row, from 0, at a position of the stream, from 0.
+func (s *Stream) Row(position int64) int {
+	epoch, i := position/int64(s.Rows), int(position%int64(s.Rows))
+	if !s.Shuffle {
+		return i
+	}
+	if len(s.order) != s.Rows || s.epoch != epoch {
+		s.permute(epoch)
+	}
+	return s.order[i]
+}
+
+// Batch sets dst to the rows at positions start, start+1, …
+func (s *Stream) Batch(dst []int, start int64) {
+	for i := range dst {
+		dst[i] = s.Row(start + int64(i))
+	}
+}
+
+// permute sets order to the permutation of an epoch: Fisher and Yates' shuffle (Knuth, The Art of Computer Programming, 3.4.2,
+// algorithm P) with numbers from the PCG of seed and epoch. The number below i is the upper half of i times 64 random bits
+// (Lemire 2019, arXiv:1805.10941, section 4, without the rejection: i/2⁶⁴ is too small to matter). It is written out here, so
+// that no other version of math/rand/v2 can change the order in the middle of a run.
+func (s *Stream) permute(epoch int64) {
+	if len(s.order) != s.Rows {
+		s.order = make([]int, s.Rows)
+	}
+	for i := range s.order {
+		s.order[i] = i
+	}
+	s.epoch = epoch
+	random := rand.NewPCG(s.Seed, uint64(epoch))
+	for i := s.Rows - 1; i > 0; i-- {
+		j, _ := bits.Mul64(random.Uint64(), uint64(i+1))
+		s.order[i], s.order[j] = s.order[j], s.order[i]
+	}
+}
