@@ -1,0 +1,200 @@
+package train
+
+import (
+	"context"
+	"fmt"
+
+	"bertlabel/asm"
+	"bertlabel/layers"
+	"bertlabel/tensor"
+	"bertlabel/train/metrics"
+)
+
+// HeadTask is the training of a label head on features of a frozen encoder: the loss is convex, an epoch takes a moment, and
+// the features are computed once.
+type HeadTask struct {
+	Config     Config
+	Labels     []string
+	Train      Features
+	Dev        Features           // the zero Features for none
+	Classifier *layers.Classifier // where training starts, and where its result goes; see InitClassifier
+	Loss       layers.Loss        // nil for layers.SigmoidCrossEntropy
+	Workers    *tensor.Workers    // nil for one goroutine; their number does not change a bit of the result
+	Observe    func(Progress) error
+}
+
+// Features is what a head is trained on: a row of features for each text, and its labels.
+type Features struct {
+	X *tensor.Tensor // [rows, hidden]
+	Y []int8         // row-major [rows, labels]: 1, 0, or −1 for unknown
+}
+
+// TrainHead trains task.Classifier in place and returns how the run went. With Dev the classifier ends with the weights of
+// the step that was best by Config.BestMetric, without it with those of the last step. After an error it holds those of the
+// last whole step.
+func TrainHead(ctx context.Context, task HeadTask) (State, error) {
+	best := make([][]float32, 2)
+	observe := task.Observe
+	task.Observe = func(p Progress) error {
+		if p.Best {
+			for i, param := range task.Classifier.Params() {
+				best[i] = append(best[i][:0], param.Value...)
+			}
+		}
+		if observe == nil {
+			return nil
+		}
+		return observe(p)
+	}
+	loop, err := NewHeadLoop(task)
+	if err != nil {
+		return State{}, err
+	}
+	if err := loop.Run(ctx); err != nil {
+		return loop.State(), err
+	}
+	if loop.State().BestStep > 0 {
+		for i, param := range task.Classifier.Params() {
+			copy(param.Value, best[i])
+		}
+	}
+	return loop.State(), nil
+}
+
+// NewHeadLoop returns the loop of the task, for callers that save and restore between its steps.
+func NewHeadLoop(task HeadTask) (*Loop, error) {
+	if err := task.check(); err != nil {
+		return nil, err
+	}
+	loop, err := NewLoop(task.Config, newHead(task), task.Train.X.Rows, task.Train.Y, task.Workers)
+	if err != nil {
+		return nil, err
+	}
+	loop.Observe = task.Observe
+	if task.Dev.X != nil {
+		loop.Evaluate = task.evaluate
+	}
+	return loop, nil
+}
+
+func (t HeadTask) check() error {
+	if err := t.Config.Check(); err != nil {
+		return err
+	}
+	if t.Train.X == nil || t.Classifier == nil {
+		return fmt.Errorf("head training needs features and a classifier")
+	}
+	for _, p := range t.Classifier.Params() {
+		if len(p.Value) != p.Size() {
+			return fmt.Errorf("tensor %q: %d values for shape %v", p.Name, len(p.Value), p.Shape)
+		}
+	}
+	labels, hidden := t.Classifier.Weights.Shape[0], t.Classifier.Weights.Shape[1]
+	if len(t.Labels) != labels {
+		return fmt.Errorf("%d label names for a head of %d labels", len(t.Labels), labels)
+	}
+	for name, f := range map[string]Features{"training": t.Train, "dev": t.Dev} {
+		if f.X != nil && (f.X.Cols != hidden || len(f.Y) != f.X.Rows*labels) {
+			return fmt.Errorf("%s features [%d, %d] with %d label cells, want width %d and %d labels a row", name, f.X.Rows, f.X.Cols, len(f.Y), hidden, labels)
+		}
+	}
+	return nil
+}
+
+// evaluate scores the dev features at a threshold of 0.5.
+func (t HeadTask) evaluate(context.Context) (*metrics.Report, error) {
+	p := tensor.New(t.Dev.X.Rows, t.Classifier.Labels())
+	t.Classifier.Forward(p, t.Dev.X)
+	asm.Best.Sigmoid(p.Data, p.Data)
+	return metrics.Evaluate(metrics.Data{Labels: t.Labels, Truth: t.Dev.Y, Scores: p.Data}, []float32{0.5})
+}
+
+// pooledSite is the site of dropout on the pooled output. Those of the encoder count from 1.
+const pooledSite = 0
+
+// head is the Model of a HeadTask.
+type head struct {
+	classifier *layers.Classifier
+	features   *tensor.Tensor // [rows, hidden]
+	loss       layers.Loss
+	dropout    layers.Dropout
+	workers    *tensor.Workers
+
+	batch   Batch
+	x       tensor.Tensor // [batch, hidden], features of the batch behind dropout
+	logits  tensor.Tensor // [batch, labels]
+	dlogits tensor.Tensor // [batch, labels]
+}
+
+func newHead(t HeadTask) *head {
+	h := &head{
+		classifier: t.Classifier,
+		features:   t.Train.X,
+		loss:       t.Loss,
+		dropout:    layers.NewDropout(t.Config.Dropout, t.Config.Seed, pooledSite),
+		workers:    t.Workers,
+	}
+	if h.loss == nil {
+		h.loss = layers.SigmoidCrossEntropy{}
+	}
+	return h
+}
+
+// Params implements Model.
+func (h *head) Params() []*tensor.Param { return h.classifier.Params() }
+
+// SparseSquares implements Model.
+func (h *head) SparseSquares() map[string]float64 { return nil }
+
+// AddGradient implements Model.
+func (h *head) AddGradient(b Batch) (float64, error) {
+	rows, labels := len(b.Rows), h.classifier.Labels()
+	h.batch = b
+	h.x.Resize(rows, h.features.Cols)
+	h.logits.Resize(rows, labels)
+	h.dlogits.Resize(rows, labels)
+
+	h.workers.Do(rows, gather{h})
+	h.workers.Do(labels, forward{h})
+	loss := layers.MeanLoss(h.loss, &h.dlogits, &h.logits, b.Labels, b.Cells)
+	if !finite(loss) {
+		return 0, h.blame(loss)
+	}
+	h.workers.Do(labels, backward{h})
+	return loss, nil
+}
+
+// The three loops of AddGradient. Rows and labels are split among workers, a sum never is.
+type (
+	gather   struct{ *head } // over rows: x = dropout(features)
+	forward  struct{ *head } // over labels: logits = x·Wᵀ + b
+	backward struct{ *head } // over labels: dW and db
+)
+
+func (h gather) Run(_, i int) {
+	at := layers.Place{Example: h.batch.First + uint64(i)}
+	h.dropout.Row(h.x.Row(i), h.features.Row(h.batch.Rows[i]), at)
+}
+
+func (h forward) Run(_, l int) { h.classifier.ForwardLabels(&h.logits, &h.x, l, l+1) }
+
+func (h backward) Run(_, l int) { h.classifier.BackwardLabels(&h.dlogits, &h.x, l, l+1) }
+
+// blame names the tensor because of which the loss is not finite.
+func (h *head) blame(loss float64) error {
+	for _, row := range h.batch.Rows {
+		if err, ok := diverged("features", []int{1, h.features.Cols}, h.features.Row(row)).(*DivergedError); ok {
+			err.Index[0] = row
+			return err
+		}
+	}
+	for _, p := range h.Params() {
+		if err := diverged(p.Name, p.Shape, p.Value); err != nil {
+			return err
+		}
+	}
+	if err := diverged("logits", []int{h.logits.Rows, h.logits.Cols}, h.logits.Data); err != nil {
+		return err
+	}
+	return &DivergedError{Tensor: "loss", Value: loss}
+}

@@ -1,0 +1,237 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"bertlabel/layers"
+	"bertlabel/tensor"
+	"bertlabel/train/data"
+	"bertlabel/train/metrics"
+)
+
+// Model is what a Loop trains: a head on fixed features, or an encoder with its head.
+type Model interface {
+	// Params returns the trained parameters, always the same and in the same order.
+	Params() []*tensor.Param
+
+	// AddGradient adds the gradient of Σ loss(cell)/b.Cells, over the known cells of b, to the gradients of the parameters, and
+	// returns that sum. A number that is not finite is a *DivergedError.
+	AddGradient(b Batch) (loss float64, err error)
+
+	// SparseSquares returns what GlobalNorm takes in place of the squares of some parameters; nil for none. It is about all
+	// batches since the last call.
+	SparseSquares() map[string]float64
+}
+
+// Batch is a number of rows whose activations are held at once. Its slices are valid during AddGradient only.
+type Batch struct {
+	Rows   []int  // which rows of the training data
+	Labels []int8 // row-major [len(Rows), labels]: 1, 0, or −1 for unknown
+	Cells  int    // known cells of all batches of the step: the divisor of the loss, at least 1
+	First  uint64 // Rows[i] is example First + i of the endless stream, which dropout goes by
+}
+
+// Loop makes the steps of a training run: draw rows, add up gradients, clip, step, and now and then evaluate.
+//
+// Everything a step does follows from the configuration and from the number of steps before it, so a run that goes on from
+// saved variables and a saved State has the bits of a run that never stopped.
+type Loop struct {
+	Config   Config
+	Schedule Schedule
+
+	// Evaluate scores the model on held-out rows; nil without any.
+	Evaluate func(ctx context.Context) (*metrics.Report, error)
+
+	// Observe is told of every step, after it and its evaluation; nil for nobody. An error from it ends the run.
+	Observe func(Progress) error
+
+	model     Model
+	optimizer *Optimizer
+	workers   *tensor.Workers
+	stream    data.Stream
+	labels    []int8 // of all rows, row-major [rows, labels]
+	state     State
+
+	rows      []int  // of one step
+	rowLabels []int8 // of one step
+}
+
+// State is how far a run has come. Together with the variables of Loop.Variables it is all that going on needs.
+type State struct {
+	Step     int64   `json:"step"`                   // steps made
+	BestStep int64   `json:"best_step"`              // the step whose evaluation was best; 0 for none yet
+	Best     float64 `json:"best"`                   // the value of the best metric there
+	Worse    int     `json:"evaluations_since_best"` // for early stopping
+}
+
+// Progress is the report of one step.
+type Progress struct {
+	Step         int64   // counted from 1
+	Steps        int     // of the whole run
+	Epoch        float64 // rows drawn, over the rows of the data
+	Loss         float64 // mean over the known cells of this step's rows, before the update
+	LearningRate float32
+	GradNorm     float64 // global norm as clipping uses it, before clipping
+	Rows         int     // of this step
+	Seconds      float64 // that it took, evaluation left out
+
+	Dev  *metrics.Report // nil where nothing was evaluated
+	Best bool            // Dev is the best so far: these are the weights to keep
+	Last bool            // the run ends here
+}
+
+// NewLoop returns a loop that trains model on so many rows. labels is row-major [rows, labels], with 1, 0, or −1 for an unknown
+// cell. workers run the loops over parameters, and stand ready while the model computes; nil for one goroutine.
+func NewLoop(cfg Config, model Model, rows int, labels []int8, workers *tensor.Workers) (*Loop, error) {
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	if rows == 0 || len(labels) == 0 || len(labels)%rows != 0 {
+		return nil, fmt.Errorf("%d label cells for %d training rows", len(labels), rows)
+	}
+	schedule, err := cfg.Schedule(rows)
+	if err != nil {
+		return nil, err
+	}
+	optimizer, err := NewOptimizer(model.Params(), OptimizerConfig{Form: cfg.Optimizer, WeightDecay: cfg.WeightDecay}, workers)
+	if err != nil {
+		return nil, err
+	}
+	return &Loop{
+		Config: cfg, Schedule: schedule,
+		model: model, optimizer: optimizer, workers: workers,
+		stream: data.Stream{Rows: rows, Seed: cfg.Seed, Shuffle: cfg.Shuffle}, labels: labels,
+		rows:      make([]int, cfg.StepRows()),
+		rowLabels: make([]int8, cfg.StepRows()*(len(labels)/rows)),
+	}, nil
+}
+
+// Variables returns what a checkpoint of the run holds: the trained parameters and the optimizer's moments. They share the
+// loop's memory and must not be written while Run runs.
+func (l *Loop) Variables() []*tensor.Param {
+	return append(l.optimizer.State(), l.model.Params()...)
+}
+
+// State returns how far the run has come.
+func (l *Loop) State() State { return l.state }
+
+// Restore makes Run go on behind a state. The variables must be those saved with it.
+func (l *Loop) Restore(s State) { l.state = s }
+
+// Run makes the steps that are left. It ends after the last one, after Config.EarlyStopping evaluations in a row that were no
+// better, or with an error: a *DivergedError, one from Evaluate or Observe, or the cause of ctx's end, which it looks at
+// between two steps. The loop then stands behind its last whole step.
+func (l *Loop) Run(ctx context.Context) error {
+	for !l.finished() {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		p, err := l.step()
+		if err != nil {
+			return err
+		}
+		if l.evaluatesAt(p.Step) {
+			if p.Dev, err = l.Evaluate(ctx); err != nil {
+				return fmt.Errorf("evaluation at step %d: %w", p.Step, err)
+			}
+			p.Best = l.judge(p.Dev)
+		}
+		p.Last = l.finished()
+		if l.Observe != nil {
+			if err := l.Observe(p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// finished reports whether no step is left to make.
+func (l *Loop) finished() bool {
+	return l.state.Step >= int64(l.Schedule.Steps) || l.Config.EarlyStopping > 0 && l.state.Worse >= l.Config.EarlyStopping
+}
+
+// step makes one step.
+func (l *Loop) step() (Progress, error) {
+	start, done := time.Now(), l.state.Step
+	l.workers.Start()
+	defer l.workers.Stop()
+	loss, norm, err := l.gradient(done)
+	lr := l.Schedule.Rate(done)
+	if err == nil {
+		err = l.optimizer.Step(done, lr, ClipFactor(norm, l.Config.ClipNorm))
+	}
+	if d, ok := errors.AsType[*DivergedError](err); ok {
+		d.Step = done + 1
+	}
+	if err != nil {
+		return Progress{}, err
+	}
+	l.state.Step++
+	return Progress{
+		Step: l.state.Step, Steps: l.Schedule.Steps,
+		Epoch: float64(l.state.Step*int64(len(l.rows))) / float64(l.stream.Rows),
+		Loss:  loss, LearningRate: lr, GradNorm: norm,
+		Rows: len(l.rows), Seconds: time.Since(start).Seconds(),
+	}, nil
+}
+
+// gradient draws the rows of the step that follows done others, and sums the gradient and the loss of its batches.
+func (l *Loop) gradient(done int64) (loss, norm float64, err error) {
+	first := done * int64(len(l.rows))
+	labels := len(l.labels) / l.stream.Rows
+	l.stream.Batch(l.rows, first)
+	for i, row := range l.rows {
+		copy(l.rowLabels[i*labels:(i+1)*labels], l.labels[row*labels:])
+	}
+	cells := max(1, layers.KnownCells(l.rowLabels))
+	for from := 0; from < len(l.rows); from += l.Config.BatchSize {
+		to := from + l.Config.BatchSize
+		part, err := l.model.AddGradient(Batch{l.rows[from:to], l.rowLabels[from*labels : to*labels], cells, uint64(first) + uint64(from)})
+		if err != nil {
+			return 0, 0, err
+		}
+		loss += part
+	}
+	if !finite(loss) {
+		return 0, 0, &DivergedError{Tensor: "loss", Value: loss}
+	}
+	norm, err = l.optimizer.GlobalNorm(l.model.SparseSquares())
+	return loss, norm, err
+}
+
+// evaluatesAt reports whether the model is evaluated after that step: every Config.EvalSteps, or whenever an epoch is full, and
+// at the end.
+func (l *Loop) evaluatesAt(step int64) bool {
+	switch {
+	case l.Evaluate == nil:
+		return false
+	case step == int64(l.Schedule.Steps):
+		return true
+	case l.Config.EvalSteps > 0:
+		return step%int64(l.Config.EvalSteps) == 0
+	}
+	rows, batch := int64(l.stream.Rows), int64(len(l.rows))
+	return step*batch/rows > (step-1)*batch/rows
+}
+
+// judge compares an evaluation with the best one, and reports whether it takes its place. A value that does not exist is no
+// better than any.
+func (l *Loop) judge(dev *metrics.Report) bool {
+	number, _ := dev.Get(l.Config.BestMetric)
+	value, best := float64(number), l.state.Best
+	if metrics.LowerIsBetter(l.Config.BestMetric) {
+		value, best = -value, -best
+	}
+	better := number.Defined() && (l.state.BestStep == 0 || value > best)
+	if better {
+		l.state.BestStep, l.state.Best, l.state.Worse = l.state.Step, float64(number), 0
+	} else {
+		l.state.Worse++
+	}
+	return better
+}
