@@ -1,6 +1,9 @@
 package train
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // DivergedError reports the first number of a training step that is NaN or infinite. The parameters are those of the last good
 // step, unless Tensor is itself a parameter.
@@ -13,11 +16,8 @@ type DivergedError struct {
 
 func (e *DivergedError) Error() string {
 	at := e.Tensor
-	for i, n := range e.Index {
-		at += fmt.Sprintf("%c%d", "[,"[min(i, 1)], n)
-	}
 	if len(e.Index) > 0 {
-		at += "]"
+		at += strings.ReplaceAll(fmt.Sprint(e.Index), " ", ",")
 	}
 	return fmt.Sprintf("training diverged at step %d: %s is %v", e.Step, at, e.Value)
 }

@@ -218,6 +218,30 @@ func TestHeadThreads(t *testing.T) {
 	}
 }
 
+// TestHeadDropout: the head reads features behind dropout, whose masks go by the position in the stream.
+func TestHeadDropout(t *testing.T) {
+	task := newTask(14, 10, 33, 2)
+	task.Config.Dropout = 0.5
+	h := newHead(task)
+	for _, p := range h.Params() {
+		p.Grad = make([]float32, p.Size())
+	}
+	b := Batch{Rows: []int{3, 3, 9}, Labels: make([]int8, 6), Cells: 6, First: 1 << 33}
+	if _, err := h.AddGradient(b); err != nil {
+		t.Fatal(err)
+	}
+	dropout, want := layers.NewDropout(0.5, task.Config.Seed, pooledSite), make([]float32, 33)
+	for i, row := range b.Rows {
+		dropout.Row(want, task.Train.X.Row(row), layers.Place{Example: b.First + uint64(i)})
+		if !slices.Equal(h.x.Row(i), want) {
+			t.Errorf("row %d of the batch: %v, want %v", i, h.x.Row(i), want)
+		}
+	}
+	if slices.Equal(h.x.Row(0), h.x.Row(1)) {
+		t.Error("one row at two positions has one mask")
+	}
+}
+
 // TestAccumulation: three batches of 8 make the step that one batch of 24 makes, dropout included. Losses are added in another
 // order; the gradients of a head are added row by row either way, so even their bits agree.
 func TestAccumulation(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"bertlabel/asm"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train/data"
@@ -86,7 +87,7 @@ type Progress struct {
 // NewLoop returns a loop that trains model on so many rows. labels is row-major [rows, labels], with 1, 0, or −1 for an unknown
 // cell. workers run the loops over parameters, and stand ready while the model computes; nil for one goroutine.
 func NewLoop(cfg Config, model Model, rows int, labels []int8, workers *tensor.Workers) (*Loop, error) {
-	if err := cfg.Check(); err != nil {
+	if err := errors.Join(asm.BestErr, cfg.Check()); err != nil {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
