@@ -285,3 +285,12 @@ func TestWeightsArePerLabel(t *testing.T) {
 	near(t, "row 0", perRow[0], (2+3)*softplus(-0.5)/2, 1e-15, 0)
 	near(t, "row 1", perRow[1], (softplus(-1)+5*softplus(1))/2, 1e-15, 0)
 }
+
+// TestAsymmetricAtTheClip: where p is exactly Clip, the negative is dropped, without 0/0.
+func TestAsymmetricAtTheClip(t *testing.T) {
+	for _, gamma := range []float64{0, 0.5, 4} {
+		if loss, dz := (Asymmetric{GammaNeg: gamma, Clip: 0.5}).Cell(0, false, 0); loss != 0 || dz != 0 {
+			t.Errorf("gamma %g: loss %g, dz %g, want 0, 0", gamma, loss, dz)
+		}
+	}
+}

@@ -85,7 +85,7 @@ func macroF1(t *testing.T, d Data, thresholds []float32) float64 {
 
 // TestGuardedValues recomputes the values on left-out rows with the public functions, fold by fold.
 func TestGuardedValues(t *testing.T) {
-	d := imbalanced(rand.New(rand.NewPCG(1, 1)), 200, 0.8, 0)
+	d := imbalanced(rand.New(rand.NewPCG(1, 1)), 200, 0.9, 0.1)
 	fold := deal(200, rand.New(rand.NewPCG(5, 9)))
 	var own, global [20]Counts
 	for k := range folds {
@@ -115,6 +115,12 @@ func TestGuardedValues(t *testing.T) {
 	near(t, "GlobalValue", g.GlobalValue, meanValue(F(1), global[:]))
 	if g.Value < g.OwnValue || g.Value < g.GlobalValue {
 		t.Errorf("value %v is not the best: own %v, global %v", g.Value, g.OwnValue, g.GlobalValue)
+	}
+	thresholds, _ := d.crossFit(F(1), rand.New(rand.NewPCG(5, 9)))
+	for j, o := range thresholds {
+		if want := o.pull(g.Global, g.Prior); g.Thresholds[j] != want || g.Prior <= 0 {
+			t.Errorf("threshold %d is %v, want %v: pulled with prior %v > 0", j, g.Thresholds[j], want, g.Prior)
+		}
 	}
 	if whole, _ := TuneGlobal(d, F(1)); g.Global != whole.Threshold {
 		t.Errorf("global threshold %v, want %v, the best of all rows", g.Global, whole.Threshold)
@@ -171,6 +177,10 @@ func TestGuardedOnOddData(t *testing.T) {
 		if g.Thresholds[0] != g.Global || g.Thresholds[2] != g.Global {
 			t.Errorf("%d rows: labels without positives have %v and %v, want the global %v", rows, g.Thresholds[0], g.Thresholds[2], g.Global)
 		}
+	}
+	// Constant scores leave nothing to choose: of equal values the strongest pull.
+	if g := tuneGuarded(t, Data{[]string{"a"}, []int8{1, 0, 1, 0, 1, 1}, []float32{0.5, 0.5, 0.5, 0.5, 0.5, 0.5}}, 1); !math.IsInf(g.Prior, 1) {
+		t.Errorf("prior %v for constant scores, want +Inf", g.Prior)
 	}
 	if _, err := TuneGuarded(Data{Labels: []string{"a"}}, F(1), rand.New(rand.NewPCG(1, 1))); err == nil {
 		t.Error("no error without rows")

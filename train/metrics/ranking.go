@@ -10,9 +10,9 @@ import (
 // its bits, which are below 2³⁰, and the truth is the bit under them.
 type key = uint32
 
-// makeKey packs a score in [0, 1] and its truth. Adding 0 turns −0 into +0, its equal.
+// makeKey packs a score in [0, 1] and its truth. The shift drops the sign, which only −0 has: it becomes +0, its equal.
 func makeKey(score float32, positive bool) key {
-	k := math.Float32bits(score+0) << 1
+	k := math.Float32bits(score) << 1
 	if positive {
 		k |= 1
 	}
