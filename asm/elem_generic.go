@@ -2,105 +2,207 @@ package asm
 
 import "math"
 
+// The element-wise kernels in plain Go: the specification. Every operation is one float32 rounding, float32(a*b) + c, which
+// the compiler may not fuse (Go specification, "Floating-point operators"). The SIMD levels do the same operations with the
+// multiply-adds fused. docs/kernels.md derives the formulas; go run ./asm/_gen/minimax prints the polynomials.
+
+// Constants of eˣ = 2ⁿ·eʳ, n = round(x·log₂e), r = x − n·ln 2. ln2Hi has 9 bits (Cody and Waite 1980, ch. 6), so n·ln2Hi
+// and x − n·ln2Hi are exact.
+const (
+	log2e  = 1.44269504088896340735992468100189214
+	ln2Hi  = 0x1.63p-1
+	ln2Lo  = -0x1.bd0106p-13 // ln 2 − ln2Hi
+	expMin = -0x1.5d589ep+6  // ln 2⁻¹²⁶ = −87.336…, rounded up: below it results are 0
+	expMax = 0x1.62e42ep+6   // the largest float32 below ln 2¹²⁸ = 88.722…
+	ln2    = 0.693147180559945309417232121458176568
+)
+
+// eʳ = 1 + r + exp2·r² + … + exp6·r⁶ for |r| ≤ ln 2/2, relative error 2^−28.2.
+const (
+	exp2 = 0x1.fffffcp-02
+	exp3 = 0x1.555492p-03
+	exp4 = 0x1.5558d2p-05
+	exp5 = 0x1.1239ccp-07
+	exp6 = 0x1.6a2408p-10
+)
+
+// expParts returns p = eʳ and n with eˣ = p·2ⁿ, for |x| ≤ 2¹⁵.
+func expParts(x float32) (p float32, n int32) {
+	k := float32(math.RoundToEven(float64(float32(x * log2e))))
+	r := float32(x-float32(k*ln2Hi)) - float32(k*ln2Lo)
+	p = exp6
+	p = float32(p*r) + exp5
+	p = float32(p*r) + exp4
+	p = float32(p*r) + exp3
+	p = float32(p*r) + exp2
+	p = float32(p*r) + 1
+	p = float32(p*r) + 1
+	return p, int32(k)
+}
+
+// ldexp returns p·2ⁿ by adding n to the exponent: p and p·2ⁿ must be normal.
+func ldexp(p float32, n int32) float32 {
+	return math.Float32frombits(math.Float32bits(p) + uint32(n)<<23)
+}
+
+// exp1 returns eˣ: 0 below expMin, +Inf above expMax.
+func exp1(x float32) float32 {
+	switch {
+	case x < expMin:
+		return 0
+	case x > expMax:
+		return float32(math.Inf(1))
+	case x != x:
+		return x
+	}
+	return ldexp(expParts(x))
+}
+
 func expGeneric(y, x []float32) {
 	for i, v := range x {
 		y[i] = exp1(v)
 	}
 }
 
-func exp1(v float32) float32 {
-	if v < -87.33 {
-		return 0
+// tanh x = x + tanh3·x³ + … + tanh11·x¹¹ for |x| < tanhPoly (the bound is that of Cody and Waite, ch. 13), relative error
+// 2^−27.4.
+const (
+	tanhPoly = 0.625
+	tanh3    = -0x1.555532p-02
+	tanh5    = 0x1.110722p-03
+	tanh7    = -0x1.b83c5cp-05
+	tanh9    = 0x1.522694p-06
+	tanh11   = -0x1.75e1dap-08
+	tanhOne  = 20 // 1 − 2/(1 + e²⁰) rounds to 1
+)
+
+// tanh1 works on |x| and gives the result the sign of x: the polynomial near 0, else 1 − 2/(1 + e^(2|x|)).
+func tanh1(x float32) float32 {
+	a := abs(x)
+	if a >= tanhPoly {
+		a = 1 - 2/(1+exp1(min(2*a, tanhOne)))
+	} else {
+		z := float32(a * a)
+		p := float32(tanh11)
+		p = float32(p*z) + tanh9
+		p = float32(p*z) + tanh7
+		p = float32(p*z) + tanh5
+		p = float32(p*z) + tanh3
+		a = float32(float32(p*z)*a) + a
 	}
-	return float32(math.Exp(float64(v)))
+	return copysign(a, x)
 }
 
 func tanhGeneric(y, x []float32) {
 	for i, v := range x {
-		y[i] = float32(math.Tanh(float64(v)))
+		y[i] = tanh1(v)
 	}
+}
+
+// Sigmoid is 1/(1 + e⁻ˣ) with both terms scaled by 2⁻⁶⁴, so that e⁻ˣ stays finite down to x = −104, where the result is no
+// longer a float32. Above 42 it is 1.
+const (
+	sigmoidMin   = -104
+	sigmoidMax   = 42
+	sigmoidShift = 64
+	sigmoidOne   = 0x1p-64
+)
+
+func sigmoid1(x float32) float32 {
+	if x != x {
+		return x
+	}
+	p, n := expParts(-max(sigmoidMin, min(x, sigmoidMax)))
+	return sigmoidOne / (sigmoidOne + ldexp(p, n-sigmoidShift))
 }
 
 func sigmoidGeneric(y, x []float32) {
 	for i, v := range x {
-		y[i] = float32(1 / (1 + math.Exp(-float64(v))))
+		y[i] = sigmoid1(v)
 	}
+}
+
+// −2u = x·(gelu1 + gelu3·x²): Hendrycks and Gimpel 2016 (arXiv:1606.08415), §2, and `gelu` of modeling.py.
+const (
+	gelu1 = -2 * 0.797884560802865355879892119868763737 // −2·√(2/π)
+	gelu3 = gelu1 * 0.044715
+)
+
+// geluTanh1 returns x/(1 + e^(−2u)) as x/(1 + 2s) with s = e^(−2u − ln 2): s stays finite where 2s becomes +Inf, which is
+// right, and the limit of t never shows.
+func geluTanh1(x float32) float32 {
+	if x != x {
+		return x
+	}
+	t := float32(x*(float32(float32(x*x)*gelu3)+gelu1)) - ln2
+	s := exp1(max(expMin, min(t, expMax)))
+	return x / (1 + float32(2*s))
 }
 
 func geluTanhGeneric(y, x []float32) {
 	for i, v := range x {
-		v := float64(v)
-		u := math.Sqrt(2/math.Pi) * (v + 0.044715*v*v*v)
-		y[i] = float32(v / (1 + math.Exp(-2*u)))
+		y[i] = geluTanh1(v)
 	}
+}
+
+// Φ(−a) = e^(−a²/2)·(½ + mills1·s + … + mills8·s⁸), s = a/(a + mills), for 0 ≤ a ≤ millsMax: a·Φ(−a) within 2^−27.3, Φ(−a)
+// within 6e-7 of itself. The bracket is Mills' ratio of the normal distribution over √(2π); Hastings 1955 approximates it by
+// polynomials in 1/(1 + p·a) (Abramowitz and Stegun 26.2.17). The rounding of s does no harm near 0, where s is 0. At
+// millsMax the exponential is still a normal number.
+const (
+	mills    = 3.5
+	millsMax = 13.2
+	mills1   = -0x1.6573c4p+00
+	mills2   = 0x1.aa8c6p+00
+	mills3   = -0x1.f22f34p-01
+	mills4   = 0x1.148e16p-04
+	mills5   = 0x1.6f9c14p-03
+	mills6   = 0x1.f7461ep-06
+	mills7   = -0x1.d59a32p-04
+	mills8   = 0x1.483ffcp-05
+)
+
+// normalTail returns e = e^(−a²/2) and m = Φ(−a)/e.
+func normalTail(a float32) (e, m float32) {
+	e = exp1(float32(float32(-0.5*a) * a))
+	s := a / (a + mills)
+	m = mills8
+	m = float32(m*s) + mills7
+	m = float32(m*s) + mills6
+	m = float32(m*s) + mills5
+	m = float32(m*s) + mills4
+	m = float32(m*s) + mills3
+	m = float32(m*s) + mills2
+	m = float32(m*s) + mills1
+	m = float32(m*s) + 0.5
+	return e, m
+}
+
+// geluErf1 returns x·Φ(x) = max(x, 0) − |x|·Φ(−|x|), which cancels nowhere. The maximum is x·[x ≥ 0], so that −Inf gives NaN
+// as it does in the formula with erf.
+func geluErf1(x float32) float32 {
+	if x != x {
+		return x
+	}
+	a := min(abs(x), millsMax)
+	e, m := normalTail(a)
+	return float32(x*step(x)) - float32(float32(e*a)*m)
 }
 
 func geluErfGeneric(y, x []float32) {
 	for i, v := range x {
-		v := float64(v)
-		y[i] = float32(v / 2 * (1 + math.Erf(v/math.Sqrt2)))
+		y[i] = geluErf1(v)
 	}
 }
 
-func softmaxGeneric(x []float32, scale float32) {
-	if len(x) == 0 {
-		return
+// step returns 0 if the sign bit of x is set, else 1.
+func step(x float32) float32 {
+	if math.Signbit(float64(x)) {
+		return 0
 	}
-	top := math.Inf(-1)
-	for _, v := range x {
-		top = math.Max(top, float64(scale*v))
-	}
-	var sum float64
-	for _, v := range x {
-		sum += math.Exp(float64(scale*v) - top)
-	}
-	for i, v := range x {
-		x[i] = float32(math.Exp(float64(scale*v)-top) / sum)
-	}
+	return 1
 }
 
-func layerNormGeneric(y, x, gamma, beta []float32, eps float32) (mean, rstd float32) {
-	var sum float64
-	for _, v := range x {
-		sum += float64(v)
-	}
-	m := sum / float64(len(x))
-	var variance float64
-	for _, v := range x {
-		d := float64(v) - m
-		variance += d * d
-	}
-	r := 1 / math.Sqrt(variance/float64(len(x))+float64(eps))
-	for i, v := range x {
-		y[i] = float32(float64(gamma[i])*(float64(v)-m)*r + float64(beta[i]))
-	}
-	return float32(m), float32(r)
-}
+func abs(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ (1 << 31)) }
 
-func dotGeneric(x, y []float32) float32 {
-	var sum float64
-	for i, v := range x {
-		sum += float64(v) * float64(y[i])
-	}
-	return float32(sum)
-}
-
-func axpyGeneric(y []float32, a float32, x []float32) {
-	for i, v := range x {
-		y[i] += float32(a * v)
-	}
-}
-
-func addGeneric(y, x []float32) {
-	for i, v := range x {
-		y[i] += v
-	}
-}
-
-func sumSquaresGeneric(x []float32) float64 {
-	var sum float64
-	for _, v := range x {
-		sum += float64(v) * float64(v)
-	}
-	return sum
-}
+func copysign(x, sign float32) float32 { return float32(math.Copysign(float64(x), float64(sign))) }

@@ -39,6 +39,7 @@ func avx512() Kernels {
 		{1, 1, gemm1x32AVX512},
 	}
 	s.PackCols = packColsAVX512
+	elemAVX512(&s)
 	s.peak, s.peakFLOP = peakAVX512, 768
 	return s
 }
@@ -58,6 +59,7 @@ func avx2() Kernels {
 		{1, 1, gemm1x16AVX2},
 	}
 	s.PackCols = packColsAVX2
+	elemAVX2(&s)
 	s.peak, s.peakFLOP = peakAVX2, 192
 	return s
 }

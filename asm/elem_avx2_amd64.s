@@ -1,0 +1,94 @@
+//go:build !noasm && !purego
+
+// The element-wise and row kernels of set avx2. The formulas and passes stand in elem_amd64.h and row_amd64.h, what is
+// particular to the level in avx2_amd64.h; here they become functions. CPU features: AVX2, FMA3.
+//
+//	SI      address of x
+//	DI      address of y; R8 R9 = gamma, beta
+//	DX      numbers left (element-wise) or in the row; CX = numbers left; AX = bytes done; BX R10 temporary
+
+#include "textflag.h"
+#include "go_asm.h"
+#include "avx2_amd64.h"
+#include "elem_amd64.h"
+#include "row_amd64.h"
+
+// func expAVX2(y, x []float32)
+TEXT ·expAVX2(SB), NOSPLIT, $0-48
+	MAP(EXP)
+
+// func tanhAVX2(y, x []float32)
+TEXT ·tanhAVX2(SB), NOSPLIT, $0-48
+	MAP(TANH)
+
+// func sigmoidAVX2(y, x []float32)
+TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-48
+	MAP(SIGMOID)
+
+// func geluTanhAVX2(y, x []float32)
+TEXT ·geluTanhAVX2(SB), NOSPLIT, $0-48
+	MAP(GELUTANH)
+
+// func geluErfAVX2(y, x []float32)
+TEXT ·geluErfAVX2(SB), NOSPLIT, $0-48
+	MAP(GELUERF)
+
+// func softmaxAVX2(x []float32, scale float32)
+TEXT ·softmaxAVX2(SB), NOSPLIT, $0-28
+	MOVQ         x_base+0(FP), SI
+	MOVQ         x_len+8(FP), DX
+	VBROADCASTSS scale+24(FP), V5
+	SOFTMAX
+	VZEROUPPER
+	RET
+
+// func layerNormAVX2(y, x, gamma, beta []float32, eps float32) (mean, rstd float32)
+TEXT ·layerNormAVX2(SB), NOSPLIT, $0-112
+	MOVQ   y_base+0(FP), DI
+	MOVQ   x_base+24(FP), SI
+	MOVQ   x_len+32(FP), DX
+	MOVQ   gamma_base+48(FP), R8
+	MOVQ   beta_base+72(FP), R9
+	LAYERNORM(eps+96(FP))
+	VMOVSS X4, mean+104(FP)
+	VMOVSS X6, rstd+108(FP)
+	VZEROUPPER
+	RET
+
+// func dotAVX2(x, y []float32) float32
+TEXT ·dotAVX2(SB), NOSPLIT, $0-52
+	MOVQ   x_base+0(FP), SI
+	MOVQ   x_len+8(FP), DX
+	MOVQ   y_base+24(FP), DI
+	DOT
+	VMOVSS X8, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func axpyAVX2(y []float32, a float32, x []float32)
+TEXT ·axpyAVX2(SB), NOSPLIT, $0-56
+	MOVQ         y_base+0(FP), DI
+	VBROADCASTSS a+24(FP), V5
+	MOVQ         x_base+32(FP), SI
+	MOVQ         x_len+40(FP), DX
+	AXPY
+	VZEROUPPER
+	RET
+
+// func addAVX2(y, x []float32)
+TEXT ·addAVX2(SB), NOSPLIT, $0-48
+	MOVQ y_base+0(FP), DI
+	MOVQ x_base+24(FP), SI
+	MOVQ x_len+32(FP), DX
+	ADD
+	VZEROUPPER
+	RET
+
+// func sumSquaresAVX2(x []float32) float64
+TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
+	MOVQ   x_base+0(FP), SI
+	MOVQ   x_len+8(FP), DX
+	SUMSQUARES
+	VMOVSD X8, ret+24(FP)
+	VZEROUPPER
+	RET

@@ -1,0 +1,28 @@
+package asm
+
+import "math"
+
+// layerNormGeneric sums in float64. A mean rounded to float32 would be wrong by up to 2⁻²⁴·|mean|, which 1/std blows up: a
+// row of equal values would not give beta. So the mean is hi + lo, two float32, and x − hi − lo is right to its last bit.
+func layerNormGeneric(y, x, gamma, beta []float32, eps float32) (mean, rstd float32) {
+	var sum float64
+	for _, v := range x {
+		sum += float64(v)
+	}
+	sum /= float64(len(x))
+	hi := float32(sum)
+	lo := float32(sum - float64(hi))
+
+	var squares float64
+	for _, v := range x {
+		d := v - hi - lo
+		squares += float64(d) * float64(d)
+	}
+	variance := float32(squares / float64(len(x)))
+	rstd = 1 / float32(math.Sqrt(float64(variance+eps)))
+
+	for i, v := range x {
+		y[i] = float32(float32((v-hi-lo)*rstd)*gamma[i]) + beta[i]
+	}
+	return hi, rstd
+}

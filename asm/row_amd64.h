@@ -1,0 +1,214 @@
+// The kernels that see a whole row, for YMM and ZMM registers alike: sums, softmax, LayerNorm. The level's header and
+// elem_amd64.h are included before. A0…A7 are accumulators, V0 is the vector at hand, V1…V7 formulas and constants.
+
+// PASS walks along DX numbers, AX bytes from their begin: STEP(at, a, b) for each vector, which lies at at(pointer)(AX*1), and
+// LAST for the remaining CX numbers, if any. Four steps in turn have four pairs of accumulators a, b to themselves, the single
+// ones and LAST share the first pair: the order of a sum depends on its length only. Each PASS needs four labels.
+#define PASS(STEP, LAST, loop, single, rest, end) \
+	XORQ AX, AX; \
+	MOVQ DX, CX; \
+	SUBQ $(4*LANES), CX; \
+	JLT  single; \
+loop: \
+	STEP(0, A0, A1); \
+	STEP(4*LANES, A2, A3); \
+	STEP(8*LANES, A4, A5); \
+	STEP(12*LANES, A6, A7); \
+	ADDQ $(16*LANES), AX; \
+	SUBQ $(4*LANES), CX; \
+	JGE  loop; \
+single: \
+	ADDQ $(3*LANES), CX; \
+	JLT  rest; \
+	STEP(0, A0, A1); \
+	ADDQ $(4*LANES), AX; \
+	SUBQ $(4*LANES), CX; \
+	JMP  single; \
+rest: \
+	ADDQ $LANES, CX; \
+	JEQ  end; \
+	RESTMASK; \
+	LAST; \
+end:
+
+// ZERO: all accumulators 0. SUM: X8 = the sum of the accumulators a. SUMPD: that of a and b, float64.
+#define ZERO \
+	VXORPS A0, A0, A0; VXORPS A1, A1, A1; VXORPS A2, A2, A2; VXORPS A3, A3, A3; \
+	VXORPS A4, A4, A4; VXORPS A5, A5, A5; VXORPS A6, A6, A6; VXORPS A7, A7, A7
+#define SUM \
+	VADDPS A2, A0, A0; VADDPS A6, A4, A4; VADDPS A4, A0, A0; \
+	FOLD(VADDPS)
+#define SUMPD \
+	VADDPD A1, A0, A0; VADDPD A3, A2, A2; VADDPD A5, A4, A4; VADDPD A7, A6, A6; \
+	VADDPD A2, A0, A0; VADDPD A6, A4, A4; VADDPD A4, A0, A0; \
+	FOLDPD(VADDPD)
+
+// WIDEN: V0 = the lower half of V0 in float64, V1 = the upper.
+#define WIDEN \
+	VMOVAPS   V0, V1; \
+	VCVTPS2PD H0, V0; \
+	UPPER(V1, H1); \
+	VCVTPS2PD H1, V1
+
+// DOT: X8 = Σ x·y, x at SI, y at DI.
+#define DOTSTEP(at, a, b) \
+	VMOVUPS     at(SI)(AX*1), V0; \
+	VFMADD231PS at(DI)(AX*1), V0, a
+#define DOTLAST \
+	LOADREST((SI)(AX*1), V0); \
+	LOADREST((DI)(AX*1), V1); \
+	VFMADD231PS V1, V0, A0
+#define DOT \
+	ZERO; \
+	PASS(DOTSTEP, DOTLAST, loop, single, rest, end); \
+	SUM
+
+// SUMSQUARES: X8 = Σ x² in float64, x at SI.
+#define SQUARESTEP(at, a, b) \
+	VCVTPS2PD   at(SI)(AX*1), V0; \
+	VCVTPS2PD   at+HALF(SI)(AX*1), V1; \
+	VFMADD231PD V0, V0, a; \
+	VFMADD231PD V1, V1, b
+#define SQUARELAST \
+	LOADREST((SI)(AX*1), V0); \
+	WIDEN; \
+	VFMADD231PD V0, V0, A0; \
+	VFMADD231PD V1, V1, A1
+#define SUMSQUARES \
+	ZERO; \
+	PASS(SQUARESTEP, SQUARELAST, loop, single, rest, end); \
+	SUMPD
+
+// AXPY: y += a·x, x at SI, y at DI, a in V5.
+#define AXPYSTEP(at, a, b) \
+	VMOVUPS     at(SI)(AX*1), V0; \
+	VFMADD213PS at(DI)(AX*1), V5, V0; \
+	VMOVUPS     V0, at(DI)(AX*1)
+#define AXPYLAST \
+	LOADREST((SI)(AX*1), V0); \
+	LOADREST((DI)(AX*1), V1); \
+	VFMADD213PS V1, V5, V0; \
+	STOREREST((DI)(AX*1), two, one, stored)
+#define AXPY PASS(AXPYSTEP, AXPYLAST, loop, single, rest, end)
+
+// ADD: y += x, x at SI, y at DI.
+#define ADDSTEP(at, a, b) \
+	VMOVUPS at(SI)(AX*1), V0; \
+	VADDPS  at(DI)(AX*1), V0, V0; \
+	VMOVUPS V0, at(DI)(AX*1)
+#define ADDLAST \
+	LOADREST((SI)(AX*1), V0); \
+	LOADREST((DI)(AX*1), V1); \
+	VADDPS  V1, V0, V0; \
+	STOREREST((DI)(AX*1), two, one, stored)
+#define ADD PASS(ADDSTEP, ADDLAST, loop, single, rest, end)
+
+// SOFTMAX: x = e^(scale·x − top)/sum, x at SI, scale in V5. V6 is top, then 1/sum.
+#define MAXSTEP(at, a, b) \
+	VMULPS at(SI)(AX*1), V5, V0; \
+	VMAXPS V0, a, a
+#define MAXLAST \
+	LOADREST((SI)(AX*1), V0); \
+	VMULPS V0, V5, V0; \
+	MAXREST(V0, A0)
+#define EXPSTEP(at, a, b) \
+	VMULPS  at(SI)(AX*1), V5, V0; \
+	VSUBPS  V6, V0, V0; \
+	EXPLOW; \
+	VMOVUPS V0, at(SI)(AX*1); \
+	VADDPS  V0, a, a
+#define EXPLAST \
+	LOADREST((SI)(AX*1), V0); \
+	VMULPS  V0, V5, V0; \
+	VSUBPS  V6, V0, V0; \
+	EXPLOW; \
+	ZEROREST(V0); \
+	VADDPS  V0, A0, A0; \
+	STOREREST((SI)(AX*1), two2, one2, stored2)
+#define SCALESTEP(at, a, b) \
+	VMULPS  at(SI)(AX*1), V6, V0; \
+	VMOVUPS V0, at(SI)(AX*1)
+#define SCALELAST \
+	LOADREST((SI)(AX*1), V0); \
+	VMULPS  V0, V6, V0; \
+	STOREREST((SI)(AX*1), two3, one3, stored3)
+#define SOFTMAX \
+	VBROADCASTSS ·coefs+coef_minusInf(SB), A0; \
+	VMOVAPS A0, A2; VMOVAPS A0, A4; VMOVAPS A0, A6; \
+	PASS(MAXSTEP, MAXLAST, loop1, single1, rest1, end1); \
+	VMAXPS A2, A0, A0; VMAXPS A6, A4, A4; VMAXPS A4, A0, A0; \
+	FOLD(VMAXPS); \
+	VBROADCASTSS X8, V6; \
+	ZERO; \
+	PASS(EXPSTEP, EXPLAST, loop2, single2, rest2, end2); \
+	SUM; \
+	VMOVSS ·coefs+coef_one(SB), X0; \
+	VDIVSS X8, X0, X0; \
+	VBROADCASTSS X0, V6; \
+	PASS(SCALESTEP, SCALELAST, loop3, single3, rest3, end3)
+
+// LAYERNORM: y = (x − hi − lo)·rstd·gamma + beta; x at SI, y at DI, gamma at R8, beta at R9. hi + lo is the mean, summed in
+// float64: X8/DX. V4 = hi, V5 = lo, V6 = rstd.
+#define MEANSTEP(at, a, b) \
+	VCVTPS2PD at(SI)(AX*1), V0; \
+	VCVTPS2PD at+HALF(SI)(AX*1), V1; \
+	VADDPD    V0, a, a; \
+	VADDPD    V1, b, b
+#define MEANLAST \
+	LOADREST((SI)(AX*1), V0); \
+	WIDEN; \
+	VADDPD V0, A0, A0; \
+	VADDPD V1, A1, A1
+#define VARSTEP(at, a, b) \
+	VMOVUPS     at(SI)(AX*1), V0; \
+	VSUBPS      V4, V0, V0; \
+	VSUBPS      V5, V0, V0; \
+	VFMADD231PS V0, V0, a
+#define VARLAST \
+	LOADREST((SI)(AX*1), V0); \
+	VSUBPS      V4, V0, V0; \
+	VSUBPS      V5, V0, V0; \
+	ZEROREST(V0); \
+	VFMADD231PS V0, V0, A0
+#define NORMSTEP(at, a, b) \
+	VMOVUPS     at(SI)(AX*1), V0; \
+	VSUBPS      V4, V0, V0; \
+	VSUBPS      V5, V0, V0; \
+	VMULPS      V6, V0, V0; \
+	VMOVUPS     at(R8)(AX*1), V1; \
+	VFMADD213PS at(R9)(AX*1), V1, V0; \
+	VMOVUPS     V0, at(DI)(AX*1)
+#define NORMLAST \
+	LOADREST((SI)(AX*1), V0); \
+	VSUBPS      V4, V0, V0; \
+	VSUBPS      V5, V0, V0; \
+	VMULPS      V6, V0, V0; \
+	LOADREST((R8)(AX*1), V1); \
+	LOADREST((R9)(AX*1), V2); \
+	VFMADD213PS V2, V1, V0; \
+	STOREREST((DI)(AX*1), two, one, stored)
+#define LAYERNORM(eps) \
+	ZERO; \
+	PASS(MEANSTEP, MEANLAST, loop1, single1, rest1, end1); \
+	SUMPD; \
+	VXORPS       X0, X0, X0; \
+	VCVTSI2SDQ   DX, X0, X1; \
+	VDIVSD       X1, X8, X8; \
+	VCVTSD2SS    X8, X0, X4; \
+	VCVTSS2SD    X4, X0, X1; \
+	VSUBSD       X1, X8, X5; \
+	VCVTSD2SS    X5, X0, X5; \
+	VBROADCASTSS X4, V4; \
+	VBROADCASTSS X5, V5; \
+	ZERO; \
+	PASS(VARSTEP, VARLAST, loop2, single2, rest2, end2); \
+	SUM; \
+	VXORPS       X0, X0, X0; \
+	VCVTSI2SSQ   DX, X0, X1; \
+	VDIVSS       X1, X8, X8; \
+	VADDSS       eps, X8, X8; \
+	VSQRTSS      X8, X8, X8; \
+	VMOVSS       ·coefs+coef_one(SB), X6; \
+	VDIVSS       X8, X6, X6; \
+	VBROADCASTSS X6, V6; \
+	PASS(NORMSTEP, NORMLAST, loop3, single3, rest3, end3)

@@ -1,0 +1,18 @@
+package asm
+
+// softmaxGeneric subtracts the largest score first, so that no exponential overflows and the sum is at least 1.
+func softmaxGeneric(x []float32, scale float32) {
+	if len(x) == 0 {
+		return
+	}
+	top := float32(x[0] * scale)
+	for _, v := range x {
+		top = max(top, float32(v*scale))
+	}
+	var sum float64
+	for i, v := range x {
+		x[i] = exp1(float32(v*scale) - top)
+		sum += float64(x[i])
+	}
+	scaleGeneric(x, 1/float32(sum))
+}
