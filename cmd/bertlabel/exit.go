@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+
+	"bertlabel/train/data"
 )
 
 // The exit codes. Signals add 128 + their number: 130 for SIGINT, 143 for SIGTERM.
@@ -58,6 +60,10 @@ func exitCode(ctx context.Context, err error) int {
 		return 128 + int(sig)
 	case errors.As(err, &coded):
 		return coded.code
+	case errors.Is(err, data.ErrRefused):
+		return exitData
+	case errors.As(err, new(*data.OptionError)):
+		return exitUsage
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.ENOMEM):
 		return exitResources
 	}
