@@ -62,6 +62,7 @@ func newRoot(a *app) *cobra.Command {
 
 	root.AddCommand(
 		newMetricsCmd(a),
+		newTokenizeCmd(a),
 		newVersionCmd(a),
 		newCompletionCmd(a),
 	)

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"bertlabel/bert/tokenizer"
+	"bertlabel/train/data"
+
+	"github.com/spf13/cobra"
+)
+
+// tokenizeFlags are the flags of the verb tokenize.
+type tokenizeFlags struct {
+	vocab, keepTokens string
+	lowerCase         bool
+	maxSeqLength      int
+	input, output     string
+	onBadRow          string
+
+	cmd *cobra.Command
+}
+
+func newTokenizeCmd(a *app) *cobra.Command {
+	t := &tokenizeFlags{}
+	t.cmd = &cobra.Command{
+		Use:     "tokenize",
+		Short:   "Turn texts into WordPiece ids, exactly as Google's tokenizer does",
+		Example: "  echo '{\"text\": \"Hello, world!\"}' | bertlabel tokenize --vocab-file uncased_L-12/vocab.txt\n  bertlabel tokenize --vocab-file uncased_L-12/vocab.txt --max-seq-length 128 --input texts.jsonl",
+		Long: `Reads rows {"text": …, "text_pair": …} and writes rows {"tokens": …, "input_ids": …, "input_mask": …, "segment_ids": …}, each
+as soon as it is known. Files that end in .csv, .tsv or .fasttext are read as such, all others as JSON lines. "tokens" is never
+padded; the other three are, with zeros, when --max-seq-length is given. A row that cannot be read becomes {"error": …}, and the
+exit code is then 3.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return t.run(cmd.Context(), a) },
+	}
+	f := t.cmd.Flags()
+	f.StringVar(&t.vocab, "vocab-file", "", "vocabulary `FILE`, one token a line")
+	f.BoolVar(&t.lowerCase, "do-lower-case", false, "lower-case the text and drop accents (default: guessed from path and vocabulary)")
+	f.IntVar(&t.maxSeqLength, "max-seq-length", 0, "cut and pad each row to `N` tokens with [CLS] and [SEP] (0: neither)")
+	f.StringVar(&t.keepTokens, "keep-tokens", "", "`WORDS` that are one token each, such as '[NAME],[RELIGION]'")
+	f.StringVar(&t.input, "input", "-", "`FILE` of texts; - is stdin")
+	f.StringVar(&t.output, "output", "-", "`FILE` for the ids; - is stdout")
+	f.StringVar(&t.onBadRow, "on-bad-row", "report", "what a row that cannot be read does, `POLICY`: error, skip or report")
+	required(t.cmd, "vocab-file")
+	return t.cmd
+}
+
+// tokenizedRow is one line of the output.
+type tokenizedRow struct {
+	Tokens     []string `json:"tokens"`
+	InputIDs   []int32  `json:"input_ids"`
+	InputMask  []int32  `json:"input_mask"`
+	SegmentIDs []int32  `json:"segment_ids"`
+}
+
+// badRow is the line of the output for a row that could not be read.
+type badRow struct {
+	Error string `json:"error"`
+}
+
+func (t *tokenizeFlags) run(ctx context.Context, a *app) error {
+	if err := oneOf("on-bad-row", t.onBadRow, "error", "skip", "report"); err != nil {
+		return err
+	}
+	if t.maxSeqLength < 0 || t.maxSeqLength == 1 {
+		return usagef("--max-seq-length %d: want 2 or more, for [CLS] and [SEP], or 0", t.maxSeqLength)
+	}
+	if t.vocab == "-" && t.input == "-" {
+		return usagef("--vocab-file and --input are both stdin")
+	}
+	tok, err := t.tokenizer(a)
+	if err != nil {
+		return err
+	}
+	in, err := a.openInput(t.input)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := a.createOutput(t.output)
+	if err != nil {
+		return err
+	}
+	defer out.Discard()
+	bad, err := t.rows(ctx, a, tok, in, out)
+	if err != nil {
+		return err
+	}
+	if err := out.Commit(); err != nil {
+		return err
+	}
+	if bad > 0 && t.onBadRow == "report" {
+		return &exitError{code: exitData} // each row has said why
+	}
+	return nil
+}
+
+// tokenizer reads the vocabulary.
+func (t *tokenizeFlags) tokenizer(a *app) (*tokenizer.Tokenizer, error) {
+	in, err := a.openInput(t.vocab)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	vocab, err := tokenizer.ReadVocab(in, t.vocab)
+	if err != nil {
+		return nil, withCode(exitModel, err)
+	}
+	o := tokenizer.Options{LowerCase: t.lowerCase}
+	if !t.cmd.Flags().Changed("do-lower-case") {
+		path, err := filepath.Abs(t.vocab)
+		if err != nil {
+			path = t.vocab
+		}
+		lower, why := tokenizer.GuessLowerCase(vocab, path)
+		a.log.Infof("--do-lower-case=%t, guessed %s", lower, why)
+		o.LowerCase = lower
+	}
+	if t.keepTokens != "" {
+		o.KeepTokens = strings.Split(t.keepTokens, ",")
+	}
+	tok, err := tokenizer.New(vocab, o)
+	return tok, withCode(exitUsage, err)
+}
+
+// rows tokenizes each row of in as it comes and returns the number of bad ones.
+func (t *tokenizeFlags) rows(ctx context.Context, a *app, tok *tokenizer.Tokenizer, in io.Reader, out io.Writer) (bad int, err error) {
+	var reported *data.RowError // the last bad row that others can follow
+	rows, err := t.open(in, func(bad *data.RowError) { reported = bad })
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	lines := json.NewEncoder(out)
+	lines.SetEscapeHTML(false)
+	cut := 0
+	for ex := new(data.Example); ctx.Err() == nil; {
+		switch err = rows.Read(ex); err {
+		case nil:
+			e := tok.Encode(ex.Text, ex.Pair, t.maxSeqLength)
+			err = lines.Encode(newTokenizedRow(tok, &e, t.maxSeqLength))
+			cut += min(e.Cut, 1)
+		case error(reported):
+			err = lines.Encode(badRow{reported.Error()})
+		case io.EOF:
+			t.summary(a, rows.Stats(), cut)
+			return rows.Stats().Bad, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return 0, ctx.Err()
+}
+
+// open returns a reader of the rows of in.
+func (t *tokenizeFlags) open(in io.Reader, onBad func(*data.RowError)) (*data.Reader, error) {
+	name := t.input
+	if name == "-" {
+		name = "stdin"
+	}
+	format, err := data.FormatOf(t.input)
+	if err != nil {
+		format = data.JSONL
+	}
+	return data.NewReader(in, name, data.Options{Format: format, IgnoreLabels: true, OnBadRow: data.BadRows(t.onBadRow), OnBad: onBad})
+}
+
+// newTokenizedRow pads e to n tokens.
+func newTokenizedRow(tok *tokenizer.Tokenizer, e *tokenizer.Encoding, n int) tokenizedRow {
+	tokens := tok.Tokens(e.IDs)
+	mask := e.Pad(n)
+	return tokenizedRow{tokens, e.IDs, mask, e.Segments}
+}
+
+// summary says what was left out.
+func (t *tokenizeFlags) summary(a *app, s data.Stats, cut int) {
+	if cut > 0 {
+		a.log.Infof("%d of %d texts were cut to %d tokens", cut, s.Rows, t.maxSeqLength)
+	}
+	if s.CutTexts > 0 {
+		a.log.Infof("%d texts were longer than %d MiB, and cut there", s.CutTexts, data.MaxText>>20)
+	}
+	if s.InvalidUTF8 > 0 {
+		a.log.Infof("%d rows held bytes that are not UTF-8, which are ignored", s.InvalidUTF8)
+	}
+	if s.Bad > 0 {
+		a.log.Warnf("%d rows could not be read", s.Bad)
+	}
+}

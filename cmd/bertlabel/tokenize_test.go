@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// testVocab has words with upper-case letters, and nothing in its path tells: it is guessed to be cased.
+const testVocab = "../../bert/tokenizer/testdata/vocab.txt"
+
+// TestTokenize compares the verb with rows of Google's code, which are input and expected output at once.
+func TestTokenize(t *testing.T) {
+	text, err := os.ReadFile("../../bert/tokenizer/testdata/golden.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type setting struct {
+		Lower  bool `json:"do_lower_case"`
+		MaxLen int  `json:"max_seq_length"`
+	}
+	type group struct {
+		input string
+		want  []tokenizedRow
+	}
+	groups := map[setting]*group{}
+	for line := range strings.Lines(string(text)) {
+		var s setting
+		var want tokenizedRow
+		if err := json.Unmarshal([]byte(line), &s); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal([]byte(line), &want); err != nil {
+			t.Fatal(err)
+		}
+		if groups[s] == nil {
+			groups[s] = &group{}
+		}
+		groups[s].input += line
+		groups[s].want = append(groups[s].want, want)
+	}
+	if len(groups) < 10 {
+		t.Fatalf("%d settings, want 10 or more", len(groups))
+	}
+	for s, g := range groups {
+		stdout, stderr, code := bertlabel(t, g.input, "tokenize", "--vocab_file", testVocab, fmt.Sprint("--do_lower_case=", s.Lower), "--max_seq_length", fmt.Sprint(s.MaxLen))
+		if code != exitOK {
+			t.Fatalf("%+v: exit %d: %s", s, code, stderr)
+		}
+		lines := strings.Split(strings.TrimSuffix(stdout, "\n"), "\n")
+		if len(lines) != len(g.want) {
+			t.Fatalf("%+v: %d lines for %d rows", s, len(lines), len(g.want))
+		}
+		for i, line := range lines {
+			var got tokenizedRow
+			if err := json.Unmarshal([]byte(line), &got); err != nil || !reflect.DeepEqual(got, g.want[i]) {
+				t.Errorf("%+v, row %d: %v\n got %s\nwant %v", s, i, err, line, g.want[i])
+			}
+		}
+	}
+}
+
+func TestTokenizeFlags(t *testing.T) {
+	dir := t.TempDir()
+	uncased, broken := filepath.Join(dir, "vocab-uncased.txt"), filepath.Join(dir, "broken.txt")
+	vocab, err := os.ReadFile(testVocab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, uncased, string(vocab))
+	writeFile(t, broken, "[UNK]\n[CLS]\nca\xfft\n")
+	long := `{"text":"The cat sat"}`
+	for _, c := range []struct {
+		name, stdin, args string
+		stdout, stderr    string // what they contain; stdout is empty where this is
+		code              int
+	}{
+		{"flag", long, "--vocab-file " + testVocab + " --do-lower-case", `"tokens":["[CLS]","the","cat","sat","[SEP]"]`, "", exitOK},
+		{"flag off", long, "--vocab-file " + uncased + " --do-lower-case=false", `["[CLS]","The","cat","sat","[SEP]"]`, "", exitOK},
+		{"guessed", long, "--vocab-file " + uncased, `["[CLS]","the",`, "--do-lower-case=true, guessed by the name \"vocab-uncased.txt\"", exitOK},
+		{"guessed by its words", long, "--vocab-file " + testVocab, `["[CLS]","The",`, "--do-lower-case=false, guessed because the vocabulary has upper-case letters", exitOK},
+		{"cut", long, "--vocab-file " + uncased + " --max-seq-length 4", `["[CLS]","the","cat","[SEP]"]`, "1 of 1 texts were cut to 4 tokens", exitOK},
+		{"not UTF-8", "{\"text\":\"c\xffat\"}", "--vocab-file " + uncased, `["[CLS]","cat","[SEP]"]`, "1 rows held bytes that are not UTF-8", exitOK},
+		{"no escapes", `{"text":"<a>"}`, "--vocab-file " + uncased, `["[CLS]","<","a",">","[SEP]"]`, "", exitOK},
+		{"keep", `{"text":"[NAME]cat"}`, "--vocab-file " + uncased + " --keep-tokens [CITY],[NAME]", `"tokens":["[CLS]","[NAME]","cat","[SEP]"],"input_ids":[5,2,235,6]`, "", exitOK},
+		{"keep too many", long, "--vocab-file " + uncased + " --keep-tokens [A],[B],[C],[D]", "", `"[D]": not in the vocabulary, and no [unusedN]`, exitUsage},
+		{"text_b", `{"text":"cat","text_b":"sat"}`, "--vocab-file " + uncased, `["[CLS]","cat","[SEP]","sat","[SEP]"]`, "", exitOK},
+		{"no vocabulary", long, "", "", "tokenize needs --vocab-file", exitUsage},
+		{"vocabulary not there", long, "--vocab-file " + dir + "/none.txt", "", "none.txt", exitUsage},
+		{"broken vocabulary", long, "--vocab-file " + broken, "", "broken.txt:3: not UTF-8", exitModel},
+		{"length 1", long, "--vocab-file " + uncased + " --max-seq-length 1", "", "want 2 or more", exitUsage},
+		{"length -1", long, "--vocab-file " + uncased + " --max-seq-length -1", "", "want 2 or more", exitUsage},
+		{"stdin twice", long, "--vocab-file -", "", "both stdin", exitUsage},
+		{"policy", long, "--vocab-file " + uncased + " --on-bad-row ignore", "", "want error, skip, report", exitUsage},
+		{"input not there", long, "--vocab-file " + uncased + " --input none.jsonl", "", "none.jsonl", exitUsage},
+		{"empty input", "", "--vocab-file " + uncased, "", "", exitOK},
+	} {
+		stdout, stderr, code := bertlabel(t, c.stdin, append([]string{"tokenize"}, strings.Fields(c.args)...)...)
+		if code != c.code || !strings.Contains(stdout, c.stdout) || (stdout == "") != (c.stdout == "") || !strings.Contains(stderr, c.stderr) {
+			t.Errorf("%s: exit %d, want %d\nstdout %s\nwant   %s\nstderr %s\nwant   %s", c.name, code, c.code, stdout, c.stdout, stderr, c.stderr)
+		}
+	}
+}
+
+func TestTokenizeBadRows(t *testing.T) {
+	const input = "{\"text\":\"cat\"}\nnonsense\n{\"text\":7}\n{\"text\":\"mat\"}\n"
+	for _, c := range []struct {
+		policy, first, second, third, fourth, stderr string
+		code                                         int
+	}{
+		{"report", `{"tokens":`, `{"error":"stdin:2:`, `{"error":"stdin:3:`, `{"tokens":`, "2 rows could not be read", exitData},
+		{"skip", `{"tokens":`, `{"tokens":`, "", "", "2 rows could not be read", exitOK},
+		{"error", `{"tokens":`, "", "", "", "stdin:2:", exitData},
+	} {
+		stdout, stderr, code := bertlabel(t, input, "tokenize", "--vocab-file", testVocab, "--on-bad-row", c.policy)
+		lines := append(strings.Split(strings.TrimSuffix(stdout, "\n"), "\n"), "", "", "", "")
+		for i, want := range []string{c.first, c.second, c.third, c.fourth} {
+			if !strings.HasPrefix(lines[i], want) || want == "" && lines[i] != "" {
+				t.Errorf("%s: line %d is %q, want %s…", c.policy, i+1, lines[i], want)
+			}
+		}
+		if code != c.code || !strings.Contains(stderr, c.stderr) {
+			t.Errorf("%s: exit %d, want %d; stderr %q, want %q", c.policy, code, c.code, stderr, c.stderr)
+		}
+	}
+}
+
+// Each row is answered before the next is there.
+func TestTokenizeStreams(t *testing.T) {
+	in, toIn := io.Pipe()
+	fromOut, out := io.Pipe()
+	done := make(chan int)
+	go func() {
+		code := run([]string{"tokenize", "--vocab-file", testVocab}, in, out, io.Discard)
+		out.Close()
+		done <- code
+	}()
+	answers := bufio.NewReader(fromOut)
+	for range 3 {
+		io.WriteString(toIn, "{\"text\":\"cat\"}\n")
+		if answer, err := answers.ReadString('\n'); err != nil || !strings.Contains(answer, `"cat"`) {
+			t.Fatalf("answer %q, %v", answer, err)
+		}
+	}
+	toIn.Close()
+	if code := <-done; code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+}
+
+// A file is written as a whole or not at all.
+func TestTokenizeFiles(t *testing.T) {
+	dir := t.TempDir()
+	input, output := filepath.Join(dir, "texts.csv"), filepath.Join(dir, "ids.jsonl")
+	writeFile(t, input, "id,text\n1,cat\n2,\"mat\nmat\"\n")
+	if _, stderr, code := bertlabel(t, "", "tokenize", "--vocab-file", testVocab, "--input", input, "--output", output); code != exitOK {
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	got, err := os.ReadFile(output)
+	if err != nil || bytes.Count(got, []byte("\n")) != 2 || !bytes.Contains(got, []byte(`["[CLS]","mat","mat","[SEP]"]`)) {
+		t.Errorf("output %q, %v", got, err)
+	}
+	writeFile(t, input, "text\n\"cat\n")
+	if _, _, code := bertlabel(t, "", "tokenize", "--vocab-file", testVocab, "--input", input, "--output", output, "--on-bad-row", "error"); code != exitData {
+		t.Errorf("exit %d, want %d", code, exitData)
+	}
+	if after, _ := os.ReadFile(output); !bytes.Equal(after, got) {
+		t.Errorf("a failure has changed the output to %q", after)
+	}
+}
