@@ -9,14 +9,21 @@ type Source interface {
 	Lookup(name string) (Info, bool)
 
 	// ReadFloat32 fills dst, whose length must be the tensor's number of elements, in row-major order. float32 is copied;
-	// float16, bfloat16 and float64 are converted; any other dtype is an error. The checksum is verified.
+	// float16, bfloat16 and float64 are converted (Lookup tells which, for a caller that wants to say so; a float64 that is
+	// finite but not in float32 is an error); any other dtype is an error. The checksum is verified.
 	ReadFloat32(name string, dst []float32) error
 
 	// ReadInt64 returns an integer tensor widened to int64 (for example global_step).
 	ReadInt64(name string) ([]int64, error)
 
-	// ReadRaw returns the tensor's bytes as stored, little-endian, after verification.
+	// ReadRaw returns the tensor's bytes as stored, little-endian, after verification. A tensor of strings comes as its
+	// elements, each behind its length as a uint64.
 	ReadRaw(name string) ([]byte, error)
+
+	// Stream hands the bytes of ReadRaw to visit piece by piece, of whole elements each (of strings: any), so that a tensor
+	// of any size costs little memory. A piece is valid during the call. The checksum is known at the end only: what visit
+	// has seen counts if Stream returns nil. An error of visit ends it and is returned.
+	Stream(name string, visit func(piece []byte) error) error
 
 	Close() error
 }

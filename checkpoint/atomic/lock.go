@@ -1,0 +1,41 @@
+package atomic
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// LockName is the file in a folder that holds its lock. It stays there: the lock is on the open file, not on the name.
+const LockName = ".lock"
+
+// ErrLocked says that another process writes to a folder.
+var ErrLocked = errors.New("another process is writing to this folder")
+
+// Lock keeps other processes out of a folder. The system takes it away when the process ends, however it ends.
+type Lock struct{ f *os.File }
+
+// Acquire locks a folder, or fails at once with an error that wraps ErrLocked and names the process that has the lock.
+func Acquire(dir string) (*Lock, error) {
+	path := filepath.Join(dir, LockName)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	if err := lockFile(f); err != nil {
+		owner, _ := os.ReadFile(path) // for the message only
+		f.Close()
+		if errors.Is(err, errLockHeld) {
+			return nil, fmt.Errorf("%s: %w (process %s)", dir, ErrLocked, strings.TrimSpace(string(owner[:min(len(owner), 20)])))
+		}
+		return nil, fmt.Errorf("locking %s: %w", path, err)
+	}
+	f.Truncate(0) // the number is for that message only: the lock holds without it
+	fmt.Fprintln(f, os.Getpid())
+	return &Lock{f}, nil
+}
+
+// Release gives the lock back.
+func (l *Lock) Release() error { return l.f.Close() }

@@ -1,0 +1,66 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// File is an open regular file and its length at that moment.
+type File struct {
+	*os.File
+	Path string // for messages
+	Size int64
+}
+
+// OpenFile opens a file that the user named. Anything but a regular file is refused without opening it: opening a FIFO
+// may block, reading a device may never end.
+func OpenFile(path string) (*File, error) { return openRegular(path, path, os.Stat, os.Open) }
+
+// OpenIn opens a file whose name stands inside another file. The name is resolved below root: absolute names, "..", and
+// symbolic links that lead out are refused.
+func OpenIn(root *os.Root, name string) (*File, error) {
+	return openRegular(name, filepath.Join(root.Name(), name), root.Stat, root.Open)
+}
+
+func openRegular(name, path string, stat func(string) (fs.FileInfo, error), open func(string) (*os.File, error)) (*File, error) {
+	info, err := stat(name)
+	if err != nil {
+		return nil, missing(path, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, missing(path, fmt.Errorf("is no regular file but a %s", kind(info.Mode())))
+	}
+	f, err := open(name)
+	if err != nil {
+		return nil, missing(path, err)
+	}
+	if info, err = f.Stat(); err != nil {
+		f.Close()
+		return nil, missing(path, err)
+	}
+	return &File{f, path, info.Size()}, nil
+}
+
+func missing(path string, err error) error {
+	what := err.Error()
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		what = p.Err.Error() // the path is in File already
+	}
+	return &FormatError{File: path, Offset: -1, Class: MissingFile, What: what, Err: err}
+}
+
+func kind(m fs.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "folder"
+	case m&fs.ModeNamedPipe != 0:
+		return "pipe"
+	case m&fs.ModeSocket != 0:
+		return "socket"
+	}
+	return "device"
+}

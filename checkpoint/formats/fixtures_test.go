@@ -1,0 +1,146 @@
+package formats_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"bertlabel/checkpoint"
+	"bertlabel/checkpoint/formats"
+	"bertlabel/tensor/tensortest"
+)
+
+// manifest is fixtures/checkpoints/manifest.json; its section of fixtures/README.md says what each field means.
+type manifest struct {
+	Good    []fixture
+	Hostile []fixture
+}
+
+type fixture struct {
+	Name, Kind, Path string
+	OrRefuse         checkpoint.Class `json:"or_refuse"`
+	Expect           string
+	Class            checkpoint.Class
+	Files            []struct{ Bytes int64 }
+	Tensors          []struct {
+		Name, DType, SHA256 string
+		Shape               []int
+	}
+}
+
+func readManifest(t *testing.T) (m manifest, folder string) {
+	t.Helper()
+	folder = tensortest.Shared(t, "fixtures/checkpoints")
+	text, err := os.ReadFile(filepath.Join(folder, "manifest.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &m); err != nil {
+		t.Fatal(err)
+	}
+	if len(m.Good) == 0 || len(m.Hostile) == 0 {
+		t.Fatal("the manifest lists no cases")
+	}
+	return m, folder
+}
+
+// TestGood reads every good fixture: the tensors of the manifest and no others, bit for bit.
+func TestGood(t *testing.T) {
+	m, folder := readManifest(t)
+	for _, c := range m.Good {
+		t.Run(c.Name, func(t *testing.T) {
+			src, err := formats.Open(filepath.Join(folder, c.Path), checkpoint.Limits{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer src.Close()
+			if want := strings.TrimSuffix(c.Kind, "_index"); src.Format() != want {
+				t.Errorf("format %q, want %q", src.Format(), want)
+			}
+			if len(src.Tensors()) != len(c.Tensors) {
+				t.Errorf("%d tensors, want %d", len(src.Tensors()), len(c.Tensors))
+			}
+			for _, want := range c.Tensors {
+				got, ok := src.Lookup(want.Name)
+				if !ok || got.DType.String() != want.DType || !slices.Equal(got.Shape, want.Shape) {
+					t.Errorf("%q: %v of %v, want %v of %v", want.Name, got.Shape, got.DType, want.Shape, want.DType)
+					continue
+				}
+				raw, err := src.ReadRaw(want.Name)
+				if err != nil {
+					t.Errorf("%q: %v", want.Name, err)
+				}
+				if sum := sha256.Sum256(raw); hex.EncodeToString(sum[:]) != want.SHA256 {
+					t.Errorf("%q: other bytes than the manifest's", want.Name)
+				}
+			}
+		})
+	}
+}
+
+// readAll opens a checkpoint and reads everything in it, in all ways.
+func readAll(path string) error {
+	src, err := formats.Open(path, checkpoint.Limits{})
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	for _, info := range src.Tensors() {
+		if err := src.Stream(info.Name, func([]byte) error { return nil }); err != nil {
+			return err
+		}
+		if info.DType == checkpoint.Float32 {
+			if err := src.ReadFloat32(info.Name, make([]float32, info.Elements())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// TestHostile refuses every hostile fixture with the class of the manifest, in time, and without taking more memory than
+// the files are long and 1 MiB (a snappy block: 32 times its length and 64 KiB).
+func TestHostile(t *testing.T) {
+	m, folder := readManifest(t)
+	for _, c := range m.Hostile {
+		t.Run(c.Name, func(t *testing.T) {
+			budget := uint64(1 << 20)
+			for _, f := range c.Files {
+				budget += uint64(f.Bytes)
+			}
+			if strings.HasPrefix(c.Name, "snappy_") {
+				budget += 32*uint64(c.Files[len(c.Files)-1].Bytes) + 64<<10
+			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			start := time.Now()
+			err := readAll(filepath.Join(folder, c.Path))
+			took := time.Since(start)
+			runtime.ReadMemStats(&after)
+			var refused *checkpoint.FormatError
+			switch {
+			case err == nil && c.Expect == "refuse or read":
+			case !errors.As(err, &refused):
+				t.Fatalf("read, or refused by another kind of error (%v), want class %s", err, c.Class)
+			case refused.Class != c.Class:
+				t.Errorf("refused as %v, want class %s", err, c.Class)
+			case refused.File == "" || !strings.Contains(err.Error(), filepath.Base(refused.File)):
+				t.Errorf("%q names no file", err)
+			}
+			if used := after.TotalAlloc - before.TotalAlloc; used > budget {
+				t.Errorf("took %d bytes of memory, at most %d", used, budget)
+			}
+			if took > 2*time.Second { // a guard against hanging: usually under a millisecond
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}
