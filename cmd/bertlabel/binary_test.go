@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bytes"
+	"debug/elf"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+)
+
+// build builds the program for a platform and returns the path of the binary.
+func build(t *testing.T, goos, goarch string) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("builds the program")
+	}
+	path := filepath.Join(t.TempDir(), "bertlabel.exe")
+	cmd := exec.Command("go", "build", "-o", path, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+goarch)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return path
+}
+
+// The Linux binary is static: no interpreter, no dynamic section, no library.
+func TestStatic(t *testing.T) {
+	f, err := elf.Open(build(t, "linux", "amd64"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
+			t.Errorf("the binary has a program header %v", p.Type)
+		}
+	}
+	if libs, _ := f.ImportedLibraries(); len(libs) > 0 {
+		t.Errorf("the binary needs %v", libs)
+	}
+}
+
+// What only a process of its own shows: the kernel set by environment and flag, and that a closed stdout is no error.
+func TestProcess(t *testing.T) {
+	program := build(t, runtime.GOOS, runtime.GOARCH)
+	start := func(env string, args ...string) (*exec.Cmd, *bytes.Buffer) {
+		cmd, stderr := exec.Command(program, args...), &bytes.Buffer{}
+		cmd.Env, cmd.Stderr = append(os.Environ(), env), stderr
+		return cmd, stderr
+	}
+	for _, c := range []struct {
+		env, flag string
+		code      int
+	}{
+		{"", "--kernels=generic", exitOK},
+		{"BERTLABEL_KERNELS=generic", "--quiet", exitOK},
+		{"BERTLABEL_KERNELS=generic", "--kernels=mmx", exitUsage},
+		{"BERTLABEL_KERNELS=mmx", "--quiet", exitUsage},
+		{"BERTLABEL_KERNELS=mmx", "--kernels=generic", exitOK},
+	} {
+		cmd, stderr := start(c.env, "version", c.flag)
+		out, _ := cmd.Output()
+		if code := cmd.ProcessState.ExitCode(); code != c.code || code == exitOK && !bytes.Contains(out, []byte("kernels generic,")) {
+			t.Errorf("%s bertlabel version %s: exit %d, want %d\n%s%s", c.env, c.flag, code, c.code, out, stderr)
+		}
+	}
+	if runtime.GOOS == "windows" {
+		return
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	cmd, stderr := start("", "version")
+	cmd.Stdout = w
+	if err := cmd.Run(); err != nil || stderr.Len() > 0 {
+		t.Errorf("with stdout closed: %v, stderr %q; want a quiet end", err, stderr)
+	}
+	w.Close()
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const moduleRoot = "../.."
+
+// imports is what each package may import besides the standard library. An entry that ends in /… allows what is below it, too.
+// asm, the bottom of everything, may be called by all that compute.
+var imports = map[string][]string{
+	"asm":               {"github.com/klauspost/cpuid/v2", "golang.org/x/sys/…"},
+	"tensor":            {"bertlabel/asm"},
+	"tensor/tensortest": {"bertlabel/tensor", "gonum.org/v1/gonum/…"},
+	"layers":            {"bertlabel/asm", "bertlabel/tensor"},
+	"bert":              {"bertlabel/asm", "bertlabel/tensor", "bertlabel/layers"},
+	"bert/tokenizer":    {"golang.org/x/text/unicode/norm"},
+	"bert/names":        {},
+	"bert/model":        {"bertlabel/asm", "bertlabel/tensor", "bertlabel/layers", "bertlabel/bert", "bertlabel/bert/names", "bertlabel/bert/tokenizer", "bertlabel/checkpoint/…"},
+	"checkpoint":        {"bertlabel/tensor", "golang.org/x/sys/…"},
+	"checkpoint/…":      {"bertlabel/tensor", "bertlabel/checkpoint/…", "google.golang.org/protobuf/encoding/protowire", "github.com/klauspost/compress/…", "golang.org/x/sys/…"},
+	"train":             {"bertlabel/asm", "bertlabel/tensor", "bertlabel/layers", "bertlabel/bert", "bertlabel/bert/model", "bertlabel/bert/tokenizer", "bertlabel/checkpoint/…", "bertlabel/train/…", "gonum.org/v1/gonum/…"},
+	"train/data":        {"golang.org/x/text/…"},
+	"train/metrics":     {"gonum.org/v1/gonum/…"},
+	"cmd/bertlabel":     {"…"},
+	"cmd/bertlabel/…":   {"…"},
+}
+
+// onlyCommand is what no library package may pull in, however indirectly.
+var onlyCommand = []string{"github.com/spf13/…", "github.com/schollz/progressbar/v3/…", "golang.org/x/term/…", "gonum.org/v1/plot/…"}
+
+// platforms are those that we build for; each may import other things.
+var platforms = []string{"GOOS=linux GOARCH=amd64", "GOOS=linux GOARCH=arm64", "GOOS=darwin GOARCH=arm64", "GOOS=windows GOARCH=amd64"}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+}
+
+// goList describes every package of the module as built for a platform.
+func goList(t *testing.T, platform string) (packages []listed) {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", "./...")
+	cmd.Dir = moduleRoot
+	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), strings.Fields(platform)...)
+	out, err := cmd.Output()
+	if err != nil {
+		var failed *exec.ExitError
+		if errors.As(err, &failed) {
+			t.Fatalf("go list: %v\n%s", err, failed.Stderr)
+		}
+		t.Fatal(err)
+	}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := dec.Decode(&p); err == io.EOF {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+}
+
+// within tells whether path is pattern, or below it if pattern ends in /….
+func within(path, pattern string) bool {
+	parent, below := strings.CutSuffix(pattern, "…")
+	return path == strings.TrimSuffix(parent, "/") || below && strings.HasPrefix(path, parent)
+}
+
+func anyWithin(path string, patterns []string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return within(path, p) })
+}
+
+// allowedFor returns the row of the table for a package: its own, else the one of its parent.
+func allowedFor(name string) (allowed []string, found bool) {
+	if allowed, found = imports[name]; found {
+		return allowed, true
+	}
+	for pattern, allowed := range imports {
+		if within(name, pattern) {
+			return allowed, true
+		}
+	}
+	return nil, false
+}
+
+// No arrow between packages turns round unnoticed: each imports only what the table says, on every platform.
+func TestImports(t *testing.T) {
+	for _, platform := range platforms {
+		for _, p := range goList(t, platform) {
+			name := strings.TrimPrefix(p.ImportPath, "bertlabel/")
+			allowed, found := allowedFor(name)
+			if !found {
+				t.Errorf("%s: package %s has no row in the table", platform, name)
+			}
+			for _, path := range p.Imports {
+				first, _, _ := strings.Cut(path, "/")
+				standard := first != "bertlabel" && !strings.Contains(first, ".")
+				if !standard && !anyWithin(path, allowed) {
+					t.Errorf("%s: %s imports %s, may import %v", platform, name, path, allowed)
+				}
+				if path == "bertlabel/tensor/tensortest" {
+					t.Errorf("%s: %s imports tensortest outside its tests", platform, name)
+				}
+			}
+			for _, path := range p.Deps {
+				if !strings.HasPrefix(name, "cmd/") && anyWithin(path, onlyCommand) {
+					t.Errorf("%s: library package %s pulls in %s", platform, name, path)
+				}
+			}
+		}
+	}
+}
+
+// Some things may stand in few files only: unsafe, the two fences for panics of library code, and the end of the process.
+// There is no cgo. For the imports, tests count as well.
+func TestOnlyIn(t *testing.T) {
+	for _, rule := range []struct {
+		line  string
+		files []string
+	}{
+		{`(import|\t)[ \w.]*"unsafe"`, []string{"checkpoint/bytes_le.go"}},
+		{`(import|\t)[ \w.]*"C"`, nil},
+		{`.*\bos\.Exit\(`, []string{"cmd/bertlabel/main.go"}},
+		{`.*\blog\.Fatal`, nil},
+		{`.*\brecover\(\)`, []string{"cmd/bertlabel/main.go"}},
+	} {
+		re := regexp.MustCompile(`(?m)^` + rule.line)
+		err := fs.WalkDir(os.DirFS(moduleRoot), ".", func(path string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case d.IsDir() && path != "." && strings.HasPrefix(d.Name(), "."):
+				return fs.SkipDir
+			case filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") && !strings.HasSuffix(rule.line, `"`):
+				return nil
+			}
+			text, err := os.ReadFile(filepath.Join(moduleRoot, path))
+			if re.Match(text) && !slices.Contains(rule.files, path) {
+				t.Errorf("%s has %q, allowed only in %v", path, re.Find(text), rule.files)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
