@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"syscall"
 
+	"bertlabel/train"
 	"bertlabel/train/data"
 )
 
@@ -49,7 +51,8 @@ func usagef(format string, args ...any) error {
 	return &exitError{exitUsage, fmt.Errorf(format, args...)}
 }
 
-// exitCode classifies err. A code given by withCode wins; then errors of the libraries are known by type.
+// exitCode classifies err. A code given by withCode wins; then errors of the libraries are known by type. A path that does
+// not exist is taken for one of the command line's.
 func exitCode(ctx context.Context, err error) int {
 	var coded *exitError
 	sig, signalled := stoppedBy(ctx)
@@ -62,7 +65,9 @@ func exitCode(ctx context.Context, err error) int {
 		return coded.code
 	case errors.Is(err, data.ErrRefused):
 		return exitData
-	case errors.As(err, new(*data.OptionError)):
+	case errors.As(err, new(*train.DivergedError)):
+		return exitDiverged
+	case errors.As(err, new(*data.OptionError)), errors.Is(err, fs.ErrNotExist):
 		return exitUsage
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.ENOMEM):
 		return exitResources

@@ -26,15 +26,12 @@ func (s stdoutWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// openInput opens a file, or stdin for "-". Gzip is recognised by its first bytes. A file that does not exist is wrong usage.
+// openInput opens a file, or stdin for "-". Gzip is recognised by its first bytes.
 func (a *app) openInput(path string) (io.ReadCloser, error) {
 	if path == "-" {
 		return gunzipped(io.NopCloser(a.stdin), "stdin")
 	}
 	f, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, withCode(exitUsage, err)
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -59,18 +59,17 @@ func resolveFlags(cmd *cobra.Command) error {
 	return fromConfig(cmd)
 }
 
-func fromEnvironment(cmd *cobra.Command) error {
-	var errs []error
+func fromEnvironment(cmd *cobra.Command) (first error) {
 	eachSetting(cmd, func(f *pflag.Flag) {
 		value := os.Getenv(envName(f.Name))
-		if value == "" || f.Changed {
+		if value == "" || f.Changed || first != nil {
 			return
 		}
 		if err := cmd.Flags().Set(f.Name, value); err != nil {
-			errs = append(errs, fmt.Errorf("environment: %s: %w", envName(f.Name), reason(err)))
+			first = usagef("environment: %s: %w", envName(f.Name), reason(err))
 		}
 	})
-	return withCode(exitUsage, errors.Join(errs...))
+	return first
 }
 
 // eachSetting calls fn for every flag of cmd that has an environment twin: all but --help.

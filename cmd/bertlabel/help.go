@@ -74,7 +74,7 @@ func writeHelp(w io.Writer, cmd *cobra.Command, long bool) {
 	isMain := func(f *pflag.Flag) bool { return f.Name != "help" && (long || f.Annotations[minorFlag] == nil) }
 	if cmd.HasAvailableLocalFlags() {
 		fmt.Fprintln(w)
-		writeFlagLines(w, cmd.LocalNonPersistentFlags(), isMain)
+		writeFlagLines(w, cmd.LocalFlags(), isMain)
 	}
 	cmd.InheritedFlags().SortFlags = false
 	if long {
@@ -143,7 +143,7 @@ func paragraphs(cmd *cobra.Command) (list []paragraph) {
 		}
 		list = append(list, paragraph{title, []string{word}})
 	}
-	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
 		if t := f.Annotations[minorFlag]; t != nil {
 			add(t[0], f)
 		}
