@@ -1,0 +1,161 @@
+package model
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"bertlabel/bert"
+	"bertlabel/bert/tokenizer"
+	"bertlabel/tensor"
+)
+
+// batchTokens bounds the tokens of one pass: enough rows to use every loaded block of weights well, few enough that the
+// activations of a layer stay in the cache.
+const batchTokens = 512
+
+// Features returns the vectors that stand for the texts, [len(texts), hidden], in the order of texts. The texts are sorted by
+// length and cut into batches; every thread takes batches of its own and runs them alone, so threads never wait for each
+// other. When there are too few texts for that, all threads work on each product together. The bits of a row depend on its
+// text only. progress, unless nil, is told how many texts are done; it may be called by several goroutines at once.
+func (m *Model) Features(ctx context.Context, texts []tokenizer.Encoding, pooling bert.Pooling, progress func(done int)) (*tensor.Tensor, error) {
+	y := tensor.New(len(texts), m.Encoder.Config.HiddenSize)
+	run := featuresRun{m: m, texts: texts, pooling: pooling, y: y, progress: progress}
+	run.cut()
+	if threads := min(m.threads, len(run.batches)); threads > 1 {
+		return y, run.throughput(ctx, threads)
+	}
+	return y, run.latency(ctx)
+}
+
+// featuresRun is one call of Features.
+type featuresRun struct {
+	m        *Model
+	texts    []tokenizer.Encoding
+	pooling  bert.Pooling
+	y        *tensor.Tensor
+	progress func(done int)
+
+	order   []int    // the texts, longest first
+	batches [][2]int // ranges of order
+	next    atomic.Int64
+	done    atomic.Int64
+}
+
+// cut sorts the texts by length, longest first, so that the last batches, which end at different times, are the cheapest; and
+// cuts them into batches of at most batchTokens, smaller ones if there would not be a few for each thread.
+func (r *featuresRun) cut() {
+	r.order = make([]int, len(r.texts))
+	total := 0
+	for i := range r.order {
+		r.order[i] = i
+		total += len(r.texts[i].IDs)
+	}
+	slices.SortStableFunc(r.order, func(a, b int) int { return cmp.Compare(len(r.texts[b].IDs), len(r.texts[a].IDs)) })
+	limit := min(batchTokens, (total+4*r.m.threads-1)/(4*r.m.threads))
+	for from, tokens := 0, 0; from < len(r.order); {
+		to := from
+		for tokens = 0; to < len(r.order); to++ {
+			if n := len(r.texts[r.order[to]].IDs); to > from && tokens+n > limit {
+				break
+			} else {
+				tokens += n
+			}
+		}
+		r.batches = append(r.batches, [2]int{from, to})
+		from = to
+	}
+}
+
+// throughput lets each of so many goroutines run whole batches.
+func (r *featuresRun) throughput(ctx context.Context, threads int) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	for range threads {
+		wg.Go(func() {
+			p := r.m.serial.get(func() *pass { return newPass(nil) })
+			defer r.m.serial.put(p)
+			for i := r.next.Add(1) - 1; i < int64(len(r.batches)) && ctx.Err() == nil; i = r.next.Add(1) - 1 {
+				if err := r.batch(p, r.batches[i]); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+// latency runs the batches one after the other, all threads on each.
+func (r *featuresRun) latency(ctx context.Context) error {
+	p := r.m.parallel.get(func() *pass { return newPass(tensor.NewWorkers(r.m.threads)) })
+	defer r.m.parallel.put(p)
+	for _, b := range r.batches {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if err := r.batch(p, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// batch computes the features of texts order[b[0]:b[1]].
+func (r *featuresRun) batch(p *pass, b [2]int) error {
+	texts := r.order[b[0]:b[1]]
+	p.batch.Reset()
+	for _, t := range texts {
+		p.batch.Append(r.texts[t].IDs, r.texts[t].Segments)
+	}
+	p.features.Resize(len(texts), r.y.Cols)
+	if err := r.m.Encoder.Features(p.ws, &p.features, &p.batch, r.pooling); err != nil {
+		return err
+	}
+	for i, t := range texts {
+		if j := notFinite(p.features.Row(i)); j >= 0 {
+			return fmt.Errorf("feature %d of text %d is %v: the weights or the input are broken", j, t, p.features.Row(i)[j])
+		}
+		copy(r.y.Row(t), p.features.Row(i))
+	}
+	if r.progress != nil {
+		r.progress(int(r.done.Add(int64(len(texts)))))
+	}
+	return nil
+}
+
+// pass is the memory of one batch on its way through the encoder.
+type pass struct {
+	ws       *bert.Workspace
+	batch    bert.Batch
+	features tensor.Tensor
+}
+
+func newPass(w *tensor.Workers) *pass { return &pass{ws: bert.NewWorkspace(w)} }
+
+// passes keeps passes that are not in use. Unlike sync.Pool it does not lose them, and at most as many exist as ran at once.
+type passes struct {
+	mu   sync.Mutex
+	free []*pass
+}
+
+func (p *passes) get(create func() *pass) *pass {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.free); n > 0 {
+		last := p.free[n-1]
+		p.free = p.free[:n-1]
+		return last
+	}
+	return create()
+}
+
+func (p *passes) put(x *pass) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.free = append(p.free, x)
+}
