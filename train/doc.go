@@ -10,7 +10,7 @@
 //	w, m, v      ← Adam with decoupled weight decay              optimizer.go
 //
 // Read loop.go first: a [Loop] makes these steps for any [Model]. [TrainHead] is the front door for features of a frozen
-// encoder. log.go writes metrics.csv, initial.go draws a new head, diverged.go says
+// encoder, features.go keeps such features on disk. log.go writes metrics.csv, initial.go draws a new head, diverged.go says
 // which number was not finite.
 //
 // Results do not depend on the number of goroutines. Everything random is a function of the seed and of the position in the
