@@ -17,6 +17,8 @@ func elemAVX2(s *Kernels) {
 }
 
 // restMask holds 8 lanes of ones, then 8 of zeros: the 8 lanes from 8 − n on are a mask for n numbers.
+//
+//lint:ignore U1000 the assembly reads it by name
 var restMask = [16]int32{-1, -1, -1, -1, -1, -1, -1, -1}
 
 //go:noescape

@@ -1,5 +1,7 @@
 //go:build (amd64 || arm64) && !noasm && !purego
 
+//lint:file-ignore U1000 the assembly reads the table by name
+
 package asm
 
 import "math"
