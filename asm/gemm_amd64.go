@@ -73,9 +73,6 @@ func gemm1x64AVX2(k int, a []float32, ars, acs int, b []float32, bps int, c []fl
 //go:noescape
 func gemm1x16AVX2(k int, a []float32, ars, acs int, b []float32, bps int, c []float32, ldc int)
 
-func packColsAVX512(dst, src []float32, ld, k, n int) { packCols(dst, src, 32, ld, k, n) }
-func packColsAVX2(dst, src []float32, ld, k, n int)   { packCols(dst, src, 16, ld, k, n) }
-
 // peakAVX512 runs rounds × 24 independent FMAs of 16 lanes.
 //
 //go:noescape

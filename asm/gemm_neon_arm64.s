@@ -144,7 +144,7 @@ TEXT ·gemm1x16NEON(SB), NOSPLIT, $0-112
 
 // B[p,:] of the panel at address b, times the rows of A.
 #define PANEL(b, ROWS, FMA) \
-	VLD1.P 64(b), [V28.S4, V29.S4, V30.S4, V31.S4]; PRFM 1024(b), PLDL1KEEP; ROWS(FMA)
+	VLD1.P 64(b), [V28.S4, V29.S4, V30.S4, V31.S4]; ROWS(FMA)
 #define STEPx2(ROWS) PANEL(R8, ROWS, FMAP0); PANEL(R11, ROWS, FMAP1)
 #define STEPx4(ROWS) STEPx2(ROWS); PANEL(R12, ROWS, FMAP2); PANEL(R13, ROWS, FMAP3)
 

@@ -87,7 +87,7 @@ var generic = Kernels{
 	SumSquares: sumSquaresGeneric,
 
 	peak:     peakGeneric,
-	peakFLOP: 16,
+	peakFLOP: 12,
 }
 
 // Best is the set that this process uses: the first of Sets, or the one that the environment variable BERTLABEL_KERNELS

@@ -1,10 +1,13 @@
 package asm
 
 import (
+	"errors"
 	"os"
+	"os/exec"
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -30,7 +33,7 @@ func TestChoose(t *testing.T) {
 func TestBest(t *testing.T) {
 	name, sets := os.Getenv("BERTLABEL_KERNELS"), Sets()
 	known := slices.ContainsFunc(sets, func(s Kernels) bool { return s.Name == name })
-	switch {
+	switch { // the ways to be wrong
 	case name == "" && (BestErr != nil || Best.Name != sets[0].Name),
 		known && (BestErr != nil || Best.Name != name),
 		name != "" && !known && (BestErr == nil || Best.Name != "generic"):
@@ -68,6 +71,34 @@ func checkTileOrder(t *testing.T, s Kernels) {
 		}
 		if a.Rows > b.Rows && a.Panels != 1 {
 			t.Errorf("%s: no tile of %d rows and one panel", s.Name, a.Rows)
+		}
+	}
+}
+
+// TestForced starts this test binary again with each value of BERTLABEL_KERNELS, and TestBest there judges what came of it:
+// under emulation the new process may see another CPU than this one. No value may crash it, be it a set of another CPU or no
+// set at all.
+func TestForced(t *testing.T) {
+	for _, name := range []string{"", "avx512", "avx2", "neon", "generic", "bogus", "../avx2"} {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestBest$", "-test.v")
+		cmd.Env = append(os.Environ(), "BERTLABEL_KERNELS="+name)
+		out, err := cmd.CombinedOutput()
+		if errors.Is(err, syscall.ENOEXEC) {
+			t.Skip("the system cannot start this binary by itself: user-mode emulation")
+		}
+		if err != nil || !strings.Contains(string(out), "--- PASS: TestBest") {
+			t.Errorf("BERTLABEL_KERNELS=%q: %v\n%s", name, err, out)
+		}
+	}
+}
+
+// TestPeak: a set's multiply-add loop runs and measures something.
+func TestPeak(t *testing.T) {
+	for _, s := range Sets() {
+		if peak := s.Peak(); !(peak > 0 && peak < 1e14) {
+			t.Errorf("%s: peak %g FLOP/s", s.Name, peak)
+		} else {
+			t.Logf("%s: %.1f GFLOP/s", s.Name, peak/1e9)
 		}
 	}
 }
