@@ -65,3 +65,52 @@ func BenchmarkPeak(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkRows multiplies m rows, not a multiple of MR, by two panels, as attention does for a short text: full tiles and
+// one for the rest, or the same number of tiles of even height. %peak is computed as in BenchmarkGEMMTile.
+func BenchmarkRows(b *testing.B) {
+	const k, panels = 64, 2
+	set := Sets()[0]
+	splits := []struct {
+		name   string
+		height func(left int) int
+	}{
+		{"full", func(left int) int { return min(left, set.MR) }},
+		{"even", func(left int) int { n := (left + set.MR - 1) / set.MR; return (left + n - 1) / n }},
+	}
+	for _, m := range []int{13, 17, 23, 25, 50} {
+		a, pb, c := make([]float32, m*(k+16)), make([]float32, panels*k*set.NR), make([]float32, m*panels*set.NR)
+		for _, split := range splits {
+			b.Run(fmt.Sprintf("%s/m=%d/%s", set.Name, m, split.name), func(b *testing.B) {
+				best, peak := time.Duration(math.MaxInt64), set.Peak()
+				for b.Loop() {
+					start := time.Now()
+					for range 8 {
+						multiplyPanels(set, split.height, m, k, panels, a, k+16, pb, c)
+					}
+					best = min(best, time.Since(start))
+				}
+				flop := 8 * 2 * float64(m*k*panels*set.NR)
+				b.ReportMetric(100*flop/best.Seconds()/max(peak, set.Peak()), "%peak")
+			})
+		}
+	}
+}
+
+// multiplyPanels is C += A·B over packed panels, in tiles whose height the caller picks.
+func multiplyPanels(set Kernels, height func(left int) int, m, k, panels int, a []float32, lda int, b, c []float32) {
+	for i := 0; i < m; {
+		t := 0
+		for want := height(m - i); set.Tiles[t].Rows > want; {
+			t++
+		}
+		rows := set.Tiles[t].Rows
+		for q := 0; q < panels; q += set.Tiles[t].Panels {
+			for q+set.Tiles[t].Panels > panels {
+				t++
+			}
+			set.Tiles[t].GEMM(k, a[i*lda:], lda, 1, b[q*k*set.NR:], k*set.NR, c[(i*panels+q)*set.NR:], panels*set.NR)
+		}
+		i += rows
+	}
+}

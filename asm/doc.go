@@ -1,1 +1,15 @@
+// Package asm holds the arithmetic that takes the time: the register tiles of the matrix product and the element-wise
+// functions of BERT, on plain []float32. It knows no shapes beyond its arguments, starts no goroutines and keeps no state.
+//
+// A Kernels value is one complete set for one CPU feature level:
+//
+//	generic  plain Go, on every CPU: the specification of all others
+//	avx2     AVX2 and FMA3, 16 registers of 8 floats
+//	avx512   AVX-512 F, BW, DQ, VL, 32 registers of 16 floats
+//	neon     ASIMD on arm64, 32 registers of 4 floats
+//
+// Best is the set of this process; BERTLABEL_KERNELS names another one. The build tags noasm and purego leave generic alone.
+//
+// Read kernels.go first, the contract of every kernel; then gemm_generic.go, the matrix product in twenty lines of Go; then
+// gemm_avx512_amd64.s, the same in registers, with docs/kernels.md beside it, which goes through one tile line by line.
 package asm

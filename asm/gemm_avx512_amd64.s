@@ -13,7 +13,7 @@
 //	Z24…Z27 row p of B: Z24 Z25 in panel 0, Z26 Z27 in panel 1
 //	Z28…Z31 an element of A in all 16 lanes
 //
-// One step is not unrolled: the loop's six integer instructions run beside the 24 FMAs (BenchmarkGEMMTile).
+// One step is not unrolled: the seven other instructions of the loop run beside its 24 FMAs (BenchmarkGEMMTile).
 
 #include "textflag.h"
 

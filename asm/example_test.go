@@ -1,0 +1,26 @@
+package asm_test
+
+import (
+	"fmt"
+
+	"bertlabel/asm"
+)
+
+// One row of C += A·B by the narrowest tile of the best set, with B packed into one panel.
+func ExampleTile() {
+	set := asm.Best
+	a := []float32{1, 2, 3} // [1, 3]
+	bt := []float32{        // Bᵀ, [2, 3]
+		1, 0, 1,
+		0, 1, 1,
+	}
+	panel := make([]float32, 3*set.NR) // B, [3, NR]: two columns, then zeros
+	set.PackCols(panel, bt, 3, 3, 2)
+
+	c := make([]float32, set.NR)
+	c[0] = 100
+	row := set.Tiles[len(set.Tiles)-1] // 1×NR
+	row.GEMM(3, a, 3, 1, panel, 0, c, set.NR)
+	fmt.Println(c[:3])
+	// Output: [104 5 0]
+}
