@@ -292,10 +292,7 @@ func (m *Model) PredictEncoded(ctx context.Context, texts []tokenizer.Encoding) 
 	if err != nil {
 		return nil, err
 	}
-	labels := m.Head.Labels()
-	logits, probabilities := tensor.New(len(texts), labels), tensor.New(len(texts), labels)
-	m.Head.Forward(logits, features)
-	asm.Best.Sigmoid(probabilities.Data, logits.Data)
+	logits, probabilities := m.Score(features)
 	predictions := make([]Prediction, len(texts))
 	for i := range predictions {
 		if j := notFinite(logits.Row(i)); j >= 0 {
@@ -304,6 +301,14 @@ func (m *Model) PredictEncoded(ctx context.Context, texts []tokenizer.Encoding) 
 		predictions[i] = Prediction{logits.Row(i), probabilities.Row(i)}
 	}
 	return predictions, nil
+}
+
+// Score runs the head on features [texts, hidden] and returns logits and probabilities, both [texts, labels].
+func (m *Model) Score(features *tensor.Tensor) (logits, probabilities *tensor.Tensor) {
+	logits, probabilities = tensor.New(features.Rows, m.Head.Labels()), tensor.New(features.Rows, m.Head.Labels())
+	m.Head.Forward(logits, features)
+	asm.Best.Sigmoid(probabilities.Data, logits.Data)
+	return logits, probabilities
 }
 
 // Predicted returns the labels whose probability is above their threshold, in label order.

@@ -59,7 +59,7 @@ func exitCode(ctx context.Context, err error) int {
 	switch {
 	case err == nil, errors.Is(err, errStdoutClosed):
 		return exitOK
-	case signalled && errors.Is(err, context.Canceled):
+	case signalled && (errors.Is(err, context.Canceled) || errors.As(err, new(signalError))):
 		return 128 + int(sig)
 	case errors.As(err, &coded):
 		return coded.code

@@ -61,6 +61,11 @@ func newRoot(a *app) *cobra.Command {
 	f.StringVar(&a.config, "config", "", "JSON `FILE` of settings, keys with underscores")
 
 	root.AddCommand(
+		newDemoCmd(a),
+		newTrainCmd(a),
+		newEvalCmd(a),
+		newPredictCmd(a),
+		newEmbedCmd(a),
 		newMetricsCmd(a),
 		newTokenizeCmd(a),
 		newVersionCmd(a),

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"bertlabel/bert/model"
+
+	"github.com/spf13/cobra"
+)
+
+// modelFlags are the flags that name a model and say how it reads text.
+type modelFlags struct {
+	path                          string
+	config, vocab, initCheckpoint string
+	hiddenAct                     string
+	lowerCase                     bool
+	maxSeqLength                  int
+	keepTokens                    string
+
+	cmd *cobra.Command
+}
+
+// addModelFlags declares them for a verb.
+func addModelFlags(cmd *cobra.Command) *modelFlags {
+	m := &modelFlags{cmd: cmd}
+	f := cmd.Flags()
+	f.StringVar(&m.path, "model", "", "model `FOLDER` (Google's release, or one that train wrote) or checkpoint prefix")
+	f.StringVar(&m.config, "bert-config-file", "", "bert_config.json `FILE` instead of the model's")
+	f.StringVar(&m.vocab, "vocab-file", "", "vocab.txt `FILE` instead of the model's")
+	f.StringVar(&m.initCheckpoint, "init-checkpoint", "", "checkpoint `PREFIX` instead of the model's")
+	f.StringVar(&m.hiddenAct, "hidden-act", "", "activation instead of the config's: gelu (tanh form), gelu_erf, relu, tanh, linear")
+	f.BoolVar(&m.lowerCase, "do-lower-case", false, "lower-case the text (default: as the model was trained)")
+	f.IntVar(&m.maxSeqLength, "max-seq-length", 0, "tokens of a text with [CLS] and [SEP] (default: the model's, else 128)")
+	f.StringVar(&m.keepTokens, "keep-tokens", "", "words that are one token each, such as '[NAME],[RELIGION]'")
+	minor(cmd, "Model flags", "bert-config-file", "vocab-file", "init-checkpoint", "hidden-act", "do-lower-case", "keep-tokens")
+	return m
+}
+
+// open opens the model. Flags that contradict it are wrong usage, all else that is wrong is the model's fault.
+func (m *modelFlags) open(a *app) (*model.Model, error) {
+	if m.path == "" && (m.config == "" || m.vocab == "" || m.initCheckpoint == "") {
+		return nil, usagef("%s needs --model, or --bert-config-file, --vocab-file and --init-checkpoint", m.cmd.Name())
+	}
+	if m.hiddenAct != "" {
+		if err := oneOf("hidden-act", m.hiddenAct, "gelu", "gelu_erf", "relu", "tanh", "linear"); err != nil {
+			return nil, err
+		}
+	}
+	o := &model.Options{
+		ConfigFile: m.config, VocabFile: m.vocab, InitCheckpoint: m.initCheckpoint,
+		HiddenAct: m.hiddenAct, Threads: a.threads, Log: func(s string) { a.log.Infof("%s", s) },
+	}
+	if m.cmd.Flags().Changed("do-lower-case") {
+		o.LowerCase = &m.lowerCase
+	}
+	if m.keepTokens != "" {
+		o.KeepTokens = strings.Split(m.keepTokens, ",")
+	}
+	opened, err := model.Open(m.path, o)
+	if err != nil {
+		return nil, withCode(exitModel, err)
+	}
+	if m.cmd.Flags().Changed("max-seq-length") {
+		if limit := opened.Encoder.Config.MaxPositionEmbeddings; m.maxSeqLength < 3 || m.maxSeqLength > limit {
+			return nil, usagef("--max-seq-length %d: want 3 to %d, the model's max_position_embeddings", m.maxSeqLength, limit)
+		}
+		opened.MaxSeqLength = m.maxSeqLength
+	}
+	return opened, nil
+}
+
+// openWithHead opens a model that has been trained.
+func (m *modelFlags) openWithHead(a *app) (*model.Model, error) {
+	opened, err := m.open(a)
+	if err == nil && opened.Head == nil {
+		err = withCode(exitModel, fmt.Errorf("model %s has no head (output_weights, output_bias): train one with bertlabel train", m.path))
+	}
+	return opened, err
+}
