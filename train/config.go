@@ -31,6 +31,9 @@ type Config struct {
 	EarlyStopping int    `json:"early_stopping"` // evaluations in a row without a better one that end the run; 0: never
 }
 
+// maxStepRows is beyond any batch of use, and keeps every size that is made from it far from overflow.
+const maxStepRows = 1 << 24
+
 // DefaultConfig returns the defaults for training encoder and head together.
 func DefaultConfig() Config {
 	return Config{
@@ -72,8 +75,9 @@ func (c Config) Check() error {
 		}
 	}
 	nonNegative := func(x float64) bool { return x >= 0 && finite(x) }
-	want(c.BatchSize >= 1, "train_batch_size", c.BatchSize, "at least 1")
-	want(c.AccumulationSteps >= 1, "gradient_accumulation_steps", c.AccumulationSteps, "at least 1")
+	want(c.BatchSize >= 1 && c.BatchSize <= maxStepRows, "train_batch_size", c.BatchSize, fmt.Sprintf("from 1 to %d", maxStepRows))
+	want(c.AccumulationSteps >= 1 && c.AccumulationSteps <= maxStepRows/max(1, c.BatchSize), "gradient_accumulation_steps", c.AccumulationSteps,
+		fmt.Sprintf("at least 1, and at most %d rows a step", maxStepRows))
 	want(c.MaxSteps >= 0, "max_steps", c.MaxSteps, "at least 0")
 	want(c.MaxSteps > 0 || c.Epochs > 0 && finite(c.Epochs), "num_train_epochs", c.Epochs, "more than 0")
 	want(c.Optimizer == Google || c.Optimizer == AdamW, "optimizer", c.Optimizer, Google+" or "+AdamW)

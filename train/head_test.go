@@ -503,6 +503,8 @@ func TestHeadRefuses(t *testing.T) {
 		"warmup_proportion":   func(task *HeadTask) { task.Config.WarmupProportion = 1.1 },
 		"clip_norm is -1":     func(task *HeadTask) { task.Config.ClipNorm = -1 },
 		"gradient_accumulati": func(task *HeadTask) { task.Config.AccumulationSteps = -1 },
+		"from 1 to 16777216":  func(task *HeadTask) { task.Config.BatchSize, task.Config.MaxSteps = math.MaxInt, 1 },
+		"16777216 rows a":     func(task *HeadTask) { task.Config.AccumulationSteps, task.Config.MaxSteps = math.MaxInt, 1 },
 	} {
 		task := newTask(12, 16, 6, 3)
 		spoil(&task)
