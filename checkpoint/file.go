@@ -3,17 +3,22 @@ package checkpoint
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 )
 
-// File is an open regular file and its length at that moment.
+// File is an open regular file and its length when it was opened.
 type File struct {
-	*os.File
+	io.ReaderAt
+	io.Closer
 	Path string // for messages
 	Size int64
 }
+
+// Reader returns a reader of the whole file.
+func (f *File) Reader() io.Reader { return io.NewSectionReader(f, 0, f.Size) }
 
 // OpenFile opens a file that the user named. Anything but a regular file is refused without opening it: opening a FIFO
 // may block, reading a device may never end.
@@ -41,7 +46,7 @@ func openRegular(name, path string, stat func(string) (fs.FileInfo, error), open
 		f.Close()
 		return nil, missing(path, err)
 	}
-	return &File{f, path, info.Size()}, nil
+	return &File{f, f, path, info.Size()}, nil
 }
 
 func missing(path string, err error) error {

@@ -39,7 +39,10 @@ func (OS) Open(name string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f, nil
+	return struct {
+		io.Reader
+		io.Closer
+	}{f.Reader(), f}, nil
 }
 
 // Mkdir implements FS.

@@ -34,6 +34,11 @@ func Open(path string, limits checkpoint.Limits) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
+	return open(f, limits)
+}
+
+// open takes the file over.
+func open(f *checkpoint.File, limits checkpoint.Limits) (*File, error) {
 	s := &store{}
 	h, tensors, err := s.add(f, limits.OrDefaults())
 	if err != nil {
@@ -180,7 +185,7 @@ func readIndex(path string, limits checkpoint.Limits) (map[string]map[string]boo
 		return nil, checkpoint.Refuse(checkpoint.STIndex, "index of %d bytes, at most %d", f.Size, limits.IndexBytes)
 	}
 	text := make([]byte, f.Size)
-	if _, err := io.ReadFull(f, text); err != nil {
+	if _, err := io.ReadFull(f.Reader(), text); err != nil {
 		return nil, err
 	}
 	byShard, err := parseIndex(text, limits)

@@ -13,6 +13,7 @@ import (
 // bundle is an opened V2 checkpoint, the store of its directory.
 type bundle struct {
 	contents
+	open      func(path string) (*checkpoint.File, error)
 	prefix    string
 	limits    checkpoint.Limits
 	bigEndian bool
@@ -56,7 +57,12 @@ type slice struct {
 // validated that can be without the tensor bytes, in the order of the checks below; a refusal is a *checkpoint.FormatError. Zero
 // limits are the defaults.
 func Open(prefix string, limits checkpoint.Limits) (*checkpoint.Directory, error) {
-	b := &bundle{prefix: prefix, limits: limits.OrDefaults()}
+	return open(prefix, limits, checkpoint.OpenFile)
+}
+
+// open is Open with files that may come from elsewhere.
+func open(prefix string, limits checkpoint.Limits, file func(path string) (*checkpoint.File, error)) (*checkpoint.Directory, error) {
+	b := &bundle{open: file, prefix: prefix, limits: limits.OrDefaults()}
 	b.slices = map[string]*slice{}
 	if err := b.readIndex(); err != nil {
 		return nil, err
@@ -84,7 +90,7 @@ func dataName(prefix string, shard int32, shards int) string {
 
 // readIndex reads the table: its whole structure first, then header and entries.
 func (b *bundle) readIndex() error {
-	f, err := checkpoint.OpenFile(b.indexPath())
+	f, err := b.open(b.indexPath())
 	if err != nil {
 		return err
 	}
@@ -217,13 +223,13 @@ func (b *bundle) openShards() error {
 	used := make(map[int32]bool)
 	b.eachRegion(func(r region, _ string) { used[r.shard] = true })
 	for i := range int32(b.numShards) {
-		f, err := checkpoint.OpenFile(dataName(b.prefix, i, b.numShards))
+		f, err := b.open(dataName(b.prefix, i, b.numShards))
 		if err != nil {
 			return err
 		}
 		if !used[i] {
 			f.Close() // it had to be there
-			f.File = nil
+			f.Closer = nil
 		}
 		b.shards = append(b.shards, f)
 	}
@@ -307,7 +313,7 @@ func (b *bundle) Stream(i int, visit func(piece []byte) error) error {
 func (b *bundle) Close() error {
 	var errs []error
 	for _, f := range b.shards {
-		if f.File != nil {
+		if f.Closer != nil {
 			errs = append(errs, f.Close())
 		}
 	}

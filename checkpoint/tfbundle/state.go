@@ -37,7 +37,7 @@ func Latest(folder string) (prefix string, err error) {
 		return "", err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, stateBytes+1))
+	text, err := io.ReadAll(io.LimitReader(f.Reader(), stateBytes+1))
 	if err != nil {
 		return "", err
 	}

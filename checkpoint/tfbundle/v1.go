@@ -38,9 +38,14 @@ func OpenV1(path string, limits checkpoint.Limits) (*checkpoint.Directory, error
 	if err != nil {
 		return nil, err
 	}
+	return openV1(f, limits)
+}
+
+// openV1 takes the file over.
+func openV1(f *checkpoint.File, limits checkpoint.Limits) (*checkpoint.Directory, error) {
 	v := &v1{file: f, limits: limits.OrDefaults(), byName: map[string]int{}}
 	v.slices = map[string]*slice{}
-	if err := checkpoint.At(v.open(), path, -1, ""); err != nil {
+	if err := checkpoint.At(v.open(), f.Path, -1, ""); err != nil {
 		f.Close()
 		return nil, err
 	}
