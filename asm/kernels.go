@@ -55,9 +55,9 @@ type Kernels struct {
 // Tile is one register tile of the matrix product: C[Rows × Panels·NR] += A[Rows × k]·B[k × Panels·NR].
 //
 // Element (i, p) of A is a[i·ars + p·acs], so one tile serves A and Aᵀ. Panel q of B starts at b[q·bps] and holds k rows of
-// NR elements. Element (i, j) of C is c[i·ldc + j]; C is read and written. The sum over k starts from zero, runs in order of
-// p by fused multiply-add (generic: multiply, then add), and is added to C once at the end. So an element of C has the same
-// bits from every tile of the set.
+// NR elements. Element (i, j) of C is c[i·ldc + j]; C is read and written, and all Panels·NR columns must be there: over the
+// right edge, a tile works on a copy. The sum over k starts from zero, runs in order of p by fused multiply-add (generic:
+// multiply, then add), and is added to C once at the end. So an element of C has the same bits from every tile of the set.
 type Tile struct {
 	Rows, Panels int
 	GEMM         func(k int, a []float32, ars, acs int, b []float32, bps int, c []float32, ldc int)
