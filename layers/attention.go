@@ -28,9 +28,9 @@ type AttentionWorkspace struct {
 
 // headWorkspace is one worker's memory for one head of one text.
 type headWorkspace struct {
-	keys   tensor.Packed // Kᵀ, [D, keys]
+	keys   tensor.Packed // Kᵀ, [D, keys and padding]
 	values tensor.Packed // V, [keys, D]
-	scores tensor.Tensor // [queryBlock, keys], in place the probs
+	scores tensor.Tensor // [queryBlock, keys and padding], in place the probs
 }
 
 // queryBlock is the number of query rows whose scores are held at once: a multiple of every MR, small enough for the L2 cache
@@ -67,29 +67,25 @@ func (j *attentionJob) Run(worker, turn int) {
 	w := &j.workers[worker]
 
 	key, value := part(&j.key, k0, k1, head, d), part(&j.value, k0, k1, head, d)
-	w.keys.Resize(d, k1-k0)
+	n := k1 - k0
+	padded := (n + asm.Best.NR - 1) / asm.Best.NR * asm.Best.NR // whole panels: no tile over the border of scores
+	w.keys.Resize(d, padded)
 	w.keys.SetCols(&key)
-	w.values.Resize(k1-k0, d)
+	w.values.Resize(n, d)
 	w.values.SetRows(0, &value)
 
 	scale := float32(1 / math.Sqrt(float64(d)))
 	for from := q0; from < q1; from += queryBlock {
 		to := min(from+queryBlock, q1)
 		query, context := part(&j.query, from, to, head, d), part(&j.context, from, to, head, d)
-		w.resizeScores(to-from, k1-k0)
-		j.ws.MatMulSmall(worker, &w.scores, &query, &w.keys)
-		for i := range w.scores.Rows {
-			asm.Best.Softmax(w.scores.Row(i), scale)
+		w.scores.Resize(to-from, padded+16) // rows that are a power of two apart would share cache sets
+		scores, probs := w.scores.SliceCols(0, padded), w.scores.SliceCols(0, n)
+		j.ws.MatMulSmall(worker, &scores, &query, &w.keys)
+		for i := range probs.Rows {
+			asm.Best.Softmax(probs.Row(i), scale)
 		}
-		j.ws.MatMulSmall(worker, &context, &w.scores, &w.values)
+		j.ws.MatMulSmall(worker, &context, &probs, &w.values)
 	}
-}
-
-// resizeScores makes scores a [queries, keys] matrix with a row stride that keeps rows out of each other's cache sets.
-func (w *headWorkspace) resizeScores(queries, keys int) {
-	stride := (keys+15)/16*16 + 16
-	w.scores.Resize(queries, stride)
-	w.scores.Cols = keys
 }
 
 // part returns rows [from, to) of the columns of one head.

@@ -108,8 +108,7 @@ type product struct {
 // plan cuts C into even row blocks and, when these are too few to keep the workers busy, into column ranges.
 func (p *product) plan(workers int) {
 	m, panels := p.c.Rows, p.to-p.from
-	p.rowBlocks = (m + maxRowBlock - 1) / maxRowBlock
-	p.mc = roundUp((m+p.rowBlocks-1)/p.rowBlocks, asm.Best.MR)
+	p.mc = roundUp(evenPart(m, maxRowBlock), asm.Best.MR)
 	p.rowBlocks = (m + p.mc - 1) / p.mc
 	p.colRanges, p.pcols = 1, panels
 	if workers == 1 || m*panels*asm.Best.NR*p.b.K < minParallel {
@@ -192,13 +191,14 @@ func (p *product) block(s *scratch, lda, i0, i1, pc, p0, p1 int) {
 	}
 }
 
-// tiles adds A·B to the upper rows of C: as many as the best tile for m rows has, which it returns. A has row stride lda; b
-// holds the given number of panels, bps floats apart; C is [m, n] with row stride ldc. Tiles over its right border go through
-// scratch: there they start from zero and are then added, so the bits are those of a tile inside.
+// tiles adds A·B to the upper rows of C, and returns how many: m rows are cut into ⌈m/MR⌉ tiles of nearly equal height, as
+// short ones are slow. A has row stride lda; b holds the given number of panels, bps floats apart; C is [m, n] with row stride
+// ldc. Tiles over its right border work on a copy of C.
 func tiles(scratch []float32, k int, a []float32, lda int, b []float32, bps, panels int, c []float32, ldc, m, n int) (rows int) {
 	nr := asm.Best.NR
+	rows = evenPart(m, asm.Best.MR)
 	t := 0
-	for asm.Best.Tiles[t].Rows > m {
+	for asm.Best.Tiles[t].Rows > rows {
 		t++
 	}
 	rows = asm.Best.Tiles[t].Rows
@@ -211,16 +211,26 @@ func tiles(scratch []float32, k int, a []float32, lda int, b []float32, bps, pan
 		if q*nr+width <= n {
 			tile.GEMM(k, a, lda, 1, b[q*bps:], bps, c[q*nr:], ldc)
 		} else {
-			edge := scratch[:rows*width]
-			clear(edge)
-			tile.GEMM(k, a, lda, 1, b[q*bps:], bps, edge, width)
-			for i := range rows {
-				asm.Best.Add(c[i*ldc+q*nr:i*ldc+n], edge[i*width:i*width+n-q*nr])
-			}
+			copyRows(scratch, width, c[q*nr:], ldc, rows, n-q*nr)
+			tile.GEMM(k, a, lda, 1, b[q*bps:], bps, scratch, width)
+			copyRows(c[q*nr:], ldc, scratch, width, rows, n-q*nr)
 		}
 		q += tile.Panels
 	}
 	return rows
+}
+
+// evenPart returns the first part when n is cut into the fewest parts of at most limit, as evenly as can be.
+func evenPart(n, limit int) int {
+	parts := (n + limit - 1) / limit
+	return (n + parts - 1) / parts
+}
+
+// copyRows copies a [rows, n] matrix.
+func copyRows(dst []float32, dstStride int, src []float32, srcStride, rows, n int) {
+	for i := range rows {
+		copy(dst[i*dstStride:i*dstStride+n], src[i*srcStride:i*srcStride+n])
+	}
 }
 
 // MatMulSmall sets c = a·b on the calling goroutine, reading a in place: for operands that fit the cache, such as those of one

@@ -110,16 +110,16 @@ func (p *Packed) Rows(col int, b *Tensor) {
 	}
 }
 
-// SetCols packs the transpose of b, an [N, K] matrix, as B: B[p, j] = b[j, p].
+// SetCols packs the transpose of b, a [≤ N, K] matrix, as the first columns of B: B[p, j] = b[j, p].
 func (p *Packed) SetCols(b *Tensor) {
-	if b.Rows != p.N || b.Cols != p.K {
+	if b.Rows > p.N || b.Cols != p.K {
 		panic(fmt.Sprintf("tensor.Packed.SetCols: [%d, %d]ᵀ into [%d, %d]", b.Rows, b.Cols, p.K, p.N))
 	}
 	nr := asm.Best.NR
 	for pc := 0; pc < p.K; pc += p.kc {
 		block, depth, stride := p.block(pc, 0, p.panels)
-		for j := range p.panels {
-			n := min(nr, p.N-j*nr)
+		for j := 0; j*nr < b.Rows; j++ {
+			n := min(nr, b.Rows-j*nr)
 			asm.Best.PackCols(block[j*stride:(j+1)*stride], b.Data[j*nr*b.Stride+pc:], b.Stride, depth, n)
 		}
 	}

@@ -66,7 +66,7 @@ func (d *demonstration) run(ctx context.Context) error {
 		return err
 	}
 	if err := d.verb(ctx, io.Discard, "train", "--model", d.path("random-bert"), "--train", d.path("train.csv"), "--dev", d.path("dev.csv"),
-		"--pooling", "mean", "--num-train-epochs", "30", "--output", d.path("model"), "--overwrite"); err != nil {
+		"--pooling", "mean", "--num-train-epochs", "15", "--learning-rate", "0.03", "--output", d.path("model"), "--overwrite"); err != nil {
 		return err
 	}
 	var report bytes.Buffer
