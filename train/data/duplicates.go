@@ -4,15 +4,15 @@ import "slices"
 
 // Repeats counts the texts (with their second texts, byte for byte) that a data set has more than once.
 type Repeats struct {
-	Texts       int // different texts that stand in more than one row
-	Rows        int // rows that repeat the text of an earlier row
-	Conflicting int // of Texts, those whose rows differ in their labels
+	Texts       int `json:"texts"`       // different texts that stand in more than one row
+	Rows        int `json:"rows"`        // rows that repeat the text of an earlier row
+	Conflicting int `json:"conflicting"` // of Texts, those whose rows differ in their labels
 }
 
 // Overlap counts the texts that two data sets share.
 type Overlap struct {
-	Texts        int // different texts in both
-	RowsA, RowsB int // rows of each that have one of them
+	Texts int `json:"texts"` // different texts in both
+	Rows  int `json:"rows"`  // rows of the second that have one of them
 }
 
 // textKey is what makes two rows the same text.
@@ -47,24 +47,23 @@ func FindRepeats(d *Dataset) Repeats {
 	return r
 }
 
-// FindOverlap counts the texts that a and b share.
+// FindOverlap counts the texts of b that a has too.
 func FindOverlap(a, b *Dataset) Overlap {
-	rows := make(map[textKey]int, a.Rows()) // of a
+	counted := make(map[textKey]bool, a.Rows()) // the texts of a, and whether they were met in b
 	for i := range a.Rows() {
-		rows[a.key(i)]++
+		counted[a.key(i)] = false
 	}
 	var o Overlap
-	counted := map[textKey]bool{}
 	for i := range b.Rows() {
 		key := b.key(i)
-		if rows[key] == 0 {
+		again, shared := counted[key]
+		if !shared {
 			continue
 		}
-		o.RowsB++
-		if !counted[key] {
-			counted[key] = true
+		o.Rows++
+		if !again {
 			o.Texts++
-			o.RowsA += rows[key]
+			counted[key] = true
 		}
 	}
 	return o

@@ -90,16 +90,13 @@ func (e *BadRowsError) Error() string {
 // Is makes a BadRowsError match ErrRefused.
 func (e *BadRowsError) Is(target error) bool { return target == ErrRefused }
 
-// Unwrap returns the last bad row.
-func (e *BadRowsError) Unwrap() error { return e.Last }
-
 // UnknownLabel is a name that the label list lacks.
 type UnknownLabel struct {
-	Name  string
-	Rows  int    // rows that have it
-	Line  int    // the first of them
-	Where string // its column
-	Near  string // of the first 20: a name of the list that is spelt alike, or empty
+	Name  string `json:"name"`
+	Rows  int    `json:"rows"` // that have it
+	Line  int    `json:"line"` // of the first of them
+	Where string `json:"column"`
+	Near  string `json:"near,omitempty"` // of the first 20: a name of the list that is spelt alike, or empty
 }
 
 // UnknownLabelsError lists all labels of a file that the label list lacks, the most frequent first.

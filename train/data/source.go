@@ -11,7 +11,6 @@ import (
 	"hash"
 	"io"
 	"os"
-	"strings"
 )
 
 // source is the text of one file: UTF-8 without byte order mark, unpacked when it is stored with gzip, while the bytes as
@@ -53,9 +52,6 @@ func newSource(r io.Reader, name string) (*source, error) {
 		return nil, s.fault(err, 1)
 	}
 	s.zipped = string(magic) == "\x1f\x8b"
-	if !s.zipped && strings.HasSuffix(strings.ToLower(name), ".gz") && len(magic) > 0 {
-		return nil, s.foreign("no gzip data", "a gzip file, as the suffix says", "rename the file, or compress it again")
-	}
 	if s.zipped {
 		unzip, err := gzip.NewReader(s.text)
 		if err != nil {

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"bertlabel/bert/tokenizer"
+	"bertlabel/train/data"
+
+	"github.com/spf13/cobra"
+)
+
+// dataCheck is one run of the verb check-data.
+type dataCheck struct {
+	a                *app
+	rows             *dataFlags
+	train, dev, test string
+	model            string
+	tokens           tokenizeFlags // the vocabulary and how it is used
+	json             bool
+}
+
+func newCheckDataCmd(a *app) *cobra.Command {
+	c := &dataCheck{a: a}
+	cmd := &cobra.Command{
+		Use:   "check-data",
+		Short: "Look at labelled texts before training: duplicates, label counts, texts in two files, lengths",
+		Example: "  bertlabel check-data --train train.csv --dev dev.csv\n" +
+			"  bertlabel check-data --train train.csv --vocab-file uncased_L-12/vocab.txt --max-seq-length 64\n" +
+			"  bertlabel check-data --train train.tsv --no-header --text-column 1 --labels-column 2 --json",
+		Long: "Reads the files whole and prints a table, or with --json one JSON object. Every row that cannot be read gets a line on\n" +
+			"stderr. The exit code is 3 when there was one, or a label in --dev or --test that the label list lacks. Lengths need the\n" +
+			"vocabulary of a model; they are in tokens, with [CLS] and [SEP]; a percentile is the least length that so many texts keep to.",
+		RunE: func(*cobra.Command, []string) error { return c.run() },
+	}
+	f := cmd.Flags()
+	f.StringVar(&c.train, "train", "", "`FILE` of labelled texts to train on; - is stdin")
+	f.StringVar(&c.dev, "dev", "", "`FILE` to choose the best weights by")
+	f.StringVar(&c.test, "test", "", "`FILE` to evaluate on")
+	f.StringVar(&c.model, "model", "", "model `FOLDER` whose vocabulary gives the lengths")
+	f.StringVar(&c.tokens.vocab, "vocab-file", "", "vocabulary `FILE` instead of the model's")
+	f.BoolVar(&c.tokens.lowerCase, "do-lower-case", false, "lower-case the text (default: as the model, else guessed)")
+	f.IntVar(&c.tokens.maxSeqLength, "max-seq-length", 128, "count the texts with more than `N` tokens")
+	f.StringVar(&c.tokens.keepTokens, "keep-tokens", "", "`WORDS` that are one token each, such as '[NAME],[RELIGION]'")
+	f.BoolVar(&c.json, "json", false, "print JSON")
+	c.tokens.cmd = cmd
+	c.rows = addDataFlags(cmd, data.ReportBadRows)
+	required(cmd, "train")
+	return cmd
+}
+
+// checkReport is the output of the verb.
+type checkReport struct {
+	Files      []checkedFile `json:"files"`
+	Shared     []sharedTexts `json:"shared_texts"`
+	LookAlikes [][]string    `json:"similar_labels"` // names that differ in case, spaces, '_' or '-' only
+}
+
+type checkedFile struct {
+	Role string `json:"role"` // "train", "dev" or "test"
+	*data.Summary
+	Tokens *tokenLengths `json:"tokens,omitempty"`
+}
+
+// sharedTexts counts the texts that two files have in common.
+type sharedTexts struct {
+	Roles [2]string `json:"roles"`
+	data.Overlap
+}
+
+// tokenLengths describes the lengths of texts in tokens, with [CLS] and [SEP].
+type tokenLengths struct {
+	Mean         float64 `json:"mean"`
+	P50          int     `json:"p50"`
+	P90          int     `json:"p90"`
+	P95          int     `json:"p95"`
+	P99          int     `json:"p99"`
+	Max          int     `json:"max"`
+	MaxSeqLength int     `json:"max_seq_length"`
+	Cut          int     `json:"cut"` // texts with more tokens than that
+	CutShare     float64 `json:"cut_share"`
+}
+
+func (c *dataCheck) run() error {
+	if n := c.tokens.maxSeqLength; n < 2 {
+		return usagef("--max-seq-length %d: want 2 or more, for [CLS] and [SEP]", n)
+	}
+	tok, err := c.tokenizer()
+	if err != nil {
+		return err
+	}
+	report, err := c.check(tok)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		encoder := json.NewEncoder(c.a.stdout)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", "  ")
+		err = encoder.Encode(report)
+	} else {
+		err = report.writeTable(c.a.stdout)
+	}
+	return errors.Join(err, report.verdict())
+}
+
+// tokenizer opens the vocabulary of --vocab-file or --model; it is nil without them. What the model's folder says of its
+// tokenizer holds where no flag says otherwise.
+func (c *dataCheck) tokenizer() (*tokenizer.Tokenizer, error) {
+	if c.model != "" {
+		folder := c.model
+		if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+			folder = filepath.Dir(folder) // a checkpoint prefix
+		}
+		c.tokens.vocab = cmp.Or(c.tokens.vocab, filepath.Join(folder, "vocab.txt"))
+		for _, name := range []string{"bertlabel.json", "tokenizer_config.json"} {
+			if err := c.applySettings(filepath.Join(folder, name)); err != nil {
+				return nil, withCode(exitModel, err)
+			}
+		}
+	}
+	if c.tokens.vocab == "" {
+		c.a.log.Infof("no lengths in tokens: they need --model or --vocab-file")
+		return nil, nil
+	}
+	return c.tokens.tokenizer(c.a)
+}
+
+// applySettings sets the flags that nobody has set from a settings file of the model's folder, if there is one.
+func (c *dataCheck) applySettings(path string) error {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	var settings struct {
+		DoLowerCase  *bool    `json:"do_lower_case"`
+		MaxSeqLength *int     `json:"max_seq_length"`
+		KeepTokens   []string `json:"keep_tokens"`
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &settings)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	set := func(flag, value string) {
+		if err == nil && !c.tokens.cmd.Flags().Changed(flag) {
+			err = c.tokens.cmd.Flags().Set(flag, value)
+		}
+	}
+	if settings.DoLowerCase != nil {
+		set("do-lower-case", fmt.Sprint(*settings.DoLowerCase))
+	}
+	if settings.MaxSeqLength != nil {
+		set("max-seq-length", fmt.Sprint(*settings.MaxSeqLength))
+	}
+	if len(settings.KeepTokens) > 0 {
+		set("keep-tokens", strings.Join(settings.KeepTokens, ","))
+	}
+	return err
+}
+
+// check reads the files and counts.
+func (c *dataCheck) check(tok *tokenizer.Tokenizer) (*checkReport, error) {
+	options, err := c.rows.options(c.a)
+	if err != nil {
+		return nil, err
+	}
+	log := options.OnBad
+	options.OnBad = func(bad *data.RowError) {
+		log(bad)
+		c.a.log.Warnf("%v", bad)
+	}
+	options.DropUnknown = true
+	report := &checkReport{Shared: []sharedTexts{}, LookAlikes: [][]string{}}
+	var sets []*data.Dataset
+	for _, part := range []struct{ role, path string }{{"train", c.train}, {"dev", c.dev}, {"test", c.test}} {
+		if part.path == "" {
+			continue
+		}
+		set, err := c.rows.loadQuietly(c.a, part.path, options)
+		if err != nil {
+			return nil, err
+		}
+		for i, other := range sets {
+			report.Shared = append(report.Shared, sharedTexts{[2]string{report.Files[i].Role, part.role}, data.FindOverlap(other, set)})
+		}
+		sets = append(sets, set)
+		report.Files = append(report.Files, checkedFile{part.role, data.Summarize(set), c.lengths(tok, set)})
+		options.Labels = set.Labels
+	}
+	report.LookAlikes = append(report.LookAlikes, options.Labels.LookAlikes()...)
+	return report, nil
+}
+
+// lengths counts the tokens of each text; nil without a tokenizer.
+func (c *dataCheck) lengths(tok *tokenizer.Tokenizer, set *data.Dataset) *tokenLengths {
+	if tok == nil {
+		return nil
+	}
+	n := make([]int, set.Rows())
+	sum, limit := 0, c.tokens.maxSeqLength
+	l := &tokenLengths{MaxSeqLength: limit}
+	var ids, segments []int32
+	for i, text := range set.Texts {
+		ids, segments, _ = tok.AppendEncode(ids[:0], segments[:0], text, set.Pair(i), 0)
+		n[i] = len(ids)
+		sum += n[i]
+		if n[i] > limit {
+			l.Cut++
+		}
+	}
+	slices.Sort(n)
+	percentile := func(p int) int { return n[(p*len(n)+99)/100-1] } // nearest rank
+	l.P50, l.P90, l.P95, l.P99, l.Max = percentile(50), percentile(90), percentile(95), percentile(99), n[len(n)-1]
+	l.Mean = float64(sum) / float64(len(n))
+	l.CutShare = float64(l.Cut) / float64(len(n))
+	return l
+}
+
+// verdict is the error of files that train or eval would refuse.
+func (r *checkReport) verdict() error {
+	var errs []error
+	for _, f := range r.Files {
+		if f.BadRows > 0 {
+			errs = append(errs, fmt.Errorf("%s: %d of %d rows cannot be read", f.File, f.BadRows, f.BadRows+f.Rows))
+		}
+		if n := len(f.UnknownLabels); n > 0 {
+			errs = append(errs, fmt.Errorf("%s: found %d labels that the label list lacks", f.File, n))
+		}
+	}
+	return withCode(exitData, errors.Join(errs...))
+}
