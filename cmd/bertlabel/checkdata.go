@@ -71,7 +71,8 @@ type checkedFile struct {
 // sharedTexts counts the texts that two files have in common.
 type sharedTexts struct {
 	Roles [2]string `json:"roles"`
-	data.Overlap
+	Texts int       `json:"texts"`
+	Rows  [2]int    `json:"rows"` // of each file that have one of them
 }
 
 // tokenLengths describes the lengths of texts in tokens, with [CLS] and [SEP].
@@ -189,7 +190,8 @@ func (c *dataCheck) check(tok *tokenizer.Tokenizer) (*checkReport, error) {
 			return nil, err
 		}
 		for i, other := range sets {
-			report.Shared = append(report.Shared, sharedTexts{[2]string{report.Files[i].Role, part.role}, data.FindOverlap(other, set)})
+			o := data.FindOverlap(other, set)
+			report.Shared = append(report.Shared, sharedTexts{[2]string{report.Files[i].Role, part.role}, o.Texts, [2]int{o.RowsA, o.RowsB}})
 		}
 		sets = append(sets, set)
 		report.Files = append(report.Files, checkedFile{part.role, data.Summarize(set), c.lengths(tok, set)})

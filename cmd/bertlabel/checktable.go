@@ -28,7 +28,7 @@ func (r *checkReport) writeTable(w io.Writer) error {
 func (r *checkReport) writeFindings(b *strings.Builder) {
 	for _, s := range r.Shared {
 		if s.Texts > 0 {
-			fmt.Fprintf(b, "\n%d rows of %s have a text that is in %s too (%d texts): figures on them say little\n", s.Rows, s.Roles[1], s.Roles[0], s.Texts)
+			fmt.Fprintf(b, "\n%d rows of %s have a text that is in %s too (%d texts): figures on them say little\n", s.Rows[1], s.Roles[1], s.Roles[0], s.Texts)
 		}
 	}
 	for _, group := range r.LookAlikes {

@@ -24,11 +24,11 @@ func TestRepeatsAndOverlap(t *testing.T) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	b := loadText(t, "text,labels\nx,\nb,\nb,\nc,joy\nA,\n", labels)
-	if got, want := FindOverlap(a, b), (Overlap{Texts: 2, Rows: 3}); got != want {
+	if got, want := FindOverlap(a, b), (Overlap{Texts: 2, RowsA: 3, RowsB: 3}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	b = loadText(t, "text,labels\na,joy\n", labels)
-	if got, want := FindOverlap(b, a), (Overlap{Texts: 1, Rows: 3}); got != want {
+	if got, want := FindOverlap(b, a), (Overlap{Texts: 1, RowsA: 1, RowsB: 3}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
@@ -75,7 +75,7 @@ func TestGoEmotions(t *testing.T) {
 	if got, want := FindRepeats(parts[0]), (Repeats{Texts: 118, Rows: 183, Conflicting: 58}); got != want {
 		t.Errorf("repeats %+v, want %+v", got, want)
 	}
-	if got, want := FindOverlap(parts[0], parts[1]), (Overlap{Texts: 41, Rows: 43}); got != want {
+	if got, want := FindOverlap(parts[0], parts[1]), (Overlap{Texts: 41, RowsA: 84, RowsB: 43}); got != want {
 		t.Errorf("overlap %+v, want %+v", got, want)
 	}
 }

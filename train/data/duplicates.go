@@ -11,8 +11,8 @@ type Repeats struct {
 
 // Overlap counts the texts that two data sets share.
 type Overlap struct {
-	Texts int `json:"texts"` // different texts in both
-	Rows  int `json:"rows"`  // rows of the second that have one of them
+	Texts        int // different texts in both
+	RowsA, RowsB int // rows of each that have one of them
 }
 
 // textKey is what makes two rows the same text.
@@ -47,23 +47,24 @@ func FindRepeats(d *Dataset) Repeats {
 	return r
 }
 
-// FindOverlap counts the texts of b that a has too.
+// FindOverlap counts the texts that a and b share.
 func FindOverlap(a, b *Dataset) Overlap {
-	counted := make(map[textKey]bool, a.Rows()) // the texts of a, and whether they were met in b
+	rows := make(map[textKey]int, a.Rows()) // of a
 	for i := range a.Rows() {
-		counted[a.key(i)] = false
+		rows[a.key(i)]++
 	}
 	var o Overlap
+	counted := map[textKey]bool{}
 	for i := range b.Rows() {
 		key := b.key(i)
-		again, shared := counted[key]
-		if !shared {
+		if rows[key] == 0 {
 			continue
 		}
-		o.Rows++
-		if !again {
-			o.Texts++
+		o.RowsB++
+		if !counted[key] {
 			counted[key] = true
+			o.Texts++
+			o.RowsA += rows[key]
 		}
 	}
 	return o
