@@ -108,7 +108,7 @@ func (c *dataCheck) run() error {
 	} else {
 		err = report.writeTable(c.a.stdout)
 	}
-	return errors.Join(err, report.verdict())
+	return errors.Join(err, report.verdict(c.rows.dropUnknown))
 }
 
 // tokenizer opens the vocabulary of --vocab-file or --model; it is nil without them. What the model's folder says of its
@@ -226,14 +226,14 @@ func (c *dataCheck) lengths(tok *tokenizer.Tokenizer, set *data.Dataset) *tokenL
 	return l
 }
 
-// verdict is the error of files that train or eval would refuse.
-func (r *checkReport) verdict() error {
+// verdict is the error of files that train or eval would refuse; with drop unknown labels are no reason.
+func (r *checkReport) verdict(drop bool) error {
 	var errs []error
 	for _, f := range r.Files {
 		if f.BadRows > 0 {
 			errs = append(errs, fmt.Errorf("%s: %d of %d rows cannot be read", f.File, f.BadRows, f.BadRows+f.Rows))
 		}
-		if n := len(f.UnknownLabels); n > 0 {
+		if n := len(f.UnknownLabels); n > 0 && !drop {
 			errs = append(errs, fmt.Errorf("%s: found %d labels that the label list lacks", f.File, n))
 		}
 	}

@@ -24,6 +24,7 @@ type dataFlags struct {
 	badRows              string
 	onLong               string
 	strictUTF8           bool
+	dropUnknown          bool
 
 	bad badRowLog
 }
@@ -46,8 +47,9 @@ func addDataFlags(cmd *cobra.Command, onBadRow data.BadRows) *dataFlags {
 	f.StringVar(&d.badRows, "bad-rows", "", "`FILE` to list the rows that were skipped or reported in, as JSON lines")
 	f.StringVar(&d.onLong, "on-long", "truncate", "a text over 1 MiB: truncate, or error, which makes its row a bad one")
 	f.BoolVar(&d.strictUTF8, "strict-utf8", false, "invalid UTF-8 makes a bad row (default: the bytes are dropped)")
+	f.BoolVar(&d.dropUnknown, "drop-unknown-labels", false, "leave out labels that the label list lacks, and count them, instead of refusing the file")
 	minor(cmd, "Data flags", "format", "no-header", "text-column", "text-pair-column", "id-column", "labels-column", "label-columns", "label-separator", "labels",
-		"on-bad-row", "max-bad-rows", "bad-rows", "on-long", "strict-utf8")
+		"on-bad-row", "max-bad-rows", "bad-rows", "on-long", "strict-utf8", "drop-unknown-labels")
 	return d
 }
 
@@ -57,7 +59,7 @@ func (d *dataFlags) options(a *app) (data.Options, error) {
 		Format: data.Format(d.format), NoHeader: d.noHeader,
 		TextColumn: d.text, PairColumn: d.pair, IDColumn: d.id,
 		LabelsColumn: d.labelsColumn, LabelColumns: d.labelColumns, LabelSeparator: d.separator,
-		OnBadRow: data.BadRows(d.onBadRow), MaxBadRows: d.maxBadRows, OnLong: data.LongTexts(d.onLong), StrictUTF8: d.strictUTF8,
+		OnBadRow: data.BadRows(d.onBadRow), MaxBadRows: d.maxBadRows, OnLong: data.LongTexts(d.onLong), StrictUTF8: d.strictUTF8, DropUnknown: d.dropUnknown,
 	}
 	d.bad = badRowLog{path: d.badRows}
 	o.OnBad = d.bad.add
@@ -116,6 +118,9 @@ func (d *dataFlags) sayLeftOut(a *app, set *data.Dataset) {
 	s := set.Stats
 	if s.Bad > 0 {
 		a.log.Warnf("%s: %d of %d rows could not be read and were left out; the first: %v", set.File, s.Bad, s.Bad+s.Rows, d.bad.first)
+	}
+	for _, u := range set.Dropped {
+		a.log.Warnf("%s: label %q is not in the list and was left out of %d rows", set.File, u.Name, u.Rows)
 	}
 	if s.CutTexts > 0 {
 		a.log.Warnf("%s: %d texts were longer than %d MiB and were cut there", set.File, s.CutTexts, data.MaxText>>20)
