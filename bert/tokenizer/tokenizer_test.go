@@ -97,7 +97,7 @@ func TestInvalidUTF8(t *testing.T) {
 }
 
 func TestKeepTokens(t *testing.T) {
-	const vocab = "[PAD] [unused0] [unused1] [UNK] [CLS] [SEP] [MASK] [unused2] [unusedx] [unused] [ ] hi x ##x name , ΟΔΟ"
+	const vocab = "[PAD] [unused0] [unused1] [UNK] [CLS] [SEP] [MASK] [unused2] [unusedx] [unused] [unused9 unused9] [ ] hi x ##x name , ΟΔΟ"
 	keep := []string{"[NAME]", "[RELIGION]", "[MASK]", "<i>", "[NAME]s"}
 	tok := newTokenizer(t, Options{LowerCase: true, KeepTokens: keep[:4]}, vocab)
 	for i, want := range []int32{1, 2, 6, 7} { // [MASK] is in the vocabulary
