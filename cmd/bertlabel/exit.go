@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"syscall"
 
+	"bertlabel/checkpoint"
 	"bertlabel/train"
 	"bertlabel/train/data"
 )
@@ -65,6 +66,8 @@ func exitCode(ctx context.Context, err error) int {
 		return coded.code
 	case errors.Is(err, data.ErrRefused):
 		return exitData
+	case errors.As(err, new(*checkpoint.FormatError)):
+		return exitModel
 	case errors.As(err, new(*train.DivergedError)):
 		return exitDiverged
 	case errors.As(err, new(*data.OptionError)), errors.Is(err, fs.ErrNotExist):

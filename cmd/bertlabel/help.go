@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -84,8 +85,11 @@ func writeHelp(w io.Writer, cmd *cobra.Command, long bool) {
 	}
 	fmt.Fprintln(w)
 	for _, p := range paragraphs(cmd) {
-		fmt.Fprintf(w, "%s: ", p.title)
-		writeWrapped(w, p.words, len(p.title)+2)
+		last := len(p.flags) - 1
+		for i := range p.flags[:last] {
+			p.flags[i] += ","
+		}
+		fmt.Fprintf(w, "%s: %s\n", p.title, wrapped(p.flags, len(p.title)+2, 2))
 	}
 	fmt.Fprintf(w, "All flags with their meaning: bertlabel help %s\n", cmd.Name())
 }
@@ -107,7 +111,7 @@ func writeFlagLines(w io.Writer, flags *pflag.FlagSet, keep func(*pflag.Flag) bo
 		rows = append(rows, row)
 	})
 	for _, r := range rows {
-		fmt.Fprintf(w, "  %-*s  %s\n", width, r[0], r[1])
+		fmt.Fprintf(w, "  %-*s  %s\n", width, r[0], wrapped(strings.Fields(r[1]), width+4, width+4))
 	}
 }
 
@@ -126,7 +130,7 @@ func shownDefault(f *pflag.Flag) string {
 // paragraph is one wrapped list of minor flags.
 type paragraph struct {
 	title string
-	words []string
+	flags []string // each with its default
 }
 
 func paragraphs(cmd *cobra.Command) (list []paragraph) {
@@ -137,7 +141,7 @@ func paragraphs(cmd *cobra.Command) (list []paragraph) {
 		}
 		for i := range list {
 			if list[i].title == title {
-				list[i].words = append(list[i].words, word)
+				list[i].flags = append(list[i].flags, word)
 				return
 			}
 		}
@@ -152,18 +156,21 @@ func paragraphs(cmd *cobra.Command) (list []paragraph) {
 	return list
 }
 
-// writeWrapped prints words separated by commas, in lines of at most helpWidth columns; the first has used columns behind it.
-func writeWrapped(w io.Writer, words []string, used int) {
+// wrapped joins words by spaces into lines of at most helpWidth columns. The first line has used columns already; the others
+// are indented.
+func wrapped(words []string, used, indent int) string {
+	var b strings.Builder
 	for i, word := range words {
-		if i < len(words)-1 {
-			word += ","
+		switch {
+		case i > 0 && used+1+utf8.RuneCountInString(word) > helpWidth:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			used = indent
+		case i > 0:
+			b.WriteByte(' ')
+			used++
 		}
-		if used+len(word)+1 > helpWidth {
-			fmt.Fprint(w, "\n  ")
-			used = 2
-		}
-		fmt.Fprint(w, word, " ")
-		used += len(word) + 1
+		b.WriteString(word)
+		used += utf8.RuneCountInString(word)
 	}
-	fmt.Fprintln(w)
+	return b.String()
 }

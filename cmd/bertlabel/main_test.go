@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"bertlabel/checkpoint"
 	"bertlabel/train"
 	"bertlabel/train/data"
 )
@@ -94,6 +95,7 @@ func TestExitCodes(t *testing.T) {
 		{&data.OptionError{Flag: "--format"}, 2},
 		{os.ErrNotExist, 2},
 		{&data.RowError{}, 3},
+		{&checkpoint.FormatError{Err: os.ErrNotExist}, 4},
 		{&train.DivergedError{}, 5},
 		{&os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, 6},
 		{context.Canceled, 143},

@@ -108,6 +108,9 @@ func TestNoKeyword(t *testing.T) {
 // A linear classifier on 64 random projections of the word counts, about what mean-pooled features of an untrained encoder
 // of that width are, has at least twice the macro F1 of guessing by frequency; one on all words leaves room above itself.
 func TestLearnable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains two linear classifiers")
+	}
 	frequency := 0.0 // a guess that says yes with a label's frequency p has precision p and recall p
 	for i := range labels {
 		for _, row := range demoData.Train {
