@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
@@ -19,7 +20,7 @@ type tokenizeFlags struct {
 	lowerCase         bool
 	maxSeqLength      int
 	input, output     string
-	onBadRow          string
+	rows              *dataFlags
 
 	cmd *cobra.Command
 }
@@ -32,8 +33,8 @@ func newTokenizeCmd(a *app) *cobra.Command {
 		Example: "  echo '{\"text\": \"Hello, world!\"}' | bertlabel tokenize --vocab-file uncased_L-12/vocab.txt\n  bertlabel tokenize --vocab-file uncased_L-12/vocab.txt --max-seq-length 128 --input texts.jsonl",
 		Long: `Reads rows {"text": …, "text_pair": …} and writes rows {"tokens": …, "input_ids": …, "input_mask": …, "segment_ids": …}, each
 as soon as it is known. Files that end in .csv, .tsv or .fasttext are read as such, all others as JSON lines. "tokens" is never
-padded; the other three are, with zeros, when --max-seq-length is given. A row that cannot be read becomes {"error": …}, and the
-exit code is then 3.`,
+padded; the other three are, with zeros, when --max-seq-length is given. A row that cannot be read becomes {"error": …}, unless
+--on-bad-row says otherwise, and the exit code is then 3.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return t.run(cmd.Context(), a) },
 	}
 	f := t.cmd.Flags()
@@ -43,7 +44,7 @@ exit code is then 3.`,
 	f.StringVar(&t.keepTokens, "keep-tokens", "", "`WORDS` that are one token each, such as '[NAME],[RELIGION]'")
 	f.StringVar(&t.input, "input", "-", "`FILE` of texts; - is stdin")
 	f.StringVar(&t.output, "output", "-", "`FILE` for the ids; - is stdout")
-	f.StringVar(&t.onBadRow, "on-bad-row", "report", "what a row that cannot be read does, `POLICY`: error, skip or report")
+	t.rows = addDataFlags(t.cmd, data.ReportBadRows)
 	required(t.cmd, "vocab-file")
 	return t.cmd
 }
@@ -62,9 +63,6 @@ type badRow struct {
 }
 
 func (t *tokenizeFlags) run(ctx context.Context, a *app) error {
-	if err := oneOf("on-bad-row", t.onBadRow, "error", "skip", "report"); err != nil {
-		return err
-	}
 	if t.maxSeqLength < 0 || t.maxSeqLength == 1 {
 		return usagef("--max-seq-length %d: want 2 or more, for [CLS] and [SEP], or 0", t.maxSeqLength)
 	}
@@ -75,27 +73,19 @@ func (t *tokenizeFlags) run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	in, err := a.openInput(t.input)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
 	out, err := a.createOutput(t.output)
 	if err != nil {
 		return err
 	}
 	defer out.Discard()
-	bad, err := t.rows(ctx, a, tok, in, out)
+	s, err := t.stream(ctx, a, tok, out)
 	if err != nil {
 		return err
 	}
 	if err := out.Commit(); err != nil {
 		return err
 	}
-	if bad > 0 && t.onBadRow == "report" {
-		return &exitError{code: exitData} // each row has said why
-	}
-	return nil
+	return t.verdict(a, s)
 }
 
 // tokenizer reads the vocabulary.
@@ -126,47 +116,57 @@ func (t *tokenizeFlags) tokenizer(a *app) (*tokenizer.Tokenizer, error) {
 	return tok, withCode(exitUsage, err)
 }
 
-// rows tokenizes each row of in as it comes and returns the number of bad ones.
-func (t *tokenizeFlags) rows(ctx context.Context, a *app, tok *tokenizer.Tokenizer, in io.Reader, out io.Writer) (bad int, err error) {
+// tokenizeStats counts the rows of one run.
+type tokenizeStats struct {
+	data.Stats
+	cut int // rows that were cut to the length
+}
+
+// stream writes each row as soon as it is read.
+func (t *tokenizeFlags) stream(ctx context.Context, a *app, tok *tokenizer.Tokenizer, out io.Writer) (s tokenizeStats, err error) {
 	var reported *data.RowError // the last bad row that others can follow
-	rows, err := t.open(in, func(bad *data.RowError) { reported = bad })
+	rows, err := t.open(a, &reported)
 	if err != nil {
-		return 0, err
+		return s, err
 	}
 	defer rows.Close()
 	lines := json.NewEncoder(out)
 	lines.SetEscapeHTML(false)
-	cut := 0
 	for ex := new(data.Example); ctx.Err() == nil; {
 		switch err = rows.Read(ex); err {
 		case nil:
 			e := tok.Encode(ex.Text, ex.Pair, t.maxSeqLength)
 			err = lines.Encode(newTokenizedRow(tok, &e, t.maxSeqLength))
-			cut += min(e.Cut, 1)
+			s.cut += min(e.Cut, 1)
 		case error(reported):
 			err = lines.Encode(badRow{reported.Error()})
 		case io.EOF:
-			t.summary(a, rows.Stats(), cut)
-			return rows.Stats().Bad, nil
+			s.Stats = rows.Stats()
+			return s, t.rows.bad.err
 		}
 		if err != nil {
-			return 0, err
+			return s, err
 		}
 	}
-	return 0, ctx.Err()
+	return s, ctx.Err()
 }
 
-// open returns a reader of the rows of in.
-func (t *tokenizeFlags) open(in io.Reader, onBad func(*data.RowError)) (*data.Reader, error) {
-	name := t.input
-	if name == "-" {
-		name = "stdin"
-	}
-	format, err := data.FormatOf(t.input)
+// open opens the input; *reported becomes each bad row behind which reading goes on.
+func (t *tokenizeFlags) open(a *app, reported **data.RowError) (*data.Reader, error) {
+	o, err := t.rows.options(a)
 	if err != nil {
-		format = data.JSONL
+		return nil, err
 	}
-	return data.NewReader(in, name, data.Options{Format: format, IgnoreLabels: true, OnBadRow: data.BadRows(t.onBadRow), OnBad: onBad})
+	o.IgnoreLabels = true
+	if _, err := data.FormatOf(t.input); err != nil && o.Format == "" {
+		o.Format = data.JSONL
+	}
+	list := o.OnBad
+	o.OnBad = func(bad *data.RowError) {
+		*reported = bad
+		list(bad)
+	}
+	return t.rows.open(a, t.input, o)
 }
 
 // newTokenizedRow pads e to n tokens.
@@ -176,18 +176,23 @@ func newTokenizedRow(tok *tokenizer.Tokenizer, e *tokenizer.Encoding, n int) tok
 	return tokenizedRow{tokens, e.IDs, mask, e.Segments}
 }
 
-// summary says what was left out.
-func (t *tokenizeFlags) summary(a *app, s data.Stats, cut int) {
-	if cut > 0 {
-		a.log.Infof("%d of %d texts were cut to %d tokens", cut, s.Rows, t.maxSeqLength)
+// verdict says what was left out; bad rows that were reported make the exit code that of refused data.
+func (t *tokenizeFlags) verdict(a *app, s tokenizeStats) error {
+	if s.cut > 0 {
+		a.log.Infof("%d of %d texts were longer than %d tokens and were cut", s.cut, s.Rows, t.maxSeqLength)
 	}
 	if s.CutTexts > 0 {
-		a.log.Infof("%d texts were longer than %d MiB, and cut there", s.CutTexts, data.MaxText>>20)
+		a.log.Warnf("%s: %d texts were longer than %d MiB and were cut there", t.input, s.CutTexts, data.MaxText>>20)
 	}
 	if s.InvalidUTF8 > 0 {
-		a.log.Infof("%d rows held bytes that are not UTF-8, which are ignored", s.InvalidUTF8)
+		a.log.Warnf("%s: %d rows hold bytes that are no UTF-8, which are dropped", t.input, s.InvalidUTF8)
 	}
-	if s.Bad > 0 {
-		a.log.Warnf("%d rows could not be read", s.Bad)
+	if s.Bad == 0 {
+		return nil
 	}
+	if t.rows.onBadRow == string(data.ReportBadRows) {
+		return withCode(exitData, fmt.Errorf("%s: %d of %d rows could not be read; each has an error in its place in the output", t.input, s.Bad, s.Bad+s.Rows))
+	}
+	a.log.Warnf("%s: %d of %d rows could not be read and were left out; the first: %v", t.input, s.Bad, s.Bad+s.Rows, t.rows.bad.first)
+	return nil
 }

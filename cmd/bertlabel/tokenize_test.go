@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -86,8 +87,8 @@ func TestTokenizeFlags(t *testing.T) {
 		{"flag off", long, "--vocab-file " + uncased + " --do-lower-case=false", `["[CLS]","The","cat","sat","[SEP]"]`, "", exitOK},
 		{"guessed", long, "--vocab-file " + uncased, `["[CLS]","the",`, "--do-lower-case=true, guessed by the name \"vocab-uncased.txt\"", exitOK},
 		{"guessed by its words", long, "--vocab-file " + testVocab, `["[CLS]","The",`, "--do-lower-case=false, guessed because the vocabulary has upper-case letters", exitOK},
-		{"cut", long, "--vocab-file " + uncased + " --max-seq-length 4", `["[CLS]","the","cat","[SEP]"]`, "1 of 1 texts were cut to 4 tokens", exitOK},
-		{"not UTF-8", "{\"text\":\"c\xffat\"}", "--vocab-file " + uncased, `["[CLS]","cat","[SEP]"]`, "1 rows held bytes that are not UTF-8", exitOK},
+		{"cut", long, "--vocab-file " + uncased + " --max-seq-length 4", `["[CLS]","the","cat","[SEP]"]`, "1 of 1 texts were longer than 4 tokens and were cut", exitOK},
+		{"not UTF-8", "{\"text\":\"c\xffat\"}", "--vocab-file " + uncased, `["[CLS]","cat","[SEP]"]`, "1 rows hold bytes that are no UTF-8", exitOK},
 		{"no escapes", `{"text":"<a>"}`, "--vocab-file " + uncased, `["[CLS]","<","a",">","[SEP]"]`, "", exitOK},
 		{"keep", `{"text":"[NAME]cat"}`, "--vocab-file " + uncased + " --keep-tokens [CITY],[NAME]", `"tokens":["[CLS]","[NAME]","cat","[SEP]"],"input_ids":[5,2,235,6]`, "", exitOK},
 		{"keep too many", long, "--vocab-file " + uncased + " --keep-tokens [A],[B],[C],[D]", "", `"[D]": not in the vocabulary, and no [unusedN]`, exitUsage},
@@ -98,7 +99,7 @@ func TestTokenizeFlags(t *testing.T) {
 		{"length 1", long, "--vocab-file " + uncased + " --max-seq-length 1", "", "want 2 or more", exitUsage},
 		{"length -1", long, "--vocab-file " + uncased + " --max-seq-length -1", "", "want 2 or more", exitUsage},
 		{"stdin twice", long, "--vocab-file -", "", "both stdin", exitUsage},
-		{"policy", long, "--vocab-file " + uncased + " --on-bad-row ignore", "", "want error, skip, report", exitUsage},
+		{"policy", long, "--vocab-file " + uncased + " --on-bad-row ignore", "", "--on-bad-row", exitUsage},
 		{"input not there", long, "--vocab-file " + uncased + " --input none.jsonl", "", "none.jsonl", exitUsage},
 		{"empty input", "", "--vocab-file " + uncased, "", "", exitOK},
 	} {
@@ -115,8 +116,8 @@ func TestTokenizeBadRows(t *testing.T) {
 		policy, first, second, third, fourth, stderr string
 		code                                         int
 	}{
-		{"report", `{"tokens":`, `{"error":"stdin:2:`, `{"error":"stdin:3:`, `{"tokens":`, "2 rows could not be read", exitData},
-		{"skip", `{"tokens":`, `{"tokens":`, "", "", "2 rows could not be read", exitOK},
+		{"report", `{"tokens":`, `{"error":"stdin:2:`, `{"error":"stdin:3:`, `{"tokens":`, "2 of 4 rows could not be read; each has", exitData},
+		{"skip", `{"tokens":`, `{"tokens":`, "", "", "2 of 4 rows could not be read and were left out; the first: stdin:2:", exitOK},
 		{"error", `{"tokens":`, "", "", "", "stdin:2:", exitData},
 	} {
 		stdout, stderr, code := bertlabel(t, input, "tokenize", "--vocab-file", testVocab, "--on-bad-row", c.policy)
@@ -129,6 +130,18 @@ func TestTokenizeBadRows(t *testing.T) {
 		if code != c.code || !strings.Contains(stderr, c.stderr) {
 			t.Errorf("%s: exit %d, want %d; stderr %q, want %q", c.policy, code, c.code, stderr, c.stderr)
 		}
+	}
+}
+
+// A fault behind which no row can be read ends the run, also where bad rows are reported.
+func TestTokenizeCutStream(t *testing.T) {
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	io.WriteString(z, strings.Repeat("{\"text\":\"cat\"}\n", 100))
+	z.Close()
+	_, stderr, code := bertlabel(t, zipped.String()[:zipped.Len()-5], "tokenize", "--vocab-file", testVocab)
+	if code != exitData || !strings.Contains(stderr, "stdin") {
+		t.Errorf("exit %d, want %d; stderr %q", code, exitData, stderr)
 	}
 }
 
