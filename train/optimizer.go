@@ -37,7 +37,6 @@ var notDecayed = []string{"LayerNorm", "layer_norm", "bias"}
 // Every element moves in every step, embedding rows without a gradient too.
 type Optimizer struct {
 	form    string
-	decay   float64 // λ
 	states  []state
 	chunks  []chunk
 	squares []float64 // of each chunk: Σ g² in GlobalNorm, Σ w² in Step
