@@ -2,7 +2,7 @@
 // operations. avx2_amd64.h or avx512_amd64.h, included before, name the registers V0…V7 and define
 //
 //	MULK, ADDK, SUBK, MINK, MAXK, ANDK, ANDNK    VMULPS … with a constant of coefs as first operand
-//	FMADDK213, FMADDK231, FMSUBK213, FNMADDK231  VFMADD213PS … likewise
+//	FMADDK213, FMADDK231, FNMADDK231             VFMADD213PS … likewise
 //	ROUND(x, n)            n = round(x), ties to even
 //	LDEXP(n, p)            p = p·2ⁿ; n is lost
 //	PICK(is, c, x, a, p)   p = a where (x is c); not where x is NaN
@@ -92,7 +92,7 @@
 	VMULPS       V0, V0, V1; \
 	VBROADCASTSS ·coefs+coef_gelu3(SB), V2; \
 	FMADDK213    ·coefs+coef_gelu1(SB), V1, V2; \
-	FMSUBK213    ·coefs+coef_ln2(SB), V0, V2; \
+	FMADDK213    ·coefs+coef_minusLn2(SB), V0, V2; \
 	MINK         ·coefs+coef_expMax(SB), V2, V2; \
 	MAXK         ·coefs+coef_expMin(SB), V2, V2; \
 	EXPIN(V2, V3, V4); \

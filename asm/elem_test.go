@@ -3,6 +3,7 @@ package asm
 import (
 	"flag"
 	"fmt"
+	"hash/fnv"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -189,6 +190,41 @@ func (g *guarded) allocAt(skip, n int) []float32 {
 	block := slices.Repeat([]float32{nan}, skip+n+2*guardLen)
 	g.blocks = append(g.blocks, block[skip:])
 	return block[skip+guardLen : skip+guardLen+n : skip+guardLen+n]
+}
+
+// TestElementBits: the SIMD sets do the same operations and generic does them unfused, so all machines give the same bits. A
+// changed formula or constant changes these hashes of f at 2¹⁶ numbers.
+func TestElementBits(t *testing.T) {
+	hashes := map[string]struct{ fused, plain uint32 }{
+		"Exp":      {0x30b82c74, 0xcedffb95},
+		"Tanh":     {0x0d72ec71, 0xbc57d952},
+		"Sigmoid":  {0xe9b737b8, 0x6941bfe7},
+		"GELUTanh": {0xa70d9f54, 0xe4b81461},
+		"GELUErf":  {0x875739e3, 0xa68d7dfe},
+	}
+	x, y := make([]float32, 1<<16), make([]float32, 1<<16)
+	for i := range x {
+		x[i] = math.Float32frombits(uint32(i) * (1<<16 + 1))
+	}
+	for _, set := range Sets() {
+		for _, e := range elements {
+			e.kernel(set)(y, x)
+			hash := fnv.New32a()
+			for _, v := range y {
+				if v == v { // the bits of a NaN are free
+					bits := math.Float32bits(v)
+					hash.Write([]byte{byte(bits), byte(bits >> 8), byte(bits >> 16), byte(bits >> 24)})
+				}
+			}
+			want := hashes[e.name].fused
+			if set.Name == "generic" {
+				want = hashes[e.name].plain
+			}
+			if hash.Sum32() != want {
+				t.Errorf("%s: %s: hash %#x, want %#x", set.Name, e.name, hash.Sum32(), want)
+			}
+		}
+	}
 }
 
 func compare(got, want []float32) error {

@@ -20,6 +20,7 @@ func neon() Kernels {
 		{1, 1, gemm1x16NEON},
 	}
 	s.PackCols = packColsNEON
+	elemNEON(&s)
 	s.peak, s.peakFLOP = peakNEON, 192
 	return s
 }
