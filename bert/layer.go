@@ -41,14 +41,18 @@ func newLayer(c *Config, index int) *Layer {
 		Activation:      act,
 		Output:          layers.NewDense(scope+"output/dense", c.IntermediateSize, h),
 		OutputNorm:      layers.NewLayerNorm(scope+"output/LayerNorm", h, c.normEps()),
-		qkv:             tensor.NewPacked(h, 3*h),
-		qkvBias:         make([]float32, 3*h),
 	}
+	return l
+}
+
+// allocate makes room for the operand that query, key and value share. New does not: a config alone must not cost memory.
+func (l *Layer) allocate() {
+	h := l.Query.Kernel.Shape[0]
+	l.qkv, l.qkvBias = tensor.NewPacked(h, 3*h), make([]float32, 3*h)
 	for i, d := range []*layers.Dense{l.Query, l.Key, l.Value} {
 		d.Share(l.qkv, i*h)
 		d.Bias.Value = l.qkvBias[i*h : (i+1)*h : (i+1)*h]
 	}
-	return l
 }
 
 func (l *Layer) dense() []*layers.Dense {

@@ -74,6 +74,9 @@ func (m *Model) Params() []*tensor.Param {
 // goroutines at once. Each kernel is packed as soon as it has been read, and its row-major form dropped, so that a loaded
 // model holds its weights once. The error is the first of read's.
 func (m *Model) Load(threads int, read func(p *tensor.Param, dst []float32) error) error {
+	for _, l := range m.Layers {
+		l.allocate()
+	}
 	packs := map[*tensor.Param]*layers.Dense{}
 	largest := 0
 	for _, d := range m.dense() {
@@ -121,6 +124,9 @@ func load(p *tensor.Param, d *layers.Dense, scratch []float32, read func(*tensor
 // Init draws all weights as modeling.py does before training: kernels and tables from a truncated normal of standard deviation
 // initializer_range, redrawn beyond two; biases and beta zero, gamma one. Values stay in Params.
 func (m *Model) Init(rng *rand.Rand) {
+	for _, l := range m.Layers {
+		l.allocate()
+	}
 	for _, p := range m.Params() {
 		if p.Value == nil {
 			p.Value = make([]float32, p.Size())

@@ -65,13 +65,12 @@ func Open(path string, o *Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := m.openTokenizer(f, o, settings, &config); err != nil {
-		return nil, err
-	}
 	if m.Encoder, err = bert.New(config); err != nil {
 		return nil, fmt.Errorf("config %s: %w", f.config, err)
 	}
-	if err := m.loadWeights(f.checkpoint, o); err != nil {
+	tokenizerErr := make(chan error, 1) // the vocabulary is read while the weights are
+	go func() { tokenizerErr <- m.openTokenizer(f, o, settings, &config) }()
+	if err := errors.Join(m.loadWeights(f.checkpoint, o), <-tokenizerErr); err != nil {
 		return nil, err
 	}
 	m.MaxSeqLength = min(m.MaxSeqLength, config.MaxPositionEmbeddings)
@@ -129,7 +128,7 @@ func readFile(path string, limit int64) ([]byte, error) {
 	return data, err
 }
 
-const maxVocabBytes = 64 << 20
+const maxVocabBytes = 32 << 20 // that of the tokenizer
 
 // openTokenizer reads the vocabulary and settles whether text is lower-cased.
 func (m *Model) openTokenizer(f files, o *Options, s *Settings, config *bert.Config) (err error) {
@@ -157,8 +156,7 @@ func (m *Model) openTokenizer(f files, o *Options, s *Settings, config *bert.Con
 	return nil
 }
 
-// lowerCase returns do_lower_case: what the caller says, else what the model's own settings say, else what the path says, else
-// whether the vocabulary has no upper-case letters. A guess is logged.
+// lowerCase returns do_lower_case: what the caller says, else what the model's own settings say, else a guess, which is logged.
 func lowerCase(f files, o *Options, s *Settings, vocab *tokenizer.Vocab) bool {
 	if o.LowerCase != nil {
 		return *o.LowerCase
@@ -166,16 +164,12 @@ func lowerCase(f files, o *Options, s *Settings, vocab *tokenizer.Vocab) bool {
 	if s != nil {
 		return s.DoLowerCase
 	}
-	lower, why := !vocab.Cased(), "by the vocabulary"
-	if path, err := filepath.Abs(f.vocab); err == nil {
-		for ; path != filepath.Dir(path); path = filepath.Dir(path) { // the nearest folder decides
-			if name := strings.ToLower(filepath.Base(path)); strings.Contains(name, "cased") {
-				lower, why = strings.Contains(name, "uncased"), fmt.Sprintf("by %q in the path", filepath.Base(path))
-				break
-			}
-		}
+	path, err := filepath.Abs(f.vocab)
+	if err != nil {
+		path = f.vocab
 	}
-	o.logf("do_lower_case is %t, guessed %s", lower, why)
+	lower, why := tokenizer.GuessLowerCase(vocab, path)
+	o.logf("do_lower_case is %t, guessed from %s", lower, why)
 	return lower
 }
 
@@ -208,6 +202,9 @@ func (m *Model) openHead(f files, o *Options, s *Settings) error {
 // openLabels reads labels.txt, which must have a line for each output.
 func (m *Model) openLabels(f files, o *Options) error {
 	n := m.Head.Labels()
+	if n == 0 {
+		return fmt.Errorf("checkpoint %s: tensor \"output_bias\": no labels", f.checkpoint)
+	}
 	if f.labels == "" {
 		for i := range n {
 			m.Labels = append(m.Labels, fmt.Sprintf("label_%d", i))

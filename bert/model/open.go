@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 )
 
 // Options override what Open finds. The zero value, or nil, overrides nothing.
@@ -17,12 +18,16 @@ type Options struct {
 	KeepTokens     []string // words that are one token each, such as [NAME]; nil: those of the folder's bertlabel.json
 	Threads        int      // 0: runtime.GOMAXPROCS
 
-	// Log is told what the caller should know: what was guessed, skipped or converted. nil: nobody is.
+	// Log is told what the caller should know: what was guessed, skipped or converted, by one goroutine at a time. nil: nobody is.
 	Log func(message string)
+
+	logging sync.Mutex
 }
 
 func (o *Options) logf(format string, args ...any) {
 	if o.Log != nil {
+		o.logging.Lock()
+		defer o.logging.Unlock()
 		o.Log(fmt.Sprintf(format, args...))
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"bertlabel/asm"
+	"bertlabel/bert/names"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/formats"
 	"bertlabel/layers"
@@ -30,10 +31,10 @@ func (m *Model) loadWeights(path string, o *Options) error {
 		return fmt.Errorf("checkpoint %s: %w", path, err)
 	}
 	read := func(p *tensor.Param, dst []float32) error {
-		if err := src.ReadFloat32(v.stored[p.Name].Name, dst); err != nil {
+		if err := v.read(p, dst); err != nil {
 			return err
 		}
-		return finite(path, v.stored[p.Name], dst)
+		return finite(path, v.stored(p), dst)
 	}
 	if err := m.Encoder.Load(m.threads, read); err != nil {
 		return err
@@ -46,69 +47,79 @@ func (m *Model) loadWeights(path string, o *Options) error {
 			}
 		}
 	}
-	m.fingerprint, err = m.hashWeights(src, v)
+	m.fingerprint, err = m.hashWeights(v)
 	return err
 }
 
 // finite refuses a tensor with NaN or infinity. The sum of squares in float64 is finite if and only if all float32 values are.
-func finite(path string, info checkpoint.Info, x []float32) error {
+func finite(path, name string, x []float32) error {
 	if sum := asm.Best.SumSquares(x); !math.IsNaN(sum) && !math.IsInf(sum, 0) {
 		return nil
 	}
 	i := notFinite(x)
-	return fmt.Errorf("checkpoint %s: tensor %s: element %d is %v, expected a finite number", path, checkpoint.Quote(info.Name), i, x[i])
+	return fmt.Errorf("checkpoint %s: tensor %s: element %d is %v, expected a finite number", path, checkpoint.Quote(name), i, x[i])
 }
 
-// variables maps the names of parameters to the tensors of a checkpoint.
+// variables finds the parameters in a checkpoint.
 type variables struct {
-	stored map[string]checkpoint.Info
+	src   checkpoint.Source
+	names names.Map
 }
 
-// ignorable says whether a variable may be in a checkpoint without being a parameter of the model: the heads of pre-training,
-// and what optimizers and TensorFlow's bookkeeping leave behind. All others are an error.
-func ignorable(name string) bool {
-	return strings.HasPrefix(name, "cls/") || name == "global_step" ||
-		strings.HasSuffix(name, "/adam_m") || strings.HasSuffix(name, "/adam_v") ||
-		name == "_CHECKPOINTABLE_OBJECT_GRAPH" || strings.HasPrefix(name, "save_counter/")
+// stored returns the name of a parameter in the file.
+func (v *variables) stored(p *tensor.Param) string { return v.names.Places[p.Name].Stored }
+
+// read sets dst to the value of a parameter, transposed if the file has it the other way round.
+func (v *variables) read(p *tensor.Param, dst []float32) error {
+	place := v.names.Places[p.Name]
+	if !place.Transpose {
+		return v.src.ReadFloat32(place.Stored, dst)
+	}
+	transposed := make([]float32, len(dst))
+	if err := v.src.ReadFloat32(place.Stored, transposed); err != nil {
+		return err
+	}
+	rows, cols := p.Shape[0], p.Shape[1]
+	for i := range rows {
+		for j := range cols {
+			dst[i*cols+j] = transposed[j*rows+i]
+		}
+	}
+	return nil
 }
 
 // match finds the tensor of each parameter, drops the pooler if the checkpoint has none, and makes the head if it has one. The
 // error lists every variable that is missing, unexpected or misshapen.
 func (m *Model) match(src checkpoint.Source, o *Options) (*variables, error) {
-	v := &variables{stored: map[string]checkpoint.Info{}}
-	scope := commonScope(src.Tensors())
-	if scope != "" {
-		o.logf("the scope %q before bert/ is taken off the names of the variables", scope)
-	}
-	converted := map[string]int{}
+	var stored []string
 	for _, info := range src.Tensors() {
-		v.stored[strings.TrimPrefix(info.Name, scope)] = info
+		stored = append(stored, info.Name)
+	}
+	resolved, err := names.Resolve(stored)
+	if err != nil {
+		return nil, err
+	}
+	v := &variables{src, resolved}
+	if resolved.Layout != names.Google {
+		o.logf("the variables have the names of %s", resolved.Layout)
+	}
+	if resolved.Scope != "" {
+		o.logf("the scope %q is taken off the names of the variables", resolved.Scope)
 	}
 	m.dropMissingPooler(v, o)
-	params := m.Encoder.Params()
-	params = append(params, m.matchHead(v)...)
+	params := append(m.Encoder.Params(), m.matchHead(v)...)
 
 	var errs []error
-	used := map[string]bool{}
+	converted := map[string]int{}
 	for _, p := range params {
-		used[p.Name] = true
-		info, ok := v.stored[p.Name]
-		switch {
-		case !ok:
-			errs = append(errs, fmt.Errorf("tensor %q %v is missing%s", p.Name, p.Shape, v.nearName(p.Name)))
-		case !slices.Equal(info.Shape, p.Shape):
-			errs = append(errs, fmt.Errorf("tensor %q: shape %v, expected %v by the config", info.Name, info.Shape, p.Shape))
-		case !isFloat(info.DType):
-			errs = append(errs, fmt.Errorf("tensor %q: dtype %v, expected float32", info.Name, info.DType))
-		case info.DType != checkpoint.Float32:
-			converted[info.DType.String()]++
+		dtype, err := m.checkStored(v, p)
+		if err != nil {
+			errs = append(errs, err)
+		} else if dtype != checkpoint.Float32 {
+			converted[dtype.String()]++
 		}
 	}
-	for name, info := range v.stored {
-		if !used[name] && !ignorable(name) {
-			errs = append(errs, fmt.Errorf("tensor %s %v is unexpected: the model has no such variable", checkpoint.Quote(info.Name), info.Shape))
-		}
-	}
+	errs = append(errs, v.unexpected(params)...)
 	for dtype, n := range converted {
 		o.logf("%d tensors of dtype %s are converted to float32", n, dtype)
 	}
@@ -116,27 +127,43 @@ func (m *Model) match(src checkpoint.Source, o *Options) (*variables, error) {
 	return v, errors.Join(errs...)
 }
 
-func isFloat(d checkpoint.DType) bool {
-	switch d {
-	case checkpoint.Float32, checkpoint.Float64, checkpoint.Float16, checkpoint.BFloat16:
-		return true
+// checkStored compares dtype and shape of a parameter's tensor with what the config asks for.
+func (m *Model) checkStored(v *variables, p *tensor.Param) (checkpoint.DType, error) {
+	place, ok := v.names.Places[p.Name]
+	want := names.StoredShape(v.names.Layout, p.Name, p.Shape, m.Encoder.Config.NumAttentionHeads)
+	if !ok {
+		return 0, fmt.Errorf("tensor %q %v is missing%s", p.Name, want, v.nearName(p.Name))
 	}
-	return false
+	info, _ := v.src.Lookup(place.Stored)
+	switch info.DType {
+	case checkpoint.Float32, checkpoint.Float64, checkpoint.Float16, checkpoint.BFloat16:
+	default:
+		return 0, fmt.Errorf("tensor %q: dtype %v, expected float32", info.Name, info.DType)
+	}
+	if !slices.Equal(info.Shape, want) {
+		return 0, fmt.Errorf("tensor %q: shape %v, expected %v by the config", info.Name, info.Shape, want)
+	}
+	return info.DType, nil
 }
 
-// commonScope returns what stands before "bert/" in the name of the word embeddings.
-func commonScope(tensors []checkpoint.Info) string {
-	for _, info := range tensors {
-		if scope, ok := strings.CutSuffix(info.Name, "bert/embeddings/word_embeddings"); ok {
-			return scope
+// unexpected returns an error for each tensor that is neither a parameter nor on the list of those that may be ignored.
+func (v *variables) unexpected(params []*tensor.Param) (errs []error) {
+	extra := slices.Clone(v.names.Unknown)
+	for google, place := range v.names.Places {
+		if !slices.ContainsFunc(params, func(p *tensor.Param) bool { return p.Name == google }) {
+			extra = append(extra, place.Stored)
 		}
 	}
-	return ""
+	for _, name := range extra {
+		info, _ := v.src.Lookup(name)
+		errs = append(errs, fmt.Errorf("tensor %s %v is unexpected: the model has no such variable", checkpoint.Quote(name), info.Shape))
+	}
+	return errs
 }
 
-// nearName returns a hint if a variable differs from name in letter case only.
+// nearName returns a hint if a stored name differs from name in letter case only.
 func (v *variables) nearName(name string) string {
-	for other := range v.stored {
+	for _, other := range v.names.Unknown {
 		if strings.EqualFold(other, name) {
 			return fmt.Sprintf(" (there is %q, which differs in letter case)", other)
 		}
@@ -147,7 +174,7 @@ func (v *variables) nearName(name string) string {
 // dropMissingPooler removes the pooler from the model if the checkpoint has nothing of it.
 func (m *Model) dropMissingPooler(v *variables, o *Options) {
 	for _, p := range m.Encoder.Pooler.Dense.Params() {
-		if _, ok := v.stored[p.Name]; ok {
+		if _, ok := v.names.Places[p.Name]; ok {
 			return
 		}
 	}
@@ -157,8 +184,8 @@ func (m *Model) dropMissingPooler(v *variables, o *Options) {
 
 // matchHead makes the head if the checkpoint has output_weights or output_bias, and returns its parameters.
 func (m *Model) matchHead(v *variables) []*tensor.Param {
-	weights, hasWeights := v.stored["output_weights"]
-	bias, hasBias := v.stored["output_bias"]
+	weights, hasWeights := v.src.Lookup(v.names.Places[names.OutputWeights].Stored)
+	bias, hasBias := v.src.Lookup(v.names.Places[names.OutputBias].Stored)
 	var labels int
 	switch {
 	case hasBias && len(bias.Shape) == 1:
@@ -174,14 +201,14 @@ func (m *Model) matchHead(v *variables) []*tensor.Param {
 
 // hashWeights returns SHA-256 over the names, shapes and checksums of the encoder's tensors, and of the bytes of those whose
 // format has no checksums.
-func (m *Model) hashWeights(src checkpoint.Source, v *variables) ([]byte, error) {
+func (m *Model) hashWeights(v *variables) ([]byte, error) {
 	h := sha256.New()
 	for _, p := range m.Encoder.Params() {
-		info := v.stored[p.Name]
+		info, _ := v.src.Lookup(v.stored(p))
 		fmt.Fprintf(h, "%q %v ", p.Name, p.Shape)
 		if info.CRC32C != 0 {
 			binary.Write(h, binary.LittleEndian, info.CRC32C)
-		} else if err := src.Stream(info.Name, func(piece []byte) error { h.Write(piece); return nil }); err != nil {
+		} else if err := v.src.Stream(info.Name, func(piece []byte) error { h.Write(piece); return nil }); err != nil {
 			return nil, err
 		}
 	}
