@@ -14,6 +14,6 @@
 //	                    tile(i, j)               // package asm: C tile += A rows · B panel, in registers
 //	    epilogue on the finished strip of C      // activation, residual, layer normalisation
 //
-// Read tensor.go and param.go for the types, packed.go for the order of B, matmul.go for the loops above, workers.go for the
-// threads.
+// Read tensor.go and param.go for the types, packed.go for the order of B, matmul.go for the loops above, forms.go for the
+// products of training, reduce.go for sums over rows, workers.go for the threads.
 package tensor

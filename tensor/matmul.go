@@ -42,6 +42,11 @@ type Workspace struct {
 	scratch []scratch // one per worker
 	product product   // the product in flight
 	rows    rowLoop   // its row-wise epilogue, when that is a loop of its own
+
+	operand Packed     // B of the products of training (forms.go)
+	packing packJob    // what fills it
+	sums    sumJob     // reduce.go
+	columns columnSums // reduce.go
 }
 
 // scratch is one worker's.
@@ -78,24 +83,30 @@ func (ws *Workspace) MatMulPanels(c, a *Tensor, b *Packed, from, to int, e Epilo
 	if c.Rows == 0 || from >= to {
 		return
 	}
+	ws.multiply(product{c: *c, a: *a, b: b, e: e, from: from, to: to})
+}
+
+// multiply runs a product, given all but its plan.
+func (ws *Workspace) multiply(given product) {
 	p := &ws.product
-	*p = product{c: *c, a: *a, b: b, e: e, scratch: ws.scratch, from: from, to: to}
+	*p = given
+	p.scratch = ws.scratch
 	p.plan(ws.Workers.Count())
 	if p.rowBlocks*p.colRanges == 1 {
 		p.Run(0, 0)
 	} else {
 		ws.Workers.Do(p.rowBlocks*p.colRanges, p)
 	}
-	if e.Rows != nil && p.colRanges > 1 {
-		ws.rows = rowLoop{c: p.c, finisher: e.Rows}
-		ws.Workers.Do((c.Rows+rowsPerTurn-1)/rowsPerTurn, &ws.rows)
+	if p.e.Rows != nil && p.colRanges > 1 {
+		ws.EachRow(&p.c, p.e.Rows)
 	}
-	*p, ws.rows = product{}, rowLoop{} // keep nothing alive
+	*p = product{} // keep nothing alive
 }
 
-// product is one call of MatMulPanels, cut into jobs: turn i is row block i / colRanges and column range i % colRanges.
+// product is one matrix product, cut into jobs: turn i is row block i / colRanges and column range i % colRanges.
 type product struct {
 	c, a     Tensor
+	aT       bool // a is the transpose of A, [k, m]
 	b        *Packed
 	e        Epilogue
 	scratch  []scratch
@@ -131,10 +142,10 @@ func (p *product) Run(worker, turn int) {
 	p.initStrip(i0, i1, j0, j1)
 	for pc := 0; pc < p.b.K; pc += p.b.kc {
 		depth := min(p.b.kc, p.b.K-pc)
-		lda := s.copyA(&p.a, i0, i1, pc, depth)
+		ars, acs := s.copyA(p, i0, i1, pc, depth)
 		step := max(1, blockBytes/(4*depth*nr))
 		for q := p0; q < p1; q += step {
-			p.block(s, lda, i0, i1, pc, q, min(q+step, p1))
+			p.block(s, ars, acs, i0, i1, pc, q, min(q+step, p1))
 		}
 	}
 	if p.e.Act != nil {
@@ -169,32 +180,40 @@ func (p *product) initStrip(i0, i1, j0, j1 int) {
 	}
 }
 
-// copyA copies columns [pc, pc+depth) of rows [i0, i1) of A into the worker's buffer and returns the row stride there.
-func (s *scratch) copyA(a *Tensor, i0, i1, pc, depth int) (lda int) {
-	lda = roundUp(depth, aPadding) + aPadding
-	if size := maxRowBlock * lda; cap(s.a) < size {
+// copyA copies columns [pc, pc+depth) of rows [i0, i1) of A into the worker's buffer: element (i, p) of A then lies at
+// (i−i0)·ars + (p−pc)·acs. Aᵀ stays as it is, [depth, rows]: the tiles read either.
+func (s *scratch) copyA(p *product, i0, i1, pc, depth int) (ars, acs int) {
+	rows, cols, r0, c0 := i1-i0, depth, i0, pc
+	if p.aT {
+		rows, cols, r0, c0 = depth, i1-i0, pc, i0
+	}
+	ld := roundUp(cols, aPadding) + aPadding
+	if size := max(rows, maxRowBlock) * ld; cap(s.a) < size {
 		s.a = make([]float32, size)
 	}
 	s.a = s.a[:cap(s.a)]
-	for i := i0; i < i1; i++ {
-		copy(s.a[(i-i0)*lda:], a.Row(i)[pc:pc+depth])
+	for i := range rows {
+		copy(s.a[i*ld:], p.a.Row(r0 + i)[c0:c0+cols])
 	}
-	return lda
+	if p.aT {
+		return 1, ld
+	}
+	return ld, 1
 }
 
 // block adds one k block to the tiles of rows [i0, i1) and panels [p0, p1).
-func (p *product) block(s *scratch, lda, i0, i1, pc, p0, p1 int) {
+func (p *product) block(s *scratch, ars, acs, i0, i1, pc, p0, p1 int) {
 	b, depth, bps := p.b.block(pc, p0, p1)
 	j0 := p0 * asm.Best.NR
 	for i, rows := i0, 0; i < i1; i += rows {
-		rows = tiles(s.tile, depth, s.a[(i-i0)*lda:], lda, b, bps, p1-p0, p.c.Data[i*p.c.Stride+j0:], p.c.Stride, i1-i, p.c.Cols-j0)
+		rows = tiles(s.tile, depth, s.a[(i-i0)*ars:], ars, acs, b, bps, p1-p0, p.c.Data[i*p.c.Stride+j0:], p.c.Stride, i1-i, p.c.Cols-j0)
 	}
 }
 
 // tiles adds A·B to the upper rows of C, and returns how many: m rows are cut into ⌈m/MR⌉ tiles of nearly equal height, as
-// short ones are slow. A has row stride lda; b holds the given number of panels, bps floats apart; C is [m, n] with row stride
+// short ones are slow. A has strides ars and acs; b holds the given number of panels, bps floats apart; C is [m, n] with row stride
 // ldc. Tiles over its right border work on a copy of C.
-func tiles(scratch []float32, k int, a []float32, lda int, b []float32, bps, panels int, c []float32, ldc, m, n int) (rows int) {
+func tiles(scratch []float32, k int, a []float32, ars, acs int, b []float32, bps, panels int, c []float32, ldc, m, n int) (rows int) {
 	nr := asm.Best.NR
 	rows = evenPart(m, asm.Best.MR)
 	t := 0
@@ -209,10 +228,10 @@ func tiles(scratch []float32, k int, a []float32, lda int, b []float32, bps, pan
 		tile := &asm.Best.Tiles[t]
 		width := tile.Panels * nr
 		if q*nr+width <= n {
-			tile.GEMM(k, a, lda, 1, b[q*bps:], bps, c[q*nr:], ldc)
+			tile.GEMM(k, a, ars, acs, b[q*bps:], bps, c[q*nr:], ldc)
 		} else {
 			copyRows(scratch, width, c[q*nr:], ldc, rows, n-q*nr)
-			tile.GEMM(k, a, lda, 1, b[q*bps:], bps, scratch, width)
+			tile.GEMM(k, a, ars, acs, b[q*bps:], bps, scratch, width)
 			copyRows(c[q*nr:], ldc, scratch, width, rows, n-q*nr)
 		}
 		q += tile.Panels
@@ -242,10 +261,23 @@ func (ws *Workspace) MatMulSmall(worker int, c, a *Tensor, b *Packed) {
 	for i := range c.Rows {
 		clear(c.Row(i))
 	}
+	ws.small(worker, c, a, a.Stride, 1, b)
+}
+
+// MatMulSmallTN is MatMulSmall for c += aᵀ·b: a is [k, m], and what c holds is added to.
+func (ws *Workspace) MatMulSmallTN(worker int, c, a *Tensor, b *Packed) {
+	if a.Rows != b.K || c.Rows != a.Cols || c.Cols != b.N {
+		panic(fmt.Sprintf("tensor.MatMulSmallTN: C[%d×%d] += A[%d×%d]ᵀ·B[%d×%d]", c.Rows, c.Cols, a.Rows, a.Cols, b.K, b.N))
+	}
+	ws.small(worker, c, a, 1, a.Stride, b)
+}
+
+// small adds A·b to c; A has the memory of a and the strides ars and acs.
+func (ws *Workspace) small(worker int, c, a *Tensor, ars, acs int, b *Packed) {
 	for pc := 0; pc < b.K; pc += b.kc {
 		panels, depth, bps := b.block(pc, 0, b.panels)
 		for i, rows := 0, 0; i < c.Rows; i += rows {
-			rows = tiles(ws.scratch[worker].tile, depth, a.Data[i*a.Stride+pc:], a.Stride, panels, bps, b.panels,
+			rows = tiles(ws.scratch[worker].tile, depth, a.Data[i*ars+pc*acs:], ars, acs, panels, bps, b.panels,
 				c.Data[i*c.Stride:], c.Stride, c.Rows-i, c.Cols)
 		}
 	}
@@ -254,10 +286,17 @@ func (ws *Workspace) MatMulSmall(worker int, c, a *Tensor, b *Packed) {
 // rowsPerTurn is the number of rows that one turn of a rowLoop finishes.
 const rowsPerTurn = 8
 
-// rowLoop runs a RowFinisher as a loop of its own, after a product whose jobs did not own whole rows.
+// rowLoop runs a RowFinisher as a loop of its own.
 type rowLoop struct {
 	c        Tensor
 	finisher RowFinisher
+}
+
+// EachRow calls f for all rows of c, some rows at a time, on all workers.
+func (ws *Workspace) EachRow(c *Tensor, f RowFinisher) {
+	ws.rows = rowLoop{c: *c, finisher: f}
+	ws.Workers.Do((c.Rows+rowsPerTurn-1)/rowsPerTurn, &ws.rows)
+	ws.rows = rowLoop{} // keep nothing alive
 }
 
 func (r *rowLoop) Run(_, turn int) {

@@ -78,15 +78,20 @@ func (p *Packed) SetRows(col int, b *Tensor) {
 	if b.Rows != p.K || col < 0 || col+b.Cols > p.N {
 		panic(fmt.Sprintf("tensor.Packed.SetRows: [%d, %d] at column %d of [%d, %d]", b.Rows, b.Cols, col, p.K, p.N))
 	}
+	p.setRows(col, b, 0, p.K)
+}
+
+// setRows is SetRows for the rows [from, to).
+func (p *Packed) setRows(col int, b *Tensor, from, to int) {
 	nr := asm.Best.NR
-	for pc := 0; pc < p.K; pc += p.kc {
-		block, depth, stride := p.block(pc, 0, p.panels)
-		for r := range depth {
-			row := b.Row(pc + r)
-			for j := col; len(row) > 0; {
-				n := copy(block[j/nr*stride+r*nr+j%nr:][:min(nr-j%nr, len(row))], row)
-				row, j = row[n:], j+n
-			}
+	for r := from; r < to; r++ {
+		pc := r / p.kc * p.kc
+		block, _, stride := p.block(pc, 0, p.panels)
+		block = block[(r-pc)*nr:]
+		row := b.Row(r)
+		for j := col; len(row) > 0; {
+			n := copy(block[j/nr*stride+j%nr:][:min(nr-j%nr, len(row))], row)
+			row, j = row[n:], j+n
 		}
 	}
 }
@@ -115,12 +120,17 @@ func (p *Packed) SetCols(b *Tensor) {
 	if b.Rows > p.N || b.Cols != p.K {
 		panic(fmt.Sprintf("tensor.Packed.SetCols: [%d, %d]ᵀ into [%d, %d]", b.Rows, b.Cols, p.K, p.N))
 	}
+	for j := 0; j*asm.Best.NR < b.Rows; j++ {
+		p.setPanel(j, b)
+	}
+}
+
+// setPanel is SetCols for panel j.
+func (p *Packed) setPanel(j int, b *Tensor) {
 	nr := asm.Best.NR
+	n := min(nr, b.Rows-j*nr)
 	for pc := 0; pc < p.K; pc += p.kc {
-		block, depth, stride := p.block(pc, 0, p.panels)
-		for j := 0; j*nr < b.Rows; j++ {
-			n := min(nr, b.Rows-j*nr)
-			asm.Best.PackCols(block[j*stride:(j+1)*stride], b.Data[j*nr*b.Stride+pc:], b.Stride, depth, n)
-		}
+		panel, depth, _ := p.block(pc, j, j+1)
+		asm.Best.PackCols(panel, b.Data[j*nr*b.Stride+pc:], b.Stride, depth, n)
 	}
 }
