@@ -3,6 +3,7 @@ package bert
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -147,9 +148,11 @@ func TestForwardRefusesBadBatches(t *testing.T) {
 	}
 }
 
-// BenchmarkForward times whole passes of random models, with the pooled [CLS] rows as result, on all threads. GFLOP/s counts
-// the matrix products of whole layers, 24·tokens·L·H² + 4·Σ S²·H·L, as if the last layer were not shortened.
+// BenchmarkForward times whole passes of random models, with the pooled [CLS] rows as result, on one worker and on all. GFLOP/s
+// counts the matrix products of whole layers, 24·tokens·L·H² + 4·Σ S²·H·L, as if the last layer were not shortened; %peak
+// compares it with the peak of one core, measured before in the same process, times the workers.
 func BenchmarkForward(b *testing.B) {
+	peak := asm.Best.Peak()
 	for _, c := range []struct {
 		name                  string
 		layers, hidden, heads int
@@ -158,29 +161,34 @@ func BenchmarkForward(b *testing.B) {
 		{"minilm", 6, 384, 12, 1, 16}, {"minilm", 6, 384, 12, 1, 128}, {"minilm", 6, 384, 12, 8, 128}, {"minilm", 6, 384, 12, 32, 32},
 		{"base", 12, 768, 12, 1, 128}, {"base", 12, 768, 12, 8, 128},
 	} {
-		b.Run(fmt.Sprintf("%s/%s/%dx%d", asm.Best.Name, c.name, c.texts, c.tokens), func(b *testing.B) {
-			config := DefaultConfig()
-			config.VocabSize, config.TypeVocabSize = 1000, 2
-			config.NumHiddenLayers, config.HiddenSize, config.NumAttentionHeads, config.IntermediateSize = c.layers, c.hidden, c.heads, 4*c.hidden
-			m, err := New(config)
-			if err != nil {
-				b.Fatal(err)
-			}
-			m.Init(rand.New(rand.NewPCG(1, 2)))
-			rng, batch := rand.New(rand.NewPCG(3, 4)), &Batch{}
-			for range c.texts {
-				ids, segments := randomText(rng, &config, c.tokens)
-				batch.Append(ids, segments)
-			}
-			ws, y := NewWorkspace(tensor.NewWorkers(0)), tensor.New(c.texts, c.hidden)
-			for b.Loop() {
-				if err := m.Features(ws, y, batch, Pooled); err != nil {
-					b.Fatal(err)
+		config := DefaultConfig()
+		config.VocabSize, config.TypeVocabSize = 1000, 2
+		config.NumHiddenLayers, config.HiddenSize, config.NumAttentionHeads, config.IntermediateSize = c.layers, c.hidden, c.heads, 4*c.hidden
+		m, err := New(config)
+		if err != nil {
+			b.Fatal(err)
+		}
+		m.Init(rand.New(rand.NewPCG(1, 2)))
+		rng, batch := rand.New(rand.NewPCG(3, 4)), &Batch{}
+		for range c.texts {
+			ids, segments := randomText(rng, &config, c.tokens)
+			batch.Append(ids, segments)
+		}
+		y := tensor.New(c.texts, c.hidden)
+		tokens, l, h := float64(c.texts*c.tokens), float64(c.layers), float64(c.hidden)
+		flop := 24*tokens*l*h*h + 4*tokens*float64(c.tokens)*h*l
+		for _, workers := range slices.Compact([]int{1, runtime.GOMAXPROCS(0)}) {
+			b.Run(fmt.Sprintf("%s/%s/%dx%d/workers=%d", asm.Best.Name, c.name, c.texts, c.tokens, workers), func(b *testing.B) {
+				ws := NewWorkspace(tensor.NewWorkers(workers))
+				for b.Loop() {
+					if err := m.Features(ws, y, batch, Pooled); err != nil {
+						b.Fatal(err)
+					}
 				}
-			}
-			tokens, l, h := float64(c.texts*c.tokens), float64(c.layers), float64(c.hidden)
-			flop := 24*tokens*l*h*h + 4*tokens*float64(c.tokens)*h*l
-			b.ReportMetric(flop*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
-		})
+				flops := flop * float64(b.N) / b.Elapsed().Seconds()
+				b.ReportMetric(flops/1e9, "GFLOP/s")
+				b.ReportMetric(100*flops/peak/float64(workers), "%peak")
+			})
+		}
 	}
 }

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bertlabel/cmd/bertlabel/internal/bench"
+)
+
+// benchRows runs the verb with --json and returns its rows.
+func benchRows(t *testing.T, args ...string) (rows []map[string]any) {
+	t.Helper()
+	stdout, stderr, code := bertlabel(t, "", append([]string{"bench", "--json", "--runs", "1"}, args...)...)
+	if code != exitOK {
+		t.Fatalf("bench %v: exit %d, stderr %q", args, code, stderr)
+	}
+	for line := range strings.Lines(stdout) {
+		var row map[string]any
+		if err := json.Unmarshal([]byte(line), &row); err != nil {
+			t.Fatalf("%v in line %q", err, line)
+		}
+		for _, field := range []string{"model", "threads", "batch", "seq", "ms", "ms_min", "gflops", "kernels", "peak_gflops", "percent_of_peak"} {
+			if row[field] == nil {
+				t.Errorf("bench %v: no %s in %s", args, field, line)
+			}
+		}
+		if ms, least := row["ms"].(float64), row["ms_min"].(float64); !(least > 0 && ms >= least) {
+			t.Errorf("bench %v: ms %v, ms_min %v", args, ms, least)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func TestBenchShapes(t *testing.T) {
+	rows := benchRows(t, "--model", "1x64", "--shape", "2x5,1x16", "--shape", "1x512")
+	if len(rows) != 3 {
+		t.Fatalf("%d rows, want 3", len(rows))
+	}
+	for i, want := range [][2]float64{{2, 5}, {1, 16}, {1, 512}} {
+		if r := rows[i]; r["peer"] != "bertlabel" || r["model"] != "1x64" || r["batch"] != want[0] || r["seq"] != want[1] || r["tokens_per_second"] == nil {
+			t.Errorf("row %v, want peer bertlabel and shape %v", r, want)
+		}
+	}
+}
+
+func TestBenchLengths(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "lengths.txt")
+	writeFile(t, file, "3\r\n17\n 5\n")
+	rows := benchRows(t, "--model", "1x64", "--lengths", file)
+	if len(rows) != 1 || rows[0]["peer"] != "bertlabel_lengths" || rows[0]["batch"] != 3.0 || rows[0]["seq"] != 0.0 {
+		t.Errorf("rows %v, want one of three texts", rows)
+	}
+}
+
+func TestBenchProducts(t *testing.T) {
+	rows := benchRows(t, "--gemm", "2x3x4,100x64x70")
+	if len(rows) != 2 {
+		t.Fatalf("%d rows, want 2", len(rows))
+	}
+	if r := rows[1]; r["peer"] != "bertlabel_gemm" || r["m"] != 100.0 || r["n"] != 64.0 || r["k"] != 70.0 || !(r["percent_of_peak"].(float64) > 0) {
+		t.Errorf("row %v, want product 100x64x70", r)
+	}
+}
+
+// A model folder keeps its head, and text for people names the case.
+func TestBenchFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "model")
+	config, _ := bench.ParseModel("1x64")
+	config.VocabSize = 100
+	m, err := bench.NewModel(config, 3, 1)
+	if err == nil {
+		err = m.Save(dir, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr, code := bertlabel(t, "", "bench", "--model", dir, "--shape", "1x4", "--runs", "1")
+	if code != exitOK || !strings.Contains(stdout, "hidden size 64") || !strings.Contains(stdout, "3 labels") || !strings.Contains(stdout, "% peak") {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+}
+
+func TestBenchRefuses(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		writeFile(t, path, text)
+		return path
+	}
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"--shape 8", exitUsage, "BATCHxSEQ"},
+		{"--shape 8x0", exitUsage, "BATCHxSEQ"},
+		{"--shape 8x-1", exitUsage, "BATCHxSEQ"},
+		{"--shape 8x9999999", exitUsage, "BATCHxSEQ"},
+		{"--shape 9999999999x9999999999", exitUsage, "BATCHxSEQ"},
+		{"--model 1x64 --shape 1x513", exitUsage, "max_position_embeddings"},
+		{"--gemm 5x5", exitUsage, "MxNxK"},
+		{"--gemm 5x5x-5", exitUsage, "MxNxK"},
+		{"--gemm 66000x5x66000", exitUsage, "MxNxK"},
+		{"--model 1x40", exitUsage, "num_attention_heads"},
+		{"--model 0x64", exitUsage, "num_hidden_layers"},
+		{"--model 1000x65536", exitResources, "--max-memory"},
+		{"--model bsae", exitModel, "base, minilm or LxH"},
+		{"--runs 0", exitUsage, "--runs"},
+		{"--num-labels 0", exitUsage, "--num-labels"},
+		{"--lengths " + filepath.Join(dir, "nowhere"), exitUsage, "nowhere"},
+		{"--lengths " + file("word", "3\nx\n"), exitData, "word:2:1: found \"x\""},
+		{"--lengths " + file("zero", "3\n4\n0\n"), exitData, "zero:3:1: found \"0\""},
+		{"--lengths " + file("empty", ""), exitData, "no lengths"},
+		{"--lengths " + file("huge", "60000000\n60000000\n"), exitData, "huge:2:1"},
+		{"--model 1x64 --lengths " + file("long", "3\n600\n"), exitUsage, "max_position_embeddings"},
+		{"--train", exitUsage, "unknown flag"},
+	} {
+		stdout, stderr, code := bertlabel(t, "", append([]string{"bench"}, strings.Fields(c.args)...)...)
+		if code != c.code || !strings.Contains(stderr, c.want) || stdout != "" {
+			t.Errorf("bench %s: exit %d, want %d; stderr %q, want %q; stdout %q", c.args, code, c.code, stderr, c.want, stdout)
+		}
+	}
+}
