@@ -45,14 +45,29 @@ func newLayer(c *Config, index int) *Layer {
 	return l
 }
 
-// allocate makes room for the operand that query, key and value share. New does not: a config alone must not cost memory.
-func (l *Layer) allocate() {
+// allocate takes the memory of the packed kernels from the arena: query, key and value side by side, the others alone. newLayer
+// does not: a config alone must not cost memory.
+func (l *Layer) allocate(a *tensor.Arena) {
 	h := l.Query.Kernel.Shape[0]
-	l.qkv, l.qkvBias = tensor.NewPacked(h, 3*h), make([]float32, 3*h)
-	for i, d := range []*layers.Dense{l.Query, l.Key, l.Value} {
+	l.qkv, l.qkvBias = tensor.NewPackedIn(a, h, 3*h), make([]float32, 3*h)
+	for i, d := range l.dense() {
+		if i >= 3 {
+			d.Allocate(a)
+			continue
+		}
 		d.Share(l.qkv, i*h)
 		d.Bias.Value = l.qkvBias[i*h : (i+1)*h : (i+1)*h]
 	}
+}
+
+// packedSizes returns the floats of each operand that allocate makes.
+func (l *Layer) packedSizes() []int {
+	h := l.Query.Kernel.Shape[0]
+	sizes := []int{tensor.PackedSize(h, 3*h)}
+	for _, d := range l.dense()[3:] {
+		sizes = append(sizes, d.PackedSize())
+	}
+	return sizes
 }
 
 func (l *Layer) dense() []*layers.Dense {

@@ -74,9 +74,7 @@ func (m *Model) Params() []*tensor.Param {
 // goroutines at once. Each kernel is packed as soon as it has been read, and its row-major form dropped, so that a loaded
 // model holds its weights once. The error is the first of read's.
 func (m *Model) Load(threads int, read func(p *tensor.Param, dst []float32) error) error {
-	for _, l := range m.Layers {
-		l.allocate()
-	}
+	m.allocate()
 	packs := map[*tensor.Param]*layers.Dense{}
 	largest := 0
 	for _, d := range m.dense() {
@@ -104,6 +102,31 @@ func (m *Model) Load(threads int, read func(p *tensor.Param, dst []float32) erro
 	return nil
 }
 
+// allocate takes all memory of the loaded weights as one block: the packed kernels and the tables.
+func (m *Model) allocate() {
+	var sizes []int
+	for _, l := range m.Layers {
+		sizes = append(sizes, l.packedSizes()...)
+	}
+	if m.Pooler != nil {
+		sizes = append(sizes, m.Pooler.Dense.PackedSize())
+	}
+	tables := []*tensor.Param{m.Embeddings.Word.Table, m.Embeddings.Position.Table, m.Embeddings.TokenType.Table}
+	for _, p := range tables {
+		sizes = append(sizes, p.Size())
+	}
+	arena := tensor.NewArena(sizes...)
+	for _, l := range m.Layers {
+		l.allocate(arena)
+	}
+	if m.Pooler != nil {
+		m.Pooler.Dense.Allocate(arena)
+	}
+	for _, p := range tables {
+		p.Value = arena.Take(p.Size())
+	}
+}
+
 // load reads one parameter: into scratch and from there into d's packed form if it is a kernel, else into its own memory.
 func load(p *tensor.Param, d *layers.Dense, scratch []float32, read func(*tensor.Param, []float32) error) error {
 	if d == nil {
@@ -124,9 +147,7 @@ func load(p *tensor.Param, d *layers.Dense, scratch []float32, read func(*tensor
 // Init draws all weights as modeling.py does before training: kernels and tables from a truncated normal of standard deviation
 // initializer_range, redrawn beyond two; biases and beta zero, gamma one. Values stay in Params.
 func (m *Model) Init(rng *rand.Rand) {
-	for _, l := range m.Layers {
-		l.allocate()
-	}
+	m.allocate()
 	for _, p := range m.Params() {
 		if p.Value == nil {
 			p.Value = make([]float32, p.Size())

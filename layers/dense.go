@@ -25,6 +25,14 @@ func (d *Dense) Params() []*tensor.Param { return []*tensor.Param{d.Kernel, d.Bi
 // Share makes d pack its kernel into columns [col, col+out) of p, which is [in, ≥ col+out]. It must come before Pack.
 func (d *Dense) Share(p *tensor.Packed, col int) { d.packed, d.col = p, col }
 
+// Allocate takes the memory of the packed kernel, PackedSize floats, from the arena. Without it Pack makes its own.
+func (d *Dense) Allocate(a *tensor.Arena) {
+	d.packed = tensor.NewPackedIn(a, d.Kernel.Shape[0], d.Kernel.Shape[1])
+}
+
+// PackedSize returns the floats of the packed kernel.
+func (d *Dense) PackedSize() int { return tensor.PackedSize(d.Kernel.Shape[0], d.Kernel.Shape[1]) }
+
 // Pack copies Kernel.Value into the order in which products read it. Kernel.Value may then be set to nil, or changed and
 // packed again.
 func (d *Dense) Pack() {

@@ -41,6 +41,16 @@ func NewPacked(k, n int) *Packed {
 	return p
 }
 
+// NewPackedIn is NewPacked in memory of the arena: PackedSize(k, n) floats.
+func NewPackedIn(a *Arena, k, n int) *Packed {
+	p := &Packed{data: a.Take(PackedSize(k, n))}
+	p.Resize(k, n)
+	return p
+}
+
+// PackedSize returns the floats of a [k, n] operand, padding included.
+func PackedSize(k, n int) int { return k * roundUp(n, asm.Best.NR) }
+
 // Resize makes p a [k, n] operand, reusing its memory where that suffices. Its values are undefined until SetRows or SetCols
 // have set all columns; the padding of the last panel is zero.
 func (p *Packed) Resize(k, n int) {
@@ -49,7 +59,7 @@ func (p *Packed) Resize(k, n int) {
 	}
 	nr := asm.Best.NR
 	p.K, p.N, p.kc, p.panels = k, n, blockDepth(k), (n+nr-1)/nr
-	size := k * p.panels * nr
+	size := PackedSize(k, n)
 	switch {
 	case cap(p.data) < size:
 		p.data = make([]float32, size)
