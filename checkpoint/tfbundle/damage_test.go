@@ -1,0 +1,149 @@
+package tfbundle
+
+import (
+	"bytes"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"bertlabel/checkpoint"
+	"bertlabel/tensor/tensortest"
+)
+
+// damaged are the good checkpoints that the tests below damage in every place: TensorFlow's own and one made here.
+func damaged(t *testing.T) map[string]files {
+	t.Helper()
+	all := map[string]files{"small": small()}
+	for _, name := range []string{"single/model.ckpt-7", "dtypes/model.ckpt", "partitioned/model.ckpt", "object_based/ckpt-1", "aligned/model.ckpt",
+		"big_endian/model.ckpt", "scalars_and_empty/model.ckpt"} {
+		all[name] = load(t, filepath.Dir(name), filepath.Base(name))
+	}
+	return all
+}
+
+// TestTruncated cuts the index at every byte, and the data at every 64th and the last ones (RELIABILITY H1).
+func TestTruncated(t *testing.T) {
+	for name, good := range damaged(t) {
+		if _, err := good.readAll(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for file, data := range good {
+			for n := 0; n < len(data); n++ {
+				if file != "m.index" && n%64 != 0 && n < len(data)-4 {
+					continue
+				}
+				bad := maps.Clone(good)
+				bad[file] = data[:n]
+				if _, err := bad.readAll(); err == nil {
+					if name == "aligned/model.ckpt" && file != "m.index" {
+						continue // what is cut off may be a gap
+					}
+					t.Errorf("%s: %s cut to %d of %d bytes was read", name, file, n, len(data))
+				} else {
+					classOf(t, err)
+				}
+			}
+		}
+	}
+}
+
+// TestFlipped flips every bit of the index, and one bit of every byte of the data: an error, or the same tensors where
+// the bit means nothing (padding of the footer, gaps between tensors). RELIABILITY H2, H3.
+func TestFlipped(t *testing.T) {
+	for name, good := range damaged(t) {
+		want, err := good.readAll()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for file, data := range good {
+			harmless := 0
+			for bit := range 8 * len(data) {
+				if file != "m.index" && bit%8 != bit/8%8 || len(data) > 10000 && bit/8%7 != 0 {
+					continue
+				}
+				bad := maps.Clone(good)
+				bad[file] = slices.Clone(data)
+				bad[file][bit/8] ^= 1 << (bit % 8)
+				got, err := bad.readAll()
+				if err == nil {
+					harmless++
+					if !maps.EqualFunc(got, want, bytes.Equal) {
+						t.Errorf("%s: bit %d of %s flipped changes a tensor in silence", name, bit, file)
+					}
+				} else {
+					classOf(t, err)
+				}
+			}
+			if harmless > 8*40 && name != "aligned/model.ckpt" {
+				t.Errorf("%s: %d flips of %s have no effect", name, harmless, file)
+			}
+		}
+	}
+}
+
+// TestDamagedV1 does both to a V1 file, which has its data in the table.
+func TestDamagedV1(t *testing.T) {
+	good, err := os.ReadFile(filepath.Join(tensortest.Shared(t, "fixtures/checkpoints/good/v1"), "model.ckpt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := readV1(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range good {
+		if _, err := readV1(good[:n]); err == nil {
+			t.Errorf("cut to %d of %d bytes and read", n, len(good))
+		} else {
+			classOf(t, err)
+		}
+	}
+	for bit := range 8 * len(good) {
+		bad := slices.Clone(good)
+		bad[bit/8] ^= 1 << (bit % 8)
+		if got, err := readV1(bad); err == nil && !maps.EqualFunc(got, want, bytes.Equal) {
+			t.Errorf("bit %d flipped changes a tensor in silence", bit)
+		} else if err != nil {
+			classOf(t, err)
+		}
+	}
+}
+
+// TestChanging is a file that shrinks after it was opened.
+func TestChanging(t *testing.T) {
+	good := small()
+	shrunk := false
+	src, err := open("m", checkpoint.Limits{}, func(path string) (*checkpoint.File, error) {
+		f, err := good.open(path)
+		if path != "m.index" {
+			f.ReaderAt = shrinking{good[path], &shrunk}
+		}
+		return f, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := src.ReadFloat32("layer/kernel", make([]float32, 6)); err != nil {
+		t.Fatal(err)
+	}
+	shrunk = true
+	for _, info := range src.Tensors() {
+		if _, err := src.ReadRaw(info.Name); info.Bytes > 0 && (err == nil || classOf(t, err) != checkpoint.Truncated) {
+			t.Errorf("%s of a file that has shrunk: %v", info.Name, err)
+		}
+	}
+}
+
+type shrinking struct {
+	data   []byte
+	shrunk *bool
+}
+
+func (s shrinking) ReadAt(p []byte, at int64) (int, error) {
+	if *s.shrunk {
+		return bytes.NewReader(s.data[:1]).ReadAt(p, at)
+	}
+	return bytes.NewReader(s.data).ReadAt(p, at)
+}
