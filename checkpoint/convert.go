@@ -51,6 +51,41 @@ func float16(h uint16) float32 {
 	return math.Float32frombits(sign | (exponent+127-15)<<23 | fraction<<13)
 }
 
+// Float64s sets dst to the little-endian numbers of raw, all or as many as dst has room for, and returns how many they are: none
+// of strings and complex numbers. Integers beyond 2⁵³ are rounded.
+func Float64s(dst []float64, raw []byte, t DType) int {
+	if !(isInteger(t) || t == Float32 || t == Float64 || t == Float16 || t == BFloat16 || t == Bool) {
+		return 0
+	}
+	width := t.Size()
+	dst = dst[:min(len(dst), len(raw)/width)]
+	for i := range dst {
+		dst[i] = number(raw[i*width:], t)
+	}
+	return len(dst)
+}
+
+// number returns the first number of raw.
+func number(raw []byte, t DType) float64 {
+	le := binary.LittleEndian
+	switch t {
+	case Float32:
+		return float64(math.Float32frombits(le.Uint32(raw)))
+	case Float64:
+		return math.Float64frombits(le.Uint64(raw))
+	case Float16:
+		return float64(float16(le.Uint16(raw)))
+	case BFloat16:
+		return float64(math.Float32frombits(uint32(le.Uint16(raw)) << 16))
+	case Uint64:
+		return float64(le.Uint64(raw))
+	case Bool:
+		return float64(raw[0])
+	}
+	v, _ := integer(raw, t)
+	return float64(v)
+}
+
 func isInteger(t DType) bool {
 	switch t {
 	case Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64:

@@ -36,7 +36,7 @@ type Info struct {
 	Bytes  int64  // stored size
 	File   string // base name of the file that holds the bytes; of the first slice for a partitioned variable
 	Offset int64  // in that file
-	CRC32C uint32 // masked, as stored; 0 where the format has none
+	CRC32C uint32 // masked, as stored; 0 where there is none for the whole tensor: other formats, partitioned variables
 }
 
 // Elements returns the product of the shape: 1 for a scalar. Opening has checked that it fits.

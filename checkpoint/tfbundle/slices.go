@@ -30,7 +30,7 @@ func (b *bundle) joinSlices() error {
 			return checkpoint.At(err, "", -1, info.Name)
 		}
 		first := v.parts[0]
-		info.Offset, info.CRC32C = first.offset, first.crc
+		info.Offset = first.offset
 		info.File = dataName(filepath.Base(b.prefix), first.shard, b.numShards)
 	}
 	return b.noOrphans()

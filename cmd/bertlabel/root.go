@@ -69,6 +69,7 @@ func newRoot(a *app) *cobra.Command {
 		newCheckDataCmd(a),
 		newMetricsCmd(a),
 		newTokenizeCmd(a),
+		newInspectCmd(a),
 		newBenchCmd(a),
 		newVersionCmd(a),
 		newCompletionCmd(a),

@@ -1,0 +1,125 @@
+package inspect
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"math"
+	"math/rand/v2"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"bertlabel/checkpoint"
+	"bertlabel/checkpoint/formats"
+	"bertlabel/tensor/tensortest"
+)
+
+// TestStats compares with two passes over the whole in float64.
+func TestStats(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	const n = 5000
+	var raw []byte
+	var sum, squares, low, high float64 = 0, 0, math.Inf(1), math.Inf(-1)
+	x := make([]float64, n)
+	for i := range x {
+		v := float32(rng.NormFloat64()*0.02 + 1000) // a large mean: Σx² − n·mean² would lose everything
+		x[i] = float64(v)
+		sum, low, high = sum+x[i], min(low, x[i]), max(high, x[i])
+		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
+	}
+	for _, v := range x {
+		squares += (v - sum/n) * (v - sum/n)
+	}
+	m := &moments{}
+	m.add(raw[:4*1234], checkpoint.Float32)
+	m.add(raw[4*1234:], checkpoint.Float32)
+	s := m.stats()
+	std := math.Sqrt(squares / n)
+	// Each mean is off by some n·2⁻⁵³ relative at most, here 6e-10; the deviation is that of differences of 0.02 around it.
+	if !(math.Abs(*s.Mean-sum/n) <= 1e-9) || !(math.Abs(*s.Std-std) <= 1e-6*std) || *s.Min != low || *s.Max != high || s.NaN+s.Inf != 0 {
+		t.Errorf("mean %v, std %v, min %v, max %v, want %v, %v, %v, %v", *s.Mean, *s.Std, *s.Min, *s.Max, sum/n, std, low, high)
+	}
+}
+
+func TestStatsSpecial(t *testing.T) {
+	le := binary.LittleEndian
+	floats := func(values ...float64) (raw []byte) {
+		for _, v := range values {
+			raw = le.AppendUint64(raw, math.Float64bits(v))
+		}
+		return raw
+	}
+	for _, c := range []struct {
+		raw   []byte
+		dtype checkpoint.DType
+		want  string
+	}{
+		{nil, checkpoint.Float32, `{"mean":null,"std":null,"min":null,"max":null,"nan":0,"inf":0}`},
+		{floats(math.NaN(), math.Inf(1), math.Inf(-1)), checkpoint.Float64, `{"mean":null,"std":null,"min":null,"max":null,"nan":1,"inf":2}`},
+		{floats(1, math.NaN(), 3), checkpoint.Float64, `{"mean":2,"std":1,"min":1,"max":3,"nan":1,"inf":0}`},
+		{floats(math.MaxFloat64, math.MaxFloat64), checkpoint.Float64, `{"mean":1.7976931348623157e+308,"std":0,"min":1.7976931348623157e+308,"max":1.7976931348623157e+308,"nan":0,"inf":0}`},
+		{floats(math.MaxFloat64, -math.MaxFloat64), checkpoint.Float64, `{"mean":0,"std":null,"min":-1.7976931348623157e+308,"max":1.7976931348623157e+308,"nan":0,"inf":0}`},
+		{[]byte{1, 3}, checkpoint.Uint8, `{"mean":2,"std":1,"min":1,"max":3,"nan":0,"inf":0}`},
+		{[]byte{0xff, 1}, checkpoint.Int8, `{"mean":0,"std":1,"min":-1,"max":1,"nan":0,"inf":0}`},
+		{[]byte{1, 0, 1, 0}, checkpoint.Bool, `{"mean":0.5,"std":0.5,"min":0,"max":1,"nan":0,"inf":0}`},
+		{[]byte{0, 0x3c, 0, 0x7c, 1, 0x7c}, checkpoint.Float16, `{"mean":1,"std":0,"min":1,"max":1,"nan":1,"inf":1}`},
+		{[]byte{0x80, 0x3f}, checkpoint.BFloat16, `{"mean":1,"std":0,"min":1,"max":1,"nan":0,"inf":0}`},
+		{le.AppendUint64(nil, math.MaxUint64), checkpoint.Uint64, `{"mean":18446744073709552000,"std":0,"min":18446744073709552000,"max":18446744073709552000,"nan":0,"inf":0}`},
+	} {
+		m := &moments{}
+		m.add(c.raw, c.dtype)
+		if got, err := json.Marshal(m.stats()); err != nil || string(got) != c.want {
+			t.Errorf("%v: %s, %v, want %s", c.dtype, got, err, c.want)
+		}
+	}
+}
+
+// TestDescribe checks the form of the report, and that nothing is read that was not asked for.
+func TestDescribe(t *testing.T) {
+	src, err := formats.Open(filepath.Join(tensortest.Shared(t, "fixtures/checkpoints/good/dtypes"), "model.ckpt"), checkpoint.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	for _, o := range []Options{{}, {Verify: true}, {Stats: true, Threads: 1}, {Verify: true, Stats: true}} {
+		r, err := Describe(src, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, tensor := range r.Tensors {
+			isString := tensor.DType == "string"
+			if (tensor.SHA256 != "") != o.Verify || (tensor.Stats != nil) != (o.Stats && !isString) {
+				t.Errorf("%+v: %+v", o, tensor)
+			}
+			text, err := json.Marshal(tensor)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for key, want := range map[string]bool{`"shape":[`: true, `"sha256":"`: o.Verify, `"mean":`: o.Stats && !isString, `"crc32c":"`: true} {
+				if strings.Contains(string(text), key) != want {
+					t.Errorf("%+v: %s", o, text)
+				}
+			}
+		}
+	}
+}
+
+// TestMemory verifies 91 MB of weights in a tenth of that.
+func TestMemory(t *testing.T) {
+	src, err := formats.Open(filepath.Join(tensortest.Shared(t, "models/minilm-l6-uncased"), "bert_model.ckpt"), checkpoint.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	if _, err := Describe(src, Options{Verify: true, Threads: 2}); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if grown := int64(after.HeapSys) - int64(before.HeapSys); grown > 16<<20 {
+		t.Errorf("the heap grew by %d bytes", grown)
+	}
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"bertlabel/checkpoint"
+	"bertlabel/checkpoint/formats"
+	"bertlabel/checkpoint/inspect"
+
+	"github.com/spf13/cobra"
+)
+
+func newInspectCmd(a *app) *cobra.Command {
+	var asJSON bool
+	var o inspect.Options
+	cmd := &cobra.Command{
+		Use:     "inspect PATH",
+		Short:   "List the tensors of a checkpoint, verify them, or say what is wrong with it",
+		Example: "  bertlabel inspect uncased_L-12\n  bertlabel inspect --verify --stats uncased_L-12/bert_model.ckpt\n  bertlabel inspect --json model.safetensors",
+		Long: `PATH is a model folder, a checkpoint prefix, an old single-file checkpoint, a safetensors file or its index. Without --verify or
+--stats only the directory is read and checked, which is quick for files of any size. A checkpoint that is refused is exit code 4.`,
+		Args: oneArg("a folder or a checkpoint"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			o.Threads = a.threads
+			report, err := describe(args[0], o)
+			switch {
+			case err != nil && asJSON:
+				return errors.Join(err, writeRefusal(a.stdout, err))
+			case err != nil:
+				return err
+			case asJSON:
+				return json.NewEncoder(a.stdout).Encode(report)
+			}
+			return writeTensors(a.stdout, report)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object, also for a refusal")
+	cmd.Flags().BoolVar(&o.Verify, "verify", false, "read everything, check every checksum, print the SHA-256 of each tensor")
+	cmd.Flags().BoolVar(&o.Stats, "stats", false, "read everything, print mean, deviation, extremes, and counts of NaN and Inf")
+	return cmd
+}
+
+func describe(path string, o inspect.Options) (*inspect.Report, error) {
+	src, err := formats.Open(path, checkpoint.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	return inspect.Describe(src, o)
+}
+
+// refusal is what --json prints instead of a report.
+type refusal struct {
+	Error struct {
+		Class   checkpoint.Class `json:"class"`
+		File    string           `json:"file"`
+		Tensor  string           `json:"tensor"`
+		Message string           `json:"message"`
+	} `json:"error"`
+}
+
+// writeRefusal prints a refusal; other errors are not the file's.
+func writeRefusal(w io.Writer, err error) error {
+	var refused *checkpoint.FormatError
+	if !errors.As(err, &refused) {
+		return nil
+	}
+	var r refusal
+	r.Error.Class, r.Error.File, r.Error.Tensor, r.Error.Message = refused.Class, refused.File, refused.Tensor, err.Error()
+	return json.NewEncoder(w).Encode(r)
+}
+
+// writeTensors prints the table for people.
+func writeTensors(w io.Writer, r *inspect.Report) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "name\tdtype\tshape\tbytes\tfile\toffset\tcrc32c")
+	if len(r.Tensors) > 0 && r.Tensors[0].SHA256 != "" {
+		fmt.Fprint(t, "\tsha256")
+	}
+	stats := false
+	for _, tensor := range r.Tensors {
+		stats = stats || tensor.Stats != nil
+	}
+	if stats {
+		fmt.Fprint(t, "\tmean\tstd\tmin\tmax\tNaN\tInf")
+	}
+	fmt.Fprintln(t)
+	elements, bytes := 0, int64(0)
+	for _, tensor := range r.Tensors {
+		n := 1
+		for _, d := range tensor.Shape {
+			n *= d
+		}
+		elements, bytes = elements+n, bytes+tensor.Bytes
+		fmt.Fprintf(t, "%s\t%s\t%v\t%d\t%s\t%d\t%s", printable(tensor.Name), tensor.DType, tensor.Shape, tensor.Bytes, printable(tensor.File),
+			tensor.Offset, tensor.CRC32C)
+		if tensor.SHA256 != "" {
+			fmt.Fprint(t, "\t", tensor.SHA256)
+		}
+		if s := tensor.Stats; s != nil {
+			fmt.Fprintf(t, "\t%s\t%s\t%s\t%s\t%d\t%d", short(s.Mean), short(s.Std), short(s.Min), short(s.Max), s.NaN, s.Inf)
+		}
+		fmt.Fprintln(t)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%s: %d tensors, %d elements, %d bytes\n", r.Format, len(r.Tensors), elements, bytes)
+	return err
+}
+
+// printable keeps names from files from steering the terminal.
+func printable(name string) string {
+	quoted := fmt.Sprintf("%q", name)
+	if inner := quoted[1 : len(quoted)-1]; inner == name {
+		return name
+	}
+	return strings.ReplaceAll(quoted, "\t", `\t`)
+}
+
+func short(x *float64) string {
+	if x == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.6g", *x)
+}

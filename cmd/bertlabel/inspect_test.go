@@ -1,0 +1,82 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bertlabel/checkpoint"
+	"bertlabel/checkpoint/inspect"
+	"bertlabel/tensor/tensortest"
+)
+
+// The verb reports each good checkpoint, verified, as the manifest has it, and refuses each hostile one with exit code 4 and a
+// JSON object that says why.
+func TestInspectFixtures(t *testing.T) {
+	folder := tensortest.Shared(t, "fixtures/checkpoints")
+	text, err := os.ReadFile(filepath.Join(folder, "manifest.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var manifest struct {
+		Good []struct {
+			Path    string
+			Tensors []inspect.Tensor
+		}
+		Hostile []struct {
+			Path, Expect string
+			Class        checkpoint.Class
+		}
+	}
+	if err := json.Unmarshal(text, &manifest); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range manifest.Good {
+		stdout, stderr, code := bertlabel(t, "", "inspect", "--json", "--verify", filepath.Join(folder, c.Path))
+		var got inspect.Report
+		if err := json.Unmarshal([]byte(stdout), &got); err != nil || code != exitOK || len(got.Tensors) != len(c.Tensors) {
+			t.Errorf("%s: exit %d, %v, %d tensors\n%s", c.Path, code, err, len(got.Tensors), stderr)
+			continue
+		}
+		for i, want := range c.Tensors { // sorted by name, as the report
+			if g := got.Tensors[i]; g.Name != want.Name || g.DType != want.DType || g.SHA256 != want.SHA256 || len(g.Shape) != len(want.Shape) {
+				t.Errorf("%s: %+v, want %+v", c.Path, g, want)
+			}
+		}
+	}
+	for _, c := range manifest.Hostile {
+		stdout, stderr, code := bertlabel(t, "", "inspect", "--verify", "--json", filepath.Join(folder, c.Path))
+		var got refusal
+		if err := json.Unmarshal([]byte(stdout), &got); err != nil {
+			t.Errorf("%s: stdout %q: %v", c.Path, stdout, err)
+		}
+		refused := code == exitModel && got.Error.Class == c.Class && got.Error.File != "" && strings.Contains(stderr, got.Error.File)
+		if !refused && !(code == exitOK && c.Expect == "refuse or read") {
+			t.Errorf("%s: exit %d, %+v, want class %s\n%s", c.Path, code, got.Error, c.Class, stderr)
+		}
+	}
+}
+
+func TestInspectTable(t *testing.T) {
+	prefix := filepath.Join(tensortest.Shared(t, "fixtures/checkpoints/good/names"), "model.ckpt")
+	stdout, stderr, code := bertlabel(t, "", "inspect", prefix)
+	for _, want := range []string{"name ", "crc32c", `"tab\there"`, "café/你好", "tf_v2: 20 tensors"} {
+		if code != exitOK || !strings.Contains(stdout, want) {
+			t.Errorf("exit %d, no %q in\n%s%s", code, want, stdout, stderr)
+		}
+	}
+	stdout, _, _ = bertlabel(t, "", "inspect", "--stats", "--verify", filepath.Join(filepath.Dir(prefix), "..", "dtypes", "model.ckpt"))
+	for _, want := range []string{"sha256", "mean", "NaN"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %q in\n%s", want, stdout)
+		}
+	}
+	if _, stderr, code := bertlabel(t, "", "inspect", filepath.Join(t.TempDir(), "nothing")); code != exitModel || !strings.Contains(stderr, "nothing") {
+		t.Errorf("exit %d, %s", code, stderr)
+	}
+	if _, _, code := bertlabel(t, "", "inspect"); code != exitUsage {
+		t.Errorf("without a path: exit %d", code)
+	}
+}
