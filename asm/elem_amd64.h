@@ -132,6 +132,40 @@
 	VMULPS       V1, V4, V4; \
 	VFNMADD231PS V5, V4, V0
 
+// GELUTANHSLOPE: σ·(1 − x·w·s·σ) with x held to ±geluFlat, s = e^−2u, σ = 1/(1 + s) and w = −2u′.
+#define GELUTANHSLOPE \
+	VBROADCASTSS ·coefs+coef_minusGeluFlat(SB), V1; \
+	VMAXPS       V0, V1, V0; \
+	VBROADCASTSS ·coefs+coef_geluFlat(SB), V1; \
+	VMINPS       V0, V1, V0; \
+	VMULPS       V0, V0, V1; \
+	VBROADCASTSS ·coefs+coef_gelu3(SB), V2; \
+	FMADDK213    ·coefs+coef_gelu1(SB), V1, V2; \
+	VMULPS       V0, V2, V2; \
+	VBROADCASTSS ·coefs+coef_gelu9(SB), V5; \
+	FMADDK213    ·coefs+coef_gelu1(SB), V1, V5; \
+	VMULPS       V0, V5, V5; \
+	EXPIN(V2, V3, V4); \
+	ADDK         ·coefs+coef_one(SB), V4, V2; \
+	VBROADCASTSS ·coefs+coef_one(SB), V1; \
+	VDIVPS       V2, V1, V3; \
+	VMULPS       V3, V4, V4; \
+	VFNMADD231PS V4, V5, V1; \
+	VMULPS       V3, V1, V0
+
+// GELUERFSLOPE: p + g·(1 − 2p) with a = min(|x|, millsMax), g = e·(m − a·φ(0)), p = [x ≥ 0].
+#define GELUERFSLOPE \
+	ANDK         ·coefs+coef_abs(SB), V0, V1; \
+	VBROADCASTSS ·coefs+coef_millsMax(SB), V2; \
+	VMINPS       V1, V2, V1; \
+	NORMALTAIL; \
+	FNMADDK231   ·coefs+coef_density(SB), V1, V5; \
+	VMULPS       V5, V4, V4; \
+	POSITIVE(V0, V0); \
+	VBROADCASTSS ·coefs+coef_one(SB), V3; \
+	FNMADDK231   ·coefs+coef_two(SB), V0, V3; \
+	VFMADD231PS  V3, V4, V0
+
 // MAP: y[i] = f(x[i]) for i < len(x), DX numbers from SI to DI.
 #define MAP(F) \
 	MOVQ y_base+0(FP), DI; \
@@ -154,6 +188,37 @@ rest: \
 	RESTMASK; \
 	LOADREST((SI)(AX*1), V0); \
 	F; \
+	STOREREST((DI)(AX*1), two, one, stored); \
+done: \
+	VZEROUPPER; \
+	RET
+
+// MAPBACKWARD: dx[i] = dy[i]·f′(x[i]); x at R8, dy at SI, dx at DI.
+#define MAPBACKWARD(SLOPE) \
+	MOVQ dx_base+0(FP), DI; \
+	MOVQ dy_base+24(FP), SI; \
+	MOVQ x_base+48(FP), R8; \
+	MOVQ x_len+56(FP), DX; \
+	XORQ AX, AX; \
+	SUBQ $LANES, DX; \
+	JLT  rest; \
+loop: \
+	VMOVUPS (R8)(AX*1), V0; \
+	SLOPE; \
+	VMULPS (SI)(AX*1), V0, V0; \
+	VMOVUPS V0, (DI)(AX*1); \
+	ADDQ $(4*LANES), AX; \
+	SUBQ $LANES, DX; \
+	JGE  loop; \
+rest: \
+	ADDQ $LANES, DX; \
+	JEQ  done; \
+	MOVQ DX, CX; \
+	RESTMASK; \
+	LOADREST((R8)(AX*1), V0); \
+	SLOPE; \
+	LOADREST((SI)(AX*1), V1); \
+	VMULPS V1, V0, V0; \
 	STOREREST((DI)(AX*1), two, one, stored); \
 done: \
 	VZEROUPPER; \

@@ -7,6 +7,9 @@ func elemNEON(s *Kernels) {
 	s.Exp, s.Tanh, s.Sigmoid, s.GELUTanh, s.GELUErf = expNEON, tanhNEON, sigmoidNEON, geluTanhNEON, geluErfNEON
 	s.Softmax, s.LayerNorm = softmaxNEON, layerNormNEON
 	s.Dot, s.Axpy, s.Add, s.SumSquares = dotNEON, axpyNEON, addNEON, sumSquaresNEON
+	s.Scale, s.MulAdd = scaleNEON, mulAddNEON
+	s.GELUTanhBackward, s.GELUErfBackward = geluTanhBackwardNEON, geluErfBackwardNEON
+	s.SoftmaxBackward, s.LayerNormBackward, s.AdamW = softmaxBackwardNEON, layerNormBackwardNEON, adamWNEON
 }
 
 // restMask holds 4 lanes of ones, then 4 of zeros: the 4 lanes from 4 − n on are a mask for n numbers.
@@ -46,3 +49,24 @@ func addNEON(y, x []float32)
 
 //go:noescape
 func sumSquaresNEON(x []float32) float64
+
+//go:noescape
+func scaleNEON(y []float32, a float32)
+
+//go:noescape
+func mulAddNEON(y, a, x []float32)
+
+//go:noescape
+func geluTanhBackwardNEON(dx, dy, x []float32)
+
+//go:noescape
+func geluErfBackwardNEON(dx, dy, x []float32)
+
+//go:noescape
+func softmaxBackwardNEON(dx, p, dy []float32, scale float32)
+
+//go:noescape
+func layerNormBackwardNEON(dx, dy, norm, gamma []float32, rstd float32)
+
+//go:noescape
+func adamWNEON(w, g, m, v []float32, s *AdamStep)

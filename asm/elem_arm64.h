@@ -139,6 +139,40 @@
 	VFMUL4S(1, 4, 4); \
 	VFMLS4S(5, 4, 0)
 
+// GELUTANHSLOPE: σ·(1 − x·w·s·σ) with x held to ±geluFlat, s = e^−2u, σ = 1/(1 + s) and w = −2u′.
+#define GELUTANHSLOPE \
+	MAXK(coef_minusGeluFlat, 1, 0); \
+	MINK(coef_geluFlat, 1, 0); \
+	VFMUL4S(0, 0, 1); \
+	K(coef_gelu3, 3); \
+	HORNER(coef_gelu1, 1, 3, 2); \
+	VFMUL4S(0, 2, 2); \
+	K(coef_gelu9, 3); \
+	HORNER(coef_gelu1, 1, 3, 6); \
+	VFMUL4S(0, 6, 6); \
+	EXPIN(2, 3, 4, 5); \
+	K(coef_one, 1); \
+	VFADD4S(1, 4, 2); \
+	VFDIV4S(2, 1, 3); \
+	VFMUL4S(3, 4, 4); \
+	VFMLS4S(4, 6, 1); \
+	VFMUL4S(3, 1, 0)
+
+// GELUERFSLOPE: p + g·(1 − 2p) with a = min(|x|, millsMax), g = e·(m − a·φ(0)), p = [x ≥ 0].
+#define GELUERFSLOPE \
+	VFABS4S(0, 1); \
+	MINK(coef_millsMax, 5, 1); \
+	NORMALTAIL; \
+	K(coef_density, 2); \
+	VFMLS4S(2, 1, 5); \
+	VFMUL4S(5, 4, 4); \
+	POSITIVE(0, 3, 2); \
+	VMOVQ(2, 0); \
+	K(coef_one, 3); \
+	K(coef_two, 1); \
+	VFMLS4S(1, 0, 3); \
+	VFMLA4S(3, 4, 0)
+
 // The R3 = 1…3 numbers that do not fill a register go one by one; the other lanes are 0.
 
 // LOADREST: loads them at address r into the register v = f. STOREREST: stores V0. R6 is lost; the labels are their own.
@@ -183,6 +217,34 @@ rest: \
 	LOADREST(R0, F0, V0, odd0, end0); \
 	F; \
 	STOREREST(R1, odd1, end1); \
+done: \
+	RET
+
+// MAPBACKWARD: dx[i] = dy[i]·f′(x[i]); x at R0, dy at R7, dx at R1.
+#define MAPBACKWARD(SLOPE) \
+	MOVD dx_base+0(FP), R1; \
+	MOVD dy_base+24(FP), R7; \
+	MOVD x_base+48(FP), R0; \
+	MOVD x_len+56(FP), R3; \
+	MOVD $·coefs(SB), R4; \
+	SUBS $4, R3; \
+	BLT  rest; \
+loop: \
+	VLD1.P 16(R0), [V0.S4]; \
+	SLOPE; \
+	VLD1.P 16(R7), [V1.S4]; \
+	VFMUL4S(1, 0, 0); \
+	VST1.P [V0.S4], 16(R1); \
+	SUBS $4, R3; \
+	BGE  loop; \
+rest: \
+	ADDS $4, R3; \
+	BEQ  done; \
+	LOADREST(R0, F0, V0, odd0, end0); \
+	SLOPE; \
+	LOADREST(R7, F1, V1, odd1, end1); \
+	VFMUL4S(1, 0, 0); \
+	STOREREST(R1, odd2, end2); \
 done: \
 	RET
 

@@ -92,3 +92,64 @@ TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
 	VMOVSD X8, ret+24(FP)
 	VZEROUPPER
 	RET
+
+// func scaleAVX2(y []float32, a float32)
+TEXT ·scaleAVX2(SB), NOSPLIT, $0-28
+	MOVQ         y_base+0(FP), SI
+	MOVQ         y_len+8(FP), DX
+	VBROADCASTSS a+24(FP), V6
+	SCALE
+	VZEROUPPER
+	RET
+
+// func mulAddAVX2(y, a, x []float32)
+TEXT ·mulAddAVX2(SB), NOSPLIT, $0-72
+	MOVQ y_base+0(FP), DI
+	MOVQ a_base+24(FP), R8
+	MOVQ x_base+48(FP), SI
+	MOVQ x_len+56(FP), DX
+	MULADD
+	VZEROUPPER
+	RET
+
+// func geluTanhBackwardAVX2(dx, dy, x []float32)
+TEXT ·geluTanhBackwardAVX2(SB), NOSPLIT, $0-72
+	MAPBACKWARD(GELUTANHSLOPE)
+
+// func geluErfBackwardAVX2(dx, dy, x []float32)
+TEXT ·geluErfBackwardAVX2(SB), NOSPLIT, $0-72
+	MAPBACKWARD(GELUERFSLOPE)
+
+// func softmaxBackwardAVX2(dx, p, dy []float32, scale float32)
+TEXT ·softmaxBackwardAVX2(SB), NOSPLIT, $0-76
+	MOVQ         p_base+24(FP), SI
+	MOVQ         p_len+32(FP), DX
+	MOVQ         dy_base+48(FP), DI
+	VBROADCASTSS scale+72(FP), V5
+	SOFTMAXBACKWARD(dx_base+0(FP))
+	VZEROUPPER
+	RET
+
+// func layerNormBackwardAVX2(dx, dy, norm, gamma []float32, rstd float32)
+TEXT ·layerNormBackwardAVX2(SB), NOSPLIT, $0-100
+	MOVQ         dx_base+0(FP), DI
+	MOVQ         dy_base+24(FP), SI
+	MOVQ         dy_len+32(FP), DX
+	MOVQ         norm_base+48(FP), R9
+	MOVQ         gamma_base+72(FP), R8
+	VBROADCASTSS rstd+96(FP), V6
+	LAYERNORMBACKWARD
+	VZEROUPPER
+	RET
+
+// func adamWAVX2(w, g, m, v []float32, s *AdamStep)
+TEXT ·adamWAVX2(SB), NOSPLIT, $0-104
+	MOVQ w_base+0(FP), DI
+	MOVQ w_len+8(FP), DX
+	MOVQ g_base+24(FP), SI
+	MOVQ m_base+48(FP), R8
+	MOVQ v_base+72(FP), R9
+	MOVQ s+96(FP), R11
+	ADAMW
+	VZEROUPPER
+	RET

@@ -14,7 +14,7 @@ type coef struct {
 	exp2, exp3, exp4, exp5, exp6                           lanes
 	tanhPoly, tanh3, tanh5, tanh7, tanh9, tanh11, tanhOne  lanes
 	sigmoidMin, sigmoidMax, sigmoidShift, sigmoidOne       lanes
-	gelu1, gelu3                                           lanes
+	gelu1, gelu3, gelu9, geluFlat, minusGeluFlat, density  lanes
 	mills, millsMax                                        lanes
 	mills1, mills2, mills3, mills4, mills5, mills6, mills7 lanes
 	mills8                                                 lanes
@@ -32,7 +32,7 @@ var coefs = coef{
 	tanhPoly: all(tanhPoly), tanhOne: all(tanhOne),
 	tanh3: all(tanh3), tanh5: all(tanh5), tanh7: all(tanh7), tanh9: all(tanh9), tanh11: all(tanh11),
 	sigmoidMin: all(sigmoidMin), sigmoidMax: all(sigmoidMax), sigmoidShift: all(sigmoidShift), sigmoidOne: all(sigmoidOne),
-	gelu1: all(gelu1), gelu3: all(gelu3),
+	gelu1: all(gelu1), gelu3: all(gelu3), gelu9: all(3 * gelu3), geluFlat: all(geluFlat), minusGeluFlat: all(-geluFlat), density: all(density),
 	mills: all(mills), millsMax: all(millsMax), mills1: all(mills1), mills2: all(mills2), mills3: all(mills3), mills4: all(mills4),
 	mills5: all(mills5), mills6: all(mills6), mills7: all(mills7), mills8: all(mills8),
 }

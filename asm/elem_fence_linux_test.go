@@ -31,4 +31,9 @@ func callAll(set Kernels, v [4][]float32) {
 	set.Axpy(v[0], 1, v[1])
 	set.Add(v[0], v[1])
 	set.SumSquares(v[0])
+	set.Scale(v[0], 1)
+	set.MulAdd(v[0], v[1], v[2])
+	set.SoftmaxBackward(v[0], v[1], v[2], 1)
+	set.LayerNormBackward(v[0], v[1], v[2], v[3], 1)
+	set.AdamW(v[0], v[1], v[2], v[3], &AdamStep{})
 }

@@ -145,6 +145,28 @@ func geluTanhGeneric(y, x []float32) {
 	}
 }
 
+// geluTanhSlope1 returns the derivative of GELUTanh. With s = e^(−2u) and σ = 1/(1 + s) that is x·σ, so
+//
+//	(x·σ)′ = σ + x·σ·(1 − σ)·2u′ = σ·(1 + x·2u′·s·σ),   −2u′ = gelu1 + 3·gelu3·x².
+//
+// Beyond ±geluFlat it is 0 or 1 to the last bit.
+func geluTanhSlope1(x float32) float32 {
+	x = max(-geluFlat, min(x, geluFlat))
+	z := float32(x * x)
+	s := exp1(float32(x * (float32(z*gelu3) + gelu1)))
+	sigma := 1 / (1 + s)
+	return float32(sigma * (1 - float32(float32(x*(float32(z*(3*gelu3))+gelu1))*float32(s*sigma))))
+}
+
+// At ±geluFlat, e^(−2u) is within a factor 2 of the smallest and of the largest normal number.
+const geluFlat = 10
+
+func geluTanhBackwardGeneric(dx, dy, x []float32) {
+	for i, v := range x {
+		dx[i] = dy[i] * geluTanhSlope1(v)
+	}
+}
+
 // Φ(−a) = e^(−a²/2)·(½ + mills1·s + … + mills8·s⁸), s = a/(a + mills), for 0 ≤ a ≤ millsMax: a·Φ(−a) within 2^−27.3, Φ(−a)
 // within 6e-7 of itself. The bracket is Mills' ratio of the normal distribution over √(2π); Hastings 1955 approximates it by
 // polynomials in 1/(1 + p·a) (Abramowitz and Stegun 26.2.17). The rounding of s does no harm near 0, where s is 0. At
@@ -192,6 +214,27 @@ func geluErf1(x float32) float32 {
 func geluErfGeneric(y, x []float32) {
 	for i, v := range x {
 		y[i] = geluErf1(v)
+	}
+}
+
+// geluErfSlope1 returns the derivative of GELUErf, Φ(x) + x·φ(x) with the density φ(x) = e^(−x²/2)/√(2π). For x < 0 that is
+// g = Φ(−a) − a·φ(a), for the others 1 − g.
+func geluErfSlope1(x float32) float32 {
+	if x != x {
+		return x
+	}
+	a := min(abs(x), millsMax)
+	e, m := normalTail(a)
+	g := float32(e * (m - float32(a*density)))
+	p := step(x)
+	return p + float32(g*(1-2*p))
+}
+
+const density = 0.398942280401432677939946059934381868 // φ(0) = 1/√(2π)
+
+func geluErfBackwardGeneric(dx, dy, x []float32) {
+	for i, v := range x {
+		dx[i] = dy[i] * geluErfSlope1(v)
 	}
 }
 

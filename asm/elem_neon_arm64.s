@@ -259,3 +259,219 @@ TEXT ·sumSquaresNEON(SB), NOSPLIT, $0-32
 	SUMPD
 	FMOVD F16, ret+24(FP)
 	RET
+
+// func scaleNEON(y []float32, a float32)
+TEXT ·scaleNEON(SB), NOSPLIT, $0-28
+	MOVD  y_base+0(FP), R0
+	MOVD  y_len+8(FP), R2
+	FMOVS a+24(FP), F25
+	VDUP  V25.S[0], V25.S4
+	PASS(SCALESTEP, SCALELAST, loop, single, rest, done)
+	RET
+
+#define MULADDSTEP(a, b) \
+	VLD1.P 16(R0), [V1.S4]; \
+	VLD1.P 16(R7), [V2.S4]; \
+	VLD1 (R1), [V0.S4]; \
+	VFMLA4S(2, 1, 0); \
+	VST1.P [V0.S4], 16(R1)
+#define MULADDLAST \
+	LOADREST(R0, F1, V1, odd0, end0); \
+	LOADREST(R7, F2, V2, odd1, end1); \
+	LOADREST(R1, F0, V0, odd2, end2); \
+	VFMLA4S(2, 1, 0); \
+	STOREREST(R1, odd3, end3)
+
+// func mulAddNEON(y, a, x []float32)
+TEXT ·mulAddNEON(SB), NOSPLIT, $0-72
+	MOVD y_base+0(FP), R1
+	MOVD a_base+24(FP), R7
+	MOVD x_base+48(FP), R0
+	MOVD x_len+56(FP), R2
+	PASS(MULADDSTEP, MULADDLAST, loop, single, rest, done)
+	RET
+
+// func geluTanhBackwardNEON(dx, dy, x []float32)
+TEXT ·geluTanhBackwardNEON(SB), NOSPLIT, $0-72
+	MAPBACKWARD(GELUTANHSLOPE)
+
+// func geluErfBackwardNEON(dx, dy, x []float32)
+TEXT ·geluErfBackwardNEON(SB), NOSPLIT, $0-72
+	MAPBACKWARD(GELUERFSLOPE)
+
+// Softmax backward: dx = scale·p·(dy − Σ dy·p). p at R0, dy at R1 for the sum and at R7. V24 = scale, V25 = the sum.
+#define SOFTMAXBACKSTEP(a, b) \
+	VLD1.P 16(R7), [V0.S4]; \
+	VLD1.P 16(R0), [V1.S4]; \
+	VFSUB4S(25, 0, 0); \
+	VFMUL4S(1, 0, 0); \
+	VFMUL4S(24, 0, 0); \
+	VST1.P [V0.S4], 16(R1)
+#define SOFTMAXBACKLAST \
+	LOADREST(R7, F0, V0, odd2, end2); \
+	LOADREST(R0, F1, V1, odd3, end3); \
+	VFSUB4S(25, 0, 0); \
+	VFMUL4S(1, 0, 0); \
+	VFMUL4S(24, 0, 0); \
+	STOREREST(R1, odd4, end4)
+
+// func softmaxBackwardNEON(dx, p, dy []float32, scale float32)
+TEXT ·softmaxBackwardNEON(SB), NOSPLIT, $0-76
+	MOVD  p_base+24(FP), R0
+	MOVD  p_len+32(FP), R2
+	MOVD  dy_base+48(FP), R1
+	ZERO
+	PASS(DOTSTEP, DOTLAST, loop1, single1, rest1, done1)
+	SUM
+	VDUP  V16.S[0], V25.S4
+	FMOVS scale+72(FP), F24
+	VDUP  V24.S[0], V24.S4
+	MOVD  p_base+24(FP), R0
+	MOVD  dy_base+48(FP), R7
+	MOVD  dx_base+0(FP), R1
+	PASS(SOFTMAXBACKSTEP, SOFTMAXBACKLAST, loop2, single2, rest2, done2)
+	RET
+
+// LayerNorm backward: dx = rstd·(g − mean(g) − x̂·mean(g·x̂)), g = gamma·dy. dy at R0, gamma at R7, x̂ at R8, dx at R1.
+// V24 = mean(g), V25 = mean(g·x̂), V26 = rstd.
+#define MEANSSTEP(a, b) \
+	VLD1.P 16(R0), [V0.S4]; \
+	VLD1.P 16(R7), [V1.S4]; \
+	VLD1.P 16(R8), [V2.S4]; \
+	VFMUL4S(1, 0, 0); \
+	VFADD4S(0, a, a); \
+	VFMLA4S(2, 0, b)
+#define MEANSLAST \
+	LOADREST(R0, F0, V0, odd0, end0); \
+	LOADREST(R7, F1, V1, odd1, end1); \
+	LOADREST(R8, F2, V2, odd2, end2); \
+	VFMUL4S(1, 0, 0); \
+	VFADD4S(0, 16, 16); \
+	VFMLA4S(2, 0, 17)
+#define NORMBACKSTEP(a, b) \
+	VLD1.P 16(R0), [V0.S4]; \
+	VLD1.P 16(R7), [V1.S4]; \
+	VLD1.P 16(R8), [V2.S4]; \
+	VFMUL4S(1, 0, 0); \
+	VFSUB4S(24, 0, 0); \
+	VFMLS4S(2, 25, 0); \
+	VFMUL4S(26, 0, 0); \
+	VST1.P [V0.S4], 16(R1)
+#define NORMBACKLAST \
+	LOADREST(R0, F0, V0, odd3, end3); \
+	LOADREST(R7, F1, V1, odd4, end4); \
+	LOADREST(R8, F2, V2, odd5, end5); \
+	VFMUL4S(1, 0, 0); \
+	VFSUB4S(24, 0, 0); \
+	VFMLS4S(2, 25, 0); \
+	VFMUL4S(26, 0, 0); \
+	STOREREST(R1, odd6, end6)
+
+// func layerNormBackwardNEON(dx, dy, norm, gamma []float32, rstd float32)
+TEXT ·layerNormBackwardNEON(SB), NOSPLIT, $0-100
+	MOVD   dx_base+0(FP), R1
+	MOVD   dy_base+24(FP), R0
+	MOVD   dy_len+32(FP), R2
+	MOVD   norm_base+48(FP), R8
+	MOVD   gamma_base+72(FP), R7
+	FMOVS  rstd+96(FP), F26
+	VDUP   V26.S[0], V26.S4
+	ZERO
+	PASS(MEANSSTEP, MEANSLAST, loop1, single1, rest1, done1)
+	SUM
+	SCVTFS R2, F1
+	FDIVS  F1, F16, F24
+	VDUP   V24.S[0], V24.S4
+	VMOVQ(17, 16); VMOVQ(19, 18); VMOVQ(21, 20); VMOVQ(23, 22)
+	SUM
+	FDIVS  F1, F16, F25
+	VDUP   V25.S[0], V25.S4
+	MOVD   dy_base+24(FP), R0
+	MOVD   norm_base+48(FP), R8
+	MOVD   gamma_base+72(FP), R7
+	PASS(NORMBACKSTEP, NORMBACKLAST, loop2, single2, rest2, done2)
+	RET
+
+// AdamW: w at R1, g at R0, m at R7, v at R8, the AdamStep at R9.
+#define CLIP  22
+#define BETA1 23
+#define GAIN1 24
+#define BETA2 25
+#define GAIN2 26
+#define MHAT  27
+#define VHAT  28
+#define EPS   29
+#define DECAY 30
+#define LR    31
+
+// ADAM: from g in V0, m in V1, v in V2, w in V3, the new m, v, w. V4 is lost.
+#define ADAM \
+	VFMUL4S(CLIP, 0, 0); \
+	VFMUL4S(BETA1, 1, 1); \
+	VFMLA4S(GAIN1, 0, 1); \
+	VFMUL4S(0, 0, 0); \
+	VFMUL4S(BETA2, 2, 2); \
+	VFMLA4S(GAIN2, 0, 2); \
+	VFMUL4S(VHAT, 2, 4); \
+	VFSQRT4S(4, 4); \
+	VFADD4S(EPS, 4, 4); \
+	VFMUL4S(MHAT, 1, 0); \
+	VFDIV4S(4, 0, 0); \
+	VFMLA4S(DECAY, 3, 0); \
+	VFMLS4S(LR, 0, 3)
+#define ADAMSTEP(a, b) \
+	VLD1 (R0), [V0.S4]; \
+	VLD1 (R7), [V1.S4]; \
+	VLD1 (R8), [V2.S4]; \
+	VLD1 (R1), [V3.S4]; \
+	ADAM; \
+	VZERO(0); \
+	VST1.P [V0.S4], 16(R0); \
+	VST1.P [V1.S4], 16(R7); \
+	VST1.P [V2.S4], 16(R8); \
+	VST1.P [V3.S4], 16(R1)
+#define ADAMLAST \
+	LOADREST(R0, F0, V0, odd0, end0); \
+	LOADREST(R7, F1, V1, odd1, end1); \
+	LOADREST(R8, F2, V2, odd2, end2); \
+	LOADREST(R1, F3, V3, odd3, end3); \
+	ADAM; \
+	VMOVQ(1, 0); \
+	STOREREST(R7, odd4, end4); \
+	VMOVQ(2, 0); \
+	STOREREST(R8, odd5, end5); \
+	VMOVQ(3, 0); \
+	STOREREST(R1, odd6, end6); \
+	VZERO(0); \
+	STOREREST(R0, odd7, end7)
+
+// func adamWNEON(w, g, m, v []float32, s *AdamStep)
+TEXT ·adamWNEON(SB), NOSPLIT, $0-104
+	MOVD  w_base+0(FP), R1
+	MOVD  w_len+8(FP), R2
+	MOVD  g_base+24(FP), R0
+	MOVD  m_base+48(FP), R7
+	MOVD  v_base+72(FP), R8
+	MOVD  s+96(FP), R9
+	FMOVS AdamStep_Clip(R9), F22
+	FMOVS AdamStep_Beta1(R9), F23
+	FMOVS AdamStep_Gain1(R9), F24
+	FMOVS AdamStep_Beta2(R9), F25
+	FMOVS AdamStep_Gain2(R9), F26
+	FMOVS AdamStep_MHat(R9), F27
+	FMOVS AdamStep_VHat(R9), F28
+	FMOVS AdamStep_Eps(R9), F29
+	FMOVS AdamStep_Decay(R9), F30
+	FMOVS AdamStep_LR(R9), F31
+	VDUP  V22.S[0], V22.S4
+	VDUP  V23.S[0], V23.S4
+	VDUP  V24.S[0], V24.S4
+	VDUP  V25.S[0], V25.S4
+	VDUP  V26.S[0], V26.S4
+	VDUP  V27.S[0], V27.S4
+	VDUP  V28.S[0], V28.S4
+	VDUP  V29.S[0], V29.S4
+	VDUP  V30.S[0], V30.S4
+	VDUP  V31.S[0], V31.S4
+	PASS(ADAMSTEP, ADAMLAST, loop, single, rest, done)
+	RET

@@ -39,11 +39,40 @@ var elements = []element{
 		func(x, y float64) float64 { return max(4*ulp(y), 0x1p-24*math.Abs(x)) }},
 	{"GELUErf", func(s Kernels) func(y, x []float32) { return s.GELUErf }, geluErf64,
 		func(x, y float64) float64 { return 1e-7 * max(1, math.Abs(x)) }},
+	{"GELUTanhBackward", slope(func(s Kernels) func(dx, dy, x []float32) { return s.GELUTanhBackward }), geluTanhSlope64,
+		func(x, y float64) float64 { return 1e-6 * max(0.1, math.Abs(y)) }},
+	{"GELUErfBackward", slope(func(s Kernels) func(dx, dy, x []float32) { return s.GELUErfBackward }), geluErfSlope64,
+		func(x, y float64) float64 { return 1e-6 * max(0.1, math.Abs(y)) }},
+}
+
+// slope turns a backward kernel into the derivative: its dx for dy = 1.
+func slope(backward func(s Kernels) func(dx, dy, x []float32)) func(s Kernels) func(y, x []float32) {
+	ones := slices.Repeat([]float32{1}, 1<<16)
+	return func(s Kernels) func(y, x []float32) {
+		return func(y, x []float32) { backward(s)(y, ones[:len(x)], x) }
+	}
 }
 
 func geluTanh64(x float64) float64 {
 	u := math.Sqrt(2/math.Pi) * (x + 0.044715*x*x*x)
 	return x / (1 + math.Exp(-2*u))
+}
+
+// geluTanhSlope64 differentiates x·σ(2u): σ + x·σ·(1 − σ)·2u′. Far out the float64 terms are Inf·0; there it is 0 or 1.
+func geluTanhSlope64(x float64) float64 {
+	if math.Abs(x) > 20 {
+		return (1 + math.Copysign(1, x)) / 2
+	}
+	s := math.Exp(-2 * math.Sqrt(2/math.Pi) * (x + 0.044715*x*x*x))
+	return 1/(1+s) + x*s/((1+s)*(1+s))*2*math.Sqrt(2/math.Pi)*(1+3*0.044715*x*x)
+}
+
+// geluErfSlope64 is Φ(x) + x·φ(x).
+func geluErfSlope64(x float64) float64 {
+	if math.IsInf(x, 0) {
+		return (1 + math.Copysign(1, x)) / 2
+	}
+	return math.Erfc(-x/math.Sqrt2)/2 + x*math.Exp(-x*x/2)/math.Sqrt(2*math.Pi)
 }
 
 func geluErf64(x float64) float64 { return x / 2 * math.Erfc(-x/math.Sqrt2) }
@@ -201,6 +230,9 @@ func TestElementBits(t *testing.T) {
 		"Sigmoid":  {0xe9b737b8, 0x6941bfe7},
 		"GELUTanh": {0xa70d9f54, 0xe4b81461},
 		"GELUErf":  {0x875739e3, 0xa68d7dfe},
+
+		"GELUTanhBackward": {0x5dd52cfd, 0xd20eea0e},
+		"GELUErfBackward":  {0x81d0644b, 0x498881b8},
 	}
 	x, y := make([]float32, 1<<16), make([]float32, 1<<16)
 	for i := range x {

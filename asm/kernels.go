@@ -47,6 +47,30 @@ type Kernels struct {
 	Add        func(y, x []float32)
 	SumSquares func(x []float32) float64
 
+	// Scale multiplies y by a. MulAdd adds a[i]·x[i] to y[i].
+	Scale  func(y []float32, a float32)
+	MulAdd func(y, a, x []float32)
+
+	// The backward pass; dy is the gradient with respect to the result, dx that with respect to x, and may be dy. All slices
+	// of a call have the same length. GELU…Backward: dx[i] = dy[i]·f′(x[i]).
+	GELUTanhBackward func(dx, dy, x []float32)
+	GELUErfBackward  func(dx, dy, x []float32)
+
+	// SoftmaxBackward undoes one row of Softmax, which made the probabilities p: dx = scale·p·(dy − Σ dy·p).
+	SoftmaxBackward func(dx, p, dy []float32, scale float32)
+
+	// LayerNormBackward undoes one row of LayerNorm, with norm = x̂ = (x − mean)·rstd and g = gamma·dy:
+	// dx = rstd·(g − mean(g) − x̂·mean(g·x̂)). The gradients of gamma and beta are MulAdd(dgamma, dy, norm), Add(dbeta, dy).
+	LayerNormBackward func(dx, dy, norm, gamma []float32, rstd float32)
+
+	// AdamW steps the weights w with their gradients g, which it sets to zero, and Adam's moments m and v:
+	//
+	//	g ← Clip·g
+	//	m ← Beta1·m + Gain1·g
+	//	v ← Beta2·v + Gain2·g²
+	//	w ← w − LR·(MHat·m/(√(VHat·v) + Eps) + Decay·w)
+	AdamW func(w, g, m, v []float32, s *AdamStep)
+
 	// peak runs rounds rounds of independent multiply-adds in registers, peakFLOP operations a round: see Peak.
 	peak     func(rounds int)
 	peakFLOP int
@@ -85,6 +109,14 @@ var generic = Kernels{
 	Axpy:       axpyGeneric,
 	Add:        addGeneric,
 	SumSquares: sumSquaresGeneric,
+	Scale:      scaleGeneric,
+	MulAdd:     mulAddGeneric,
+
+	GELUTanhBackward:  geluTanhBackwardGeneric,
+	GELUErfBackward:   geluErfBackwardGeneric,
+	SoftmaxBackward:   softmaxBackwardGeneric,
+	LayerNormBackward: layerNormBackwardGeneric,
+	AdamW:             adamWGeneric,
 
 	peak:     peakGeneric,
 	peakFLOP: 12,

@@ -26,3 +26,18 @@ func layerNormGeneric(y, x, gamma, beta []float32, eps float32) (mean, rstd floa
 	}
 	return hi, rstd
 }
+
+// layerNormBackwardGeneric: Ba et al. 2016 (arXiv:1607.06450) by the chain rule, x̂ = norm.
+func layerNormBackwardGeneric(dx, dy, norm, gamma []float32, rstd float32) {
+	var sumG, sumGX float64
+	for i := range dx {
+		g := float32(gamma[i] * dy[i])
+		sumG += float64(g)
+		sumGX += float64(g) * float64(norm[i])
+	}
+	meanG, meanGX := float32(sumG/float64(len(dx))), float32(sumGX/float64(len(dx)))
+	for i := range dx {
+		g := float32(gamma[i] * dy[i])
+		dx[i] = (g - meanG - float32(norm[i]*meanGX)) * rstd
+	}
+}

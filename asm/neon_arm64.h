@@ -67,6 +67,9 @@
 // V[d].D2 = sum of V[n], sum of V[m]: FADDP
 #define VFADDP2D(m, n, d) WORD $(0x6E60D400 | (m)<<16 | (n)<<5 | (d))
 
+// V[d].S4 = √V[n].S4: FSQRT
+#define VFSQRT4S(n, d) WORD $(0x6EA1F800 | (n)<<5 | (d))
+
 // V[d].S4 = |V[n].S4|: FABS
 #define VFABS4S(n, d) WORD $(0x4EA0F800 | (n)<<5 | (d))
 

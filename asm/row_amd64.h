@@ -103,6 +103,20 @@ end:
 	STOREREST((DI)(AX*1), two, one, stored)
 #define ADD PASS(ADDSTEP, ADDLAST, loop, single, rest, end)
 
+// MULADD: y += a·x, x at SI, a at R8, y at DI.
+#define MULADDSTEP(at, a, b) \
+	VMOVUPS     at(SI)(AX*1), V0; \
+	VMOVUPS     at(R8)(AX*1), V1; \
+	VFMADD213PS at(DI)(AX*1), V1, V0; \
+	VMOVUPS     V0, at(DI)(AX*1)
+#define MULADDLAST \
+	LOADREST((SI)(AX*1), V0); \
+	LOADREST((R8)(AX*1), V1); \
+	LOADREST((DI)(AX*1), V2); \
+	VFMADD213PS V2, V1, V0; \
+	STOREREST((DI)(AX*1), two, one, stored)
+#define MULADD PASS(MULADDSTEP, MULADDLAST, loop, single, rest, end)
+
 // SOFTMAX: x = e^(scale·x − top)/sum, x at SI, scale in V5. V6 is top, then 1/sum.
 #define MAXSTEP(at, a, b) \
 	VMULPS at(SI)(AX*1), V5, V0; \
@@ -132,6 +146,7 @@ end:
 	LOADREST((SI)(AX*1), V0); \
 	VMULPS  V0, V6, V0; \
 	STOREREST((SI)(AX*1), two3, one3, stored3)
+#define SCALE PASS(SCALESTEP, SCALELAST, loop3, single3, rest3, end3) // x = x·V6
 #define SOFTMAX \
 	VBROADCASTSS ·coefs+coef_minusInf(SB), A0; \
 	VMOVAPS A0, A2; VMOVAPS A0, A4; VMOVAPS A0, A6; \
@@ -145,7 +160,28 @@ end:
 	VMOVSS ·coefs+coef_one(SB), X0; \
 	VDIVSS X8, X0, X0; \
 	VBROADCASTSS X0, V6; \
-	PASS(SCALESTEP, SCALELAST, loop3, single3, rest3, end3)
+	SCALE
+
+// SOFTMAXBACKWARD: dx = scale·p·(dy − Σ dy·p); p at SI, dy at DI for the sum and at R8, scale in V5, V6 = the sum.
+#define SOFTMAXBACKSTEP(at, a, b) \
+	VMOVUPS at(R8)(AX*1), V0; \
+	VSUBPS  V6, V0, V0; \
+	VMULPS  at(SI)(AX*1), V0, V0; \
+	VMULPS  V5, V0, V0; \
+	VMOVUPS V0, at(DI)(AX*1)
+#define SOFTMAXBACKLAST \
+	LOADREST((R8)(AX*1), V0); \
+	LOADREST((SI)(AX*1), V1); \
+	VSUBPS  V6, V0, V0; \
+	VMULPS  V1, V0, V0; \
+	VMULPS  V5, V0, V0; \
+	STOREREST((DI)(AX*1), two, one, stored)
+#define SOFTMAXBACKWARD(dx) \
+	DOT; \
+	VBROADCASTSS X8, V6; \
+	MOVQ         DI, R8; \
+	MOVQ         dx, DI; \
+	PASS(SOFTMAXBACKSTEP, SOFTMAXBACKLAST, loop2, single2, rest2, end2)
 
 // LAYERNORM: y = (x − hi − lo)·rstd·gamma + beta; x at SI, y at DI, gamma at R8, beta at R9. hi + lo is the mean, summed in
 // float64: X8/DX. V4 = hi, V5 = lo, V6 = rstd.
@@ -212,3 +248,112 @@ end:
 	VDIVSS       X8, X6, X6; \
 	VBROADCASTSS X6, V6; \
 	PASS(NORMSTEP, NORMLAST, loop3, single3, rest3, end3)
+
+// LAYERNORMBACKWARD: dx = rstd·(g − mean(g) − x̂·mean(g·x̂)), g = gamma·dy; dy at SI, gamma at R8, x̂ at R9, dx at DI.
+// V4 = mean(g), V5 = mean(g·x̂), V6 = rstd.
+#define MEANSSTEP(at, a, b) \
+	VMOVUPS     at(SI)(AX*1), V0; \
+	VMULPS      at(R8)(AX*1), V0, V0; \
+	VADDPS      V0, a, a; \
+	VFMADD231PS at(R9)(AX*1), V0, b
+#define MEANSLAST \
+	LOADREST((SI)(AX*1), V0); \
+	LOADREST((R8)(AX*1), V1); \
+	LOADREST((R9)(AX*1), V2); \
+	VMULPS      V1, V0, V0; \
+	VADDPS      V0, A0, A0; \
+	VFMADD231PS V2, V0, A1
+#define NORMBACKSTEP(at, a, b) \
+	VMOVUPS      at(SI)(AX*1), V0; \
+	VMULPS       at(R8)(AX*1), V0, V0; \
+	VSUBPS       V4, V0, V0; \
+	VFNMADD231PS at(R9)(AX*1), V5, V0; \
+	VMULPS       V6, V0, V0; \
+	VMOVUPS      V0, at(DI)(AX*1)
+#define NORMBACKLAST \
+	LOADREST((SI)(AX*1), V0); \
+	LOADREST((R8)(AX*1), V1); \
+	LOADREST((R9)(AX*1), V2); \
+	VMULPS       V1, V0, V0; \
+	VSUBPS       V4, V0, V0; \
+	VFNMADD231PS V2, V5, V0; \
+	VMULPS       V6, V0, V0; \
+	STOREREST((DI)(AX*1), two, one, stored)
+#define LAYERNORMBACKWARD \
+	ZERO; \
+	PASS(MEANSSTEP, MEANSLAST, loop1, single1, rest1, end1); \
+	SUM; \
+	VXORPS       X0, X0, X0; \
+	VCVTSI2SSQ   DX, X0, X2; \
+	VDIVSS       X2, X8, X4; \
+	VBROADCASTSS X4, V4; \
+	VMOVAPS A1, A0; VMOVAPS A3, A2; VMOVAPS A5, A4; VMOVAPS A7, A6; \
+	SUM; \
+	VDIVSS       X2, X8, X5; \
+	VBROADCASTSS X5, V5; \
+	PASS(NORMBACKSTEP, NORMBACKLAST, loop2, single2, rest2, end2)
+
+// ADAMW: one step of Adam; w at DI, g at SI, m at R8, v at R9, the AdamStep at R11. The accumulators hold its numbers.
+#define CLIP  V5
+#define BETA1 V6
+#define GAIN1 A0
+#define BETA2 A1
+#define GAIN2 A2
+#define MHAT  A3
+#define VHAT  A4
+#define EPS   A5
+#define DECAY A6
+#define LR    A7
+
+// ADAM: from g in V0, m in V1, v in V2, w in V3, the new m, v, w. V4 is lost.
+#define ADAM \
+	VMULPS       CLIP, V0, V0; \
+	VMULPS       BETA1, V1, V1; \
+	VFMADD231PS  GAIN1, V0, V1; \
+	VMULPS       V0, V0, V0; \
+	VMULPS       BETA2, V2, V2; \
+	VFMADD231PS  GAIN2, V0, V2; \
+	VMULPS       VHAT, V2, V4; \
+	VSQRTPS      V4, V4; \
+	VADDPS       EPS, V4, V4; \
+	VMULPS       MHAT, V1, V0; \
+	VDIVPS       V4, V0, V0; \
+	VFMADD231PS  DECAY, V3, V0; \
+	VFNMADD231PS LR, V0, V3
+#define ADAMSTEP(at, a, b) \
+	VMOVUPS at(SI)(AX*1), V0; \
+	VMOVUPS at(R8)(AX*1), V1; \
+	VMOVUPS at(R9)(AX*1), V2; \
+	VMOVUPS at(DI)(AX*1), V3; \
+	ADAM; \
+	VMOVUPS V1, at(R8)(AX*1); \
+	VMOVUPS V2, at(R9)(AX*1); \
+	VMOVUPS V3, at(DI)(AX*1); \
+	VXORPS  V0, V0, V0; \
+	VMOVUPS V0, at(SI)(AX*1)
+#define ADAMLAST \
+	LOADREST((SI)(AX*1), V0); \
+	LOADREST((R8)(AX*1), V1); \
+	LOADREST((R9)(AX*1), V2); \
+	LOADREST((DI)(AX*1), V3); \
+	ADAM; \
+	VMOVAPS V1, V0; \
+	STOREREST((R8)(AX*1), two1, one1, stored1); \
+	VMOVAPS V2, V0; \
+	STOREREST((R9)(AX*1), two2, one2, stored2); \
+	VMOVAPS V3, V0; \
+	STOREREST((DI)(AX*1), two3, one3, stored3); \
+	VXORPS  V0, V0, V0; \
+	STOREREST((SI)(AX*1), two4, one4, stored4)
+#define ADAMW \
+	VBROADCASTSS AdamStep_Clip(R11), CLIP; \
+	VBROADCASTSS AdamStep_Beta1(R11), BETA1; \
+	VBROADCASTSS AdamStep_Gain1(R11), GAIN1; \
+	VBROADCASTSS AdamStep_Beta2(R11), BETA2; \
+	VBROADCASTSS AdamStep_Gain2(R11), GAIN2; \
+	VBROADCASTSS AdamStep_MHat(R11), MHAT; \
+	VBROADCASTSS AdamStep_VHat(R11), VHAT; \
+	VBROADCASTSS AdamStep_Eps(R11), EPS; \
+	VBROADCASTSS AdamStep_Decay(R11), DECAY; \
+	VBROADCASTSS AdamStep_LR(R11), LR; \
+	PASS(ADAMSTEP, ADAMLAST, loop, single, rest, end)

@@ -273,3 +273,36 @@ func TestAdd(t *testing.T) {
 		return y
 	})
 }
+
+func TestScale(t *testing.T) {
+	eachRow(t, func(t *testing.T, set Kernels, n int, r *rows) []float32 {
+		y, a := r.normal(n, 0, 1), float32(r.NormFloat64())
+		want := make([]float32, n)
+		for i := range want {
+			want[i] = a * y[i]
+		}
+		set.Scale(y, a)
+		if err := compare(y, want); err != nil {
+			t.Fatalf("n=%d: %v", n, err)
+		}
+		return y
+	})
+}
+
+func TestMulAdd(t *testing.T) {
+	eachRow(t, func(t *testing.T, set Kernels, n int, r *rows) []float32 {
+		a, x, y := r.normal(n, 0, 1), r.normal(n, 0, 1), r.normal(n, 0, 1)
+		want := make([]float32, n)
+		for i := range want {
+			want[i] = fma32(a[i], x[i], y[i])
+			if set.Name == "generic" {
+				want[i] = float32(a[i]*x[i]) + y[i]
+			}
+		}
+		set.MulAdd(y, a, x)
+		if err := compare(y, want); err != nil {
+			t.Fatalf("n=%d: %v", n, err)
+		}
+		return y
+	})
+}

@@ -16,3 +16,11 @@ func softmaxGeneric(x []float32, scale float32) {
 	}
 	scaleGeneric(x, 1/float32(sum))
 }
+
+// softmaxBackwardGeneric multiplies by the Jacobian ∂p[i]/∂x[j] = scale·p[i]·([i = j] − p[j]) without forming it.
+func softmaxBackwardGeneric(dx, p, dy []float32, scale float32) {
+	dot := dotGeneric(dy, p)
+	for i := range dx {
+		dx[i] = float32((dy[i]-dot)*p[i]) * scale
+	}
+}

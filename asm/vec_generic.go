@@ -14,6 +14,12 @@ func axpyGeneric(y []float32, a float32, x []float32) {
 	}
 }
 
+func mulAddGeneric(y, a, x []float32) {
+	for i, v := range x {
+		y[i] += float32(a[i] * v)
+	}
+}
+
 func addGeneric(y, x []float32) {
 	for i, v := range x {
 		y[i] += v
