@@ -45,7 +45,7 @@ func addDataFlags(cmd *cobra.Command, onBadRow data.BadRows) *dataFlags {
 	f.StringVar(&d.onBadRow, "on-bad-row", string(onBadRow), "what a row that cannot be read does, `POLICY`: error, skip or report")
 	f.StringVar(&d.maxBadRows, "max-bad-rows", "", "stop at more bad rows than `N`, or than N% of all (default: any number)")
 	f.StringVar(&d.badRows, "bad-rows", "", "`FILE` to list the rows that were skipped or reported in, as JSON lines")
-	f.StringVar(&d.onLong, "on-long", "truncate", "a text over 1 MiB: truncate, or error, which makes its row a bad one")
+	f.StringVar(&d.onLong, "on-long", "truncate", "a text over --max-seq-length tokens, or 1 MiB: truncate, or error, which makes its row a bad one")
 	f.BoolVar(&d.strictUTF8, "strict-utf8", false, "invalid UTF-8 makes a bad row (default: the bytes are dropped)")
 	f.BoolVar(&d.dropUnknown, "drop-unknown-labels", false, "leave out labels that the label list lacks, and count them, instead of refusing the file")
 	minor(cmd, "Data flags", "format", "no-header", "text-column", "text-pair-column", "id-column", "labels-column", "label-columns", "label-separator", "labels",

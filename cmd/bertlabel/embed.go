@@ -53,7 +53,7 @@ and with a head logits and probabilities; padding rows are zero. It holds everyt
 			return err
 		}
 		if tensorFile {
-			stream.report = false // a row that is missing would shift all behind it
+			stream.policy = data.StopAtBadRow // a row that is missing would shift all behind it
 			return e.tensors(cmd.Context(), stream)
 		}
 		return e.lines(cmd.Context(), stream)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bertlabel/bert/model"
 	"bertlabel/train/data"
 	"bertlabel/train/metrics"
 
@@ -46,12 +45,10 @@ func newEvalCmd(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		texts := make([]model.Text, set.Rows())
-		for i := range texts {
-			texts[i] = model.Text{A: set.Texts[i], B: set.Pair(i)}
+		encoded, err := encode(a, m, set, options.OnLong)
+		if err != nil {
+			return err
 		}
-		encoded := m.Encode(texts)
-		reportCut(a, path, encoded, m.MaxSeqLength)
 		predictions, err := m.PredictEncoded(cmd.Context(), encoded)
 		if err != nil {
 			return err

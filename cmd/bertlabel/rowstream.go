@@ -21,7 +21,8 @@ type rowStream struct {
 	input string // name of the input
 	work  string // what the progress display calls it
 
-	report bool // rows that cannot be read go on as such; otherwise the first one ends the stream
+	policy data.BadRows   // what a row that cannot be used does
+	onLong data.LongTexts // whether a text with too many tokens is such a row
 
 	rows, bad, cut int // rows seen; of these refused; of these longer than the model takes
 }
@@ -46,7 +47,7 @@ func newRowStream(a *app, m *model.Model, flags *dataFlags, input, work string) 
 	if err != nil {
 		return nil, err
 	}
-	return &rowStream{a: a, m: m, in: in, input: input, work: work, report: options.OnBadRow == data.ReportBadRows}, nil
+	return &rowStream{a: a, m: m, in: in, input: input, work: work, policy: options.OnBadRow, onLong: options.OnLong}, nil
 }
 
 // run hands chunks of rows to handle, in order, until the input ends.
@@ -87,10 +88,18 @@ func (s *rowStream) read(ctx context.Context, rows chan<- readRow) error {
 			return nil
 		case err == nil:
 			row.encoding = s.m.Tokenizer.Encode(row.Text, row.Pair, s.m.MaxSeqLength)
-		case s.report && err != last && errors.As(err, &bad): // an error that comes again is the end of the reading
+			row.err = tooLong(s.onLong, &row.encoding, row.File, row.Line, s.m.MaxSeqLength)
+		case s.policy == data.ReportBadRows && err != last && errors.As(err, &bad): // an error that comes again is the end of the reading
 			row.err, last = err, err
 		default:
 			return err
+		}
+		switch {
+		case row.err == nil || s.policy == data.ReportBadRows:
+		case s.policy == data.SkipBadRows:
+			continue
+		default:
+			return row.err
 		}
 		select {
 		case rows <- row:
@@ -98,6 +107,15 @@ func (s *rowStream) read(ctx context.Context, rows chan<- readRow) error {
 			return nil
 		}
 	}
+}
+
+// tooLong refuses a text that was cut, if --on-long says so.
+func tooLong(onLong data.LongTexts, e *tokenizer.Encoding, file string, line, limit int) error {
+	if onLong != data.LongError || e.Cut == 0 {
+		return nil
+	}
+	return &data.RowError{File: file, Line: line, Found: fmt.Sprintf("a text of %d tokens", len(e.IDs)+e.Cut),
+		Expected: fmt.Sprintf("at most %d with [CLS] and [SEP]", limit), Hint: "raise --max-seq-length, shorten the text, or let it be cut with --on-long truncate"}
 }
 
 // gather waits for one row and takes all that have come with it; nothing at the end.

@@ -109,6 +109,9 @@ func (t *training) run(ctx context.Context) error {
 
 // load reads the two files, and says what looks wrong with them.
 func (t *training) load() (trainSet, devSet *data.Dataset, err error) {
+	if t.rows.badRows == "" {
+		t.rows.badRows = filepath.Join(t.output, "bad_rows.jsonl")
+	}
 	options, err := t.rows.options(t.a)
 	if err != nil {
 		return nil, nil, err
@@ -234,18 +237,16 @@ func sameSet(a, b []string) bool {
 
 // features computes the features of a data set, or takes them from the cache.
 func (t *training) features(ctx context.Context, m *model.Model, pooling bert.Pooling, set *data.Dataset) (train.Features, error) {
-	texts := make([]model.Text, set.Rows())
-	for i := range texts {
-		texts[i] = model.Text{A: set.Texts[i], B: set.Pair(i)}
+	encoded, err := encode(t.a, m, set, data.LongTexts(t.rows.onLong))
+	if err != nil {
+		return train.Features{}, err
 	}
-	encoded := m.Encode(texts)
-	reportCut(t.a, set.File, encoded, m.MaxSeqLength)
 	compute := func() (*tensor.Tensor, error) {
 		work := "features of " + filepath.Base(set.File)
-		t.a.log.Progress(work, progress{Steps: len(texts)})
+		t.a.log.Progress(work, progress{Steps: len(encoded)})
 		defer t.a.log.Done()
 		return m.Features(ctx, encoded, pooling, func(done int) {
-			t.a.log.Progress(work, progress{Step: done, Steps: len(texts), Examples: done})
+			t.a.log.Progress(work, progress{Step: done, Steps: len(encoded), Examples: done})
 		})
 	}
 	if t.cache == "" {
@@ -254,7 +255,7 @@ func (t *training) features(ctx context.Context, m *model.Model, pooling bert.Po
 	}
 	cache := train.FeatureCache{Dir: t.cache, Warn: func(s string) { t.a.log.Warnf("%s", s) }}
 	key := train.NewFeatureKey(string(m.Fingerprint()), pooling.String(), hashTokens(encoded))
-	x, err := cache.Features(key, len(texts), m.Encoder.Config.HiddenSize, compute)
+	x, err := cache.Features(key, len(encoded), m.Encoder.Config.HiddenSize, compute)
 	return train.Features{X: x, Y: set.Y}, err
 }
 
@@ -273,17 +274,26 @@ func hashTokens(texts []tokenizer.Encoding) string {
 	return string(h.Sum(nil))
 }
 
-// reportCut says how many texts were cut.
-func reportCut(a *app, file string, encoded []tokenizer.Encoding, limit int) {
+// encode tokenises the texts of a data set, and says how many were cut; with --on-long error the first one is refused.
+func encode(a *app, m *model.Model, set *data.Dataset, onLong data.LongTexts) ([]tokenizer.Encoding, error) {
+	texts := make([]model.Text, set.Rows())
+	for i := range texts {
+		texts[i] = model.Text{A: set.Texts[i], B: set.Pair(i)}
+	}
+	encoded := m.Encode(texts)
 	cut := 0
-	for _, e := range encoded {
-		if e.Cut > 0 {
+	for i := range encoded {
+		if err := tooLong(onLong, &encoded[i], set.File, set.Lines[i], m.MaxSeqLength); err != nil {
+			return nil, err
+		}
+		if encoded[i].Cut > 0 {
 			cut++
 		}
 	}
 	if cut > 0 {
-		a.log.Infof("%s: %d of %d texts (%.1f %%) were longer than %d tokens and were cut", file, cut, len(encoded), 100*float64(cut)/float64(len(encoded)), limit)
+		a.log.Infof("%s: %d of %d texts (%.1f %%) were longer than %d tokens and were cut", set.File, cut, len(encoded), 100*float64(cut)/float64(len(encoded)), m.MaxSeqLength)
 	}
+	return encoded, nil
 }
 
 func rowsOf(trainSet, devSet *data.Dataset) string {
