@@ -169,7 +169,7 @@ func lowerCase(f files, o *Options, s *Settings, vocab *tokenizer.Vocab) bool {
 		path = f.vocab
 	}
 	lower, why := tokenizer.GuessLowerCase(vocab, path)
-	o.logf("do_lower_case is %t, guessed from %s", lower, why)
+	o.logf("do_lower_case is %t, guessed %s", lower, why)
 	return lower
 }
 
