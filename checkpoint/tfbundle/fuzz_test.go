@@ -43,7 +43,7 @@ func repair(data []byte) []byte {
 	}
 	index, err := newBlock(bytes.Clone(contents), nil)
 	for more := err == nil; more; {
-		if more, err = index.next(); more {
+		if more, _ = index.next(); more {
 			if h, _, err := t.parseHandle(index.value); err == nil {
 				seal(h)
 			}
