@@ -2,6 +2,7 @@ package layers
 
 import (
 	"fmt"
+	"math"
 
 	"bertlabel/asm"
 )
@@ -53,5 +54,64 @@ func (a Activation) Kernel() func(y, x []float32) {
 func relu(y, x []float32) {
 	for i, v := range x {
 		y[i] = max(v, 0)
+	}
+}
+
+// Gradient returns the function dx[i] = dy[i]·a'(x[i]), for slices of equal length, of which dx and dy may be the same; nil for
+// Linear, where it would copy dy.
+func (a Activation) Gradient() func(dx, dy, x []float32) {
+	switch a {
+	case ReLU:
+		return reluGradient
+	case Tanh:
+		return tanhGradient
+	case GELUTanh:
+		return geluTanhGradient
+	case GELUErf:
+		return geluErfGradient
+	}
+	return nil
+}
+
+// reluGradient: max(x, 0)' is 1 for x > 0 and 0 for x ≤ 0, as in TensorFlow.
+func reluGradient(dx, dy, x []float32) {
+	for i, v := range x {
+		switch {
+		case v > 0:
+			dx[i] = dy[i]
+		case v <= 0:
+			dx[i] = 0
+		default: // NaN
+			dx[i] = v
+		}
+	}
+}
+
+// tanhGradient: tanh'(x) = 1 − tanh²(x).
+func tanhGradient(dx, dy, x []float32) {
+	for i, v := range x {
+		t := math.Tanh(float64(v))
+		dx[i] = float32(float64(dy[i]) * (1 - t*t))
+	}
+}
+
+// geluTanhGradient: with y = x·s, s = σ(2u) and u = √(2/π)·(x + 0.044715·x³),
+//
+//	y' = s + x·s·(1 − s)·2u'    u' = √(2/π)·(1 + 3·0.044715·x²)
+func geluTanhGradient(dx, dy, x []float32) {
+	const c = 2 * 0.7978845608028654 // 2·√(2/π)
+	for i, v := range x {
+		x := float64(v)
+		s, r := logistic(c*(x+0.044715*x*x*x)), logistic(-c*(x+0.044715*x*x*x)) // r = 1 − s
+		dx[i] = float32(float64(dy[i]) * (s + x*s*r*c*(1+3*0.044715*x*x)))
+	}
+}
+
+// geluErfGradient: (x·Φ(x))' = Φ(x) + x·φ(x) with φ(x) = e^(−x²/2)/√(2π).
+func geluErfGradient(dx, dy, x []float32) {
+	for i, v := range x {
+		x := float64(v)
+		phi := math.Exp(-x*x/2) / math.Sqrt(2*math.Pi)
+		dx[i] = float32(float64(dy[i]) * (math.Erfc(-x/math.Sqrt2)/2 + x*phi))
 	}
 }

@@ -24,6 +24,7 @@ type Attention struct {
 type AttentionWorkspace struct {
 	workers []headWorkspace
 	job     attentionJob
+	back    attentionBackward
 }
 
 // headWorkspace is one worker's memory for one head of one text.
@@ -31,6 +32,8 @@ type headWorkspace struct {
 	keys   tensor.Packed // Kᵀ, [D, keys and padding]
 	values tensor.Packed // V, [keys, D]
 	scores tensor.Tensor // [queryBlock, keys and padding], in place the probs
+
+	backward headBackward
 }
 
 // queryBlock is the number of query rows whose scores are held at once: a multiple of every MR, small enough for the L2 cache
@@ -41,13 +44,29 @@ const queryBlock = 48
 // context, its keys and values are rows [keys[t], keys[t+1]) of key and value; all four have H columns. They may be views, but
 // context must not share memory with the others.
 func (a *Attention) Forward(ws *tensor.Workspace, aws *AttentionWorkspace, context, query, key, value *tensor.Tensor, queries, keys []int) {
+	a.ForwardDropout(ws, aws, context, query, key, value, queries, keys, nil)
+}
+
+// AttentionDropout is dropout on the probs. Row i of a head's probs, that of query i, is a row of width keys at At[i].
+type AttentionDropout struct {
+	Heads []Dropout // one for each head, with a site of its own
+	At    []Place   // of the queries, [rows of query]
+}
+
+// ForwardDropout is Forward with dropout on the probs, nil for none.
+func (a *Attention) ForwardDropout(ws *tensor.Workspace, aws *AttentionWorkspace, context, query, key, value *tensor.Tensor, queries, keys []int, drop *AttentionDropout) {
+	job := &aws.job
+	*job = attentionJob{a, ws, aws.reserve(ws), *context, *query, *key, *value, queries, keys, drop}
+	ws.Workers.Do((len(keys)-1)*a.Heads, job)
+	*job = attentionJob{} // keep nothing alive
+}
+
+// reserve returns the memory of so many workers as ws has.
+func (aws *AttentionWorkspace) reserve(ws *tensor.Workspace) []headWorkspace {
 	for len(aws.workers) < ws.Workers.Count() {
 		aws.workers = append(aws.workers, headWorkspace{})
 	}
-	job := &aws.job
-	*job = attentionJob{a, ws, aws.workers, *context, *query, *key, *value, queries, keys}
-	ws.Workers.Do((len(keys)-1)*a.Heads, job)
-	*job = attentionJob{} // keep nothing alive
+	return aws.workers
 }
 
 // attentionJob is one call of Forward: turn i is head i % Heads of text i / Heads.
@@ -57,6 +76,7 @@ type attentionJob struct {
 	workers                    []headWorkspace
 	context, query, key, value tensor.Tensor
 	queries, keys              []int
+	drop                       *AttentionDropout
 }
 
 func (j *attentionJob) Run(worker, turn int) {
@@ -68,7 +88,7 @@ func (j *attentionJob) Run(worker, turn int) {
 
 	key, value := part(&j.key, k0, k1, head, d), part(&j.value, k0, k1, head, d)
 	n := k1 - k0
-	padded := (n + asm.Best.NR - 1) / asm.Best.NR * asm.Best.NR // whole panels: no tile over the border of scores
+	padded := wholePanels(n)
 	w.keys.Resize(d, padded)
 	w.keys.SetCols(&key)
 	w.values.Resize(n, d)
@@ -83,8 +103,19 @@ func (j *attentionJob) Run(worker, turn int) {
 		j.ws.MatMulSmall(worker, &scores, &query, &w.keys)
 		for i := range probs.Rows {
 			asm.Best.Softmax(probs.Row(i), scale)
+			j.drop.row(probs.Row(i), probs.Row(i), head, from+i)
 		}
 		j.ws.MatMulSmall(worker, &context, &probs, &w.values)
+	}
+}
+
+// wholePanels rounds a number of keys up, so that no tile lies over the border of scores.
+func wholePanels(n int) int { return (n + asm.Best.NR - 1) / asm.Best.NR * asm.Best.NR }
+
+// row does dropout on the probs of one head and query; nothing on a nil receiver. y and x may be the same slice.
+func (d *AttentionDropout) row(y, x []float32, head, query int) {
+	if d != nil {
+		d.Heads[head].Row(y, x, d.At[query])
 	}
 }
 
@@ -92,4 +123,118 @@ func (j *attentionJob) Run(worker, turn int) {
 func part(t *tensor.Tensor, from, to, head, d int) tensor.Tensor {
 	rows := t.SliceRows(from, to)
 	return rows.SliceCols(head*d, (head+1)*d)
+}
+
+// QKV is the query, key and value of an attention, or the gradients by them. They have H columns and may be views.
+type QKV struct{ Query, Key, Value tensor.Tensor }
+
+// Backward overwrites the rows of dx that queries and keys name, given dcontext and what ForwardDropout was given. The probs were
+// not kept: they are computed again. For each text and head, with scale = 1/√D,
+//
+//	dvalue = droppedᵀ·dcontext                  dropped = dropout(probs)
+//	dprobs = dropout(dcontext·Vᵀ)               by the mask of the forward pass
+//	dscores = scale·probs∘(dprobs − Σ dprobs∘probs over the keys)
+//	dquery = dscores·K    dkey = dscoresᵀ·Q
+//
+// The tensors of dx must not share memory with the others.
+func (a *Attention) Backward(ws *tensor.Workspace, aws *AttentionWorkspace, dx QKV, dcontext *tensor.Tensor, x QKV, queries, keys []int, drop *AttentionDropout) {
+	job := &aws.back
+	*job = attentionBackward{a, ws, aws.reserve(ws), dx, *dcontext, x, queries, keys, drop}
+	ws.Workers.Do((len(keys)-1)*a.Heads, job)
+	*job = attentionBackward{} // keep nothing alive
+}
+
+// attentionBackward is one call of Backward: turn i is head i % Heads of text i / Heads.
+type attentionBackward struct {
+	*Attention
+	ws            *tensor.Workspace
+	workers       []headWorkspace
+	dx            QKV
+	dcontext      tensor.Tensor
+	x             QKV
+	queries, keys []int
+	drop          *AttentionDropout
+}
+
+// headBackward is one worker's memory for the gradient of one head of one text.
+type headBackward struct {
+	keysT, valuesT         tensor.Packed // Kᵀ and Vᵀ, [D, keys and padding]
+	keys                   tensor.Packed // K, [keys, D]
+	queries, dcontext      tensor.Packed // [backwardQueries, D]
+	probs, dropped, dprobs tensor.Tensor // [backwardQueries, keys and padding]
+}
+
+// backwardQueries is the number of query rows whose probs are held at once. Unlike in Forward the products over a block sum over
+// its rows, so blocks are large: a text of 128 tokens is one.
+const backwardQueries = 128
+
+func (j *attentionBackward) Run(worker, turn int) {
+	text, head := turn/j.Heads, turn%j.Heads
+	q0, q1 := j.queries[text], j.queries[text+1]
+	k0, k1 := j.keys[text], j.keys[text+1]
+	d := j.x.Query.Cols / j.Heads
+	w := &j.workers[worker].backward
+
+	key, value := part(&j.x.Key, k0, k1, head, d), part(&j.x.Value, k0, k1, head, d)
+	dkey, dvalue := part(&j.dx.Key, k0, k1, head, d), part(&j.dx.Value, k0, k1, head, d)
+	for i := range dkey.Rows {
+		clear(dkey.Row(i))
+		clear(dvalue.Row(i))
+	}
+	padded := wholePanels(key.Rows)
+	w.keysT.Resize(d, padded)
+	w.keysT.SetCols(&key)
+	w.valuesT.Resize(d, padded)
+	w.valuesT.SetCols(&value)
+	w.keys.Resize(key.Rows, d)
+	w.keys.SetRows(0, &key)
+	for from := q0; from < q1; from += backwardQueries {
+		to := min(from+backwardQueries, q1)
+		query, dquery := part(&j.x.Query, from, to, head, d), part(&j.dx.Query, from, to, head, d)
+		dcontext := part(&j.dcontext, from, to, head, d)
+		dscores, dropped := j.scores(worker, head, from, &dcontext, &query)
+		w.dcontext.Resize(dcontext.Rows, d)
+		w.dcontext.SetRows(0, &dcontext)
+		j.ws.MatMulSmallTN(worker, &dvalue, &dropped, &w.dcontext) // context = dropped·V
+		w.queries.Resize(query.Rows, d)
+		w.queries.SetRows(0, &query)
+		j.ws.MatMulSmall(worker, &dquery, &dscores, &w.keys) // scores = Q·Kᵀ
+		j.ws.MatMulSmallTN(worker, &dkey, &dscores, &w.queries)
+	}
+}
+
+// scores computes the probs of a block of queries again, and returns the gradient by their scores and the probs behind dropout.
+// The first query of the block is row first of all queries.
+func (j *attentionBackward) scores(worker, head, first int, dcontext, query *tensor.Tensor) (dscores, dropped tensor.Tensor) {
+	w := &j.workers[worker].backward
+	n, padded := w.keys.K, w.keysT.N
+	for _, t := range []*tensor.Tensor{&w.probs, &w.dropped, &w.dprobs} {
+		t.Resize(query.Rows, padded+16) // rows that are a power of two apart would share cache sets
+	}
+	scores, dprobs := w.probs.SliceCols(0, padded), w.dprobs.SliceCols(0, padded)
+	j.ws.MatMulSmall(worker, &scores, query, &w.keysT)      // scores = Q·Kᵀ
+	j.ws.MatMulSmall(worker, &dprobs, dcontext, &w.valuesT) // context = dropped·V
+
+	probs := scores.SliceCols(0, n)
+	dscores, dropped = dprobs.SliceCols(0, n), w.dropped.SliceCols(0, n)
+	if j.drop == nil {
+		dropped = probs
+	}
+	scale := float32(1 / math.Sqrt(float64(query.Cols)))
+	for i := range probs.Rows {
+		p, dp := probs.Row(i), dscores.Row(i)
+		asm.Best.Softmax(p, scale)
+		j.drop.row(dropped.Row(i), p, head, first+i)
+		j.drop.row(dp, dp, head, first+i) // dropped = dropout(probs)
+		softmaxBackward(dp, dp, p, scale) // probs = softmax(scale·scores)
+	}
+	return dscores, dropped
+}
+
+// softmaxBackward sets dx = scale·p·(dp − Σ dp·p), the gradient by x of p = softmax(scale·x). dx and dp may be the same slice.
+func softmaxBackward(dx, dp, p []float32, scale float32) {
+	sum := asm.Best.Dot(dp, p)
+	for i, v := range p {
+		dx[i] = scale * (v * (dp[i] - sum))
+	}
 }

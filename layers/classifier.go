@@ -53,9 +53,13 @@ func (c *Classifier) ForwardLabels(logits, x *tensor.Tensor, from, to int) {
 // dx may be nil when nothing below the head is trained; it must not be x or dlogits.
 func (c *Classifier) Backward(dx, dlogits, x *tensor.Tensor) {
 	c.BackwardLabels(dlogits, x, 0, c.Labels())
-	if dx == nil {
-		return
+	if dx != nil {
+		c.BackwardInput(dx, dlogits)
 	}
+}
+
+// BackwardInput is the part of Backward that overwrites dx.
+func (c *Classifier) BackwardInput(dx, dlogits *tensor.Tensor) {
 	c.check("Backward", dlogits, dx)
 	for i := range dx.Rows { // logits = x·Wᵀ + b
 		row := dx.Row(i)

@@ -61,3 +61,28 @@ func (d *Dense) Forward(ws *tensor.Workspace, y, x *tensor.Tensor, act Activatio
 func (d *Dense) ForwardNorm(ws *tensor.Workspace, y, x, residual *tensor.Tensor, norm *LayerNorm) {
 	ws.MatMul(y, x, d.packed, tensor.Epilogue{Bias: d.Bias.Value, Residual: residual, Rows: norm})
 }
+
+// ForwardTraining sets y [rows, out] to x·W + b, x [rows, in], like Forward, bit for bit, and then calls finish, unless nil, on
+// its rows. It reads W from Kernel.Value, which changes with every step, and needs no Pack. y and x must not share memory.
+func (d *Dense) ForwardTraining(ws *tensor.Workspace, y, x *tensor.Tensor, finish tensor.RowFinisher) {
+	ws.MatMulNN(y, x, d.matrix(d.Kernel.Value), tensor.Epilogue{Bias: d.Bias.Value, Rows: finish})
+}
+
+// Backward overwrites dx and adds to Kernel.Grad and Bias.Grad, given dy and the x of the forward pass:
+//
+//	dx = dy·Wᵀ + plus    dW += xᵀ·dy    db += Σ over rows of dy
+//
+// plus [rows, in] is the gradient that reaches x by other ways: nil for none; it may be dx itself. dx may be nil when nothing
+// below is trained; it must not share memory with dy.
+func (d *Dense) Backward(ws *tensor.Workspace, dx, dy, x, plus *tensor.Tensor) {
+	ws.MatMulTN(d.matrix(d.Kernel.Grad), x, dy, tensor.Epilogue{Accumulate: true})
+	ws.AddColumnSums(d.Bias.Grad, dy)
+	if dx != nil {
+		ws.MatMulNT(dx, dy, d.matrix(d.Kernel.Value), tensor.Epilogue{Residual: plus})
+	}
+}
+
+// matrix returns the kernel's value or gradient as [in, out].
+func (d *Dense) matrix(x []float32) *tensor.Tensor {
+	return tensor.From(x, d.Kernel.Shape[0], d.Kernel.Shape[1])
+}

@@ -15,5 +15,5 @@
 //	    epilogue on the finished strip of C      // activation, residual, layer normalisation
 //
 // Read tensor.go and param.go for the types, packed.go for the order of B, matmul.go for the loops above, forms.go for the
-// products of training, reduce.go for sums over rows, workers.go for the threads.
+// products of training, rows.go and reduce.go for other work on rows, workers.go for the threads.
 package tensor

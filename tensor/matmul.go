@@ -41,8 +41,9 @@ type Workspace struct {
 
 	scratch []scratch // one per worker
 	product product   // the product in flight
-	rows    rowLoop   // its row-wise epilogue, when that is a loop of its own
+	rows    rowLoop   // rows.go: its row-wise epilogue, when that is a loop of its own
 
+	mapping rowMap     // rows.go
 	operand Packed     // B of the products of training (forms.go)
 	packing packJob    // what fills it
 	sums    sumJob     // reduce.go
@@ -281,24 +282,4 @@ func (ws *Workspace) small(worker int, c, a *Tensor, ars, acs int, b *Packed) {
 				c.Data[i*c.Stride:], c.Stride, c.Rows-i, c.Cols)
 		}
 	}
-}
-
-// rowsPerTurn is the number of rows that one turn of a rowLoop finishes.
-const rowsPerTurn = 8
-
-// rowLoop runs a RowFinisher as a loop of its own.
-type rowLoop struct {
-	c        Tensor
-	finisher RowFinisher
-}
-
-// EachRow calls f for all rows of c, some rows at a time, on all workers.
-func (ws *Workspace) EachRow(c *Tensor, f RowFinisher) {
-	ws.rows = rowLoop{c: *c, finisher: f}
-	ws.Workers.Do((c.Rows+rowsPerTurn-1)/rowsPerTurn, &ws.rows)
-	ws.rows = rowLoop{} // keep nothing alive
-}
-
-func (r *rowLoop) Run(_, turn int) {
-	r.finisher.FinishRows(&r.c, turn*rowsPerTurn, min((turn+1)*rowsPerTurn, r.c.Rows))
 }
