@@ -38,3 +38,52 @@ func (e *Embeddings) Forward(x *tensor.Tensor, b *Batch) {
 	}
 	e.Norm.FinishRows(x, 0, x.Rows)
 }
+
+// embeddingsTraining is a pass of training through the embeddings: what the backward pass needs of the forward pass.
+type embeddingsTraining struct {
+	*Embeddings
+	dropout layers.DropoutRows
+
+	batch     *Batch
+	positions []int32       // place of each token in its text, [tokens]
+	sum       tensor.Tensor // word + token_type + position, [tokens, hidden]
+	norm      layers.LayerNormCache
+	gradient  layers.EmbeddingWorkspace
+
+	// squares is Σ over tokens of |gradient of the token's row of Word|², before rows of the same word are added up.
+	squares float64
+}
+
+// forward sets x [tokens, hidden] to dropout(LayerNorm(word[id] + token_type[segment] + position)).
+func (e *embeddingsTraining) forward(ws *tensor.Workspace, x *tensor.Tensor, b *Batch, at []layers.Place) {
+	e.batch, e.dropout.At, e.positions = b, at, e.positions[:0]
+	for _, place := range at {
+		e.positions = append(e.positions, int32(place.Token))
+	}
+	e.sum.Resize(x.Rows, x.Cols)
+	ws.EachRow(&e.sum, e)
+	e.Norm.Forward(ws, x, &e.sum, &e.norm)
+	ws.EachRow(x, &e.dropout)
+}
+
+// FinishRows implements tensor.RowFinisher: it gathers the rows of the three tables.
+func (e *embeddingsTraining) FinishRows(sum *tensor.Tensor, from, to int) {
+	for i := from; i < to; i++ {
+		row := sum.Row(i)
+		copy(row, e.Word.Row(int(e.batch.IDs[i])))
+		asm.Best.Add(row, e.TokenType.Row(int(e.batch.Segments[i])))
+		asm.Best.Add(row, e.Position.Row(int(e.positions[i])))
+	}
+}
+
+// backward adds to the gradients of the tables and of Norm. It overwrites dx, the gradient by what forward gave.
+func (e *embeddingsTraining) backward(ws *tensor.Workspace, dx *tensor.Tensor) {
+	ws.EachRow(dx, &e.dropout)                   // x = dropout(norm)
+	e.Norm.Backward(ws, dx, dx, &e.sum, &e.norm) // norm = LayerNorm(sum)
+	for i := range dx.Rows {
+		e.squares += asm.Best.SumSquares(dx.Row(i))
+	}
+	e.Word.Backward(ws, &e.gradient, dx, e.batch.IDs) // sum = word[id] + token_type[segment] + position
+	e.TokenType.Backward(ws, &e.gradient, dx, e.batch.Segments)
+	e.Position.Backward(ws, &e.gradient, dx, e.positions)
+}

@@ -125,3 +125,121 @@ func (l *Layer) afterQKV(ws *Workspace, y, x, query, key, value *tensor.Tensor, 
 	l.Intermediate.Forward(&ws.Workspace, &ws.intermediate, &ws.attended, l.Activation)
 	l.Output.ForwardNorm(&ws.Workspace, y, &ws.intermediate, &ws.attended, l.OutputNorm)
 }
+
+// layerTraining is a pass of training through one layer: its dropout, and what the backward pass needs of the forward pass.
+type layerTraining struct {
+	*Layer
+	probs                   layers.AttentionDropout
+	attentionOutput, output layers.AddNorm
+
+	x             *tensor.Tensor // the layer's input, [tokens, hidden]
+	first         tensor.Tensor  // its [CLS] rows, [texts, hidden], when only these go on
+	qkv           layers.QKV     // [rows, hidden], [tokens, hidden], [tokens, hidden]; rows are tokens, or texts
+	context       tensor.Tensor  // [rows, hidden]
+	attended      tensor.Tensor  // a, [rows, hidden]
+	inner         tensor.Tensor  // a·W + b, [rows, intermediate]
+	intermediate  tensor.Tensor  // act(a·W + b), [rows, intermediate]
+	attentionNorm layers.AddNormCache
+	outputNorm    layers.AddNormCache
+}
+
+// newLayerTraining gives layer index its dropout, whose sites are its own: the heads, then the two dense outputs.
+func newLayerTraining(l *Layer, index int, o *TrainerOptions) *layerTraining {
+	heads := l.Attention.Heads
+	site := firstLayerSite + uint32(index*(heads+2))
+	t := &layerTraining{Layer: l}
+	for i := range heads {
+		t.probs.Heads = append(t.probs.Heads, layers.NewDropout(o.AttentionDropout, o.Seed, site+uint32(i)))
+	}
+	hidden := func(site uint32) layers.Dropout { return layers.NewDropout(o.HiddenDropout, o.Seed, site) }
+	t.attentionOutput = layers.AddNorm{Dense: l.AttentionOutput, Dropout: hidden(site + uint32(heads)), Norm: l.AttentionNorm}
+	t.output = layers.AddNorm{Dense: l.Output, Dropout: hidden(site + uint32(heads) + 1), Norm: l.OutputNorm}
+	return t
+}
+
+// forward sets y from x [tokens, hidden], which must stay as it is until backward. rows says what goes on: all tokens, or the
+// first of each text; y has these rows.
+//
+//	context = attention(x·Wq + bq, x·Wk + bk, x·Wv + bv)
+//	a       = LayerNorm(dropout(context·W + b) + x)
+//	y       = LayerNorm(dropout(act(a·W + b)·W + b) + a)
+func (t *layerTraining) forward(ws *Workspace, y, x *tensor.Tensor, rows *rowSet) {
+	w, h := &ws.Workspace, x.Cols
+	t.x = x
+	residual := x
+	if rows.first {
+		t.first.Resize(y.Rows, h)
+		for text, row := range rows.keys[:y.Rows] {
+			copy(t.first.Row(text), x.Row(row))
+		}
+		residual = &t.first
+	}
+	t.qkv.Query.Resize(y.Rows, h)
+	t.Query.ForwardTraining(w, &t.qkv.Query, residual, nil)
+	t.qkv.Key.Resize(x.Rows, h)
+	t.Key.ForwardTraining(w, &t.qkv.Key, x, nil)
+	t.qkv.Value.Resize(x.Rows, h)
+	t.Value.ForwardTraining(w, &t.qkv.Value, x, nil)
+
+	t.context.Resize(y.Rows, h)
+	t.probs.At = rows.at
+	t.Attention.ForwardDropout(w, &ws.attention, &t.context, &t.qkv.Query, &t.qkv.Key, &t.qkv.Value, rows.queries, rows.keys, &t.probs)
+	t.attended.Resize(y.Rows, h)
+	t.attentionOutput.Forward(w, &t.attended, &t.context, residual, rows.at, &t.attentionNorm)
+
+	t.inner.Resize(y.Rows, t.Intermediate.Bias.Shape[0])
+	t.Intermediate.ForwardTraining(w, &t.inner, &t.attended, nil)
+	t.intermediate.Resize(y.Rows, t.inner.Cols)
+	w.Map(&t.intermediate, &t.inner, t.Activation.Kernel())
+	t.output.Forward(w, y, &t.intermediate, &t.attended, rows.at, &t.outputNorm)
+}
+
+// layerGradients is the memory that the backward passes of all layers share.
+type layerGradients struct {
+	dh, dcontext  tensor.Tensor // [rows, hidden]
+	dintermediate tensor.Tensor // [rows, intermediate]
+	dqkv          layers.QKV    // [rows, hidden], [tokens, hidden], [tokens, hidden]
+}
+
+// backward overwrites dx [tokens, hidden] and adds to the gradients of the parameters. It overwrites dy too. dx may be nil when
+// nothing below is trained; when all rows go on, dx must be dy or nil.
+func (t *layerTraining) backward(ws *Workspace, g *layerGradients, dx, dy *tensor.Tensor, rows *rowSet) {
+	w, h := &ws.Workspace, dy.Cols
+	g.dh.Resize(dy.Rows, h)
+	g.dintermediate.Resize(dy.Rows, t.inner.Cols)
+	g.dcontext.Resize(dy.Rows, h)
+	g.dqkv.Query.Resize(dy.Rows, h)
+	g.dqkv.Key.Resize(t.x.Rows, h)
+	g.dqkv.Value.Resize(t.x.Rows, h)
+
+	// dy is the gradient of one thing after another: y, sum, a, sum, x.
+	t.output.Backward(w, &g.dintermediate, &g.dh, dy, dy, &t.intermediate, rows.at, &t.outputNorm)   // y = LayerNorm(dropout(i·W + b) + a)
+	w.MapGradient(&g.dintermediate, &g.dintermediate, &t.inner, t.Activation.Gradient())             // i = act(inner)
+	t.Intermediate.Backward(w, dy, &g.dintermediate, &t.attended, dy)                                // inner = a·W + b
+	t.attentionOutput.Backward(w, &g.dcontext, &g.dh, dy, dy, &t.context, rows.at, &t.attentionNorm) // a = LayerNorm(dropout(context·W + b) + x)
+	t.Attention.Backward(w, &ws.attention, g.dqkv, &g.dcontext, t.qkv, rows.queries, rows.keys, &t.probs)
+	if rows.first {
+		t.firstRowsBackward(w, g, dx, dy, rows)
+		return
+	}
+	t.Query.Backward(w, dx, &g.dqkv.Query, t.x, dy) // q = x·W + b
+	t.Key.Backward(w, dx, &g.dqkv.Key, t.x, dx)     // k
+	t.Value.Backward(w, dx, &g.dqkv.Value, t.x, dx) // v
+}
+
+// firstRowsBackward is the end of backward when only the first row of each text went on: dy [texts, hidden] is the gradient that
+// reaches these rows past the attention.
+func (t *layerTraining) firstRowsBackward(w *tensor.Workspace, g *layerGradients, dx, dy *tensor.Tensor, rows *rowSet) {
+	if dx == nil {
+		dy = nil
+	}
+	t.Query.Backward(w, dy, &g.dqkv.Query, &t.first, dy) // q = first·W + b
+	t.Key.Backward(w, dx, &g.dqkv.Key, t.x, nil)         // k = x·W + b
+	t.Value.Backward(w, dx, &g.dqkv.Value, t.x, dx)      // v
+	if dx == nil {
+		return
+	}
+	for text, row := range rows.keys[:dy.Rows] { // first[text] = x[row]
+		asm.Best.Add(dx.Row(row), dy.Row(text))
+	}
+}

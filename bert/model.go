@@ -283,3 +283,15 @@ func meanRows(y, x *tensor.Tensor, offsets []int) {
 		}
 	}
 }
+
+// meanRowsBackward overwrites dx [tokens, hidden], given dy [texts, hidden]: each row of a text has its share of the mean.
+func meanRowsBackward(dx, dy *tensor.Tensor, offsets []int) {
+	for t := range dy.Rows {
+		scale := 1 / float32(offsets[t+1]-offsets[t])
+		for i := offsets[t]; i < offsets[t+1]; i++ { // y[t] = scale·Σ x[i]
+			row := dx.Row(i)
+			clear(row)
+			asm.Best.Axpy(row, scale, dy.Row(t))
+		}
+	}
+}

@@ -21,6 +21,27 @@ func (p *Pooler) Forward(ws *Workspace, pooled, cls *tensor.Tensor) {
 	p.Dense.Forward(&ws.Workspace, pooled, cls, layers.Tanh)
 }
 
+// poolerTraining is a pass of training through the pooler.
+type poolerTraining struct {
+	*Pooler
+	inner  tensor.Tensor // x·W + b, [texts, hidden]
+	dinner tensor.Tensor
+}
+
+// forward sets pooled from cls, both [texts, hidden].
+func (p *poolerTraining) forward(ws *tensor.Workspace, pooled, cls *tensor.Tensor) {
+	p.inner.Resize(cls.Rows, cls.Cols)
+	p.Dense.ForwardTraining(ws, &p.inner, cls, nil)
+	ws.Map(pooled, &p.inner, layers.Tanh.Kernel())
+}
+
+// backward overwrites dcls and adds to the gradients of the parameters.
+func (p *poolerTraining) backward(ws *tensor.Workspace, dcls, dpooled, cls *tensor.Tensor) {
+	p.dinner.Resize(cls.Rows, cls.Cols)
+	ws.MapGradient(&p.dinner, dpooled, &p.inner, layers.Tanh.Gradient()) // pooled = tanh(inner)
+	p.Dense.Backward(ws, dcls, &p.dinner, cls, nil)                      // inner = cls·W + b
+}
+
 // Pooling says which vector stands for a text.
 type Pooling uint8
 

@@ -65,7 +65,8 @@ func (d *Dense) ForwardNorm(ws *tensor.Workspace, y, x, residual *tensor.Tensor,
 // ForwardTraining sets y [rows, out] to x·W + b, x [rows, in], like Forward, bit for bit, and then calls finish, unless nil, on
 // its rows. It reads W from Kernel.Value, which changes with every step, and needs no Pack. y and x must not share memory.
 func (d *Dense) ForwardTraining(ws *tensor.Workspace, y, x *tensor.Tensor, finish tensor.RowFinisher) {
-	ws.MatMulNN(y, x, d.matrix(d.Kernel.Value), tensor.Epilogue{Bias: d.Bias.Value, Rows: finish})
+	w := d.matrix(d.Kernel.Value)
+	ws.MatMulNN(y, x, &w, tensor.Epilogue{Bias: d.Bias.Value, Rows: finish})
 }
 
 // Backward overwrites dx and adds to Kernel.Grad and Bias.Grad, given dy and the x of the forward pass:
@@ -75,14 +76,16 @@ func (d *Dense) ForwardTraining(ws *tensor.Workspace, y, x *tensor.Tensor, finis
 // plus [rows, in] is the gradient that reaches x by other ways: nil for none; it may be dx itself. dx may be nil when nothing
 // below is trained; it must not share memory with dy.
 func (d *Dense) Backward(ws *tensor.Workspace, dx, dy, x, plus *tensor.Tensor) {
-	ws.MatMulTN(d.matrix(d.Kernel.Grad), x, dy, tensor.Epilogue{Accumulate: true})
+	w, dw := d.matrix(d.Kernel.Value), d.matrix(d.Kernel.Grad)
+	ws.MatMulTN(&dw, x, dy, tensor.Epilogue{Accumulate: true})
 	ws.AddColumnSums(d.Bias.Grad, dy)
 	if dx != nil {
-		ws.MatMulNT(dx, dy, d.matrix(d.Kernel.Value), tensor.Epilogue{Residual: plus})
+		ws.MatMulNT(dx, dy, &w, tensor.Epilogue{Residual: plus})
 	}
 }
 
-// matrix returns the kernel's value or gradient as [in, out].
-func (d *Dense) matrix(x []float32) *tensor.Tensor {
-	return tensor.From(x, d.Kernel.Shape[0], d.Kernel.Shape[1])
+// matrix returns the kernel's value or gradient as [in, out]: a value, which needs no memory of its own.
+func (d *Dense) matrix(x []float32) tensor.Tensor {
+	in, out := d.Kernel.Shape[0], d.Kernel.Shape[1]
+	return tensor.Tensor{Rows: in, Cols: out, Stride: out, Data: x}
 }

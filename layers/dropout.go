@@ -76,6 +76,19 @@ func (d *Dropout) Row(y, x []float32, at Place) {
 	}
 }
 
+// DropoutRows is Dropout in place on the rows of a tensor, row i at At[i], as a tensor.RowFinisher: forward and backward.
+type DropoutRows struct {
+	Dropout Dropout
+	At      []Place
+}
+
+// FinishRows implements tensor.RowFinisher.
+func (d *DropoutRows) FinishRows(c *tensor.Tensor, from, to int) {
+	for i := from; i < to; i++ {
+		d.Dropout.Row(c.Row(i), c.Row(i), d.At[i])
+	}
+}
+
 // philox is the counter-based generator Philox-4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3",
 // §3.3): ten rounds of multiplication and exchange turn a counter into four random words. TensorFlow and cuRAND use it too.
 func philox(c [4]uint32, k [2]uint32) [4]uint32 {

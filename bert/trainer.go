@@ -1,0 +1,271 @@
+package bert
+
+import (
+	"fmt"
+
+	"bertlabel/layers"
+	"bertlabel/tensor"
+)
+
+// TrainerOptions says what of a model is trained, and how it drops out.
+type TrainerOptions struct {
+	Pooling    Pooling // the features that the head reads; with Pooled the pooler is trained too
+	Layers     int     // how many layers are trained, counted from the last; at least 1
+	Embeddings bool    // train the embeddings too; needs all layers
+
+	HiddenDropout    float64 // hidden_dropout_prob: behind the embeddings and the two dense outputs of each layer
+	AttentionDropout float64 // attention_probs_dropout_prob
+	Seed             uint64  // of dropout
+}
+
+// Sites of dropout (layers.NewDropout). Site 0 is left to the head's.
+const (
+	embeddingsSite = 1
+	firstLayerSite = 2 // layer n has the sites firstLayerSite + n·(heads + 2) and those behind: its heads, its two outputs
+)
+
+// Trainer runs the encoder forward and backward. What it trains it reads from Params, where an optimizer may step it between
+// two passes; layers below the trained ones run as in inference, without dropout, and are not differentiated. A Trainer and its
+// memory serve one pass at a time. The activations that Backward needs are kept for real tokens only; in the steady state a
+// pass allocates nothing.
+//
+// The same seed, texts and places in the stream give the same bits for any number of workers, and a text's features do not
+// depend on the other texts of its batch.
+type Trainer struct {
+	model   *Model
+	options TrainerOptions
+	ws      *Workspace
+
+	embeddings *embeddingsTraining // nil: frozen
+	layers     []*layerTraining    // the trained ones
+	pooler     *poolerTraining     // nil: not part of the features
+
+	batch     *Batch
+	hidden    []tensor.Tensor // hidden[i] is the input of layers[i]; the last one is what pooling reads
+	rows      rowSet          // of all layers but perhaps the last
+	last      rowSet          // of the last layer
+	dx, dlast tensor.Tensor   // gradient on its way down: [tokens, hidden], [texts, hidden]
+	gradients layerGradients
+}
+
+// rowSet says which rows of a layer go on: all tokens, or, where nothing else is read, the first of each text.
+type rowSet struct {
+	first   bool
+	queries []int          // text t has rows [queries[t], queries[t+1])
+	keys    []int          // and tokens [keys[t], keys[t+1])
+	at      []layers.Place // of the rows
+}
+
+// NewTrainer returns a trainer of m whose loops run on w, nil for the calling goroutine; w must have been started when Forward
+// and Backward are called. It gives the trained parameters gradients of zero, and kernels their row-major values back. While it
+// lives m is not to be packed or loaded; Pack brings inference up to date.
+func (m *Model) NewTrainer(o TrainerOptions, w *tensor.Workers) (*Trainer, error) {
+	n := len(m.Layers)
+	switch {
+	case o.Layers < 1 || o.Layers > n:
+		return nil, fmt.Errorf("%d layers to train, want 1 to %d, which the model has", o.Layers, n)
+	case o.Embeddings && o.Layers < n:
+		return nil, fmt.Errorf("embeddings cannot be trained with %d of %d layers: all that is above them must be", o.Layers, n)
+	case o.Pooling == Pooled && m.Pooler == nil:
+		return nil, fmt.Errorf("pooling %s needs bert/pooler/dense, which the model does not have", o.Pooling)
+	case !(o.HiddenDropout >= 0 && o.HiddenDropout < 1 && o.AttentionDropout >= 0 && o.AttentionDropout < 1):
+		return nil, fmt.Errorf("dropout of %v and %v (attention probs), want at least 0 and below 1", o.HiddenDropout, o.AttentionDropout)
+	}
+	t := &Trainer{model: m, options: o, ws: NewWorkspace(w), hidden: make([]tensor.Tensor, o.Layers+1)}
+	if o.Embeddings {
+		t.embeddings = &embeddingsTraining{Embeddings: m.Embeddings}
+		t.embeddings.dropout.Dropout = layers.NewDropout(o.HiddenDropout, o.Seed, embeddingsSite)
+	}
+	for i := n - o.Layers; i < n; i++ {
+		t.layers = append(t.layers, newLayerTraining(m.Layers[i], i, &o))
+	}
+	if o.Pooling == Pooled {
+		t.pooler = &poolerTraining{Pooler: m.Pooler}
+	}
+	for _, d := range t.dense() {
+		if d.Kernel.Value == nil {
+			d.Kernel.Value = d.Unpack()
+		}
+	}
+	for _, p := range t.Params() {
+		p.Grad = make([]float32, p.Size())
+	}
+	return t, nil
+}
+
+// dense lists the trained layers whose kernels inference reads packed.
+func (t *Trainer) dense() (ds []*layers.Dense) {
+	for _, l := range t.layers {
+		ds = append(ds, l.dense()...)
+	}
+	if t.pooler != nil {
+		ds = append(ds, t.pooler.Dense)
+	}
+	return ds
+}
+
+// Params lists the trained parameters, always the same in the same order.
+func (t *Trainer) Params() (ps []*tensor.Param) {
+	if e := t.embeddings; e != nil {
+		ps = append(ps, e.Word.Table, e.Position.Table, e.TokenType.Table)
+		ps = append(ps, e.Norm.Params()...)
+	}
+	for _, l := range t.layers {
+		for _, n := range l.norms() {
+			ps = append(ps, n.Params()...)
+		}
+	}
+	for _, d := range t.dense() {
+		ps = append(ps, d.Params()...)
+	}
+	return ps
+}
+
+// Pack makes inference by the model see the present values of the parameters.
+func (t *Trainer) Pack() {
+	for _, d := range t.dense() {
+		d.Pack()
+	}
+}
+
+// Release packs, and lets go of the gradients and of the row-major kernels: the model is as it was after Load. The trainer is of
+// no use after it.
+func (t *Trainer) Release() {
+	t.Pack()
+	for _, d := range t.dense() {
+		d.Kernel.Value = nil
+	}
+	for _, p := range t.Params() {
+		p.Grad = nil
+	}
+}
+
+// Forward sets features [texts, hidden] to the vectors that stand for the texts of b, behind dropout within the encoder. Text i of
+// b is example first + i of the endless stream of training texts. b must stay as it is until Backward. The error says that b
+// does not fit the model.
+func (t *Trainer) Forward(features *tensor.Tensor, b *Batch, first uint64) error {
+	if err := b.check(&t.model.Config); err != nil {
+		return err
+	}
+	if features.Rows != b.Texts() || features.Cols != t.model.Config.HiddenSize {
+		panic(fmt.Sprintf("bert.Trainer.Forward: features [%d, %d] of %d texts", features.Rows, features.Cols, b.Texts()))
+	}
+	t.begin(b, first)
+	t.forwardFrozen()
+	for i, l := range t.layers {
+		rows := t.rowsOf(i)
+		t.hidden[i+1].Resize(len(rows.at), features.Cols)
+		l.forward(t.ws, &t.hidden[i+1], &t.hidden[i], rows)
+	}
+	top := &t.hidden[len(t.layers)]
+	switch {
+	case t.options.Pooling == Mean:
+		meanRows(features, top, b.Offsets)
+	case t.pooler != nil:
+		t.pooler.forward(&t.ws.Workspace, features, top)
+	default:
+		copy(features.Data, top.Data)
+	}
+	return nil
+}
+
+// begin says where the rows of the batch stand.
+func (t *Trainer) begin(b *Batch, first uint64) {
+	t.batch = b
+	t.rows.queries, t.rows.keys, t.rows.at = b.Offsets, b.Offsets, t.rows.at[:0]
+	t.last.first, t.last.keys, t.last.queries, t.last.at = true, b.Offsets, t.last.queries[:0], t.last.at[:0]
+	for text := range b.Texts() {
+		for token := range b.Offsets[text+1] - b.Offsets[text] {
+			t.rows.at = append(t.rows.at, layers.Place{Example: first + uint64(text), Token: uint32(token)})
+		}
+		t.last.queries = append(t.last.queries, text)
+		t.last.at = append(t.last.at, layers.Place{Example: first + uint64(text)})
+	}
+	t.last.queries = append(t.last.queries, b.Texts())
+}
+
+// rowsOf returns the rows of trained layer i that go on.
+func (t *Trainer) rowsOf(i int) *rowSet {
+	if i == len(t.layers)-1 && t.options.Pooling != Mean {
+		return &t.last
+	}
+	return &t.rows
+}
+
+// forwardFrozen sets hidden[0], the input of the first trained layer.
+func (t *Trainer) forwardFrozen() {
+	x, h := &t.hidden[0], t.model.Config.HiddenSize
+	x.Resize(t.batch.Tokens(), h)
+	if t.embeddings != nil {
+		t.embeddings.forward(&t.ws.Workspace, x, t.batch, t.rows.at)
+		return
+	}
+	t.model.Embeddings.Forward(x, t.batch)
+	for i := range len(t.model.Layers) - len(t.layers) {
+		t.model.Layers[i].Forward(t.ws, x, x, t.batch.Offsets)
+	}
+}
+
+// Backward adds the gradients of the batch of the last Forward to those of the parameters, given dfeatures [texts, hidden], the
+// gradient of the loss by its features.
+func (t *Trainer) Backward(dfeatures *tensor.Tensor) {
+	n := len(t.layers)
+	dy := t.backwardPooling(dfeatures)
+	for i := n - 1; i >= 0; i-- {
+		dx := &t.dx
+		if i == 0 && t.embeddings == nil {
+			dx = nil // nothing below is trained
+		} else {
+			dx.Resize(t.batch.Tokens(), dfeatures.Cols)
+		}
+		t.layers[i].backward(t.ws, &t.gradients, dx, dy, t.rowsOf(i))
+		dy = dx
+	}
+	if t.embeddings != nil {
+		t.embeddings.backward(&t.ws.Workspace, dy)
+	}
+}
+
+// backwardPooling returns the gradient by what pooling read.
+func (t *Trainer) backwardPooling(dfeatures *tensor.Tensor) *tensor.Tensor {
+	top := &t.hidden[len(t.layers)]
+	dtop := &t.dlast
+	if t.options.Pooling == Mean {
+		dtop = &t.dx // in which the layers below go on
+	}
+	dtop.Resize(top.Rows, top.Cols)
+	switch {
+	case t.options.Pooling == Mean:
+		meanRowsBackward(dtop, dfeatures, t.batch.Offsets)
+	case t.pooler == nil:
+		copy(dtop.Data, dfeatures.Data)
+	default:
+		t.pooler.backward(&t.ws.Workspace, dtop, dfeatures, top)
+	}
+	return dtop
+}
+
+// SparseSquares returns the sum of squares of the gradients by single tokens' word embeddings, before those of the same word are
+// added up, over all calls of Backward since the last one of SparseSquares; false if the embeddings are not trained. It is what
+// TensorFlow's global norm has in place of the squares of the table's gradient.
+func (t *Trainer) SparseSquares() (name string, squares float64, ok bool) {
+	e := t.embeddings
+	if e == nil {
+		return "", 0, false
+	}
+	squares, e.squares = e.squares, 0
+	return e.Word.Table.Name, squares, true
+}
+
+// Activations calls f with the hidden states of the last Forward from below: the input of each trained layer, by the name of what
+// gave it, "embedding_output" or "layer_N", and at last what pooling read.
+func (t *Trainer) Activations(f func(name string, x *tensor.Tensor)) {
+	below := len(t.model.Layers) - len(t.layers) - 1 // the layer that gave hidden[0], −1 for the embeddings
+	for i := range t.hidden {
+		name := "embedding_output"
+		if below+i >= 0 {
+			name = fmt.Sprintf("layer_%d", below+i)
+		}
+		f(name, &t.hidden[i])
+	}
+}
