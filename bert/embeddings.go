@@ -45,8 +45,7 @@ type embeddingsTraining struct {
 	dropout layers.DropoutRows
 
 	batch     *Batch
-	positions []int32       // place of each token in its text, [tokens]
-	sum       tensor.Tensor // word + token_type + position, [tokens, hidden]
+	positions []int32 // place of each token in its text, [tokens]
 	norm      layers.LayerNormCache
 	gradient  layers.EmbeddingWorkspace
 
@@ -60,9 +59,8 @@ func (e *embeddingsTraining) forward(ws *tensor.Workspace, x *tensor.Tensor, b *
 	for _, place := range at {
 		e.positions = append(e.positions, int32(place.Token))
 	}
-	e.sum.Resize(x.Rows, x.Cols)
-	ws.EachRow(&e.sum, e)
-	e.Norm.Forward(ws, x, &e.sum, &e.norm)
+	ws.EachRow(x, e)
+	e.Norm.Forward(ws, x, x, &e.norm)
 	ws.EachRow(x, &e.dropout)
 }
 
@@ -78,8 +76,8 @@ func (e *embeddingsTraining) FinishRows(sum *tensor.Tensor, from, to int) {
 
 // backward adds to the gradients of the tables and of Norm. It overwrites dx, the gradient by what forward gave.
 func (e *embeddingsTraining) backward(ws *tensor.Workspace, dx *tensor.Tensor) {
-	ws.EachRow(dx, &e.dropout)                   // x = dropout(norm)
-	e.Norm.Backward(ws, dx, dx, &e.sum, &e.norm) // norm = LayerNorm(sum)
+	ws.EachRow(dx, &e.dropout)           // x = dropout(norm)
+	e.Norm.Backward(ws, dx, dx, &e.norm) // norm = LayerNorm(sum)
 	for i := range dx.Rows {
 		e.squares += asm.Best.SumSquares(dx.Row(i))
 	}

@@ -66,9 +66,9 @@ func (a Activation) Gradient() func(dx, dy, x []float32) {
 	case Tanh:
 		return tanhGradient
 	case GELUTanh:
-		return geluTanhGradient
+		return asm.Best.GELUTanhBackward
 	case GELUErf:
-		return geluErfGradient
+		return asm.Best.GELUErfBackward
 	}
 	return nil
 }
@@ -92,26 +92,5 @@ func tanhGradient(dx, dy, x []float32) {
 	for i, v := range x {
 		t := math.Tanh(float64(v))
 		dx[i] = float32(float64(dy[i]) * (1 - t*t))
-	}
-}
-
-// geluTanhGradient: with y = x·s, s = σ(2u) and u = √(2/π)·(x + 0.044715·x³),
-//
-//	y' = s + x·s·(1 − s)·2u'    u' = √(2/π)·(1 + 3·0.044715·x²)
-func geluTanhGradient(dx, dy, x []float32) {
-	const c = 2 * 0.7978845608028654 // 2·√(2/π)
-	for i, v := range x {
-		x := float64(v)
-		s, r := logistic(c*(x+0.044715*x*x*x)), logistic(-c*(x+0.044715*x*x*x)) // r = 1 − s
-		dx[i] = float32(float64(dy[i]) * (s + x*s*r*c*(1+3*0.044715*x*x)))
-	}
-}
-
-// geluErfGradient: (x·Φ(x))' = Φ(x) + x·φ(x) with φ(x) = e^(−x²/2)/√(2π).
-func geluErfGradient(dx, dy, x []float32) {
-	for i, v := range x {
-		x := float64(v)
-		phi := math.Exp(-x*x/2) / math.Sqrt(2*math.Pi)
-		dx[i] = float32(float64(dy[i]) * (math.Erfc(-x/math.Sqrt2)/2 + x*phi))
 	}
 }

@@ -18,7 +18,6 @@ type AddNorm struct {
 
 // AddNormCache carries what Backward needs. The caller owns it and may reuse it.
 type AddNormCache struct {
-	Sum  tensor.Tensor // dropout(x·W + b) + residual, [rows, out]
 	Norm LayerNormCache
 
 	forward  addNormForward
@@ -28,11 +27,10 @@ type AddNormCache struct {
 // Forward sets y [rows, out] from x [rows, in] and residual [rows, out], and fills c; row i stands at at[i]. y must not share
 // memory with x or residual.
 func (n *AddNorm) Forward(ws *tensor.Workspace, y, x, residual *tensor.Tensor, at []Place, c *AddNormCache) {
-	c.Sum.Resize(y.Rows, y.Cols)
-	c.Norm.resize(y.Rows)
+	c.Norm.resize(y.Rows, y.Cols)
 	c.forward = addNormForward{n, *y, *residual, at, &c.Norm}
-	n.Dense.ForwardTraining(ws, &c.Sum, x, &c.forward)
-	c.forward = addNormForward{} // keep nothing alive
+	n.Dense.ForwardTraining(ws, &c.Norm.Norm, x, &c.forward) // x̂ takes the place of the sum
+	c.forward = addNormForward{}                             // keep nothing alive
 }
 
 // addNormForward is what follows on the finished rows of x·W + b.
@@ -55,7 +53,7 @@ func (f *addNormForward) FinishRows(sum *tensor.Tensor, from, to int) {
 // Backward overwrites dx [rows, in], dresidual [rows, out] and, on the way, dh [rows, out], the gradient by x·W + b; and adds to
 // the gradients of the parameters. dresidual may be dy; none of the others may share memory.
 func (n *AddNorm) Backward(ws *tensor.Workspace, dx, dh, dresidual, dy, x *tensor.Tensor, at []Place, c *AddNormCache) {
-	c.backward = addNormBackward{layerNormBackward{n.Norm, *dresidual, *dy, c.Sum, &c.Norm}, n.Dropout, *dh, at}
+	c.backward = addNormBackward{layerNormBackward{n.Norm, *dresidual, *dy, &c.Norm}, n.Dropout, *dh, at}
 	n.Norm.addGradients(ws.SumRows(dy.Rows, 2*dy.Cols, &c.backward)) // y = LayerNorm(sum), h = dropout(x·W + b)
 	c.backward = addNormBackward{}                                   // keep nothing alive
 	n.Dense.Backward(ws, dx, dh, x, nil)                             // x·W + b

@@ -225,16 +225,8 @@ func (j *attentionBackward) scores(worker, head, first int, dcontext, query *ten
 		p, dp := probs.Row(i), dscores.Row(i)
 		asm.Best.Softmax(p, scale)
 		j.drop.row(dropped.Row(i), p, head, first+i)
-		j.drop.row(dp, dp, head, first+i) // dropped = dropout(probs)
-		softmaxBackward(dp, dp, p, scale) // probs = softmax(scale·scores)
+		j.drop.row(dp, dp, head, first+i)          // dropped = dropout(probs)
+		asm.Best.SoftmaxBackward(dp, p, dp, scale) // probs = softmax(scale·scores)
 	}
 	return dscores, dropped
-}
-
-// softmaxBackward sets dx = scale·p·(dp − Σ dp·p), the gradient by x of p = softmax(scale·x). dx and dp may be the same slice.
-func softmaxBackward(dx, dp, p []float32, scale float32) {
-	sum := asm.Best.Dot(dp, p)
-	for i, v := range p {
-		dx[i] = scale * (v * (dp[i] - sum))
-	}
 }

@@ -138,15 +138,21 @@ func TestLayerNormGradient(t *testing.T) {
 			return project(dy, y)
 		}
 		loss()
-		l.Backward(ws, dx, dy, x, &c)
+		l.Backward(ws, dx, dy, &c)
 		checkInput(t, "x", dx, x, loss)
 		checkParams(t, loss, l.Params()...)
 
 		loss()
-		l.Backward(ws, dy, dy, x, &c)
+		l.Backward(ws, dy, dy, &c)
 		for i := range dx.Rows {
 			if !slices.Equal(dy.Row(i), dx.Row(i)) {
-				t.Errorf("%v: in place, row %d has other bits", s, i)
+				t.Errorf("%v: backward in place, row %d has other bits", s, i)
+			}
+		}
+		l.Forward(ws, x, x, &c)
+		for i := range x.Rows {
+			if !slices.Equal(x.Row(i), y.Row(i)) {
+				t.Errorf("%v: forward in place, row %d has other bits", s, i)
 			}
 		}
 	}

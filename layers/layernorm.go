@@ -28,29 +28,33 @@ func (l *LayerNorm) FinishRows(c *tensor.Tensor, from, to int) {
 	}
 }
 
-// LayerNormCache carries what Backward needs besides x. The caller owns it and may reuse it.
+// LayerNormCache carries what Backward needs. The caller owns it and may reuse it.
 type LayerNormCache struct {
-	Mean, RStd []float32 // of each row of x, [rows]
+	Norm tensor.Tensor // x̂, [rows, hidden]
+	RStd []float32     // 1/√(variance + Eps), [rows]
 
-	forward  layerNormForward
-	backward layerNormBackward
+	ones, zeros []float32 // gamma and beta that give x̂, [hidden]
+	forward     layerNormForward
+	backward    layerNormBackward
 }
 
-func (c *LayerNormCache) resize(rows int) {
-	c.Mean, c.RStd = resize(c.Mean, rows), resize(c.RStd, rows)
-}
-
-// resize returns a slice of length n, x itself if it is long enough. Its values are undefined.
-func resize(x []float32, n int) []float32 {
-	if cap(x) < n {
-		return make([]float32, n)
+func (c *LayerNormCache) resize(rows, hidden int) {
+	c.Norm.Resize(rows, hidden)
+	if cap(c.RStd) < rows {
+		c.RStd = make([]float32, rows)
 	}
-	return x[:n]
+	c.RStd = c.RStd[:rows]
+	if len(c.ones) != hidden {
+		c.ones, c.zeros = make([]float32, hidden), make([]float32, hidden)
+		for i := range c.ones {
+			c.ones[i] = 1
+		}
+	}
 }
 
-// Forward sets y from x, both [rows, hidden], and fills c. Backward needs x again, so y is another tensor.
+// Forward sets y from x, both [rows, hidden], and fills c. y and x may be the same tensor, and x may be c.Norm, but not y.
 func (l *LayerNorm) Forward(ws *tensor.Workspace, y, x *tensor.Tensor, c *LayerNormCache) {
-	c.resize(x.Rows)
+	c.resize(x.Rows, x.Cols)
 	c.forward = layerNormForward{l, *y, c}
 	ws.EachRow(x, &c.forward)
 	c.forward = layerNormForward{} // keep nothing alive
@@ -68,18 +72,20 @@ func (f *layerNormForward) FinishRows(x *tensor.Tensor, from, to int) {
 	}
 }
 
-// row normalises row i.
+// row sets row i of y from that of x, and that of x̂.
 func (l *LayerNorm) row(y, x []float32, i int, c *LayerNormCache) {
-	c.Mean[i], c.RStd[i] = asm.Best.LayerNorm(y, x, l.Gamma.Value, l.Beta.Value, l.Eps)
+	norm := c.Norm.Row(i)
+	_, c.RStd[i] = asm.Best.LayerNorm(norm, x, c.ones, c.zeros, l.Eps)
+	copy(y, l.Beta.Value)
+	asm.Best.MulAdd(y, l.Gamma.Value, norm)
 }
 
-// Backward overwrites dx and adds to Gamma.Grad and Beta.Grad, given dy and the x and c of Forward. dx may be dy. With g =
-// gamma·dy and the means taken over a row,
+// Backward overwrites dx and adds to Gamma.Grad and Beta.Grad. dx may be dy. With g = gamma·dy and means over a row,
 //
 //	dx = rstd · (g − mean(g) − x̂·mean(g·x̂))    dgamma += Σ over rows of dy·x̂    dbeta += Σ over rows of dy
-func (l *LayerNorm) Backward(ws *tensor.Workspace, dx, dy, x *tensor.Tensor, c *LayerNormCache) {
-	c.backward = layerNormBackward{l, *dx, *dy, *x, c}
-	l.addGradients(ws.SumRows(x.Rows, 2*x.Cols, &c.backward))
+func (l *LayerNorm) Backward(ws *tensor.Workspace, dx, dy *tensor.Tensor, c *LayerNormCache) {
+	c.backward = layerNormBackward{l, *dx, *dy, c}
+	l.addGradients(ws.SumRows(dy.Rows, 2*dy.Cols, &c.backward))
 	c.backward = layerNormBackward{} // keep nothing alive
 }
 
@@ -92,30 +98,16 @@ func (l *LayerNorm) addGradients(sum []float32) {
 
 type layerNormBackward struct {
 	*LayerNorm
-	dx, dy, x tensor.Tensor
-	c         *LayerNormCache
+	dx, dy tensor.Tensor
+	c      *LayerNormCache
 }
 
 func (b *layerNormBackward) SumRows(sum []float32, from, to int) {
-	hidden := b.x.Cols
-	for i := from; i < to; i++ {
-		layerNormBackwardRow(b.dx.Row(i), sum[:hidden], sum[hidden:], b.dy.Row(i), b.x.Row(i), b.Gamma.Value, b.c.Mean[i], b.c.RStd[i])
-	}
-}
-
-// layerNormBackwardRow is Backward for one row: it sets dx and adds to dgamma and dbeta. dx may be dy.
-func layerNormBackwardRow(dx, dgamma, dbeta, dy, x, gamma []float32, mean, rstd float32) {
-	var sumG, sumGX float64
-	for j, v := range x {
-		norm, g := (v-mean)*rstd, gamma[j]*dy[j]
-		sumG += float64(g)
-		sumGX += float64(g) * float64(norm)
-		dgamma[j] += dy[j] * norm
-		dbeta[j] += dy[j]
-	}
-	meanG, meanGX := float32(sumG/float64(len(x))), float32(sumGX/float64(len(x)))
-	for j, v := range x {
-		norm, g := (v-mean)*rstd, gamma[j]*dy[j]
-		dx[j] = rstd * (g - meanG - norm*meanGX)
+	dgamma, dbeta := sum[:b.dy.Cols], sum[b.dy.Cols:]
+	for i := from; i < to; i++ { // y = gamma·x̂ + beta
+		dy, norm := b.dy.Row(i), b.c.Norm.Row(i)
+		asm.Best.MulAdd(dgamma, dy, norm)
+		asm.Best.Add(dbeta, dy)
+		asm.Best.LayerNormBackward(b.dx.Row(i), dy, norm, b.Gamma.Value, b.c.RStd[i])
 	}
 }
