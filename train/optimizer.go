@@ -41,7 +41,6 @@ type Optimizer struct {
 	chunks  []chunk
 	squares []float64 // of each chunk: Σ g² in GlobalNorm, Σ w² in Step
 	workers *tensor.Workers
-	step    stepJob
 }
 
 // state is what the optimizer keeps for one parameter.
@@ -50,6 +49,7 @@ type state struct {
 	m, v  *tensor.Param // NAME/adam_m and NAME/adam_v, as TensorFlow saves them
 	decay float64       // λ, or 0 for an exempted parameter
 	scale float64       // multiplies the learning rate
+	step  asm.AdamStep  // of the step being made
 }
 
 // chunk is a stretch of one parameter: what one worker does in one go.
@@ -133,8 +133,11 @@ func (o *Optimizer) State() []*tensor.Param {
 // zero. done is the number of steps made before; only the bias correction of AdamW depends on it. If a parameter is not finite
 // afterwards the error is a *DivergedError that names it.
 func (o *Optimizer) Step(done int64, lr, factor float32) error {
-	o.step = stepJob{Optimizer: o, t: float64(done + 1), lr: float64(lr), factor: factor}
-	o.workers.Do(len(o.chunks), &o.step)
+	for i := range o.states {
+		s := &o.states[i]
+		s.step = o.adam(done+1, float64(lr)*s.scale, s.decay, factor)
+	}
+	o.workers.Do(len(o.chunks), stepJob{o})
 	for i, c := range o.chunks {
 		if !finite(o.squares[i]) {
 			return diverged(c.param.Name, c.param.Shape, c.param.Value)
@@ -143,49 +146,27 @@ func (o *Optimizer) Step(done int64, lr, factor float32) error {
 	return nil
 }
 
-// stepJob is the loop over chunks of one Step.
-type stepJob struct {
-	*Optimizer
-	t, lr  float64
-	factor float32
+// adam returns the numbers of step t, from 1.
+func (o *Optimizer) adam(t int64, lr, decay float64, factor float32) asm.AdamStep {
+	s := asm.AdamStep{
+		Clip:  factor,
+		Beta1: beta1, Gain1: 1 - beta1, Beta2: beta2, Gain2: 1 - beta2,
+		MHat: 1, VHat: 1, Eps: epsilonGoogle,
+		Decay: float32(decay), LR: float32(lr),
+	}
+	if o.form == AdamW {
+		s.MHat, s.VHat = float32(1/(1-math.Pow(beta1, float64(t)))), float32(1/(1-math.Pow(beta2, float64(t))))
+		s.Eps = epsilonAdamW
+	}
+	return s
 }
 
-func (j *stepJob) Run(_, i int) {
+// stepJob is the loop over chunks of one Step.
+type stepJob struct{ *Optimizer }
+
+func (j stepJob) Run(_, i int) {
 	c := j.chunks[i]
-	lr := j.lr * c.scale
-	w, g, m, v := c.of(c.param.Value), c.of(c.param.Grad), c.of(c.m.Value), c.of(c.v.Value)
-	if j.form == AdamW {
-		stepAdamW(w, g, m, v, j.factor, lr, c.decay, j.t)
-	} else {
-		stepGoogle(w, g, m, v, j.factor, float32(lr), float32(c.decay))
-	}
-	clear(g)
+	w := c.of(c.param.Value)
+	asm.Best.AdamW(w, c.of(c.param.Grad), c.of(c.m.Value), c.of(c.v.Value), &c.step)
 	j.squares[i] = asm.Best.SumSquares(w)
 }
-
-// stepGoogle is AdamWeightDecayOptimizer.apply_gradients of optimization.py.
-func stepGoogle(w, g, m, v []float32, factor, lr, decay float32) {
-	for i := range w {
-		g := factor * g[i]
-		m[i] = beta1*m[i] + (1-beta1)*g
-		v[i] = beta2*v[i] + (1-beta2)*(g*g)
-		update := m[i]/(sqrt(v[i])+epsilonGoogle) + decay*w[i]
-		w[i] -= lr * update
-	}
-}
-
-// stepAdamW is _single_tensor_adam of torch/optim/adam.py with decoupled_weight_decay, step t from 1.
-func stepAdamW(w, g, m, v []float32, factor float32, lr, decay, t float64) {
-	shrink := float32(1 - lr*decay)
-	size := float32(lr / (1 - math.Pow(beta1, t)))
-	correction := float32(math.Sqrt(1 - math.Pow(beta2, t)))
-	for i := range w {
-		g := factor * g[i]
-		m[i] = beta1*m[i] + (1-beta1)*g
-		v[i] = beta2*v[i] + (1-beta2)*(g*g)
-		w[i] = shrink*w[i] - size*(m[i]/(sqrt(v[i])/correction+epsilonAdamW))
-	}
-}
-
-// sqrt is one instruction in float32.
-func sqrt(x float32) float32 { return float32(math.Sqrt(float64(x))) }
