@@ -11,5 +11,6 @@
 // Best is the set of this process; BERTLABEL_KERNELS names another one. The build tags noasm and purego leave generic alone.
 //
 // Read kernels.go first, the contract of every kernel; then gemm_generic.go, the matrix product in twenty lines of Go; then
-// gemm_avx512_amd64.s, the same in registers, with docs/kernels.md beside it, which goes through one tile line by line.
+// gemm_avx512_amd64.s, the same in registers, with docs/kernels.md beside it, which goes through one tile line by line. The
+// element-wise functions begin at elem_generic.go; docs/elementwise.md derives them.
 package asm

@@ -100,7 +100,7 @@
 	FMADDK231    ·coefs+coef_two(SB), V4, V1; \
 	VDIVPS       V1, V0, V0
 
-// NORMALTAIL: with a in V1, V4 = e = e^(−a²/2) and V5 = m = Φ(−a)/e. V2 and V3 are lost.
+// NORMALTAIL: with a in V1, V4 = e = e^(−a²/2) and V5 = m = Φ(−a)/e. V2, V3, V6 are lost.
 #define NORMALTAIL \
 	ADDK         ·coefs+coef_mills(SB), V1, V5; \
 	VDIVPS       V5, V1, V6; \

@@ -25,7 +25,8 @@ func BenchmarkElement(b *testing.B) {
 func BenchmarkRow(b *testing.B) {
 	for _, set := range Sets() {
 		for _, n := range []int{19, 128, 768} {
-			x, y, gamma, beta := normals(n), normals(n), normals(n), normals(n)
+			x, y, gamma, beta, g, v := normals(n), normals(n), normals(n), normals(n), make([]float32, n), make([]float32, n)
+			step := AdamStep{Clip: 1, Beta1: 0.9, Gain1: 0.1, Beta2: 0.999, Gain2: 0.001, MHat: 1, VHat: 1, Eps: 1e-6, LR: 1e-9}
 			bench := func(name string, f func()) {
 				perNumber(b, fmt.Sprintf("%s/%s/n=%d", set.Name, name, n), n, f)
 			}
@@ -35,6 +36,11 @@ func BenchmarkRow(b *testing.B) {
 			bench("Axpy", func() { set.Axpy(y, 1e-9, x) })
 			bench("Add", func() { set.Add(y, beta) })
 			bench("SumSquares", func() { set.SumSquares(x) })
+			bench("Scale", func() { set.Scale(y, 1) })
+			bench("MulAdd", func() { set.MulAdd(y, g, x) })
+			bench("SoftmaxBackward", func() { set.SoftmaxBackward(y, x, beta, 1) })
+			bench("LayerNormBackward", func() { set.LayerNormBackward(y, beta, x, gamma, 1) })
+			bench("AdamW", func() { set.AdamW(y, g, x, v, &step) })
 		}
 	}
 }

@@ -32,7 +32,7 @@ var coefs = coef{
 	tanhPoly: all(tanhPoly), tanhOne: all(tanhOne),
 	tanh3: all(tanh3), tanh5: all(tanh5), tanh7: all(tanh7), tanh9: all(tanh9), tanh11: all(tanh11),
 	sigmoidMin: all(sigmoidMin), sigmoidMax: all(sigmoidMax), sigmoidShift: all(sigmoidShift), sigmoidOne: all(sigmoidOne),
-	gelu1: all(gelu1), gelu3: all(gelu3), gelu9: all(3 * gelu3), geluFlat: all(geluFlat), minusGeluFlat: all(-geluFlat), density: all(density),
+	gelu1: all(gelu1), gelu3: all(gelu3), gelu9: all(gelu9), geluFlat: all(geluFlat), minusGeluFlat: all(-geluFlat), density: all(density),
 	mills: all(mills), millsMax: all(millsMax), mills1: all(mills1), mills2: all(mills2), mills3: all(mills3), mills4: all(mills4),
 	mills5: all(mills5), mills6: all(mills6), mills7: all(mills7), mills8: all(mills8),
 }

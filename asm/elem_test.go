@@ -154,6 +154,38 @@ func (e element) check(x, got float32, exact float64) (share float64, ok bool) {
 	return share, share <= 1
 }
 
+// TestPolynomials: the polynomials are as close to their functions as elem_generic.go says, without any rounding.
+func TestPolynomials(t *testing.T) {
+	horner := func(x float64, c ...float64) (y float64) {
+		for i := len(c) - 1; i >= 0; i-- {
+			y = y*x + c[i]
+		}
+		return y
+	}
+	check := func(name string, lo, hi, log2Error float64, f func(x float64) float64) {
+		var worst float64
+		for i := range 20001 {
+			worst = max(worst, math.Abs(f(lo+(hi-lo)*float64(i)/20000)))
+		}
+		if !(math.Log2(worst) <= log2Error) {
+			t.Errorf("%s: error 2^%.2f, want at most 2^%g", name, math.Log2(worst), log2Error)
+		}
+	}
+	check("exp", -ln2/2, ln2/2, -28.2, func(r float64) float64 {
+		return horner(r, 1, 1, exp2, exp3, exp4, exp5, exp6)/math.Exp(r) - 1
+	})
+	check("tanh", 1e-3, tanhPoly, -27.4, func(x float64) float64 {
+		return x*horner(x*x, 1, tanh3, tanh5, tanh7, tanh9, tanh11)/math.Tanh(x) - 1
+	})
+	tail := func(a float64) float64 { // Φ(−a) by the polynomial
+		s := a / (a + mills)
+		return math.Exp(-a*a/2) * horner(s, 0.5, mills1, mills2, mills3, mills4, mills5, mills6, mills7, mills8)
+	}
+	exact := func(a float64) float64 { return math.Erfc(a/math.Sqrt2) / 2 }
+	check("a·Φ(−a)", 0, millsMax, -27.2, func(a float64) float64 { return a * (tail(a) - exact(a)) })
+	check("Φ(−a)", 0, millsMax, math.Log2(6.5e-7), func(a float64) float64 { return tail(a)/exact(a) - 1 })
+}
+
 // TestElementSpecial: NaN gives NaN, and odd functions and GELU keep the sign of zero.
 func TestElementSpecial(t *testing.T) {
 	for _, set := range Sets() {
