@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -130,7 +131,7 @@ func TestHostile(t *testing.T) {
 			case err == nil && c.Expect == "refuse or read":
 			case !errors.As(err, &refused):
 				t.Fatalf("read, or refused by another kind of error (%v), want class %s", err, c.Class)
-			case refused.Class != c.Class:
+			case refused.Class != c.Class && (math.MaxInt > math.MaxInt32 || refused.Class != checkpoint.BadShape): // which holds 2³¹ elements in 32 bits
 				t.Errorf("refused as %v, want class %s", err, c.Class)
 			case refused.File == "" || !strings.Contains(err.Error(), filepath.Base(refused.File)):
 				t.Errorf("%q names no file", err)
