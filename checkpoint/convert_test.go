@@ -91,7 +91,7 @@ func TestDType(t *testing.T) {
 	for dtype, want := range map[DType]struct {
 		name            string
 		size, component int
-	}{Float32: {"float32", 4, 4}, String: {"string", 0, 0}, Complex128: {"complex128", 16, 8}, Complex64: {"complex64", 8, 4}, 11: {"dtype 11", 0, 0}, 200: {"dtype 200", 0, 0}} {
+	}{Float32: {"float32", 4, 4}, String: {"string", 0, 0}, Complex128: {"complex128", 16, 8}, Complex64: {"complex64", 8, 4}, 11: {"dtype 11", 0, 0}, 24: {"dtype 24", 0, 0}, 200: {"dtype 200", 0, 0}} {
 		if dtype.String() != want.name || dtype.Size() != want.size || dtype.component() != want.component {
 			t.Errorf("%d: %v, %d, %d, want %v", dtype, dtype, dtype.Size(), dtype.component(), want)
 		}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,6 +61,7 @@ func TestStatsSpecial(t *testing.T) {
 		{floats(1, math.NaN(), 3), checkpoint.Float64, `{"mean":2,"std":1,"min":1,"max":3,"nan":1,"inf":0}`},
 		{floats(math.MaxFloat64, math.MaxFloat64), checkpoint.Float64, `{"mean":1.7976931348623157e+308,"std":0,"min":1.7976931348623157e+308,"max":1.7976931348623157e+308,"nan":0,"inf":0}`},
 		{floats(math.MaxFloat64, -math.MaxFloat64), checkpoint.Float64, `{"mean":0,"std":null,"min":-1.7976931348623157e+308,"max":1.7976931348623157e+308,"nan":0,"inf":0}`},
+		{append(slices.Repeat(floats(math.MaxFloat64), 512), floats(-math.MaxFloat64)...), checkpoint.Float64, `{"mean":null,"std":null,"min":-1.7976931348623157e+308,"max":1.7976931348623157e+308,"nan":0,"inf":0}`},
 		{[]byte{1, 3}, checkpoint.Uint8, `{"mean":2,"std":1,"min":1,"max":3,"nan":0,"inf":0}`},
 		{[]byte{0xff, 1}, checkpoint.Int8, `{"mean":0,"std":1,"min":-1,"max":1,"nan":0,"inf":0}`},
 		{[]byte{1, 0, 1, 0}, checkpoint.Bool, `{"mean":0.5,"std":0.5,"min":0,"max":1,"nan":0,"inf":0}`},

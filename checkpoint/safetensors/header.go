@@ -55,6 +55,11 @@ func parseHeader(text []byte, dataBytes uint64, limits checkpoint.Limits) (*head
 	if err := h.p.end(); err != nil {
 		return nil, err
 	}
+	for i := range h.entries {
+		if err := h.check(&h.entries[i]); err != nil {
+			return nil, checkpoint.At(err, "", -1, h.entries[i].name)
+		}
+	}
 	return h, h.checkOffsets(dataBytes)
 }
 
@@ -74,9 +79,6 @@ func (h *header) member(key string) error {
 	err := checkpoint.CheckName(key, h.limits)
 	if err == nil {
 		err = h.readEntry(&e)
-	}
-	if err == nil {
-		err = h.check(&e)
 	}
 	h.entries = append(h.entries, e)
 	return checkpoint.At(err, "", int64(h.p.pos), key[:min(len(key), h.limits.NameBytes)])

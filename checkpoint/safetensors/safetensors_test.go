@@ -84,6 +84,7 @@ func TestHeader(t *testing.T) {
 		{`"a"`, `1`, checkpoint.STJSON},
 		{`"a"`, `"b"`, checkpoint.STDuplicate},
 		{`"a"`, `"\u0062"`, checkpoint.STDuplicate},
+		{`{"a"`, `{"b":{"dtype":"F32","shape":[1],"data_offsets":[9,0]},"a"`, checkpoint.STDuplicate}, // before what the entries say
 		{`{"a"`, "{ \t\r\n\"a\"", ""},
 		{`{"a"`, `{"__metadata__":{},"a"`, ""},
 		{`{"a"`, `{"__metadata__":{"k":"v","l":""},"a"`, ""},
@@ -324,6 +325,24 @@ type failing struct{}
 func (failing) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
 func (failing) Close() error              { return nil }
 
+// TestIndexLimits has an index that is good but for its size.
+func TestIndexLimits(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "index.json")
+	const text = `{"weight_map":{"a":"s","b":"s"}}`
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for limits, legal := range map[checkpoint.Limits]bool{
+		{IndexBytes: int64(len(text)), Tensors: 2}: true,
+		{IndexBytes: int64(len(text)) - 1}:         false,
+		{Tensors: 1}:                               false,
+	} {
+		if _, err := readIndex(path, limits.OrDefaults()); (err == nil) != legal {
+			t.Errorf("%+v: %v, want legal = %v", limits, err, legal)
+		}
+	}
+}
+
 // TestIndex has index files beside two shards, a.safetensors with tensor a and b.safetensors with tensor b.
 func TestIndex(t *testing.T) {
 	outside, dir := t.TempDir(), t.TempDir()
@@ -364,8 +383,10 @@ func TestIndex(t *testing.T) {
 		"{\"weight_map\":{\"\xff\":\"a.safetensors\"}}":                                             checkpoint.STIndex,
 		`{"weight_map":{"a":"a.safetensors"}}}`:                                                     checkpoint.STIndex,
 		`{"x":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `,"weight_map":{"a":"a"}}`: checkpoint.STIndex,
-		`{"metadata":{"n":1.},"weight_map":{"a":"a.safetensors"}}`:                                         checkpoint.STIndex,
-		`{"metadata":{"n":[1e+,2]},"weight_map":{"a":"a.safetensors"}}`:                                    checkpoint.STIndex,
+		`{"x":1`: checkpoint.STIndex, `{"x":-`: checkpoint.STIndex, `{"x":1.`: checkpoint.STIndex, `{"x":1e`: checkpoint.STIndex, `{"x":"`: checkpoint.STIndex,
+		`{"x":tru`: checkpoint.STIndex, `{"x":"\`: checkpoint.STIndex, `{"x":"\u004`: checkpoint.STIndex, `{"x":"\ud800\`: checkpoint.STIndex,
+		`{"metadata":{"n":1.},"weight_map":{"a":"a.safetensors"}}`:      checkpoint.STIndex,
+		`{"metadata":{"n":[1e+,2]},"weight_map":{"a":"a.safetensors"}}`: checkpoint.STIndex,
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
 			t.Fatal(err)

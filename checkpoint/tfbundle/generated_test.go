@@ -284,6 +284,27 @@ func closeTable(out []byte, index *blockBuilder) []byte {
 	return binary.LittleEndian.AppendUint64(append(out, footer...), magic)
 }
 
+// TestSnappyLimits has the lengths that a block of 3 bytes may declare.
+func TestSnappyLimits(t *testing.T) {
+	for _, c := range []struct {
+		declared uint64
+		limit    int64
+		refused  string
+	}{
+		{32*3 + 64<<10, 1 << 20, "do not decode"},
+		{32*3 + 64<<10 + 1, 1 << 20, "declare"},
+		{1000, 1000, "do not decode"},
+		{1001, 1000, "declare"},
+	} {
+		packed := binary.AppendUvarint(nil, c.declared)
+		packed = append(packed, make([]byte, 3-len(packed)%3)...)[:3]
+		table := &table{limits: checkpoint.Limits{SnappyBytes: c.limit}}
+		if _, err := table.decompress(packed); err == nil || !strings.Contains(err.Error(), c.refused) {
+			t.Errorf("%d declared: %v, want that they %s", c.declared, err, c.refused)
+		}
+	}
+}
+
 // TestSnappyRepeat is a copy with offset 0 after another copy, which extended decoders take for "the same offset again".
 func TestSnappyRepeat(t *testing.T) {
 	packed := []byte{12, 3 << 2, 'a', 'b', 'c', 'd', 3<<2 | 2, 4, 0, 3<<2 | 2, 0, 0}

@@ -19,6 +19,7 @@ func TestParseState(t *testing.T) {
 		"model_checkpoint_path: 'single'\r\nall_model_checkpoint_paths: \"b\"\r\n":    "single",
 		`model_checkpoint_path: "variables/variables"`:                                "variables/variables",
 		`model_checkpoint_path: "caf\303\251 \x41\"\'"`:                               `café A"'`,
+		`model_checkpoint_path: "a\0418\x4G"`:                                         "a!8\x04G",
 		"all_model_checkpoint_paths: \"/gone/a\"\nmodel_checkpoint_path: \"model\"\n": "model",
 	} {
 		if s, err := ParseState([]byte(text)); err != nil || s.Latest != want {
@@ -28,7 +29,7 @@ func TestParseState(t *testing.T) {
 	for _, text := range []string{
 		"", "\n", "model_checkpoint_path", "model_checkpoint_path:", `model_checkpoint_path: "`, `model_checkpoint_path: "a`, `model_checkpoint_path: a`,
 		`model_checkpoint_path: ""`, `model_checkpoint_path: "a'`, `model_checkpoint_path: "a"b"`, `model_checkpoint_path: "a\"`, `model_checkpoint_path: "\q"`,
-		`model_checkpoint_path: "\400"`, `model_checkpoint_path: "\x"`, `model_checkpoint_path: "/etc/passwd"`, `model_checkpoint_path: "../a"`,
+		`model_checkpoint_path: "\400"`, `model_checkpoint_path: "\8"`, `model_checkpoint_path: "\x"`, `model_checkpoint_path: "/etc/passwd"`, `model_checkpoint_path: "../a"`,
 		`model_checkpoint_path: "a/../../b"`, `model_checkpoint_path: "\056\056/b"`, `model_checkpoint_path: "a\\b"`, `model_checkpoint_path: "a\000"`,
 		"model_checkpoint_path: \"a\"\nmodel_checkpoint_path: \"b\"", "model_checkpoint_path: \"a\"\nall_model_checkpoint_paths: b", "\xff",
 		`all_model_checkpoint_paths: "a"`, strings.Repeat("#", stateBytes+1),

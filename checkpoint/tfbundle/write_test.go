@@ -93,6 +93,61 @@ func TestTableAsTensorFlow(t *testing.T) {
 	}
 }
 
+// TestBlockSizes has blocks that are just as long as TensorFlow lets them be, and one byte shorter (table_builder.cc, Add).
+func TestBlockSizes(t *testing.T) {
+	blocks := func(pairs ...pair) (n int) {
+		f := memoryFile("t", buildTable(pairs))
+		table, err := openTable(f, checkpoint.Defaults())
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := int64(-1)
+		err = table.each(func(_, _ []byte, at place) error {
+			if int64(at.block.offset) != last {
+				last = int64(at.block.offset)
+				n++
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	// A block of one entry: three lengths of 1, 1 and 3 bytes, key, value, one restart point, their number.
+	const exact = blockSize - (1 + 1 + 3 + 1) - 4 - 4
+	second := pair{[]byte("b"), nil}
+	for size, want := range map[int]int{exact: 2, exact - 1: 1} {
+		if n := blocks(pair{[]byte("a"), make([]byte, size)}, second); n != want {
+			t.Errorf("value of %d bytes: %d blocks, want %d", size, n, want)
+		}
+	}
+	for size, want := range map[int]int{2*blockSize - 1: 2, 2*blockSize - 2: 1} { // with a key of 1 byte
+		if n := blocks(pair{[]byte("a"), nil}, pair{[]byte("b"), make([]byte, size)}); n != want {
+			t.Errorf("value of %d bytes after another: %d blocks, want %d", size, n, want)
+		}
+	}
+	if n := blocks(pair{[]byte("a"), make([]byte, 2*blockSize)}); n != 1 {
+		t.Errorf("a large value alone: %d blocks", n)
+	}
+}
+
+func TestSeparator(t *testing.T) {
+	for _, c := range []struct{ last, next, want string }{
+		{"abc", "abf", "abd"}, {"abc", "abd", "abc"}, {"abcx", "abd", "abcx"}, {"ab", "abc", "ab"}, {"a\xff", "b", "a\xff"}, {"a\xff", "c", "b"},
+		{"\xff", "\xff\x01", "\xff"}, {"", "a", ""},
+	} {
+		if got := string(separator([]byte(c.last), []byte(c.next))); got != c.want {
+			t.Errorf("between %q and %q: %q, want %q", c.last, c.next, got, c.want)
+		}
+	}
+	for last, want := range map[string]string{"abc": "b", "\xff\xffa": "\xff\xffb", "\xff": "\xff", "": ""} {
+		if got := string(successor([]byte(last))); got != want {
+			t.Errorf("after %q: %q, want %q", last, got, want)
+		}
+	}
+}
+
 // readTensors returns all tensors of a checkpoint.
 func readTensors(t *testing.T, prefix string) []checkpoint.Tensor {
 	t.Helper()
