@@ -9,6 +9,7 @@ import (
 
 	"bertlabel/asm"
 	"bertlabel/tensor"
+	"bertlabel/tensor/tensortest"
 )
 
 // small returns a model with random weights, of sizes that are no multiple of any tile.
@@ -115,10 +116,7 @@ func TestForwardAllocatesNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			pass()
-			if n := testing.AllocsPerRun(10, pass); n >= 1 {
-				t.Errorf("%d workers, %v: %g allocations a pass", workers, pooling, n)
-			}
+			tensortest.NoAllocs(t, fmt.Sprintf("%d workers, %v", workers, pooling), pass)
 		}
 	}
 }

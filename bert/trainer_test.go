@@ -317,11 +317,7 @@ func TestTrainerAllocatesNothing(t *testing.T) {
 			o := allWithDropout
 			o.Pooling = pooling
 			r := newRun(t, o, workers, "", 40, 7, 64, 20)
-			pass := func() { r.forward(t); r.backward() }
-			pass()
-			if n := testing.AllocsPerRun(5, pass); n >= 1 {
-				t.Errorf("%v, %d workers: %g allocations a pass", pooling, workers, n)
-			}
+			tensortest.NoAllocs(t, fmt.Sprintf("%v, %d workers", pooling, workers), func() { r.forward(t); r.backward() })
 		}
 	}
 }

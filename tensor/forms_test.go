@@ -1,6 +1,7 @@
 package tensor
 
 import (
+	"bertlabel/tensor/tensortest"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -134,10 +135,7 @@ func TestFormsAllocateNothing(t *testing.T) {
 			ws.EachRow(y, doubling{})
 			ws.Workers.Stop()
 		}
-		pass()
-		if n := testing.AllocsPerRun(20, pass); n >= 1 {
-			t.Errorf("%d workers: %g allocations a pass", workers, n)
-		}
+		tensortest.NoAllocs(t, fmt.Sprintf("%d workers", workers), pass)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"bertlabel/asm"
+	"bertlabel/tensor/tensortest"
 )
 
 func random(rng *rand.Rand, rows, cols int) *Tensor {
@@ -203,10 +204,7 @@ func TestMatMulAllocatesNothing(t *testing.T) {
 			ws.MatMul(c, a, p, Epilogue{Act: asm.Best.Tanh, Rows: doubling{}})
 			ws.Workers.Stop()
 		}
-		pass()
-		if n := testing.AllocsPerRun(20, pass); n >= 1 {
-			t.Errorf("%d workers: %g allocations a pass", workers, n)
-		}
+		tensortest.NoAllocs(t, fmt.Sprintf("%d workers", workers), pass)
 	}
 }
 

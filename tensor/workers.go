@@ -12,24 +12,28 @@ type Job interface {
 	Run(worker, i int)
 }
 
-// Workers is a team of goroutines for the parallel loops of one pass through a model. Start brings it to life, Stop ends it;
-// between two loops its members spin for a moment and then park, and outside of a pass none exist, so an idle process burns
-// nothing. The goroutine that calls Do is worker 0 and would do a loop alone if the others never got a CPU: nobody waits for
-// a member that has not begun. A nil *Workers runs every loop on the caller.
+// Workers is a team of goroutines for the parallel loops of passes through a model. Start calls its members, Stop sends them to
+// sleep; between two loops of a pass they spin for a moment and then park, and outside of a pass they sleep, so an idle process
+// burns nothing. They live until the Workers are garbage. The goroutine that calls Do is worker 0 and would do a loop alone if the
+// others never got a CPU: nobody waits for a member that has not begun. A nil *Workers runs every loop on the caller.
 type Workers struct {
+	*team // what the members hold on to: not the Workers, whose end is theirs
+}
+
+type team struct {
 	n int // members, the caller included
 
 	job   Job
 	turns int64
 	next  atomic.Int64 // the next turn to take
 
-	epoch   atomic.Int64 // odd while a loop is open
-	active  atomic.Int64 // members inside the loop, the caller not counted
-	quit    atomic.Bool
-	joined  atomic.Int64 // members that have got their number since Start
-	running atomic.Int64 // member goroutines that have not ended
-	parked  []parkingSpot
-	member  func() // w.loop, bound once: go w.member() allocates nothing
+	epoch  atomic.Int64 // odd while a loop is open
+	active atomic.Int64 // members inside the loop, the caller not counted
+	pass   atomic.Bool  // between Start and Stop
+	quit   atomic.Bool
+	alive  bool         // the members exist
+	joined atomic.Int64 // members that have got their number
+	parked []parkingSpot
 }
 
 // parkingSpot is where one member sleeps. Whoever turns asleep from true to false owes or saves the wake-up.
@@ -47,11 +51,12 @@ func NewWorkers(n int) *Workers {
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	w := &Workers{n: n, parked: make([]parkingSpot, n)}
-	for i := range w.parked {
-		w.parked[i].wake = make(chan struct{}, 1)
+	t := &team{n: n, parked: make([]parkingSpot, n)}
+	for i := range t.parked {
+		t.parked[i].wake = make(chan struct{}, 1)
 	}
-	w.member = w.loop
+	w := &Workers{t}
+	runtime.AddCleanup(w, (*team).end, t)
 	return w
 }
 
@@ -63,29 +68,32 @@ func (w *Workers) Count() int {
 	return w.n
 }
 
-// Start brings the members to life. Each Start needs a Stop by the same goroutine before the next one.
+// Start calls the members for a pass. Each Start needs a Stop by the same goroutine before the next one.
 func (w *Workers) Start() {
 	if w.Count() == 1 {
 		return
 	}
-	w.quit.Store(false)
-	w.joined.Store(0)
-	w.running.Store(int64(w.n - 1))
-	for range w.n - 1 {
-		go w.member()
+	w.pass.Store(true)
+	if !w.alive {
+		w.alive = true
+		for range w.n - 1 {
+			go w.team.loop()
+		}
+	}
+	w.wakeAll()
+}
+
+// Stop sends the members to sleep.
+func (w *Workers) Stop() {
+	if w.Count() > 1 {
+		w.pass.Store(false)
 	}
 }
 
-// Stop ends the members and waits until they are gone.
-func (w *Workers) Stop() {
-	if w.Count() == 1 {
-		return
-	}
+// end makes the members return.
+func (w *team) end() {
 	w.quit.Store(true)
 	w.wakeAll()
-	for w.running.Load() != 0 {
-		runtime.Gosched()
-	}
 }
 
 // Do runs turns 0 … n−1 of job and returns when all are done. Only the goroutine that called Start may call it, and no turn
@@ -109,9 +117,10 @@ func (w *Workers) Do(n int, job Job) {
 		}
 	}
 	w.job = nil
+	runtime.KeepAlive(w) // the members must not be ended in the middle
 }
 
-func (w *Workers) takeTurns(worker int) {
+func (w *team) takeTurns(worker int) {
 	for {
 		i := w.next.Add(1) - 1
 		if i >= w.turns {
@@ -122,13 +131,12 @@ func (w *Workers) takeTurns(worker int) {
 }
 
 // loop is the life of one member: wait for a loop to open, enter, take turns, leave.
-func (w *Workers) loop() {
+func (w *team) loop() {
 	worker := int(w.joined.Add(1))
 	done := int64(0) // the epoch of the last loop this member has been in
 	for {
 		epoch := w.await(worker, done)
 		if w.quit.Load() {
-			w.running.Add(-1)
 			return
 		}
 		w.active.Add(1)
@@ -141,7 +149,7 @@ func (w *Workers) loop() {
 }
 
 // await returns when the team is to quit, or a loop other than done is open, with that loop's epoch.
-func (w *Workers) await(worker int, done int64) int64 {
+func (w *team) await(worker int, done int64) int64 {
 	ready := func() (int64, bool) {
 		epoch := w.epoch.Load()
 		return epoch, epoch&1 == 1 && epoch != done || w.quit.Load()
@@ -151,7 +159,7 @@ func (w *Workers) await(worker int, done int64) int64 {
 		if epoch, ok := ready(); ok {
 			return epoch
 		}
-		if spins%64 != 0 || time.Since(start) < spinFor {
+		if w.pass.Load() && (spins%64 != 0 || time.Since(start) < spinFor) {
 			continue
 		}
 		spot := &w.parked[worker]
@@ -168,7 +176,7 @@ func (w *Workers) await(worker int, done int64) int64 {
 }
 
 // wakeAll calls every member that sleeps.
-func (w *Workers) wakeAll() {
+func (w *team) wakeAll() {
 	for i := range w.parked {
 		if spot := &w.parked[i]; spot.asleep.Load() && spot.asleep.CompareAndSwap(true, false) {
 			spot.wake <- struct{}{}

@@ -49,15 +49,21 @@ func TestWorkersDo(t *testing.T) {
 	}
 }
 
-// TestWorkersStopEndsGoroutines wants no goroutine behind after Stop.
-func TestWorkersStopEndsGoroutines(t *testing.T) {
+// TestWorkersEnd wants no goroutine behind once the workers are garbage, whether they sleep or spin.
+func TestWorkersEnd(t *testing.T) {
 	before := runtime.NumGoroutine()
-	w := NewWorkers(6)
-	w.Start()
-	time.Sleep(4 * spinFor)
-	w.Stop()
+	for i := range 10 {
+		w := NewWorkers(6)
+		w.Start()
+		w.Do(12, &counting{turns: make([]atomic.Int32, 12), busy: make([]atomic.Bool, 6), t: t})
+		if i%2 == 0 {
+			w.Stop()
+		}
+		time.Sleep(time.Duration(i) * spinFor / 4)
+	}
 	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
-		if time.Now().After(deadline) { // a hang guard: this takes microseconds
+		runtime.GC()
+		if time.Now().After(deadline) { // a hang guard: this takes milliseconds
 			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
 		}
 	}

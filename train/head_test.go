@@ -14,6 +14,7 @@ import (
 
 	"bertlabel/layers"
 	"bertlabel/tensor"
+	"bertlabel/tensor/tensortest"
 )
 
 // TestHeadTrajectory follows ten steps of Google's TF1 code on the head of two tiny models: the rows drawn, the rate, the loss,
@@ -457,10 +458,7 @@ func TestHeadStepAllocatesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		step() // the first one sizes the buffers
-		if n := testing.AllocsPerRun(20, step); n != 0 {
-			t.Errorf("%d workers: %v allocations a step, want 0", threads, n)
-		}
+		tensortest.NoAllocs(t, fmt.Sprintf("%d workers", threads), step)
 	}
 }
 
