@@ -131,5 +131,5 @@ func (d *Directory) at(i int, err error) error {
 	if err == nil {
 		return nil
 	}
-	return At(err, d.tensors[i].File, d.tensors[i].Offset, d.tensors[i].Name)
+	return InFile(AtOffset(OfTensor(err, d.tensors[i].Name), d.tensors[i].Offset), d.tensors[i].File)
 }

@@ -57,28 +57,41 @@ type FormatError struct {
 	Err    error  // the cause, where there is one
 }
 
-// Refuse returns a *FormatError without a place; At adds it.
+// Refuse returns a *FormatError that does not say yet where it is: InFile, AtOffset and OfTensor add that.
 func Refuse(class Class, format string, args ...any) error {
 	return &FormatError{Offset: -1, Class: class, What: fmt.Sprintf(format, args...)}
 }
 
-// At fills in file, offset and tensor of a *FormatError where they are still unset, and returns err. Other errors, and
-// nil, are returned as they are.
-func At(err error, file string, offset int64, tensor string) error {
-	var e *FormatError
-	if !errors.As(err, &e) {
-		return err
-	}
-	if e.File == "" {
-		e.File = file
-	}
-	if e.Offset < 0 {
-		e.Offset = offset
-	}
-	if e.Tensor == "" {
-		e.Tensor = tensor
+// InFile names the file of a *FormatError that names none, and returns err. Other errors, and nil, stay as they are; the same
+// holds for AtOffset and OfTensor.
+func InFile(err error, path string) error {
+	if e := refusal(err); e != nil && e.File == "" {
+		e.File = path
 	}
 	return err
+}
+
+// AtOffset sets the offset of a *FormatError that has none.
+func AtOffset(err error, offset int64) error {
+	if e := refusal(err); e != nil && e.Offset < 0 {
+		e.Offset = offset
+	}
+	return err
+}
+
+// OfTensor names the tensor of a *FormatError that names none.
+func OfTensor(err error, name string) error {
+	if e := refusal(err); e != nil && e.Tensor == "" {
+		e.Tensor = name
+	}
+	return err
+}
+
+// refusal returns the *FormatError in err, or nil.
+func refusal(err error) *FormatError {
+	var e *FormatError
+	errors.As(err, &e)
+	return e
 }
 
 func (e *FormatError) Error() string {

@@ -37,15 +37,15 @@ func TestElements(t *testing.T) {
 
 func TestFormatError(t *testing.T) {
 	err := Refuse(BadShape, "dimension %d", -1)
-	if got := At(err, "model.index", 12, "a"); got != err {
-		t.Error("At made another error")
+	if got := InFile(AtOffset(OfTensor(err, "a"), 12), "model.index"); got != err {
+		t.Error("another error came back")
 	}
-	At(err, "other", 13, "b") // says nothing new
+	InFile(AtOffset(OfTensor(err, "b"), 13), "other") // says nothing new
 	if want := `model.index: tensor "a": dimension -1 (bad_shape at byte 12)`; err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
-	if At(nil, "x", 0, "") != nil || At(io.EOF, "x", 0, "") != io.EOF {
-		t.Error("At changes errors of others")
+	if InFile(AtOffset(nil, 0), "x") != nil || InFile(AtOffset(io.EOF, 0), "x") != io.EOF {
+		t.Error("errors of others are changed")
 	}
 	if wrapped := error(&FormatError{Err: fs.ErrNotExist}); !errors.Is(wrapped, fs.ErrNotExist) {
 		t.Error("the cause is lost")

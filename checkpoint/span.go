@@ -66,18 +66,20 @@ func (s Span) read(window func(n int) []byte, visit func([]byte) error) error {
 		}
 	}
 	if got := MaskCRC(crc); s.Checked && got != s.CRC {
-		return At(Refuse(DataChecksum, "checksum of %d bytes is %08x, want %08x", s.Size, got, s.CRC), s.File.Path, s.Offset, "")
+		return s.at(Refuse(DataChecksum, "checksum of %d bytes is %08x, want %08x", s.Size, got, s.CRC))
 	}
 	return nil
 }
+
+// at names the place of an error.
+func (s Span) at(err error) error { return InFile(AtOffset(err, s.Offset), s.File.Path) }
 
 // short is the error of a file that has changed since it was opened, or that cannot be read.
 func (s Span) short(done int64, err error) error {
 	if !errors.Is(err, io.EOF) {
 		return err
 	}
-	return At(Refuse(Truncated, "ends after %d of %d bytes: the file has shrunk while it was read", done, s.Size), s.File.Path,
-		s.Offset, "")
+	return s.at(Refuse(Truncated, "ends after %d of %d bytes: the file has shrunk while it was read", done, s.Size))
 }
 
 // reverse turns round the bytes of each number of the given width.

@@ -67,7 +67,7 @@ func VerifyFolder(fs FS, dir string) (Manifest, error) {
 	}
 	m, err := ParseManifest(text)
 	if err != nil {
-		return Manifest{}, checkpoint.At(err, path, -1, "")
+		return Manifest{}, checkpoint.InFile(err, path)
 	}
 	for _, f := range m.Files {
 		if err := verifyFile(fs, filepath.Join(dir, f.Name), f); err != nil {
@@ -97,8 +97,8 @@ func verifyFile(fs FS, path string, want ManifestFile) error {
 		return err
 	}
 	if got := fmt.Sprintf("%08x", crc); n != want.Bytes || got != want.CRC32C {
-		return checkpoint.At(checkpoint.Refuse(checkpoint.BadManifest, "%d bytes with checksum %s, the manifest says %d and %s", n, got, want.Bytes,
-			want.CRC32C), path, -1, "")
+		return checkpoint.InFile(checkpoint.Refuse(checkpoint.BadManifest, "%d bytes with checksum %s, the manifest says %d and %s", n, got, want.Bytes,
+			want.CRC32C), path)
 	}
 	return nil
 }

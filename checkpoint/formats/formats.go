@@ -89,7 +89,7 @@ func openByContent(path string, limits checkpoint.Limits) (checkpoint.Source, er
 	if pickled(head) {
 		what = "a pickle, zip or HDF5 file, which is never read: convert it to safetensors"
 	}
-	return nil, checkpoint.At(checkpoint.Refuse(checkpoint.BadMagic, "%s", what), path, -1, "")
+	return nil, checkpoint.InFile(checkpoint.Refuse(checkpoint.BadMagic, "%s", what), path)
 }
 
 // pickled recognises pytorch_model.bin (zip, or a bare pickle) and tf_model.h5.
@@ -113,7 +113,8 @@ func Find(folder string) (string, error) {
 		return prefixes[i], nil
 	}
 	if len(prefixes) > 1 {
-		return "", checkpoint.At(checkpoint.Refuse(checkpoint.Ambiguous, "several checkpoints, name one of them: %s", strings.Join(prefixes, ", ")), folder, -1, "")
+		err := checkpoint.Refuse(checkpoint.Ambiguous, "several checkpoints, name one of them: %s", strings.Join(prefixes, ", "))
+		return "", checkpoint.InFile(err, folder)
 	}
 	if len(prefixes) == 1 {
 		return prefixes[0], nil
@@ -123,8 +124,9 @@ func Find(folder string) (string, error) {
 			return path, nil
 		}
 	}
-	return "", checkpoint.At(checkpoint.Refuse(checkpoint.MissingFile, "no checkpoint in this folder: want P.index and P.data-00000-of-00001, or %s%s",
-		safetensorsName, hint(folder)), folder, -1, "")
+	err = checkpoint.Refuse(checkpoint.MissingFile, "no checkpoint in this folder: want P.index and P.data-00000-of-00001, or %s%s",
+		safetensorsName, hint(folder))
+	return "", checkpoint.InFile(err, folder)
 }
 
 // stateMissing reports whether there is no state file, as against one that is wrong.

@@ -57,7 +57,7 @@ func parseHeader(text []byte, dataBytes uint64, limits checkpoint.Limits) (*head
 	}
 	for i := range h.entries {
 		if err := h.check(&h.entries[i]); err != nil {
-			return nil, checkpoint.At(err, "", -1, h.entries[i].name)
+			return nil, checkpoint.OfTensor(err, h.entries[i].name)
 		}
 	}
 	return h, h.checkOffsets(dataBytes)
@@ -66,7 +66,7 @@ func parseHeader(text []byte, dataBytes uint64, limits checkpoint.Limits) (*head
 // member reads a member of the header.
 func (h *header) member(key string) error {
 	if h.seen[key] {
-		return checkpoint.At(h.p.refuse(checkpoint.STDuplicate, "named twice"), "", -1, key)
+		return checkpoint.OfTensor(h.p.refuse(checkpoint.STDuplicate, "named twice"), key)
 	}
 	h.seen[key] = true
 	if key == metadataKey {
@@ -81,7 +81,7 @@ func (h *header) member(key string) error {
 		err = h.readEntry(&e)
 	}
 	h.entries = append(h.entries, e)
-	return checkpoint.At(err, "", int64(h.p.pos), key[:min(len(key), h.limits.NameBytes)])
+	return checkpoint.AtOffset(checkpoint.OfTensor(err, key[:min(len(key), h.limits.NameBytes)]), int64(h.p.pos))
 }
 
 func (h *header) readMetadata() error {
@@ -206,7 +206,7 @@ func (h *header) checkOffsets(dataBytes uint64) error {
 	at := uint64(0)
 	for _, e := range h.entries {
 		if e.begin != at {
-			return checkpoint.At(checkpoint.Refuse(checkpoint.STOffsets, "begins at %d, the tensor before it ends at %d", e.begin, at), "", -1, e.name)
+			return checkpoint.OfTensor(checkpoint.Refuse(checkpoint.STOffsets, "begins at %d, the tensor before it ends at %d", e.begin, at), e.name)
 		}
 		at = e.end
 	}

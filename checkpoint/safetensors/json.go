@@ -26,7 +26,7 @@ func (p *parser) fail(format string, args ...any) error {
 }
 
 func (p *parser) refuse(class checkpoint.Class, format string, args ...any) error {
-	return checkpoint.At(checkpoint.Refuse(class, format, args...), "", int64(p.pos), "")
+	return checkpoint.AtOffset(checkpoint.Refuse(class, format, args...), int64(p.pos))
 }
 
 // next skips white space and returns the byte that follows, 0 at the end.

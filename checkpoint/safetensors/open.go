@@ -52,7 +52,7 @@ func open(f *checkpoint.File, limits checkpoint.Limits) (*File, error) {
 func (s *store) add(f *checkpoint.File, limits checkpoint.Limits) (*header, []checkpoint.Info, error) {
 	h, start, err := readHeader(f, limits)
 	if err != nil {
-		return nil, nil, checkpoint.At(err, f.Path, -1, "")
+		return nil, nil, checkpoint.InFile(err, f.Path)
 	}
 	s.files = append(s.files, f)
 	var tensors []checkpoint.Info
@@ -129,7 +129,7 @@ func OpenIndex(path string, limits checkpoint.Limits) (*File, error) {
 	limits = limits.OrDefaults()
 	byShard, err := readIndex(path, limits)
 	if err != nil {
-		return nil, checkpoint.At(err, path, -1, "")
+		return nil, checkpoint.InFile(err, path)
 	}
 	root, err := os.OpenRoot(filepath.Dir(path))
 	if err != nil {
@@ -142,7 +142,7 @@ func OpenIndex(path string, limits checkpoint.Limits) (*File, error) {
 		tensors, err := s.addShard(root, shard, byShard[shard], limits)
 		if err != nil {
 			s.Close()
-			return nil, checkpoint.At(err, path, -1, "")
+			return nil, checkpoint.InFile(err, path)
 		}
 		all = append(all, tensors...)
 	}
@@ -162,14 +162,13 @@ func (s *store) addShard(root *os.Root, shard string, want map[string]bool, limi
 	}
 	for _, t := range tensors {
 		if !want[t.Name] {
-			return nil, checkpoint.At(checkpoint.Refuse(checkpoint.STIndex, "%s holds a tensor that the index has not there", checkpoint.Quote(shard)),
-				"", -1, t.Name)
+			return nil, checkpoint.OfTensor(checkpoint.Refuse(checkpoint.STIndex, "%s holds it, the index does not have it there", checkpoint.Quote(shard)), t.Name)
 		}
 		delete(want, t.Name)
 	}
 	if len(want) > 0 {
 		name := slices.Min(slices.Collect(maps.Keys(want)))
-		return nil, checkpoint.At(checkpoint.Refuse(checkpoint.STIndex, "%s does not hold it", checkpoint.Quote(shard)), "", -1, name)
+		return nil, checkpoint.OfTensor(checkpoint.Refuse(checkpoint.STIndex, "%s does not hold it", checkpoint.Quote(shard)), name)
 	}
 	return tensors, nil
 }
@@ -224,7 +223,7 @@ func parseIndex(text []byte, limits checkpoint.Limits) (map[string]map[string]bo
 				err = p.fail("more than %d tensors", limits.Tensors)
 			}
 			if err != nil {
-				return checkpoint.At(err, "", -1, name)
+				return checkpoint.OfTensor(err, name)
 			}
 			shardOf[name] = shard
 			if byShard[shard] == nil {

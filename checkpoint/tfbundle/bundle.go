@@ -72,7 +72,7 @@ func open(prefix string, limits checkpoint.Limits, file func(path string) (*chec
 		err = b.checkRegions()
 	}
 	if err == nil {
-		err = checkpoint.At(b.joinSlices(), b.indexPath(), -1, "")
+		err = checkpoint.InFile(b.joinSlices(), b.indexPath())
 	}
 	if err != nil {
 		b.Close()
@@ -95,8 +95,8 @@ func (b *bundle) readIndex() error {
 		return err
 	}
 	defer f.Close()
-	if f.Size > b.limits.IndexBytes {
-		return checkpoint.At(checkpoint.Refuse(checkpoint.OutOfRange, "index of %d bytes, at most %d", f.Size, b.limits.IndexBytes), f.Path, -1, "")
+	if most := b.limits.IndexBytes; f.Size > most {
+		return checkpoint.InFile(checkpoint.Refuse(checkpoint.OutOfRange, "index of %d bytes, at most %d", f.Size, most), f.Path)
 	}
 	t, err := openTable(f, b.limits)
 	if err != nil {
@@ -106,30 +106,22 @@ func (b *bundle) readIndex() error {
 	if err := t.each(func(_, _ []byte, _ place) error { entries++; return nil }); err != nil {
 		return err
 	}
-	sawHeader := false
-	err = t.each(func(key, value []byte, _ place) error {
-		if !sawHeader {
-			sawHeader = true
-			if err := b.header(key, value); err != nil {
-				return err
-			}
-			b.tensors = make([]checkpoint.Info, 0, min(entries-1, b.limits.Tensors))
-			b.variables = make([]variable, 0, cap(b.tensors))
-			return nil
+	if entries == 0 {
+		return checkpoint.InFile(checkpoint.Refuse(checkpoint.BadHeader, "the table is empty"), f.Path)
+	}
+	return t.each(func(key, value []byte, _ place) error {
+		if b.numShards == 0 {
+			return b.header(key, value, entries-1)
 		}
 		if err := b.entry(key, value); err != nil {
-			return checkpoint.At(err, "", -1, nameOf(string(key[:min(len(key), 2*b.limits.NameBytes)])))
+			return checkpoint.OfTensor(err, nameOf(string(key[:min(len(key), 2*b.limits.NameBytes)])))
 		}
 		return nil
 	})
-	if err == nil && !sawHeader {
-		err = checkpoint.Refuse(checkpoint.BadHeader, "the table is empty")
-	}
-	return checkpoint.At(err, f.Path, -1, "")
 }
 
-// header takes the first entry of the table.
-func (b *bundle) header(key, value []byte) error {
+// header takes the first entry of the table, which entries others follow.
+func (b *bundle) header(key, value []byte, entries int) error {
 	if len(key) > 0 {
 		return checkpoint.Refuse(checkpoint.BadHeader, "no entry under the empty key, the first is %s", quote(key))
 	}
@@ -144,6 +136,8 @@ func (b *bundle) header(key, value []byte) error {
 	}
 	b.bigEndian = h.endianness == 1
 	b.numShards = int(h.shards)
+	b.tensors = make([]checkpoint.Info, 0, min(entries, b.limits.Tensors))
+	b.variables = make([]variable, 0, cap(b.tensors))
 	return h.version.check()
 }
 
@@ -261,20 +255,21 @@ func (b *bundle) checkRegions() error {
 	})
 	var last named
 	for _, r := range all {
-		f := b.shards[r.shard]
-		if r.offset > f.Size || r.size > f.Size-r.offset {
-			return checkpoint.At(checkpoint.Refuse(checkpoint.OutOfRange, "%d bytes at %d, the file has %d", r.size, r.offset, f.Size),
-				f.Path, r.offset, r.name)
-		}
 		if r.shard != last.shard {
 			last = named{}
 		}
-		if r.size > 0 && r.offset < last.end() {
-			return checkpoint.At(checkpoint.Refuse(checkpoint.Overlap, "%d bytes at %d overlap tensor %s, which ends at %d", r.size, r.offset,
-				checkpoint.Quote(last.name), last.end()), f.Path, r.offset, r.name)
-		}
-		if r.end() > last.end() {
+		f, err := b.shards[r.shard], error(nil)
+		switch {
+		case r.offset > f.Size || r.size > f.Size-r.offset:
+			err = checkpoint.Refuse(checkpoint.OutOfRange, "%d bytes at %d, the file has %d", r.size, r.offset, f.Size)
+		case r.size > 0 && r.offset < last.end():
+			err = checkpoint.Refuse(checkpoint.Overlap, "%d bytes at %d overlap tensor %s, which ends at %d", r.size, r.offset,
+				checkpoint.Quote(last.name), last.end())
+		case r.end() > last.end():
 			last = r
+		}
+		if err != nil {
+			return checkpoint.InFile(checkpoint.AtOffset(checkpoint.OfTensor(err, r.name), r.offset), f.Path)
 		}
 	}
 	return nil

@@ -24,10 +24,10 @@ func (b *bundle) joinSlices() error {
 			continue
 		}
 		if info.DType == checkpoint.String {
-			return checkpoint.At(checkpoint.Refuse(checkpoint.BadSlices, "a partitioned tensor of strings"), "", -1, info.Name)
+			return checkpoint.OfTensor(checkpoint.Refuse(checkpoint.BadSlices, "a partitioned tensor of strings"), info.Name)
 		}
 		if err := b.join(i, entrySlices, b.limits, sameShape); err != nil {
-			return checkpoint.At(err, "", -1, info.Name)
+			return checkpoint.OfTensor(err, info.Name)
 		}
 		first := v.parts[0]
 		info.Offset = first.offset
@@ -75,7 +75,7 @@ func (c *contents) join(i int, number protowire.Number, limits checkpoint.Limits
 func (c *contents) noOrphans() error {
 	for _, key := range slices.Sorted(maps.Keys(c.slices)) {
 		if !c.slices[key].owned {
-			return checkpoint.At(checkpoint.Refuse(checkpoint.BadSlices, "a slice is stored that the tensor does not list"), "", -1, nameOf(key))
+			return checkpoint.OfTensor(checkpoint.Refuse(checkpoint.BadSlices, "a slice is stored that the tensor does not list"), nameOf(key))
 		}
 	}
 	c.slices = nil

@@ -43,7 +43,7 @@ func Latest(folder string) (prefix string, err error) {
 	}
 	state, err := ParseState(text)
 	if err != nil {
-		return "", checkpoint.At(err, f.Path, -1, "")
+		return "", checkpoint.InFile(err, f.Path)
 	}
 	index, err := checkpoint.OpenIn(root, filepath.FromSlash(state.Latest)+".index")
 	if err != nil {

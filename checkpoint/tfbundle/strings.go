@@ -25,7 +25,7 @@ func (b *bundle) streamStrings(r region, n int64, visit func(piece []byte) error
 	}
 	lengths, data, err := b.checkStrings(raw, n, r.crc)
 	if err != nil {
-		return checkpoint.At(err, file, r.offset, "")
+		return checkpoint.InFile(checkpoint.AtOffset(err, r.offset), file)
 	}
 	var prefix [8]byte
 	for range n {

@@ -44,7 +44,7 @@ func (h handle) overlaps(o handle) bool { return h.offset < o.end() && o.offset 
 // openTable checks footer, metaindex block and index block (FORMATS §3, 1 to 4).
 func openTable(f *checkpoint.File, limits checkpoint.Limits) (*table, error) {
 	t := &table{file: f, path: f.Path, size: uint64(f.Size), limits: limits}
-	return t, checkpoint.At(t.open(), f.Path, -1, "")
+	return t, checkpoint.InFile(t.open(), f.Path)
 }
 
 func (t *table) open() error {
@@ -73,7 +73,7 @@ func (t *table) open() error {
 		return err
 	}
 	if err := walk(meta); err != nil {
-		return checkpoint.At(err, "", int64(t.metaAt.offset), "")
+		return checkpoint.AtOffset(err, int64(t.metaAt.offset))
 	}
 	top, err := t.readBlock(t.topAt)
 	t.index = bytes.Clone(top)
@@ -91,28 +91,33 @@ func walk(contents []byte) error {
 
 // each calls visit for every entry of the table, in the order of keys. Key and value are valid during the call.
 func (t *table) each(visit func(key, value []byte, at place) error) error {
+	return checkpoint.InFile(checkpoint.AtOffset(t.eachBlock(visit), int64(t.topAt.offset)), t.path)
+}
+
+// eachBlock follows the index block. What is wrong there has no other place.
+func (t *table) eachBlock(visit func(key, value []byte, at place) error) error {
 	index, err := newBlock(t.index, nil)
 	if err != nil {
-		return checkpoint.At(err, t.path, int64(t.topAt.offset), "")
+		return err
 	}
 	var low uint64   // end of the block before
 	var floor []byte // index key of the block before: all keys must lie above it
 	for entries := 0; ; {
 		more, err := index.next()
 		if err != nil || !more {
-			return checkpoint.At(err, t.path, int64(t.topAt.offset), "")
+			return err
 		}
 		h, _, err := t.parseHandle(index.value) // bytes after the handle are reserved
 		if err != nil {
-			return checkpoint.At(err, t.path, int64(t.topAt.offset), "")
+			return err
 		}
 		if h.offset < low || h.overlaps(t.metaAt) || h.overlaps(t.topAt) {
-			return checkpoint.At(checkpoint.Refuse(checkpoint.BadHandle, "block of %d bytes overlaps another", h.size), t.path, int64(h.offset), "")
+			return checkpoint.AtOffset(checkpoint.Refuse(checkpoint.BadHandle, "block of %d bytes overlaps another", h.size), int64(h.offset))
 		}
 		low = h.end()
 		n, err := t.eachOf(h, entries, floor, index.key, visit)
 		if err != nil {
-			return checkpoint.At(err, t.path, int64(h.offset), "")
+			return checkpoint.AtOffset(err, int64(h.offset))
 		}
 		entries += n
 		floor = append(floor[:0], index.key...)
@@ -162,7 +167,7 @@ func (t *table) eachOf(h handle, before int, floor, bound []byte, visit func(key
 // readBlock returns the verified, decompressed contents of a block, valid until the next call.
 func (t *table) readBlock(h handle) ([]byte, error) {
 	contents, err := t.loadBlock(h)
-	return contents, checkpoint.At(err, "", int64(h.offset), "")
+	return contents, checkpoint.AtOffset(err, int64(h.offset))
 }
 
 func (t *table) loadBlock(h handle) ([]byte, error) {

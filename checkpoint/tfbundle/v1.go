@@ -20,7 +20,7 @@ type v1 struct {
 	file   *checkpoint.File
 	limits checkpoint.Limits
 	places []valuePlace
-	byName map[string]int // into tensors, while opening
+	byName map[string]int // into tensors, while the data entries are read
 }
 
 // valuePlace is where in the table a SavedTensorSlices message is.
@@ -43,9 +43,9 @@ func OpenV1(path string, limits checkpoint.Limits) (*checkpoint.Directory, error
 
 // openV1 takes the file over.
 func openV1(f *checkpoint.File, limits checkpoint.Limits) (*checkpoint.Directory, error) {
-	v := &v1{file: f, limits: limits.OrDefaults(), byName: map[string]int{}}
+	v := &v1{file: f, limits: limits.OrDefaults()}
 	v.slices = map[string]*slice{}
-	if err := checkpoint.At(v.open(), f.Path, -1, ""); err != nil {
+	if err := checkpoint.InFile(v.open(), f.Path); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -57,29 +57,27 @@ func (v *v1) open() error {
 	if err != nil {
 		return err
 	}
-	if err := t.each(func(_, _ []byte, _ place) error { return nil }); err != nil {
+	entries := 0
+	if err := t.each(func(_, _ []byte, _ place) error { entries++; return nil }); err != nil {
 		return err
 	}
-	sawMeta := false
-	err = t.each(func(key, value []byte, at place) error {
-		if sawMeta {
-			return v.data(key, value, at)
+	if entries == 0 {
+		return checkpoint.Refuse(checkpoint.BadHeader, "the table is empty")
+	}
+	if err := t.each(func(key, value []byte, at place) error {
+		if v.byName == nil {
+			return v.meta(key, value)
 		}
-		sawMeta = true
-		return v.meta(key, value)
-	})
-	if err == nil && !sawMeta {
-		err = checkpoint.Refuse(checkpoint.BadHeader, "the table is empty")
+		return v.data(key, value, at)
+	}); err != nil {
+		return err
 	}
 	for i := range v.variables {
-		if err == nil {
-			err = checkpoint.At(v.joinSaved(i), "", -1, v.tensors[i].Name)
+		if err := v.joinSaved(i); err != nil {
+			return checkpoint.OfTensor(err, v.tensors[i].Name)
 		}
 	}
 	v.byName = nil
-	if err != nil {
-		return err
-	}
 	return v.noOrphans()
 }
 
@@ -112,6 +110,7 @@ func (v *v1) meta(key, value []byte) error {
 	}
 	slices.SortFunc(order, func(i, j int) int { return strings.Compare(v.tensors[i].Name, v.tensors[j].Name) })
 	tensors, variables := make([]checkpoint.Info, len(order)), make([]variable, len(order))
+	v.byName = make(map[string]int, len(order))
 	for to, from := range order {
 		tensors[to], variables[to] = v.tensors[from], v.variables[from]
 		v.byName[tensors[to].Name] = to
@@ -155,7 +154,7 @@ func (v *v1) savedSliceMeta(msg field) error {
 		err = checkpoint.Refuse(checkpoint.OutOfRange, "more than %d tensors", v.limits.Tensors)
 	}
 	if err != nil {
-		return checkpoint.At(err, "", -1, name)
+		return checkpoint.OfTensor(err, name)
 	}
 	v.tensors = append(v.tensors, checkpoint.Info{Name: name, DType: t.dtype, Shape: t.shape()})
 	v.variables = append(v.variables, variable{listed: slices.Clone(msg.bytes)})
@@ -170,14 +169,14 @@ func (v *v1) data(key, value []byte, at place) error {
 	}
 	i, ok := v.byName[s.name]
 	if !ok {
-		return checkpoint.At(checkpoint.Refuse(checkpoint.BadSlices, "a slice of a tensor that is not listed"), "", -1, s.name)
+		return checkpoint.OfTensor(checkpoint.Refuse(checkpoint.BadSlices, "a slice of a tensor that is not listed"), s.name)
 	}
 	if string(key) != string(appendSliceKey(nil, s.name, s.extents)) {
-		return checkpoint.At(checkpoint.Refuse(checkpoint.BadSlices, "the slice %v is under another key", s.extents), "", -1, s.name)
+		return checkpoint.OfTensor(checkpoint.Refuse(checkpoint.BadSlices, "the slice %v is under another key", s.extents), s.name)
 	}
 	count := values{dtype: v.tensors[i].DType}
 	if err := count.read(s.tensor); err != nil {
-		return checkpoint.At(err, "", -1, s.name)
+		return checkpoint.OfTensor(err, s.name)
 	}
 	v.slices[string(key)] = &slice{region: region{offset: int64(len(v.places)), size: count.bytes}, dtype: count.dtype, dims: []uint64{count.n}}
 	v.places = append(v.places, valuePlace{at, len(value)})
@@ -347,10 +346,10 @@ func (v *v1) value(r region, dtype checkpoint.DType) ([]byte, error) {
 	t := &table{file: v.file, path: v.file.Path, size: uint64(v.file.Size), limits: v.limits} // its own buffers
 	block, err := t.readBlock(at.block)
 	if err != nil {
-		return nil, checkpoint.At(err, v.file.Path, -1, "")
+		return nil, checkpoint.InFile(err, v.file.Path)
 	}
 	if at.at+at.length > len(block) {
-		return nil, checkpoint.At(checkpoint.Refuse(checkpoint.BadBlock, "the file has changed since it was opened"), v.file.Path, -1, "")
+		return nil, checkpoint.InFile(checkpoint.Refuse(checkpoint.BadBlock, "the file has changed since it was opened"), v.file.Path)
 	}
 	s, err := parseSaved(block[at.at:][:at.length], v.limits)
 	got := values{dtype: dtype, keep: true}
@@ -361,7 +360,7 @@ func (v *v1) value(r region, dtype checkpoint.DType) ([]byte, error) {
 	if err == nil && got.bytes != r.size {
 		err = checkpoint.Refuse(checkpoint.SizeMismatch, "%d bytes, had %d when it was opened", got.bytes, r.size)
 	}
-	return got.raw, checkpoint.At(err, v.file.Path, int64(at.block.offset), "")
+	return got.raw, checkpoint.InFile(checkpoint.AtOffset(err, int64(at.block.offset)), v.file.Path)
 }
 
 // Fill implements checkpoint.Store.
