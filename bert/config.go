@@ -1,13 +1,13 @@
 package bert
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
+	"maps"
+	"slices"
 	"sort"
 
+	"bertlabel/bert/internal/strictjson"
 	"bertlabel/layers"
 )
 
@@ -43,35 +43,32 @@ var ignoredConfigKeys = map[string]bool{"directionality": true, "pooler_fc_size"
 	"pooler_num_fc_layers": true, "pooler_size_per_head": true, "pooler_type": true}
 
 // ParseConfig reads bert_config.json. Keys that are left out have the values of DefaultConfig, but vocab_size must be there.
-// Keys that it does not know are returned, sorted, for a warning. The error names every field that is out of range.
+// Keys that it does not know are returned, sorted, for a warning. The error names every field that is out of range; or line and
+// key of what is no JSON, comes twice, or is nested more than 32 deep.
 func ParseConfig(data []byte) (c Config, unknown []string, err error) {
 	if len(data) > MaxConfigBytes {
-		return c, nil, fmt.Errorf("config is %d bytes long, the limit is %d", len(data), MaxConfigBytes)
+		return c, nil, fmt.Errorf("%d bytes long, the limit is %d", len(data), MaxConfigBytes)
 	}
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	var keys map[string]json.RawMessage
-	if err := json.Unmarshal(data, &keys); err != nil {
-		return c, nil, fmt.Errorf("config is no JSON object: %w", err)
+	object, err := strictjson.Parse(data)
+	if err != nil {
+		return c, nil, err
 	}
 	c = DefaultConfig()
-	known := configFields(&c)
 	var errs []error
-	for key, raw := range keys {
-		switch field, ok := known[key]; {
-		case ok && string(raw) == "null":
-			errs = append(errs, fmt.Errorf("%s is null", key))
-		case ok:
-			if err := json.Unmarshal(raw, field); err != nil {
-				errs = append(errs, fmt.Errorf("%s is %.40s: %w", key, raw, err))
-			}
-		case !ignoredConfigKeys[key]:
+	fields := configFields(&c)
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		errs = append(errs, object.Read(key, fields[key]))
+	}
+	if _, ok := object["vocab_size"]; !ok {
+		errs = append(errs, errors.New("vocab_size is missing"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return c, nil, err
+	}
+	for _, key := range slices.Sorted(maps.Keys(object)) {
+		if fields[key] == nil && !ignoredConfigKeys[key] {
 			unknown = append(unknown, key)
 		}
-	}
-	sort.Strings(unknown)
-	if len(errs) > 0 {
-		sort.Slice(errs, func(i, j int) bool { return errs[i].Error() < errs[j].Error() })
-		return c, unknown, errors.Join(errs...)
 	}
 	return c, unknown, c.Check()
 }
@@ -119,7 +116,7 @@ func (c *Config) Check() error {
 	if !(c.InitializerRange > 0 && c.InitializerRange <= 10) {
 		bad("initializer_range", c.InitializerRange, "more than 0, at most 10")
 	}
-	if !(c.LayerNormEps >= 0 && c.LayerNormEps < 1) || math.IsNaN(c.LayerNormEps) {
+	if !(c.LayerNormEps >= 0 && c.LayerNormEps < 1) {
 		bad("layer_norm_eps", c.LayerNormEps, "0 or more and below 1")
 	}
 	sort.Slice(errs, func(i, j int) bool { return errs[i].Error() < errs[j].Error() })
