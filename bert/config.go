@@ -90,18 +90,18 @@ func (c *Config) Check() error {
 	bad := func(field string, value any, want string) {
 		errs = append(errs, fmt.Errorf("%s is %v, expected %s", field, value, want))
 	}
-	size := func(field string, value, limit int) {
-		if value < 1 || value > limit {
-			bad(field, value, fmt.Sprintf("1 to %d", limit))
+	size := func(field string, value, least, limit int) {
+		if value < least || value > limit {
+			bad(field, value, fmt.Sprintf("%d to %d", least, limit))
 		}
 	}
-	size("vocab_size", c.VocabSize, 1<<24)
-	size("hidden_size", c.HiddenSize, 1<<16)
-	size("num_hidden_layers", c.NumHiddenLayers, 1000)
-	size("num_attention_heads", c.NumAttentionHeads, 1<<16)
-	size("intermediate_size", c.IntermediateSize, 1<<20)
-	size("max_position_embeddings", c.MaxPositionEmbeddings, 1<<24)
-	size("type_vocab_size", c.TypeVocabSize, 1<<16)
+	size("vocab_size", c.VocabSize, 1, 1<<24)
+	size("hidden_size", c.HiddenSize, 1, 1<<16)
+	size("num_hidden_layers", c.NumHiddenLayers, 1, 1000)
+	size("num_attention_heads", c.NumAttentionHeads, 1, 1<<16)
+	size("intermediate_size", c.IntermediateSize, 1, 1<<20)
+	size("max_position_embeddings", c.MaxPositionEmbeddings, 2, 1<<24) // [CLS] and [SEP]
+	size("type_vocab_size", c.TypeVocabSize, 1, 1<<16)
 	if c.NumAttentionHeads >= 1 && c.HiddenSize%c.NumAttentionHeads != 0 {
 		bad("hidden_size", c.HiddenSize, fmt.Sprintf("a multiple of num_attention_heads, %d", c.NumAttentionHeads))
 	}

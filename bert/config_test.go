@@ -52,10 +52,9 @@ func TestBadConfigs(t *testing.T) {
 	}
 	sizes := []string{"hidden_size", "intermediate_size", "max_position_embeddings", "num_attention_heads", "num_hidden_layers", "type_vocab_size", "vocab_size"}
 	for _, key := range sizes {
-		change(key, "0", key+" is 0, expected 1 to ")
-		change(key, "-1", key+" is -1, expected 1 to ")
-		change(key, "1000000000", key+" is 1000000000, expected 1 to ")
-		change(key, "9223372036854775807", key+" is 9223372036854775807, expected 1 to ")
+		for _, size := range []string{"0", "-1", "1000000000", "9223372036854775807", "-9223372036854775808"} {
+			change(key, size, key+" is "+size+", expected ")
+		}
 		for _, mistyped := range []string{`"12"`, "1.5", "1e9", "18446744073709551616", "null", "true", "[12]", `{"n": 12}`} {
 			change(key, mistyped, key+" is "+mistyped+", expected an integer")
 		}
@@ -68,6 +67,7 @@ func TestBadConfigs(t *testing.T) {
 		change(key, "-0.1", key+" is -0.1, expected 0 or more and below 1")
 		change(key, "1", key+" is 1, expected 0 or more and below 1")
 	}
+	change("max_position_embeddings", "1", "max_position_embeddings is 1, expected 2 to ")
 	change("num_attention_heads", "5", "hidden_size is 32, expected a multiple of num_attention_heads, 5")
 	change("num_attention_heads", "64", "hidden_size is 32, expected a multiple of num_attention_heads, 64")
 	change("hidden_act", `"swish"`, `hidden_act: unknown activation "swish"`)

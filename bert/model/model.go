@@ -3,15 +3,14 @@ package model
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"bertlabel/asm"
 	"bertlabel/bert"
@@ -35,11 +34,11 @@ type Model struct {
 	LowerCase    bool
 	KeepTokens   []string // words that are one token each
 
-	vocab       []byte // vocab.txt
-	fingerprint []byte // see Fingerprint
-	threads     int
-	serial      passes // for one goroutine each
-	parallel    passes // for all threads together
+	vocab    []byte          // vocab.txt
+	training json.RawMessage // what bertlabel.json says of the run that made the head
+	threads  int
+	serial   passes // for one goroutine each
+	parallel passes // for all threads together
 }
 
 // Open opens the model at path: a folder of Google's layout (bert_config.json, vocab.txt and a TensorFlow checkpoint), a folder
@@ -61,12 +60,12 @@ func Open(path string, o *Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings, err := readSettings(f.settings)
+	settings, err := readSettings(f.settings, o)
 	if err != nil {
 		return nil, err
 	}
 	if m.Encoder, err = bert.New(config); err != nil {
-		return nil, fmt.Errorf("config %s: %w", f.config, err)
+		return nil, err
 	}
 	tokenizerErr := make(chan error, 1) // the vocabulary is read while the weights are
 	go func() { tokenizerErr <- m.openTokenizer(f, o, settings, &config) }()
@@ -74,7 +73,10 @@ func Open(path string, o *Options) (*Model, error) {
 		return nil, err
 	}
 	m.MaxSeqLength = min(m.MaxSeqLength, config.MaxPositionEmbeddings)
-	return m, m.openHead(f, o, settings)
+	if err := m.openHead(f, o, settings); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 func readConfig(path string, o *Options) (bert.Config, error) {
@@ -99,7 +101,7 @@ func readConfig(path string, o *Options) (bert.Config, error) {
 }
 
 // readSettings returns the contents of bertlabel.json, or nil if the folder has none.
-func readSettings(path string) (*Settings, error) {
+func readSettings(path string, o *Options) (*Settings, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -107,25 +109,14 @@ func readSettings(path string) (*Settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := parseSettings(data)
+	s, unknown, err := parseSettings(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	if len(unknown) > 0 {
+		o.logf("%s: ignored the unknown keys %s", path, strings.Join(unknown, ", "))
+	}
 	return s, nil
-}
-
-// readFile returns a regular file's contents, and refuses one that is longer than limit.
-func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("%s: longer than %d bytes", path, limit)
-	}
-	return data, err
 }
 
 const maxVocabBytes = 32 << 20 // that of the tokenizer
@@ -176,7 +167,7 @@ func lowerCase(f files, o *Options, s *Settings, vocab *tokenizer.Vocab) bool {
 // openHead gives the head, which loadWeights has found or not, its labels, thresholds and pooling.
 func (m *Model) openHead(f files, o *Options, s *Settings) error {
 	if s != nil {
-		m.MaxSeqLength = s.MaxSeqLength
+		m.MaxSeqLength, m.training = s.MaxSeqLength, s.Training
 		m.Pooling, _ = bert.ParsePooling(s.Pooling) // parseSettings has checked it
 	}
 	if s != nil && s.MaxSeqLength > m.Encoder.Config.MaxPositionEmbeddings {
@@ -184,6 +175,9 @@ func (m *Model) openHead(f files, o *Options, s *Settings) error {
 	}
 	if m.Head == nil {
 		return nil
+	}
+	if m.Pooling == bert.Pooled && m.Encoder.Pooler == nil {
+		return fmt.Errorf("checkpoint %s: the head reads the pooled output, but the tensors bert/pooler/dense/kernel and bias are missing", f.checkpoint)
 	}
 	if err := m.openLabels(f, o); err != nil {
 		return err
@@ -231,16 +225,18 @@ func (m *Model) openLabels(f files, o *Options) error {
 // begin with the line's number.
 func ParseLabels(data []byte) ([]string, error) {
 	var labels []string
-	line := 0
+	lines := map[string]int{} // of each label
 	for text := range strings.Lines(strings.TrimPrefix(string(data), "\ufeff")) {
-		line++
-		label := strings.TrimRight(text, "\r\n")
+		line, label := len(labels)+1, strings.TrimRight(text, "\r\n")
 		switch {
+		case !utf8.ValidString(label):
+			return nil, fmt.Errorf("%d: label %.80q is not UTF-8", line, label)
 		case strings.TrimSpace(label) == "":
 			return nil, fmt.Errorf("%d: blank line, expected a label", line)
-		case slices.Contains(labels, label):
-			return nil, fmt.Errorf("%d: label %q comes twice", line, label)
+		case lines[label] > 0:
+			return nil, fmt.Errorf("%d: label %.80q stands on line %d too", line, label, lines[label])
 		}
+		lines[label] = line
 		labels = append(labels, label)
 	}
 	if len(labels) == 0 {
@@ -330,7 +326,11 @@ func notFinite(x []float32) int {
 }
 
 // SetHead gives the model a head that reads the features of pooling, with one name for each of its outputs and thresholds of 0.5.
+// It panics unless head reads features of the model's width and has as many outputs as there are labels.
 func (m *Model) SetHead(head *layers.Classifier, labels []string, pooling bert.Pooling) {
+	if hidden := m.Encoder.Config.HiddenSize; head.Labels() != len(labels) || head.Weights.Shape[1] != hidden {
+		panic(fmt.Sprintf("model.SetHead: a head of shape %v for %d labels and hidden size %d", head.Weights.Shape, len(labels), hidden))
+	}
 	m.Head, m.Labels, m.Pooling = head, labels, pooling
 	m.Thresholds = make([]float32, len(labels))
 	for i := range m.Thresholds {

@@ -3,9 +3,13 @@ package model
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
+
+	"bertlabel/checkpoint"
+	"bertlabel/checkpoint/formats"
 )
 
 // Options override what Open finds. The zero value, or nil, overrides nothing.
@@ -35,38 +39,51 @@ func (o *Options) logf(format string, args ...any) {
 // files is where the parts of a model lie. Empty paths are absent.
 type files struct {
 	config, vocab, checkpoint string
-	settings, labels          string // written by train
+	settings, labels          string // written by train; they belong to the checkpoint
 }
 
 // find looks for the parts of the model at path: a folder, or a checkpoint in the folder that holds the rest, or "" if o names
 // all three parts.
-func find(path string, o *Options) (files, error) {
-	f := files{config: o.ConfigFile, vocab: o.VocabFile, checkpoint: o.InitCheckpoint}
-	if path == "" {
-		if f.config == "" || f.vocab == "" || f.checkpoint == "" {
-			return f, errors.New("no model is named: a model folder, or config file, vocabulary and checkpoint together")
+func find(path string, o *Options) (f files, err error) {
+	f = files{config: o.ConfigFile, vocab: o.VocabFile, checkpoint: first(o.InitCheckpoint, path)}
+	if path == "" && (f.config == "" || f.vocab == "" || f.checkpoint == "") {
+		return f, errors.New("no model is named: a model folder, or config file, vocabulary and checkpoint together")
+	}
+	if isFolder(f.checkpoint) {
+		if f.checkpoint, err = formats.Find(f.checkpoint); err != nil {
+			return f, err
 		}
-		return f, nil
 	}
-	dir := path
-	if info, err := os.Stat(path); err != nil || !info.IsDir() {
-		dir = filepath.Dir(path) // formats.Open says it if there is no checkpoint
+	var folders []string // of the model, if it is named
+	if isFolder(path) {
+		folders = []string{path}
+	} else if path != "" {
+		folders = foldersOf(path)
 	}
-	f.checkpoint = first(f.checkpoint, path)
-	f.config = first(f.config, existing(dir, "bert_config.json"))
-	f.vocab = first(f.vocab, existing(dir, "vocab.txt"))
-	f.settings, f.labels = existing(dir, "bertlabel.json"), existing(dir, "labels.txt")
-	return f, f.missing(dir)
+	f.config = first(f.config, existing(folders, "bert_config.json"))
+	f.vocab = first(f.vocab, existing(folders, "vocab.txt"))
+	folders = append(foldersOf(f.checkpoint), folders...)
+	f.settings, f.labels = existing(folders, "bertlabel.json"), existing(folders, "labels.txt")
+	return f, f.missing(path)
+}
+
+// foldersOf returns the folders in which files that belong to a checkpoint may lie.
+func foldersOf(prefix string) []string {
+	dir := filepath.Dir(prefix)
+	if filepath.Base(dir) == "variables" {
+		return []string{dir, filepath.Dir(dir)}
+	}
+	return []string{dir}
 }
 
 // missing reports config and vocabulary if they are not there.
-func (f *files) missing(dir string) error {
+func (f *files) missing(path string) error {
 	var errs []error
 	if f.config == "" {
-		errs = append(errs, fmt.Errorf("model %s: bert_config.json is missing", dir))
+		errs = append(errs, fmt.Errorf("model %s: bert_config.json is missing", path))
 	}
 	if f.vocab == "" {
-		errs = append(errs, fmt.Errorf("model %s: vocab.txt is missing", dir))
+		errs = append(errs, fmt.Errorf("model %s: vocab.txt is missing", path))
 	}
 	return errors.Join(errs...)
 }
@@ -78,15 +95,40 @@ func first(a, b string) string {
 	return b
 }
 
-// existing returns the path of the file name in dir, or "" if there is none.
-func existing(dir, name string) string {
-	if path := filepath.Join(dir, name); isFile(path) {
-		return path
+// existing returns the path of the file name in the first folder that has something of that name, or "" if none has.
+func existing(folders []string, name string) string {
+	for _, dir := range folders {
+		path := filepath.Join(dir, name)
+		if _, err := os.Lstat(path); err == nil {
+			return path
+		}
 	}
 	return ""
 }
 
-func isFile(path string) bool {
+// isFolder reports whether path is a folder, and not also the prefix of a checkpoint beside it.
+func isFolder(path string) bool {
 	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
+	if err != nil || !info.IsDir() {
+		return false
+	}
+	_, err = os.Stat(path + ".index")
+	return err != nil
+}
+
+// readFile returns the contents of a regular file, and refuses one that is longer than limit.
+func readFile(path string, limit int64) ([]byte, error) {
+	f, err := checkpoint.OpenFile(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if f.Size > limit {
+		return nil, fmt.Errorf("%s: %d bytes long, the limit is %d", path, f.Size, limit)
+	}
+	data := make([]byte, f.Size)
+	if _, err := io.ReadFull(f.Reader(), data); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return data, nil
 }

@@ -3,9 +3,12 @@ package model
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
+	"slices"
 	"strings"
 
+	"bertlabel/bert"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/atomic"
 	"bertlabel/checkpoint/tfbundle"
@@ -14,59 +17,60 @@ import (
 // checkpointName is the prefix of the checkpoint in Google's releases and in the folders that Save writes.
 const checkpointName = "bert_model.ckpt"
 
-// Save writes the model into the folder dir, which is made if need be: bert_config.json, vocab.txt, the checkpoint
-// bert_model.ckpt with encoder, pooler and head under Google's names, which TensorFlow reads, and with a head labels.txt and
-// bertlabel.json. training is the resolved configuration of the run that made the head, or nil. The folder stands alone: it can
-// be moved, and the model it came from deleted. Files of these names that are there are replaced once all new ones are on disk;
-// bertlabel.json comes last and is gone while the others change.
+// Save writes the model into the folder dir, which is made if need be: vocab.txt; labels.txt, if there is a head; bertlabel.json;
+// the checkpoint bert_model.ckpt with encoder, pooler and head under Google's names, which TensorFlow reads, and its state file;
+// bert_config.json. training is the resolved configuration of the run that made the head; nil keeps that of the folder that the
+// model was opened from. The folder stands alone: it can be moved, and the model it came from deleted. Files of these names that
+// are there are replaced once all new ones are on disk; bert_config.json, without which a folder is no model, comes last and is
+// gone while the others change.
 func (m *Model) Save(dir string, training json.RawMessage) error {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return err
+	return m.save(atomic.OS{}, dir, training)
+}
+
+func (m *Model) save(fs atomic.FS, dir string, training json.RawMessage) error {
+	if training == nil {
+		training = m.training
 	}
-	var tensors []checkpoint.Tensor
-	need := int64(len(m.vocab))
-	for _, p := range m.Params() {
-		tensors = append(tensors, checkpoint.Float32Tensor(p.Name, p.Shape, m.value(p)))
-		need += int64(4 * p.Size())
-	}
-	files, err := atomic.NewFiles(atomic.OS{}, dir, need)
+	settings, err := m.settingsFile(training)
 	if err != nil {
 		return err
 	}
-	defer files.Abort()
 	config, err := json.MarshalIndent(m.Encoder.Config, "", "  ")
 	if err != nil {
 		return err
 	}
-	err = errors.Join(
-		write(files, "vocab.txt", m.vocab),
-		write(files, "bert_config.json", append(config, '\n')),
-		tfbundle.Write(files.Create, checkpointName, tensors))
-	if err == nil && m.Head != nil {
-		err = m.saveHeadFiles(files, training)
+	state := tfbundle.State{Latest: checkpointName, All: []string{checkpointName}}
+	return m.writeFolder(fs, dir, func(files *atomic.Files) error {
+		errs := []error{write(files, "vocab.txt", m.vocab)}
+		if m.Head != nil {
+			errs = append(errs, write(files, "labels.txt", m.labelsFile()))
+		}
+		return errors.Join(append(errs,
+			write(files, "bertlabel.json", settings),
+			write(files, tfbundle.StateFile, state.Text()),
+			tfbundle.Write(files.Create, checkpointName, m.tensors()),
+			write(files, "bert_config.json", append(config, '\n')))...)
+	})
+}
+
+// writeFolder makes the folder and puts the files that write writes in place together.
+func (m *Model) writeFolder(fs atomic.FS, dir string, write func(files *atomic.Files) error) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
 	}
+	need := int64(len(m.vocab))
+	for _, p := range m.Params() {
+		need += int64(4 * p.Size())
+	}
+	files, err := atomic.NewFiles(fs, dir, need)
 	if err != nil {
+		return err
+	}
+	defer files.Abort()
+	if err := write(files); err != nil {
 		return err
 	}
 	return files.Commit()
-}
-
-// saveHeadFiles writes labels.txt and bertlabel.json.
-func (m *Model) saveHeadFiles(files *atomic.Files, training json.RawMessage) error {
-	s := Settings{
-		FormatVersion: settingsVersion, ProblemType: problemType, MaxSeqLength: m.MaxSeqLength, DoLowerCase: m.LowerCase,
-		KeepTokens: m.KeepTokens, Pooling: m.Pooling.String(), Thresholds: map[string]float32{}, Training: training,
-	}
-	for i, label := range m.Labels {
-		s.Thresholds[label] = m.Thresholds[i]
-	}
-	settings, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return err
-	}
-	return errors.Join(
-		write(files, "labels.txt", []byte(strings.Join(m.Labels, "\n")+"\n")),
-		write(files, "bertlabel.json", append(settings, '\n')))
 }
 
 func write(files *atomic.Files, name string, content []byte) error {
@@ -76,4 +80,46 @@ func write(files *atomic.Files, name string, content []byte) error {
 	}
 	_, err = f.Write(content)
 	return errors.Join(err, f.Close())
+}
+
+// tensors returns encoder, pooler and head under Google's names and in Google's shapes.
+func (m *Model) tensors() (tensors []checkpoint.Tensor) {
+	for _, p := range m.Params() {
+		tensors = append(tensors, checkpoint.Float32Tensor(p.Name, p.Shape, m.value(p)))
+	}
+	return tensors
+}
+
+func (m *Model) labelsFile() []byte { return []byte(strings.Join(m.Labels, "\n") + "\n") }
+
+// settingsFile returns bertlabel.json. The error is what Open would say of it, or of the labels: nothing is written that cannot
+// be read.
+func (m *Model) settingsFile(training json.RawMessage) ([]byte, error) {
+	s := Settings{
+		FormatVersion: settingsVersion, ProblemType: problemType, MaxSeqLength: m.MaxSeqLength, DoLowerCase: m.LowerCase,
+		KeepTokens: m.KeepTokens, Pooling: m.Pooling.String(), Thresholds: map[string]float32{}, Training: training,
+	}
+	for i, label := range m.Labels {
+		s.Thresholds[label] = m.Thresholds[i]
+	}
+	if m.Head != nil {
+		read, err := ParseLabels(m.labelsFile())
+		if err == nil && !slices.Equal(read, m.Labels) {
+			err = errors.New("a name with a line end in it, or with a byte order mark before it")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("labels %.200q cannot be written one a line: %w", m.Labels, err)
+		}
+	}
+	text, err := json.MarshalIndent(s, "", "  ")
+	if err == nil && len(text) >= bert.MaxConfigBytes {
+		err = fmt.Errorf("%d bytes long, the limit is %d", len(text), bert.MaxConfigBytes)
+	}
+	if err == nil {
+		_, _, err = parseSettings(text)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("bertlabel.json: %w", err)
+	}
+	return append(text, '\n'), nil
 }

@@ -1,13 +1,14 @@
 package model
 
 import (
-	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"math"
+	"maps"
 	"slices"
 
 	"bertlabel/bert"
+	"bertlabel/bert/internal/strictjson"
 )
 
 // Settings is bertlabel.json: what a trained folder says beyond Google's files.
@@ -32,54 +33,69 @@ const (
 	DefaultThreshold = 0.5
 )
 
-// parseSettings reads bertlabel.json. The error names the field, what was found and what was expected.
-func parseSettings(data []byte) (*Settings, error) {
-	if len(data) > bert.MaxConfigBytes {
-		return nil, fmt.Errorf("%d bytes, the limit is %d", len(data), bert.MaxConfigBytes)
+// parseSettings reads bertlabel.json. Keys that it does not know are returned, sorted, for a warning. The error names the field,
+// what was found and what was expected.
+func parseSettings(data []byte) (s *Settings, unknown []string, err error) {
+	object, err := strictjson.Parse(data)
+	if err != nil {
+		return nil, nil, err
 	}
-	s := &Settings{}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	if err := decoder.Decode(s); err != nil {
-		return nil, err
+	s = &Settings{Training: object["training"]}
+	fields := map[string]any{
+		"format_version": &s.FormatVersion, "problem_type": &s.ProblemType, "max_seq_length": &s.MaxSeqLength, "do_lower_case": &s.DoLowerCase,
+		"keep_tokens": &s.KeepTokens, "pooling": &s.Pooling, "thresholds": &s.Thresholds, "training": new(any),
 	}
-	switch {
-	case s.FormatVersion < 1 || s.FormatVersion > settingsVersion:
-		return nil, fmt.Errorf("format_version is %d, this program reads 1 to %d", s.FormatVersion, settingsVersion)
-	case s.ProblemType != problemType:
-		return nil, fmt.Errorf("problem_type is %q, expected %q", s.ProblemType, problemType)
-	case s.MaxSeqLength < 2:
-		return nil, fmt.Errorf("max_seq_length is %d, expected 2 or more", s.MaxSeqLength)
-	}
-	if _, err := bert.ParsePooling(s.Pooling); err != nil {
-		return nil, err
-	}
-	for label, t := range s.Thresholds {
-		if math.IsNaN(float64(t)) || t < 0 || t > 1 {
-			return nil, fmt.Errorf("thresholds: %q is %v, expected 0 to 1", label, t)
+	for _, key := range []string{"format_version", "problem_type", "max_seq_length", "do_lower_case", "pooling"} {
+		if _, ok := object[key]; !ok {
+			return nil, nil, fmt.Errorf("%s is missing", key)
 		}
 	}
-	return s, nil
+	var errs []error
+	for _, key := range slices.Sorted(maps.Keys(object)) {
+		if fields[key] == nil {
+			unknown = append(unknown, key)
+		} else {
+			errs = append(errs, object.Read(key, fields[key]))
+		}
+	}
+	return s, unknown, errors.Join(append(errs, s.check())...)
+}
+
+// check reports the first field that is out of range.
+func (s *Settings) check() error {
+	switch {
+	case s.FormatVersion < 1 || s.FormatVersion > settingsVersion:
+		return fmt.Errorf("format_version is %d, this program reads 1 to %d", s.FormatVersion, settingsVersion)
+	case s.ProblemType != problemType:
+		return fmt.Errorf("problem_type is %q, expected %q", s.ProblemType, problemType)
+	case s.MaxSeqLength < 2:
+		return fmt.Errorf("max_seq_length is %d, expected 2 or more", s.MaxSeqLength)
+	}
+	if _, err := bert.ParsePooling(s.Pooling); err != nil {
+		return err
+	}
+	for _, label := range slices.Sorted(maps.Keys(s.Thresholds)) {
+		if t := s.Thresholds[label]; !(t >= 0 && t <= 1) {
+			return fmt.Errorf("thresholds: %q is %v, expected 0 to 1", label, t)
+		}
+	}
+	return nil
 }
 
 // thresholdsFor returns the thresholds in the order of labels, and an error if s has one for a label that is not there.
 func (s *Settings) thresholdsFor(labels []string) ([]float32, error) {
 	thresholds := make([]float32, len(labels))
-	known := 0
+	unused := maps.Clone(s.Thresholds)
 	for i, label := range labels {
 		t, ok := s.Thresholds[label]
 		if !ok {
 			t = DefaultThreshold
-		} else {
-			known++
 		}
 		thresholds[i] = t
+		delete(unused, label)
 	}
-	if known < len(s.Thresholds) {
-		for label := range s.Thresholds {
-			if !slices.Contains(labels, label) {
-				return nil, fmt.Errorf("thresholds: %q is no label of labels.txt", label)
-			}
-		}
+	if len(unused) > 0 {
+		return nil, fmt.Errorf("thresholds: %q is no label of the model", slices.Min(slices.Collect(maps.Keys(unused))))
 	}
 	return thresholds, nil
 }

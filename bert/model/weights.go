@@ -2,7 +2,6 @@ package model
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,9 +31,9 @@ func (m *Model) loadWeights(path string, o *Options) error {
 	}
 	read := func(p *tensor.Param, dst []float32) error {
 		if err := v.read(p, dst); err != nil {
-			return err
+			return fmt.Errorf("checkpoint %s: %w", path, err)
 		}
-		return finite(path, v.stored(p), dst)
+		return nil
 	}
 	if err := m.Encoder.Load(m.threads, read); err != nil {
 		return err
@@ -47,17 +46,7 @@ func (m *Model) loadWeights(path string, o *Options) error {
 			}
 		}
 	}
-	m.fingerprint, err = m.hashWeights(v)
-	return err
-}
-
-// finite refuses a tensor with NaN or infinity. The sum of squares in float64 is finite if and only if all float32 values are.
-func finite(path, name string, x []float32) error {
-	if sum := asm.Best.SumSquares(x); !math.IsNaN(sum) && !math.IsInf(sum, 0) {
-		return nil
-	}
-	i := notFinite(x)
-	return fmt.Errorf("checkpoint %s: tensor %s: element %d is %v, expected a finite number", path, checkpoint.Quote(name), i, x[i])
+	return nil
 }
 
 // variables finds the parameters in a checkpoint.
@@ -66,26 +55,50 @@ type variables struct {
 	names names.Map
 }
 
-// stored returns the name of a parameter in the file.
-func (v *variables) stored(p *tensor.Param) string { return v.names.Places[p.Name].Stored }
-
 // read sets dst to the value of a parameter, transposed if the file has it the other way round.
 func (v *variables) read(p *tensor.Param, dst []float32) error {
 	place := v.names.Places[p.Name]
-	if !place.Transpose {
-		return v.src.ReadFloat32(place.Stored, dst)
+	stored := dst
+	if place.Transpose {
+		stored = make([]float32, len(dst))
 	}
-	transposed := make([]float32, len(dst))
-	if err := v.src.ReadFloat32(place.Stored, transposed); err != nil {
+	if err := v.src.ReadFloat32(place.Stored, stored); err != nil {
 		return err
 	}
-	rows, cols := p.Shape[0], p.Shape[1]
-	for i := range rows {
-		for j := range cols {
-			dst[i*cols+j] = transposed[j*rows+i]
-		}
+	if err := v.finite(place.Stored, stored); err != nil {
+		return err
+	}
+	if place.Transpose {
+		transpose(dst, stored, p.Shape[0], p.Shape[1])
 	}
 	return nil
+}
+
+// transpose sets y [rows, cols] to the transpose of x [cols, rows], by strips of y that stay in the cache.
+func transpose(y, x []float32, rows, cols int) {
+	const strip = 16
+	for from := 0; from < rows; from += strip {
+		to := min(from+strip, rows)
+		for j := range cols {
+			for i := from; i < to; i++ {
+				y[i*cols+j] = x[j*rows+i]
+			}
+		}
+	}
+}
+
+// finite refuses a tensor with NaN or infinity. The sum of squares in float64 is finite if and only if all float32 values are.
+func (v *variables) finite(name string, x []float32) error {
+	if sum := asm.Best.SumSquares(x); !math.IsNaN(sum) && !math.IsInf(sum, 0) {
+		return nil
+	}
+	at := notFinite(x)
+	info, _ := v.src.Lookup(name)
+	index := make([]int, len(info.Shape))
+	for axis, rest := len(index)-1, at; axis >= 0; axis-- {
+		index[axis], rest = rest%info.Shape[axis], rest/info.Shape[axis]
+	}
+	return fmt.Errorf("tensor %s: element %v is %v, expected a finite number", checkpoint.Quote(name), index, x[at])
 }
 
 // match finds the tensor of each parameter, drops the pooler if the checkpoint has none, and makes the head if it has one. The
@@ -109,38 +122,57 @@ func (m *Model) match(src checkpoint.Source, o *Options) (*variables, error) {
 	m.dropMissingPooler(v, o)
 	params := append(m.Encoder.Params(), m.matchHead(v)...)
 
-	var errs []error
+	var missing, misfits []error
 	converted := map[string]int{}
+	nearly := map[string]string{} // unknown names by their lower-case form
+	for _, name := range v.names.Unknown {
+		nearly[strings.ToLower(name)] = name
+	}
 	for _, p := range params {
-		dtype, err := m.checkStored(v, p)
-		if err != nil {
-			errs = append(errs, err)
+		if _, ok := v.names.Places[p.Name]; !ok {
+			missing = append(missing, fmt.Errorf("tensor %q %v is missing%s", p.Name, m.storedShape(v, p), letterCaseHint(nearly, p.Name)))
+		} else if dtype, err := m.checkStored(v, p); err != nil {
+			misfits = append(misfits, err)
 		} else if dtype != checkpoint.Float32 {
 			converted[dtype.String()]++
 		}
 	}
-	errs = append(errs, v.unexpected(params)...)
 	for dtype, n := range converted {
 		o.logf("%d tensors of dtype %s are converted to float32", n, dtype)
 	}
-	sort.Slice(errs, func(i, j int) bool { return errs[i].Error() < errs[j].Error() })
-	return v, errors.Join(errs...)
+	unexpected := v.unexpected(params)
+	all := slices.Concat(missing, unexpected, misfits)
+	if len(all) == 0 {
+		return v, nil
+	}
+	sort.SliceStable(all, func(i, j int) bool { return all[i].Error() < all[j].Error() })
+	return nil, fmt.Errorf("does not fit the config: %d variables are missing, %d unexpected, %d of another shape or type:\n%w",
+		len(missing), len(unexpected), len(misfits), errors.Join(all...))
+}
+
+// letterCaseHint names the tensor whose name differs from the one that is missing in letter case only.
+func letterCaseHint(nearly map[string]string, missing string) string {
+	other, ok := nearly[strings.ToLower(missing)]
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf(" (there is %s, which differs in letter case)", checkpoint.Quote(other))
+}
+
+// storedShape returns the shape that the tensor of a parameter must have.
+func (m *Model) storedShape(v *variables, p *tensor.Param) []int {
+	return names.StoredShape(v.names.Layout, p.Name, p.Shape, m.Encoder.Config.NumAttentionHeads)
 }
 
 // checkStored compares dtype and shape of a parameter's tensor with what the config asks for.
 func (m *Model) checkStored(v *variables, p *tensor.Param) (checkpoint.DType, error) {
-	place, ok := v.names.Places[p.Name]
-	want := names.StoredShape(v.names.Layout, p.Name, p.Shape, m.Encoder.Config.NumAttentionHeads)
-	if !ok {
-		return 0, fmt.Errorf("tensor %q %v is missing%s", p.Name, want, v.nearName(p.Name))
-	}
-	info, _ := v.src.Lookup(place.Stored)
+	info, _ := v.src.Lookup(v.names.Places[p.Name].Stored)
 	switch info.DType {
 	case checkpoint.Float32, checkpoint.Float64, checkpoint.Float16, checkpoint.BFloat16:
 	default:
 		return 0, fmt.Errorf("tensor %q: dtype %v, expected float32", info.Name, info.DType)
 	}
-	if !slices.Equal(info.Shape, want) {
+	if want := m.storedShape(v, p); !slices.Equal(info.Shape, want) {
 		return 0, fmt.Errorf("tensor %q: shape %v, expected %v by the config", info.Name, info.Shape, want)
 	}
 	return info.DType, nil
@@ -149,8 +181,12 @@ func (m *Model) checkStored(v *variables, p *tensor.Param) (checkpoint.DType, er
 // unexpected returns an error for each tensor that is neither a parameter nor on the list of those that may be ignored.
 func (v *variables) unexpected(params []*tensor.Param) (errs []error) {
 	extra := slices.Clone(v.names.Unknown)
+	wanted := map[string]bool{}
+	for _, p := range params {
+		wanted[p.Name] = true
+	}
 	for google, place := range v.names.Places {
-		if !slices.ContainsFunc(params, func(p *tensor.Param) bool { return p.Name == google }) {
+		if !wanted[google] {
 			extra = append(extra, place.Stored)
 		}
 	}
@@ -159,16 +195,6 @@ func (v *variables) unexpected(params []*tensor.Param) (errs []error) {
 		errs = append(errs, fmt.Errorf("tensor %s %v is unexpected: the model has no such variable", checkpoint.Quote(name), info.Shape))
 	}
 	return errs
-}
-
-// nearName returns a hint if a stored name differs from name in letter case only.
-func (v *variables) nearName(name string) string {
-	for _, other := range v.names.Unknown {
-		if strings.EqualFold(other, name) {
-			return fmt.Sprintf(" (there is %q, which differs in letter case)", other)
-		}
-	}
-	return ""
 }
 
 // dropMissingPooler removes the pooler from the model if the checkpoint has nothing of it.
@@ -186,38 +212,21 @@ func (m *Model) dropMissingPooler(v *variables, o *Options) {
 func (m *Model) matchHead(v *variables) []*tensor.Param {
 	weights, hasWeights := v.src.Lookup(v.names.Places[names.OutputWeights].Stored)
 	bias, hasBias := v.src.Lookup(v.names.Places[names.OutputBias].Stored)
-	var labels int
+	labels := 1
 	switch {
-	case hasBias && len(bias.Shape) == 1:
-		labels = bias.Shape[0]
-	case hasWeights && len(weights.Shape) == 2:
-		labels = weights.Shape[0]
 	case !hasWeights && !hasBias:
 		return nil
+	case hasWeights && len(weights.Shape) > 0:
+		labels = weights.Shape[0]
+	case hasBias && len(bias.Shape) > 0:
+		labels = bias.Shape[0]
 	}
 	m.Head = layers.NewClassifier(labels, m.Encoder.Config.HiddenSize)
 	return m.Head.Params()
 }
 
-// hashWeights returns SHA-256 over the names, shapes and checksums of the encoder's tensors, and of the bytes of those whose
-// format has no checksums.
-func (m *Model) hashWeights(v *variables) ([]byte, error) {
-	h := sha256.New()
-	for _, p := range m.Encoder.Params() {
-		info, _ := v.src.Lookup(v.stored(p))
-		fmt.Fprintf(h, "%q %v ", p.Name, p.Shape)
-		if info.CRC32C != 0 {
-			binary.Write(h, binary.LittleEndian, info.CRC32C)
-		} else if err := v.src.Stream(info.Name, func(piece []byte) error { h.Write(piece); return nil }); err != nil {
-			return nil, err
-		}
-	}
-	return h.Sum(nil), nil
-}
-
 // Fingerprint returns SHA-256 over all that decides the features of a text: configuration, vocabulary, how text is tokenised,
-// and the encoder's weights, by the checksums of their tensors. Two models with the same fingerprint give the same features
-// for the same pooling and MaxSeqLength.
+// and the encoder's weights. Two models with the same fingerprint give the same features for the same pooling and MaxSeqLength.
 func (m *Model) Fingerprint() []byte {
 	config, err := json.Marshal(m.Encoder.Config)
 	if err != nil {
@@ -226,7 +235,10 @@ func (m *Model) Fingerprint() []byte {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s %t %q ", config, m.LowerCase, m.KeepTokens)
 	h.Write(m.vocab)
-	h.Write(m.fingerprint)
+	for _, p := range m.Encoder.Params() {
+		fmt.Fprintf(h, "%q %v ", p.Name, p.Shape)
+		h.Write(checkpoint.Float32Tensor(p.Name, p.Shape, m.Encoder.Value(p)).Bytes)
+	}
 	return h.Sum(nil)
 }
 

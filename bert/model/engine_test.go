@@ -1,0 +1,246 @@
+package model
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"bertlabel/bert"
+	"bertlabel/bert/tokenizer"
+	"bertlabel/tensor"
+)
+
+// someTexts returns n texts of 0 to 60 words, every fourth a pair.
+func someTexts(n int) []Text {
+	rng, vocab := rand.New(rand.NewPCG(1, 2)), tinyVocab()
+	words := func() string {
+		var b strings.Builder
+		for range rng.IntN(61) {
+			b.WriteString(strings.TrimPrefix(vocab[7+rng.IntN(len(vocab)-7)], "##") + " ")
+		}
+		return b.String()
+	}
+	texts := make([]Text, n)
+	for i := range texts {
+		if texts[i].A = words(); i%4 == 0 {
+			texts[i].B = words()
+		}
+	}
+	return texts
+}
+
+// withThreads returns a model like m that runs on so many threads.
+func withThreads(m *Model, threads int) *Model {
+	return &Model{Encoder: m.Encoder, Tokenizer: m.Tokenizer, Head: m.Head, Labels: m.Labels, Thresholds: m.Thresholds, Pooling: m.Pooling,
+		MaxSeqLength: m.MaxSeqLength, threads: threads}
+}
+
+// A row of features has the same bits alone, among others in any order, on any number of threads, in both ways through the engine.
+func TestFeaturesBits(t *testing.T) {
+	m := tiny(t, 1)
+	texts := m.Encode(someTexts(60))
+	rng := rand.New(rand.NewPCG(3, 4))
+	for _, pooling := range []bert.Pooling{bert.Pooled, bert.CLS, bert.Mean} {
+		alone := make([][]float32, len(texts))
+		single := withThreads(m, 1)
+		for i := range texts {
+			alone[i] = features(t, single, texts[i:i+1], pooling).Data
+		}
+		for _, threads := range []int{1, 2, 4} {
+			with := withThreads(m, threads)
+			for i := range texts[:4] { // one text: all threads work on each product
+				if !slices.EqualFunc(features(t, with, texts[i:i+1], pooling).Data, alone[i], sameBits) {
+					t.Errorf("%v, %d threads: text %d alone has other bits", pooling, threads, i)
+				}
+			}
+			for range 4 {
+				order := rng.Perm(len(texts))[:1+rng.IntN(len(texts))]
+				mates := make([]tokenizer.Encoding, len(order))
+				for r, i := range order {
+					mates[r] = texts[i]
+				}
+				y := features(t, with, mates, pooling)
+				for r, i := range order {
+					if !slices.EqualFunc(y.Row(r), alone[i], sameBits) {
+						t.Errorf("%v, %d threads: text %d has other bits among %d texts", pooling, threads, i, len(order))
+					}
+				}
+			}
+		}
+		if slices.Equal(alone[0], alone[1]) {
+			t.Errorf("%v: different texts have the same features", pooling)
+		}
+	}
+}
+
+func features(t testing.TB, m *Model, texts []tokenizer.Encoding, pooling bert.Pooling) *tensor.Tensor {
+	t.Helper()
+	y, err := m.Features(t.Context(), texts, pooling, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return y
+}
+
+func TestFeaturesProgress(t *testing.T) {
+	texts := someTexts(50)
+	for _, threads := range []int{1, 3} {
+		m := withThreads(tiny(t, 1), threads)
+		var most, calls atomic.Int64
+		_, err := m.Features(t.Context(), m.Encode(texts), bert.CLS, func(done int) {
+			calls.Add(1)
+			for old := most.Load(); int64(done) > old && !most.CompareAndSwap(old, int64(done)); old = most.Load() {
+			}
+		})
+		if err != nil || most.Load() != int64(len(texts)) || calls.Load() < 2 {
+			t.Errorf("%d threads: %d texts done in %d reports, %v", threads, most.Load(), calls.Load(), err)
+		}
+	}
+}
+
+// An end that is asked for comes at the next batch, with the cause that was given, and leaves the model usable.
+func TestFeaturesCancelled(t *testing.T) {
+	cause := errors.New("enough")
+	texts := someTexts(200)
+	for _, threads := range []int{1, 2, 4} {
+		m := withThreads(tinyWithHead(t, 1, bert.CLS), threads)
+		encoded := m.Encode(texts)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		var done atomic.Int64
+		_, err := m.Features(ctx, encoded, bert.CLS, func(n int) {
+			done.Store(int64(n))
+			cancel(cause)
+		})
+		if !errors.Is(err, cause) || done.Load() == int64(len(texts)) {
+			t.Errorf("%d threads: %v after %d of %d texts", threads, err, done.Load(), len(texts))
+		}
+		if _, err := m.Predict(ctx, texts); !errors.Is(err, cause) {
+			t.Errorf("%d threads: %v for a context that had ended", threads, err)
+		}
+		if _, err := m.Predict(t.Context(), texts); err != nil {
+			t.Errorf("%d threads: %v afterwards", threads, err)
+		}
+	}
+}
+
+// Calls at the same time do not see each other. The race detector watches.
+func TestConcurrentCalls(t *testing.T) {
+	m := tinyWithHead(t, 1, bert.Mean)
+	texts := someTexts(24)
+	want, err := m.Predict(t.Context(), texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for g := range 6 {
+		wg.Go(func() {
+			from, to := g, len(texts)-g
+			if g == 5 {
+				to = g + 1 // one text: the other way through the engine
+			}
+			for range 3 {
+				got, err := m.Predict(t.Context(), texts[from:to])
+				for i := range got {
+					if !slices.EqualFunc(got[i].Logits, want[from+i].Logits, sameBits) {
+						t.Errorf("goroutine %d: text %d has other bits", g, from+i)
+					}
+				}
+				if err != nil || len(got) != to-from {
+					t.Errorf("goroutine %d: %d predictions, %v", g, len(got), err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestOddTexts(t *testing.T) {
+	m := tinyWithHead(t, 1, bert.Pooled)
+	for _, none := range [][]Text{nil, {}} {
+		if got, err := m.Predict(t.Context(), none); err != nil || len(got) != 0 {
+			t.Errorf("no texts: %v, %v", got, err)
+		}
+		if x, err := m.Embed(t.Context(), none, bert.Mean); err != nil || x.Rows != 0 || x.Cols != 16 {
+			t.Errorf("no texts: %v, %v", x, err)
+		}
+	}
+	long := strings.Repeat("the cat sat on a mat. ", 1000)
+	texts := []Text{{}, {A: " \t\n"}, {A: "\x00\xff"}, {B: "a cat"}, {A: "a"}, {A: "?"}, {A: "日本"}, {A: strings.Repeat("x", 300)}, {A: long}, {A: long, B: long}, {A: "a", B: long}}
+	encoded := m.Encode(texts)
+	for i, n := range []int{2, 2, 2, 5, 3, 3, 4, 3, 40, 40, 40} {
+		if len(encoded[i].IDs) != n || (encoded[i].Cut > 0) != (n == 40) {
+			t.Errorf("text %d: %d tokens, %d cut", i, len(encoded[i].IDs), encoded[i].Cut)
+		}
+	}
+	got, err := m.Predict(t.Context(), texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range got {
+		for l, z := range p.Logits {
+			// float32 exponential and division: a few units in the last place
+			if want := 1 / (1 + math.Exp(-float64(z))); !(math.Abs(float64(p.Probabilities[l])-want) <= 4*0x1p-24*want) {
+				t.Errorf("text %d: probability %v for logit %v, want %v", i, p.Probabilities[l], z, want)
+			}
+		}
+	}
+	for i := 1; i < 3; i++ {
+		if !slices.Equal(got[i].Logits, got[0].Logits) {
+			t.Errorf("text %d has no token, but other logits than the empty text", i)
+		}
+	}
+}
+
+// Rows that the model cannot read are an error that names them.
+func TestBadEncodings(t *testing.T) {
+	m := tinyWithHead(t, 1, bert.Pooled)
+	good := m.Encode([]Text{{A: "the cat"}})[0]
+	for name, c := range map[string]struct {
+		text tokenizer.Encoding
+		want string
+	}{
+		"too long":      {tokenizer.Encoding{IDs: make([]int32, 41), Segments: make([]int32, 41)}, "41 tokens, expected 1 to 40"},
+		"no tokens":     {tokenizer.Encoding{}, "0 tokens, expected 1 to 40"},
+		"unknown id":    {tokenizer.Encoding{IDs: []int32{88}, Segments: []int32{0}}, "id 88, expected 0 to 87"},
+		"other segment": {tokenizer.Encoding{IDs: []int32{1}, Segments: []int32{2}}, "segment 2, expected 0 to 1"},
+	} {
+		for _, texts := range [][]tokenizer.Encoding{{c.text}, {good, c.text, good, good}} {
+			_, err := m.PredictEncoded(t.Context(), texts)
+			failsWith(t, fmt.Sprint(name, " among ", len(texts)), err, c.want)
+		}
+	}
+	_, err := tiny(t, 1).Predict(t.Context(), []Text{{A: "a"}})
+	failsWith(t, "no head", err, "no head")
+}
+
+// A fingerprint stands for what decides the features, whatever folder or format it came from.
+func TestFingerprint(t *testing.T) {
+	print := func(m *Model) string { return string(m.Fingerprint()) }
+	m := tiny(t, 1)
+	if print(m) != print(tiny(t, 1)) || print(m) != print(open(t, saved(t, m), nil)) || print(m) != print(tinyWithHead(t, 1, bert.CLS)) {
+		t.Error("the same encoder has two fingerprints")
+	}
+	seen := map[string]string{print(m): "itself"}
+	for name, change := range map[string]func(m *Model){
+		"weights":    func(m *Model) { m.Encoder.Embeddings.Norm.Beta.Value[3]++ },
+		"LowerCase":  func(m *Model) { m.LowerCase = false },
+		"KeepTokens": func(m *Model) { m.KeepTokens = []string{"[X]"} },
+		"config":     func(m *Model) { m.Encoder.Config.HiddenAct = "gelu_erf" },
+		"vocabulary": func(m *Model) { m.vocab = append([]byte("x\n"), m.vocab...) },
+		"seed":       func(changed *Model) { changed.Encoder = tiny(t, 2).Encoder },
+	} {
+		changed := tiny(t, 1)
+		change(changed)
+		if other, ok := seen[print(changed)]; ok {
+			t.Errorf("%s: the fingerprint is that of %s", name, other)
+		}
+		seen[print(changed)] = name
+	}
+}
