@@ -343,7 +343,7 @@ func TestCrowdedFolder(t *testing.T) {
 	m := tiny(t, 10)
 	dir := saved(t, m)
 	os.Remove(filepath.Join(dir, "checkpoint")) // so that the folder is searched
-	for i := range 3000 {
+	for i := range 500 {
 		writeFile(t, filepath.Join(dir, fmt.Sprintf("other-%d.txt", i)), "")
 	}
 	sameModel(t, open(t, dir, nil), m)

@@ -16,6 +16,7 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/checkpoint"
+	"bertlabel/checkpoint/atomic"
 	"bertlabel/checkpoint/formats"
 	"bertlabel/checkpoint/tfbundle"
 	"bertlabel/layers"
@@ -78,11 +79,25 @@ func tinyWithHead(t testing.TB, seed uint64, pooling bert.Pooling) *Model {
 func saved(t testing.TB, m *Model) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "model")
-	if err := m.Save(dir, nil); err != nil {
+	if err := m.save(unsynced{}, dir, nil); err != nil {
 		t.Fatal(err)
 	}
 	return dir
 }
+
+// unsynced is a file system that does not wait for the disk: nothing of a test outlives it.
+type unsynced struct{ atomic.OS }
+
+func (u unsynced) Create(name string) (atomic.File, error) {
+	f, err := u.OS.Create(name)
+	return unsyncedFile{f}, err
+}
+
+func (unsynced) SyncDir(string) error { return nil }
+
+type unsyncedFile struct{ atomic.File }
+
+func (unsyncedFile) Sync() error { return nil }
 
 // logged returns options that keep what is logged.
 func logged(messages *[]string) *Options {

@@ -138,7 +138,7 @@ func TestSaveRefuses(t *testing.T) {
 
 // faulty fails the n-th operation that writes, and all behind it: the disk is gone.
 type faulty struct {
-	atomic.OS
+	unsynced
 	left int
 }
 
@@ -153,7 +153,7 @@ func (f *faulty) Create(name string) (atomic.File, error) {
 	if err := f.fail(name); err != nil {
 		return nil, err
 	}
-	file, err := f.OS.Create(name)
+	file, err := f.unsynced.Create(name)
 	return &faultyFile{file, f, name}, err
 }
 
@@ -175,7 +175,7 @@ func (f *faulty) SyncDir(name string) error {
 	if err := f.fail(name); err != nil {
 		return err
 	}
-	return f.OS.SyncDir(name)
+	return nil
 }
 
 type faultyFile struct {
@@ -192,7 +192,7 @@ func (f *faultyFile) Write(p []byte) (int, error) {
 	return f.File.Write(p)
 }
 
-func (f *faultyFile) Sync() error { return f.fs.fail(f.path) } // nothing here outlives the test
+func (f *faultyFile) Sync() error { return f.fs.fail(f.path) }
 
 // Wherever saving is interrupted, the folder holds the old model, the new one, or none: never parts of both.
 func TestSaveInterrupted(t *testing.T) {
