@@ -31,8 +31,8 @@ func (b *Batch) Texts() int { return max(0, len(b.Offsets)-1) }
 // Tokens returns the number of tokens of all texts.
 func (b *Batch) Tokens() int { return len(b.IDs) }
 
-// check says whether a model of configuration c can read the batch.
-func (b *Batch) check(c *Config) error {
+// Check returns nil if a model of configuration c can read the batch, else what is out of range in which text.
+func (b *Batch) Check(c *Config) error {
 	if len(b.Segments) != len(b.IDs) {
 		return fmt.Errorf("batch has %d ids and %d segments", len(b.IDs), len(b.Segments))
 	}

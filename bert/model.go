@@ -217,7 +217,7 @@ func NewWorkspace(w *tensor.Workers) *Workspace {
 // rows of a text have the same bits in every batch and for any number of workers. observe, unless nil, sees the embeddings as
 // layer −1 and then the output of each layer, which it must not keep; it needs all.
 func (m *Model) Forward(ws *Workspace, b *Batch, all bool, observe func(layer int, x *tensor.Tensor)) (*tensor.Tensor, error) {
-	if err := b.check(&m.Config); err != nil {
+	if err := b.Check(&m.Config); err != nil {
 		return nil, err
 	}
 	if b.Texts() == 0 {

@@ -144,7 +144,7 @@ func (t *Trainer) Release() {
 // b is example first + i of the endless stream of training texts. b must stay as it is until Backward. The error says that b
 // does not fit the model.
 func (t *Trainer) Forward(features *tensor.Tensor, b *Batch, first uint64) error {
-	if err := b.check(&t.model.Config); err != nil {
+	if err := b.Check(&t.model.Config); err != nil {
 		return err
 	}
 	if features.Rows != b.Texts() || features.Cols != t.model.Config.HiddenSize {

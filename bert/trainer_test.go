@@ -80,7 +80,7 @@ func TestTrainerGradient(t *testing.T) {
 			}
 			o := allWithDropout
 			o.Pooling = pooling
-			r := newRun(t, o, 2, act, 9, 1, 17, 40)
+			r := newRun(t, o, 2, act, 9, 1, 17)
 			loss := func() (sum float64) {
 				r.forward(t)
 				for i, v := range r.features.Data {

@@ -20,6 +20,7 @@ type Config struct {
 	WarmupProportion float64 `json:"warmup_proportion"` // of all steps
 	WeightDecay      float64 `json:"weight_decay"`      // none on LayerNorm and bias
 	ClipNorm         float64 `json:"clip_norm"`         // by global norm; 0 for none
+	LayerDecay       float64 `json:"layer_decay"`       // factor of the rate from layer to layer downwards; 0 is 1, the same rate for all
 	Dropout          float64 `json:"dropout"`           // on the pooled output; 0 for none
 
 	Seed    uint64 `json:"seed"`
@@ -59,6 +60,9 @@ func (c Config) withDefaults() Config {
 	if c.Optimizer == "" {
 		c.Optimizer = Google
 	}
+	if c.LayerDecay == 0 {
+		c.LayerDecay = 1
+	}
 	if c.BestMetric == "" {
 		c.BestMetric = "f1_macro"
 	}
@@ -85,6 +89,7 @@ func (c Config) Check() error {
 	want(c.WarmupProportion >= 0 && c.WarmupProportion <= 1, "warmup_proportion", c.WarmupProportion, "from 0 to 1")
 	want(nonNegative(c.WeightDecay), "weight_decay", c.WeightDecay, "at least 0")
 	want(nonNegative(c.ClipNorm), "clip_norm", c.ClipNorm, "at least 0")
+	want(c.LayerDecay > 0 && c.LayerDecay <= 1, "layer_decay", c.LayerDecay, "more than 0, at most 1")
 	want(c.Dropout >= 0 && c.Dropout < 1, "dropout", c.Dropout, "at least 0 and below 1")
 	want(c.LogSteps >= 0, "log_steps", c.LogSteps, "at least 0")
 	want(c.EvalSteps >= 0, "eval_steps", c.EvalSteps, "at least 0")

@@ -164,6 +164,18 @@ func (h *head) AddGradient(b Batch) (float64, error) {
 	return loss, nil
 }
 
+// inputGradient overwrites dfeatures [batch, hidden] with the gradient of the last AddGradient's sum by its features.
+func (h *head) inputGradient(dfeatures *tensor.Tensor) {
+	h.classifier.BackwardInput(dfeatures, &h.dlogits) // logits = x·Wᵀ + b
+	for i := range dfeatures.Rows {                   // x = dropout(features)
+		row := dfeatures.Row(i)
+		h.dropout.Row(row, row, h.place(i))
+	}
+}
+
+// place says where row i of the batch stands in the stream.
+func (h *head) place(i int) layers.Place { return layers.Place{Example: h.batch.First + uint64(i)} }
+
 // The three loops of AddGradient. Rows and labels are split among workers, a sum never is.
 type (
 	gather   struct{ *head } // over rows: x = dropout(features)
@@ -172,8 +184,7 @@ type (
 )
 
 func (h gather) Run(_, i int) {
-	at := layers.Place{Example: h.batch.First + uint64(i)}
-	h.dropout.Row(h.x.Row(i), h.features.Row(h.batch.Rows[i]), at)
+	h.dropout.Row(h.x.Row(i), h.features.Row(h.batch.Rows[i]), h.place(i))
 }
 
 func (h forward) Run(_, l int) { h.classifier.ForwardLabels(&h.logits, &h.x, l, l+1) }

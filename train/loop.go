@@ -98,7 +98,9 @@ func NewLoop(cfg Config, model Model, rows int, labels []int8, workers *tensor.W
 	if err != nil {
 		return nil, err
 	}
-	optimizer, err := NewOptimizer(model.Params(), OptimizerConfig{Form: cfg.Optimizer, WeightDecay: cfg.WeightDecay}, workers)
+	optimizer, err := NewOptimizer(model.Params(), OptimizerConfig{
+		Form: cfg.Optimizer, WeightDecay: cfg.WeightDecay, Scale: layerDecay(cfg.LayerDecay, model.Params()),
+	}, workers)
 	if err != nil {
 		return nil, err
 	}
