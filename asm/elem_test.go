@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// every makes TestElementAccuracy try all 2³² inputs instead of 2²⁰; some minutes per function and set:
+// every makes TestElementAccuracy try all 2³² inputs instead of 2²⁰; a quarter of an hour of one core per function:
 //
 //	go test ./asm -run TestElementAccuracy -every -timeout 0
 var every = flag.Bool("every", false, "try all float32 inputs of the element-wise kernels")
