@@ -27,6 +27,7 @@ type Model struct {
 	// The head, and what belongs to it. Without one, Head is nil and Labels is empty.
 	Head       *layers.Classifier // [labels, hidden]
 	Labels     []string           // in the order of the outputs
+	Unnamed    bool               // Labels are made up, for a head that came without names
 	Thresholds []float32          // probability above which a label is predicted, [labels]
 	Pooling    bert.Pooling       // the features that the head reads
 
@@ -203,6 +204,7 @@ func (m *Model) openLabels(f files, o *Options) error {
 		for i := range n {
 			m.Labels = append(m.Labels, fmt.Sprintf("label_%d", i))
 		}
+		m.Unnamed = true
 		o.logf("checkpoint %s has a head of %d labels, but there is no labels.txt: they are called label_0 to label_%d", f.checkpoint, n, n-1)
 		return nil
 	}
@@ -331,7 +333,7 @@ func (m *Model) SetHead(head *layers.Classifier, labels []string, pooling bert.P
 	if hidden := m.Encoder.Config.HiddenSize; head.Labels() != len(labels) || head.Weights.Shape[1] != hidden {
 		panic(fmt.Sprintf("model.SetHead: a head of shape %v for %d labels and hidden size %d", head.Weights.Shape, len(labels), hidden))
 	}
-	m.Head, m.Labels, m.Pooling = head, labels, pooling
+	m.Head, m.Labels, m.Unnamed, m.Pooling = head, labels, false, pooling
 	m.Thresholds = make([]float32, len(labels))
 	for i := range m.Thresholds {
 		m.Thresholds[i] = DefaultThreshold

@@ -216,6 +216,9 @@ func startHead(a *app, m *model.Model, labels []string, pooling bert.Pooling, se
 	if m.Head == nil {
 		return head
 	}
+	if m.Unnamed && len(m.Labels) == len(labels) {
+		m.Labels = labels // in their order, as there is no other
+	}
 	if !sameSet(m.Labels, labels) || m.Pooling != pooling {
 		a.log.Infof("the model's own head is for other labels or features: training starts from a new one")
 		return head
