@@ -59,18 +59,22 @@ func Float64s(dst []float64, raw []byte, t DType) int {
 	}
 	width := t.Size()
 	dst = dst[:min(len(dst), len(raw)/width)]
+	if t == Float32 { // nearly all there is, without a switch for each
+		for i := range dst {
+			dst[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:])))
+		}
+		return len(dst)
+	}
 	for i := range dst {
 		dst[i] = number(raw[i*width:], t)
 	}
 	return len(dst)
 }
 
-// number returns the first number of raw.
+// number returns the first number of raw, of any type but Float32.
 func number(raw []byte, t DType) float64 {
 	le := binary.LittleEndian
 	switch t {
-	case Float32:
-		return float64(math.Float32frombits(le.Uint32(raw)))
 	case Float64:
 		return math.Float64frombits(le.Uint64(raw))
 	case Float16:

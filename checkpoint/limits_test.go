@@ -44,6 +44,9 @@ func TestFormatError(t *testing.T) {
 	if want := `model.index: tensor "a": dimension -1 (bad_shape at byte 12)`; err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
+	if first := AtOffset(AtOffset(Refuse(BadShape, ""), 0), 5); refusal(first).Offset != 0 {
+		t.Errorf("the first offset is lost: %v", first)
+	}
 	if InFile(AtOffset(nil, 0), "x") != nil || InFile(AtOffset(io.EOF, 0), "x") != io.EOF {
 		t.Error("errors of others are changed")
 	}

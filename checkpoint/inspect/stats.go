@@ -43,21 +43,27 @@ func (m *moments) addChunk(x []float64) {
 	finite := x[:0]
 	for _, v := range x {
 		switch {
+		case v-v == 0: // neither NaN nor infinite
+			finite = append(finite, v)
 		case math.IsNaN(v):
 			m.nan++
-		case math.IsInf(v, 0):
-			m.inf++
 		default:
-			finite = append(finite, v)
+			m.inf++
 		}
 	}
 	if len(finite) == 0 {
 		return
 	}
 	c := moments{n: float64(len(finite)), min: finite[0], max: finite[0]}
+	share := 1 / c.n
 	for _, v := range finite {
-		c.mean += v / c.n // not (Σv)/n, which may overflow
-		c.min, c.max = min(c.min, v), max(c.max, v)
+		c.mean += v * share // not (Σv)/n, which may overflow
+		if v < c.min {
+			c.min = v
+		}
+		if v > c.max {
+			c.max = v
+		}
 	}
 	for _, v := range finite {
 		c.squares += (v - c.mean) * (v - c.mean)
