@@ -66,22 +66,33 @@ type State struct {
 	BestStep int64   `json:"best_step"`              // the step whose evaluation was best; 0 for none yet
 	Best     float64 `json:"best"`                   // the value of the best metric there
 	Worse    int     `json:"evaluations_since_best"` // for early stopping
+
+	// Owed is the report of the last step when the run was stopped in the middle of its evaluation, which is then made first.
+	Owed *Progress `json:"evaluation_owed,omitempty"`
+}
+
+// Observed returns the last step that Loop.Observe was told of.
+func (s State) Observed() int64 {
+	if s.Owed != nil {
+		return s.Step - 1
+	}
+	return s.Step
 }
 
 // Progress is the report of one step.
 type Progress struct {
-	Step         int64   // counted from 1
-	Steps        int     // of the whole run
-	Epoch        float64 // rows drawn, over the rows of the data
-	Loss         float64 // mean over the known cells of this step's rows, before the update
-	LearningRate float32
-	GradNorm     float64 // global norm as clipping uses it, before clipping
-	Rows         int     // of this step
-	Seconds      float64 // that it took, evaluation left out
+	Step         int64   `json:"step"`  // counted from 1
+	Steps        int     `json:"steps"` // of the whole run
+	Epoch        float64 `json:"epoch"` // rows drawn, over the rows of the data
+	Loss         float64 `json:"loss"`  // mean over the known cells of this step's rows, before the update
+	LearningRate float32 `json:"learning_rate"`
+	GradNorm     float64 `json:"grad_norm"` // global norm as clipping uses it, before clipping
+	Rows         int     `json:"rows"`      // of this step
+	Seconds      float64 `json:"seconds"`   // that it took, evaluation left out
 
-	Dev  *metrics.Report // nil where nothing was evaluated
-	Best bool            // Dev is the best so far: these are the weights to keep
-	Last bool            // the run ends here
+	Dev  *metrics.Report `json:"-"` // nil where nothing was evaluated
+	Best bool            `json:"-"` // Dev is the best so far: these are the weights to keep
+	Last bool            `json:"-"` // the run ends here
 }
 
 // NewLoop returns a loop that trains model on so many rows. labels is row-major [rows, labels], with 1, 0, or −1 for an unknown
@@ -129,16 +140,18 @@ func (l *Loop) Restore(s State) { l.state = s }
 // better, or with an error: a *DivergedError, one from Evaluate or Observe, or the cause of ctx's end, which it looks at
 // between two steps. The loop then stands behind its last whole step.
 func (l *Loop) Run(ctx context.Context) error {
-	for !l.finished() {
+	for l.state.Owed != nil || !l.finished() {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		p, err := l.step()
+		p, err := l.next()
 		if err != nil {
 			return err
 		}
 		if l.evaluatesAt(p.Step) {
 			if p.Dev, err = l.Evaluate(ctx); err != nil {
+				owed := p
+				l.state.Owed = &owed
 				return fmt.Errorf("evaluation at step %d: %w", p.Step, err)
 			}
 			p.Best = l.judge(p.Dev)
@@ -156,6 +169,15 @@ func (l *Loop) Run(ctx context.Context) error {
 // finished reports whether no step is left to make.
 func (l *Loop) finished() bool {
 	return l.state.Step >= int64(l.Schedule.Steps) || l.Config.EarlyStopping > 0 && l.state.Worse >= l.Config.EarlyStopping
+}
+
+// next makes one step, or returns the report of the last one if its evaluation is owed.
+func (l *Loop) next() (Progress, error) {
+	if p := l.state.Owed; p != nil {
+		l.state.Owed = nil
+		return *p, nil
+	}
+	return l.step()
 }
 
 // step makes one step.
