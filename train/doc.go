@@ -9,6 +9,9 @@
 //	lr           ← lr₀ · schedule(step)                          schedule.go
 //	w, m, v      ← Adam with decoupled weight decay              optimizer.go
 //
+// run.go makes a run that survives kills and full disks: checkpoints.go has its folder of checkpoints, identity.go what must not change
+// when it is resumed.
+//
 // Read loop.go first: a [Loop] makes these steps for any [Model]. [TrainHead] is the front door for features of a frozen
 // encoder, features.go keeps such features on disk. log.go writes metrics.csv, initial.go draws a new head, diverged.go says
 // which number was not finite.

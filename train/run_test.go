@@ -235,7 +235,7 @@ func TestDamaged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i := 0; i < len(good); i += 1 + len(good)/25 {
+		for i := 0; i < len(good); i += 1 + len(good)/8 {
 			bad := slices.Clone(good)
 			bad[i] ^= 0x40
 			writeTest(t, path, bad)
@@ -321,7 +321,7 @@ func TestCheckpointFiles(t *testing.T) {
 // TestPruneKeeps: whatever the order of saves and of best steps, the newest ones and the best stay, and nothing else (C10).
 func TestPruneKeeps(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
-	for range 200 {
+	for range 40 {
 		c := &Checkpoints{Dir: filepath.Join(t.TempDir(), "c"), Keep: rng.IntN(4), FS: &faultyFS{left: never}}
 		if err := c.Open(); err != nil {
 			t.Fatal(err)
@@ -435,11 +435,11 @@ func TestEveryFault(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "checkpoints")
 			fs := &faultyFS{err: syscall.ENOSPC, broken: broken, left: never}
 			first := newSmallRun(t, dir, fs, 1)
-			first.killAt(21)
+			first.killAt(11)
 			fs.left = n // from here on: Open is behind us
 			err := first.Do(t.Context())
 			if done = fs.left > 0; done {
-				if !errors.Is(err, errKilled) || n < 60 {
+				if !errors.Is(err, errKilled) || n < 30 {
 					t.Fatalf("%d operations without a fault: %v", n, err)
 				}
 				continue
