@@ -11,6 +11,7 @@ func elemAVX512(s *Kernels) {
 	s.Scale, s.MulAdd = scaleAVX512, mulAddAVX512
 	s.GELUTanhBackward, s.GELUErfBackward = geluTanhBackwardAVX512, geluErfBackwardAVX512
 	s.SoftmaxBackward, s.LayerNormBackward, s.AdamW = softmaxBackwardAVX512, layerNormBackwardAVX512, adamWAVX512
+	s.Dropout = dropoutAVX512
 }
 
 func elemAVX2(s *Kernels) {
@@ -20,6 +21,7 @@ func elemAVX2(s *Kernels) {
 	s.Scale, s.MulAdd = scaleAVX2, mulAddAVX2
 	s.GELUTanhBackward, s.GELUErfBackward = geluTanhBackwardAVX2, geluErfBackwardAVX2
 	s.SoftmaxBackward, s.LayerNormBackward, s.AdamW = softmaxBackwardAVX2, layerNormBackwardAVX2, adamWAVX2
+	s.Dropout = dropoutAVX2
 }
 
 // restMask holds 8 lanes of ones, then 8 of zeros: the 8 lanes from 8 − n on are a mask for n numbers.

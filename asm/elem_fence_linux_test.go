@@ -36,4 +36,5 @@ func callAll(set Kernels, v [4][]float32) {
 	set.SoftmaxBackward(v[0], v[1], v[2], 1)
 	set.LayerNormBackward(v[0], v[1], v[2], v[3], 1)
 	set.AdamW(v[0], v[1], v[2], v[3], &AdamStep{})
+	set.Dropout(v[0], v[1], 1, 2, 3, 4, 5)
 }

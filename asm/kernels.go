@@ -71,6 +71,11 @@ type Kernels struct {
 	//	w ← w − LR·(MHat·m/(√(VHat·v) + Eps) + Decay·w)
 	AdamW func(w, g, m, v []float32, s *AdamStep)
 
+	// Dropout does one row of dropout: y[i] = x[i]·scale if word i is at least drop, else 0. y and x have the same length and may
+	// be the same slice. Word i is word i mod 4 of Philox, keyed by key (its low half first), of the counter (low half of
+	// example, high half, token, i/4): exact integers, so all sets give the same bits.
+	Dropout func(y, x []float32, key, example uint64, token, drop uint32, scale float32)
+
 	// peak runs rounds rounds of independent multiply-adds in registers, peakFLOP operations a round: see Peak.
 	peak     func(rounds int)
 	peakFLOP int
@@ -117,6 +122,7 @@ var generic = Kernels{
 	SoftmaxBackward:   softmaxBackwardGeneric,
 	LayerNormBackward: layerNormBackwardGeneric,
 	AdamW:             adamWGeneric,
+	Dropout:           dropoutGeneric,
 
 	peak:     peakGeneric,
 	peakFLOP: 12,

@@ -3,8 +3,8 @@ package layers
 import (
 	"fmt"
 	"math"
-	"math/bits"
 
+	"bertlabel/asm"
 	"bertlabel/tensor"
 )
 
@@ -15,9 +15,9 @@ import (
 // pass computes the mask again instead of storing it, and the mask depends on no other row, no thread, and not on how a batch
 // is cut. The zero Dropout has p = 0: the identity.
 type Dropout struct {
-	drop  uint32    // an element whose random word lies below is dropped: p·2³²
-	scale float32   // 1/(1 − p)
-	key   [2]uint32 // of Philox
+	drop  uint32  // an element whose random word lies below is dropped: p·2³²
+	scale float32 // 1/(1 − p)
+	key   uint64  // of Philox
 }
 
 // Place says where a row of activations stands, whatever batch it is in.
@@ -32,11 +32,11 @@ func NewDropout(p float64, seed uint64, site uint32) Dropout {
 	if !(p >= 0 && p < 1) {
 		panic(fmt.Sprintf("layers.NewDropout: p = %v, want 0 ≤ p < 1", p))
 	}
-	word := philox([4]uint32{site}, [2]uint32{uint32(seed), uint32(seed >> 32)})
+	word := asm.Philox([4]uint32{site}, [2]uint32{uint32(seed), uint32(seed >> 32)})
 	return Dropout{
 		drop:  uint32(min(math.Round(p*(1<<32)), math.MaxUint32)),
 		scale: float32(1 / (1 - p)),
-		key:   [2]uint32{word[0], word[1]},
+		key:   uint64(word[1])<<32 | uint64(word[0]),
 	}
 }
 
@@ -61,19 +61,7 @@ func (d *Dropout) Row(y, x []float32, at Place) {
 		copy(y, x)
 		return
 	}
-	counter := [4]uint32{uint32(at.Example), uint32(at.Example >> 32), at.Token, 0}
-	for len(x) > 0 {
-		word := philox(counter, d.key)
-		counter[3]++
-		n := min(len(word), len(x))
-		for i, v := range x[:n] {
-			y[i] = 0
-			if word[i] >= d.drop {
-				y[i] = v * d.scale
-			}
-		}
-		x, y = x[n:], y[n:]
-	}
+	asm.Best.Dropout(y, x, d.key, at.Example, at.Token, d.drop, d.scale)
 }
 
 // DropoutRows is Dropout in place on the rows of a tensor, row i at At[i], as a tensor.RowFinisher: forward and backward.
@@ -87,22 +75,4 @@ func (d *DropoutRows) FinishRows(c *tensor.Tensor, from, to int) {
 	for i := from; i < to; i++ {
 		d.Dropout.Row(c.Row(i), c.Row(i), d.At[i])
 	}
-}
-
-// philox is the counter-based generator Philox-4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3",
-// §3.3): ten rounds of multiplication and exchange turn a counter into four random words. TensorFlow and cuRAND use it too.
-func philox(c [4]uint32, k [2]uint32) [4]uint32 {
-	const (
-		m0, m1 = 0xD2511F53, 0xCD9E8D57 // multipliers, from table 2 of the paper
-		w0, w1 = 0x9E3779B9, 0xBB67AE85 // Weyl increments of the key: the golden ratio and √3 − 1
-	)
-	c0, c1, c2, c3 := c[0], c[1], c[2], c[3] // in registers
-	k0, k1 := k[0], k[1]
-	for range 10 {
-		hi0, lo0 := bits.Mul32(m0, c0)
-		hi1, lo1 := bits.Mul32(m1, c2)
-		c0, c1, c2, c3 = hi1^c1^k0, lo1, hi0^c3^k1, lo0
-		k0, k1 = k0+w0, k1+w1
-	}
-	return [4]uint32{c0, c1, c2, c3}
 }

@@ -1,0 +1,114 @@
+package train
+
+import (
+	"bufio"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+
+	"bertlabel/bert"
+	"bertlabel/layers"
+	"bertlabel/tensor"
+	"bertlabel/tensor/tensortest"
+)
+
+// BenchmarkEncoderStep is a whole step of training everything, with dropout, clipping and AdamW, on random weights and tokens and
+// 28 labels: forward, backward, update. The shapes are batches of equal texts, and for "goemotions" batches of 16 texts with the
+// lengths of that data set's test texts, shuffled. GFLOP/s counts the matrix products of the encoder, 3·(24·tokens·L·H² +
+// 4·B·S²·H·L), as programs that compare libraries do; a step is ns/op.
+//
+//	go test ./train -run '^$' -bench 'EncoderStep/minilm' -benchtime 3x
+func BenchmarkEncoderStep(b *testing.B) {
+	for _, model := range []struct {
+		name          string
+		layers, width int
+		shapes        []string
+	}{
+		{"minilm", 6, 384, []string{"16x32", "goemotions"}},
+		{"base", 12, 768, []string{"16x32", "16x128"}},
+	} {
+		for _, threads := range []int{1, 2} {
+			for _, shape := range model.shapes {
+				b.Run(fmt.Sprintf("%s/threads=%d/%s", model.name, threads, shape), func(b *testing.B) {
+					benchmarkEncoderStep(b, model.layers, model.width, threads, shape)
+				})
+			}
+		}
+	}
+}
+
+func benchmarkEncoderStep(b *testing.B, depth, width, threads int, shape string) {
+	const labels = 28
+	c := bert.DefaultConfig()
+	c.VocabSize, c.TypeVocabSize = 30522, 2
+	c.NumHiddenLayers, c.HiddenSize, c.NumAttentionHeads, c.IntermediateSize = depth, width, 12, 4*width
+	m, err := bert.New(c)
+	if err != nil {
+		b.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	m.Init(rng)
+	task := EncoderTask{
+		Config: DefaultConfig(), Encoder: m, Classifier: layers.NewClassifier(labels, width), Texts: &bert.Batch{},
+		Tune:    bert.TrainerOptions{Layers: depth, Embeddings: true, HiddenDropout: 0.1, AttentionDropout: 0.1},
+		Workers: tensor.NewWorkers(threads),
+	}
+	task.Config.BatchSize, task.Config.MaxSteps, task.Config.LearningRate, task.Config.Optimizer = 16, math.MaxInt32, 1e-5, AdamW
+	InitClassifier(task.Classifier, 1)
+	lengths, work := stepLengths(b, shape), 0.0
+	for _, n := range lengths {
+		ids := make([]int32, n)
+		for i := range ids {
+			ids[i] = 1000 + rng.Int32N(19000)
+		}
+		task.Texts.Append(ids, make([]int32, n))
+		work += 3 * float64(depth*width) * (24*float64(n*width) + 4*float64(n*n)) / float64(len(lengths)) * 16
+		for range labels {
+			task.Y = append(task.Y, int8(rng.IntN(10)/9))
+		}
+	}
+	loop, _, err := NewEncoderLoop(task)
+	if err != nil {
+		b.Fatal(err)
+	}
+	step := func() {
+		if _, err := loop.step(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	step() // sizes the memory
+	b.ResetTimer()
+	for b.Loop() {
+		step()
+	}
+	b.ReportMetric(work*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+}
+
+// stepLengths returns the lengths of the training texts of a shape "16xS", or of "goemotions".
+func stepLengths(b *testing.B, shape string) (lengths []int) {
+	if s := 0; shape != "goemotions" {
+		if _, err := fmt.Sscanf(shape, "16x%d", &s); err != nil {
+			b.Fatal(err)
+		}
+		for range 16 {
+			lengths = append(lengths, s)
+		}
+		return lengths
+	}
+	file, err := os.Open(tensortest.Shared(b, "bench/goemotions_test_lengths.txt"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer file.Close()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		n, err := strconv.Atoi(lines.Text())
+		if err != nil {
+			b.Fatal(err)
+		}
+		lengths = append(lengths, n)
+	}
+	return lengths
+}
