@@ -3,10 +3,13 @@ package main
 import (
 	"bytes"
 	"debug/elf"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -42,7 +45,8 @@ func TestStatic(t *testing.T) {
 	}
 }
 
-// What only a process of its own shows: the kernel set by environment and flag, and that a closed stdout is no error.
+// What only a process of its own shows: the kernel set by environment and flag, that a signal ends
+// a wait for stdin, and that a closed stdout is no error.
 func TestProcess(t *testing.T) {
 	program := build(t, runtime.GOOS, runtime.GOARCH)
 	start := func(env string, args ...string) (*exec.Cmd, *bytes.Buffer) {
@@ -68,6 +72,27 @@ func TestProcess(t *testing.T) {
 	}
 	if runtime.GOOS == "windows" {
 		return
+	}
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		cmd, stderr := start("", "metrics", "--truth", "-", "--scores", program) // stdin comes first
+		in, err := cmd.StdinPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err == nil {
+			_, err = io.WriteString(in, "joy\n"+strings.Repeat("0\n", 1<<17)) // more than a pipe holds: when it is written, the program reads
+		}
+		if err == nil {
+			err = cmd.Process.Signal(sig)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != 128+int(sig) {
+			t.Errorf("%v while stdin waits: exit %d, want %d\n%s", sig, code, 128+int(sig), stderr)
+		}
+		in.Close()
 	}
 	r, w, err := os.Pipe()
 	if err != nil {

@@ -36,12 +36,15 @@ func TestHelp(t *testing.T) {
 // Every verb and flag of the examples exists, and each flag has its line in the long help.
 func TestExamples(t *testing.T) {
 	root := newRoot(newApp(nil, nil, nil))
-	for _, cmd := range root.Commands() {
+	for _, cmd := range append(root.Commands(), root) {
 		for line := range strings.Lines(cmd.Example) {
 			line, _, _ = strings.Cut(line, "#")
 			for _, part := range strings.FieldsFunc(line, func(r rune) bool { return r == '|' || r == '(' || r == ')' || r == '>' }) {
 				checkExample(t, cmd.Name(), strings.Fields(part))
 			}
+		}
+		if cmd == root {
+			continue
 		}
 		long, _, code := bertlabel(t, "", "help", cmd.Name())
 		if code != exitOK {

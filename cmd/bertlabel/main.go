@@ -31,7 +31,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	ctx, stop := withSignals(context.Background())
 	defer stop()
 
-	a := newApp(stdin, stdout, stderr)
+	a := newApp(&interruptible{ctx: ctx, from: stdin}, stdout, stderr)
 	root := newRoot(a)
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
@@ -66,4 +66,25 @@ func stoppedBy(ctx context.Context) (syscall.Signal, bool) {
 	var s signalError
 	ok := errors.As(context.Cause(ctx), &s)
 	return s.sig, ok
+}
+
+// interruptible reads from a stream until ctx is cancelled: a Read that waits for a terminal or a pipe then returns the
+// cause, which no system call of Go's would do for stdin.
+type interruptible struct {
+	ctx  context.Context
+	from io.Reader
+	pipe *io.PipeReader // filled by a goroutine from the first Read on
+}
+
+func (r *interruptible) Read(p []byte) (int, error) {
+	if r.pipe == nil {
+		var w *io.PipeWriter
+		r.pipe, w = io.Pipe()
+		go func() {
+			_, err := io.Copy(w, r.from)
+			w.CloseWithError(err) // nil gives io.EOF
+		}()
+		context.AfterFunc(r.ctx, func() { w.CloseWithError(context.Cause(r.ctx)) })
+	}
+	return r.pipe.Read(p)
 }
