@@ -11,9 +11,14 @@ type LabelSmoothing struct {
 
 // Cell implements Loss.
 func (l LabelSmoothing) Cell(z float64, positive bool, label int) (loss, dz float64) {
-	y := l.Epsilon / 2
+	a, b := l.Weights(positive, label)
+	return a*softplus(-z) + b*softplus(z), b*logistic(z) - a*logistic(-z)
+}
+
+// Weights implements CrossEntropy: y' and 1−y'.
+func (l LabelSmoothing) Weights(positive bool, label int) (a, b float64) {
 	if positive {
-		y += 1 - l.Epsilon
+		return 1 - l.Epsilon/2, l.Epsilon / 2
 	}
-	return y*softplus(-z) + (1-y)*softplus(z), (1-y)*logistic(z) - y*logistic(-z)
+	return l.Epsilon / 2, 1 - l.Epsilon/2
 }

@@ -15,6 +15,14 @@ type Loss interface {
 	Cell(z float64, positive bool, label int) (loss, dz float64)
 }
 
+// CrossEntropy is a Loss of the form a·softplus(−z) + b·softplus(z), where softplus(−z) = −ln p and softplus(z) = −ln(1−p).
+// It is convex in z, so a head on fixed features has one best value.
+type CrossEntropy interface {
+	Loss
+	// Weights returns a and b of a cell, neither of them negative.
+	Weights(positive bool, label int) (a, b float64)
+}
+
 // Values of a label cell.
 const (
 	Unknown  = int8(-1) // left out of every sum

@@ -15,3 +15,11 @@ func (SigmoidCrossEntropy) Cell(z float64, positive bool, label int) (loss, dz f
 	}
 	return softplus(z), logistic(z)
 }
+
+// Weights implements CrossEntropy: y and 1−y.
+func (SigmoidCrossEntropy) Weights(positive bool, label int) (a, b float64) {
+	if positive {
+		return 1, 0
+	}
+	return 0, 1
+}

@@ -16,9 +16,17 @@ func (l WeightedSigmoidCrossEntropy) Cell(z float64, positive bool, label int) (
 	if !positive {
 		return softplus(z), logistic(z)
 	}
-	q := l.PosWeight[0]
-	if len(l.PosWeight) > 1 {
-		q = l.PosWeight[label]
-	}
+	q, _ := l.Weights(true, label)
 	return q * softplus(-z), -q * logistic(-z)
+}
+
+// Weights implements CrossEntropy: q·y and 1−y.
+func (l WeightedSigmoidCrossEntropy) Weights(positive bool, label int) (a, b float64) {
+	switch {
+	case !positive:
+		return 0, 1
+	case len(l.PosWeight) > 1:
+		return l.PosWeight[label], 0
+	}
+	return l.PosWeight[0], 0
 }

@@ -81,21 +81,29 @@ func (t HeadTask) check() error {
 	if err := t.Config.Check(); err != nil {
 		return err
 	}
-	if t.Train.X == nil || t.Classifier == nil {
-		return fmt.Errorf("head training needs features and a classifier")
+	if err := checkFeatures(t.Labels, t.Classifier, t.Train, t.Dev); err != nil {
+		return err
 	}
 	for _, p := range t.Classifier.Params() {
 		if len(p.Value) != p.Size() {
 			return fmt.Errorf("tensor %q: %d values for shape %v", p.Name, len(p.Value), p.Shape)
 		}
 	}
-	labels, hidden := t.Classifier.Weights.Shape[0], t.Classifier.Weights.Shape[1]
-	if len(t.Labels) != labels {
-		return fmt.Errorf("%d label names for a head of %d labels", len(t.Labels), labels)
+	return nil
+}
+
+// checkFeatures reports shapes that do not belong together. dev.X may be nil.
+func checkFeatures(labels []string, c *layers.Classifier, train, dev Features) error {
+	if train.X == nil || c == nil {
+		return fmt.Errorf("head training needs features and a classifier")
 	}
-	for name, f := range map[string]Features{"training": t.Train, "dev": t.Dev} {
-		if f.X != nil && (f.X.Cols != hidden || len(f.Y) != f.X.Rows*labels) {
-			return fmt.Errorf("%s features [%d, %d] with %d label cells, want width %d and %d labels a row", name, f.X.Rows, f.X.Cols, len(f.Y), hidden, labels)
+	n, hidden := c.Weights.Shape[0], c.Weights.Shape[1]
+	if len(labels) != n {
+		return fmt.Errorf("%d label names for a head of %d labels", len(labels), n)
+	}
+	for name, f := range map[string]Features{"training": train, "dev": dev} {
+		if f.X != nil && (f.X.Cols != hidden || len(f.Y) != f.X.Rows*n) {
+			return fmt.Errorf("%s features [%d, %d] with %d label cells, want width %d and %d labels a row", name, f.X.Rows, f.X.Cols, len(f.Y), hidden, n)
 		}
 	}
 	return nil
