@@ -49,6 +49,9 @@ func find(path string, o *Options) (f files, err error) {
 	if path == "" && (f.config == "" || f.vocab == "" || f.checkpoint == "") {
 		return f, errors.New("no model is named: a model folder, or config file, vocabulary and checkpoint together")
 	}
+	if path != "" && !exists(path) && !exists(path+".index") {
+		return f, fmt.Errorf("model %s: there is no such folder, and no checkpoint %s.index", path, path)
+	}
 	if isFolder(f.checkpoint) {
 		if f.checkpoint, err = formats.Find(f.checkpoint); err != nil {
 			return f, err
@@ -131,4 +134,9 @@ func readFile(path string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return data, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
