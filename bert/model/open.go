@@ -50,7 +50,7 @@ func find(path string, o *Options) (f files, err error) {
 		return f, errors.New("no model is named: a model folder, or config file, vocabulary and checkpoint together")
 	}
 	if path != "" && !exists(path) && !exists(path+".index") {
-		return f, fmt.Errorf("model %s: there is no such folder, and no checkpoint %s.index", path, path)
+		return f, fmt.Errorf("model %s is missing: no such folder, and no checkpoint %s.index", path, path)
 	}
 	if isFolder(f.checkpoint) {
 		if f.checkpoint, err = formats.Find(f.checkpoint); err != nil {
