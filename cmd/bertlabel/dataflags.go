@@ -115,18 +115,27 @@ func (d *dataFlags) loadQuietly(a *app, path string, o data.Options) (set *data.
 
 // sayLeftOut reports what a file had that was not used.
 func (d *dataFlags) sayLeftOut(a *app, set *data.Dataset) {
-	s := set.Stats
-	if s.Bad > 0 {
-		a.log.Warnf("%s: %d of %d rows could not be read and were left out; the first: %v", set.File, s.Bad, s.Bad+s.Rows, d.bad.first)
-	}
+	d.sayStats(a, set.File, set.Stats)
+	d.saySkipped(a, set.File, set.Stats.Bad, set.Stats.Rows+set.Stats.Bad)
 	for _, u := range set.Dropped {
 		a.log.Warnf("%s: label %q is not in the list and was left out of %d rows", set.File, u.Name, u.Rows)
 	}
+}
+
+// saySkipped reports rows that were left out.
+func (d *dataFlags) saySkipped(a *app, file string, skipped, of int) {
+	if skipped > 0 {
+		a.log.Warnf("%s: %d of %d rows could not be read and were left out; the first: %v", file, skipped, of, d.bad.first)
+	}
+}
+
+// sayStats reports what was left out of the rows of a file.
+func (d *dataFlags) sayStats(a *app, file string, s data.Stats) {
 	if s.CutTexts > 0 {
-		a.log.Warnf("%s: %d texts were longer than %d MiB and were cut there", set.File, s.CutTexts, data.MaxText>>20)
+		a.log.Warnf("%s: %d texts were longer than %d MiB and were cut there", file, s.CutTexts, data.MaxText>>20)
 	}
 	if s.InvalidUTF8 > 0 {
-		a.log.Warnf("%s: %d rows hold bytes that are no UTF-8, which are dropped", set.File, s.InvalidUTF8)
+		a.log.Warnf("%s: %d rows hold bytes that are no UTF-8, which are dropped", file, s.InvalidUTF8)
 	}
 }
 

@@ -116,7 +116,7 @@ func (d *demonstration) writeData() error {
 	if err := os.MkdirAll(d.dir, 0o777); err != nil {
 		return err
 	}
-	d.a.log.Infof("writing %d + %d + %d complaints with %d overlapping labels to %s", demoTrainRows, demoDevRows, demoTestRows, len(demo.Labels()), d.dir)
+	d.a.log.Infof("writing %d + %d + %d complaints with %d overlapping labels to %s", len(d.data.Train), len(d.data.Dev), len(d.data.Test), len(demo.Labels()), d.dir)
 	var errs []error
 	for name, rows := range map[string][]demo.Row{"train.csv": d.data.Train, "dev.csv": d.data.Dev, "test.csv": d.data.Test} {
 		var b bytes.Buffer

@@ -18,13 +18,15 @@ type rowStream struct {
 	a     *app
 	m     *model.Model
 	in    *data.Reader
+	flags *dataFlags
 	input string // name of the input
 	work  string // what the progress display calls it
 
 	policy data.BadRows   // what a row that cannot be used does
 	onLong data.LongTexts // whether a text with too many tokens is such a row
 
-	rows, bad, cut int // rows seen; of these refused; of these longer than the model takes
+	rows, bad, cut int // rows handed on; of these refused; of these longer than the model takes
+	tooLong        int // rows left out because of their length
 }
 
 const readAhead = 4096
@@ -47,7 +49,10 @@ func newRowStream(a *app, m *model.Model, flags *dataFlags, input, work string) 
 	if err != nil {
 		return nil, err
 	}
-	return &rowStream{a: a, m: m, in: in, input: input, work: work, policy: options.OnBadRow, onLong: options.OnLong}, nil
+	if input == "-" {
+		input = "stdin"
+	}
+	return &rowStream{a: a, m: m, in: in, flags: flags, input: input, work: work, policy: options.OnBadRow, onLong: options.OnLong}, nil
 }
 
 // run hands chunks of rows to handle, in order, until the input ends.
@@ -88,7 +93,9 @@ func (s *rowStream) read(ctx context.Context, rows chan<- readRow) error {
 			return nil
 		case err == nil:
 			row.encoding = s.m.Tokenizer.Encode(row.Text, row.Pair, s.m.MaxSeqLength)
-			row.err = tooLong(s.onLong, &row.encoding, row.File, row.Line, s.m.MaxSeqLength)
+			if row.err = tooLong(s.onLong, &row.encoding, row.File, row.Line, s.m.MaxSeqLength); errors.As(row.err, &bad) {
+				s.flags.bad.add(bad)
+			}
 		case s.policy == data.ReportBadRows && err != last && errors.As(err, &bad): // an error that comes again is the end of the reading
 			row.err, last = err, err
 		default:
@@ -97,6 +104,7 @@ func (s *rowStream) read(ctx context.Context, rows chan<- readRow) error {
 		switch {
 		case row.err == nil || s.policy == data.ReportBadRows:
 		case s.policy == data.SkipBadRows:
+			s.tooLong++
 			continue
 		default:
 			return row.err
@@ -155,8 +163,14 @@ func (s *rowStream) verdict() error {
 	if s.cut > 0 {
 		s.a.log.Infof("%d of %d texts were longer than %d tokens and were cut", s.cut, s.rows-s.bad, s.m.MaxSeqLength)
 	}
-	if s.bad > 0 {
+	stats := s.in.Stats()
+	s.flags.sayStats(s.a, s.input, stats)
+	switch {
+	case s.flags.bad.err != nil:
+		return s.flags.bad.err
+	case s.bad > 0:
 		return withCode(exitData, fmt.Errorf("%s: %d of %d rows could not be read; each has an error in its place in the output", s.input, s.bad, s.rows))
 	}
+	s.flags.saySkipped(s.a, s.input, stats.Bad+s.tooLong, stats.Bad+stats.Rows)
 	return nil
 }

@@ -181,18 +181,10 @@ func (t *tokenizeFlags) verdict(a *app, s tokenizeStats) error {
 	if s.cut > 0 {
 		a.log.Infof("%d of %d texts were longer than %d tokens and were cut", s.cut, s.Rows, t.maxSeqLength)
 	}
-	if s.CutTexts > 0 {
-		a.log.Warnf("%s: %d texts were longer than %d MiB and were cut there", t.input, s.CutTexts, data.MaxText>>20)
-	}
-	if s.InvalidUTF8 > 0 {
-		a.log.Warnf("%s: %d rows hold bytes that are no UTF-8, which are dropped", t.input, s.InvalidUTF8)
-	}
-	if s.Bad == 0 {
-		return nil
-	}
-	if t.rows.onBadRow == string(data.ReportBadRows) {
+	t.rows.sayStats(a, t.input, s.Stats)
+	if s.Bad > 0 && t.rows.onBadRow == string(data.ReportBadRows) {
 		return withCode(exitData, fmt.Errorf("%s: %d of %d rows could not be read; each has an error in its place in the output", t.input, s.Bad, s.Bad+s.Rows))
 	}
-	a.log.Warnf("%s: %d of %d rows could not be read and were left out; the first: %v", t.input, s.Bad, s.Bad+s.Rows, t.rows.bad.first)
+	t.rows.saySkipped(a, t.input, s.Bad, s.Bad+s.Rows)
 	return nil
 }

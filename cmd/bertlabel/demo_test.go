@@ -1,0 +1,58 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bertlabel/cmd/bertlabel/internal/demo"
+)
+
+// The demo at a small size: it leaves data, model and results, and every command that it shows can be run again and gives the
+// same.
+func TestDemo(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "demo")
+	var stdout, stderr bytes.Buffer
+	a := newApp(strings.NewReader(""), &stdout, &stderr)
+	a.logFormat = "text"
+	d := &demonstration{a: a, dir: dir, data: demo.Generate(demoSeed, 120, 20, 30)}
+	if err := d.run(t.Context()); err != nil {
+		t.Fatalf("%v\n%s", err, stderr.String())
+	}
+	if n := strings.Count(stdout.String(), "\n"); n != 3*demoShown || strings.Count(stdout.String(), `{"id":`) != demoShown {
+		t.Errorf("stdout has %d lines:\n%s", n, stdout.String())
+	}
+	onlyFile(t, dir, "dev.csv", "metrics.json", "model", "predictions.jsonl", "random-bert", "test.csv", "train.csv")
+	results := map[string]string{}
+	for _, name := range []string{"metrics.json", "predictions.jsonl"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		results[name] = string(text)
+	}
+	if !json.Valid([]byte(results["metrics.json"])) || strings.Count(results["predictions.jsonl"], `"probabilities":`) != 30 {
+		t.Errorf("results %v", results)
+	}
+	again := map[string]string{}
+	for line := range strings.Lines(stderr.String()) {
+		command, ok := strings.CutPrefix(strings.TrimSpace(line), "$ bertlabel ")
+		if !ok {
+			continue
+		}
+		out, errs, code := bertlabel(t, "", strings.Fields(command)...)
+		if code != exitOK {
+			t.Errorf("%s: exit %d, %s", command, code, errs)
+		}
+		again[strings.Fields(command)[0]] = out
+	}
+	if len(again) != 3 || again["eval"] != results["metrics.json"] || again["predict"] != results["predictions.jsonl"] {
+		t.Errorf("the commands that were shown, %d of 3, give other results", len(again))
+	}
+	if _, stderr, code := bertlabel(t, "", "demo", "--output", dir); code != exitUsage || !strings.Contains(stderr, "is not empty") {
+		t.Errorf("a second demo: exit %d, %s", code, stderr)
+	}
+}
