@@ -27,10 +27,10 @@ type RowFinisher interface {
 }
 
 const (
-	maxRowBlock   = 96      // rows of C in one job; a multiple of every MR
+	maxRowBlock   = 264     // rows of C in one job, a multiple of every MR: how often each element of B is used once it is in L2
 	aPadding      = 16      // floats between two rows of the copy of A: rows 4 KiB apart would fall into one L1 set
-	blockBytes    = 1 << 19 // bytes of B that are to stay in the L2 cache while the row block passes by
-	jobsPerWorker = 4       // enough that a disturbed worker does not hold up the others
+	blockBytes    = 1 << 18 // bytes of B that are to stay in the L2 cache, beside the copy of A, while the row block passes by
+	jobsPerWorker = 2       // a disturbed worker leaves its second job to others; each job makes its own copy of A
 	minParallel   = 1 << 20 // multiply-adds below which a product is not worth a second worker
 )
 
