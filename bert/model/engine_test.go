@@ -244,3 +244,50 @@ func TestFingerprint(t *testing.T) {
 		seen[print(changed)] = name
 	}
 }
+
+// The batches hold every text once, longest first, none of them much more than its share of the tokens; and threads run them
+// side by side only if that ends nearly evenly.
+func TestSharesOfTexts(t *testing.T) {
+	cutting := func(n int, lengths ...int) *featuresRun {
+		r := &featuresRun{}
+		for _, tokens := range lengths {
+			r.texts = append(r.texts, tokenizer.Encoding{IDs: make([]int32, tokens)})
+		}
+		r.sort()
+		r.cut(n)
+		return r
+	}
+	rng := rand.New(rand.NewPCG(5, 6))
+	for range 200 {
+		n, lengths := 1+rng.IntN(20), make([]int, 1+rng.IntN(60))
+		for i := range lengths {
+			lengths[i] = 1 + rng.IntN(128)
+		}
+		r := cutting(n, lengths...)
+		next := 0
+		for _, b := range r.batches {
+			tokens := 0
+			for _, text := range r.order[b[0]:b[1]] {
+				tokens += len(r.texts[text].IDs)
+			}
+			if b[0] != next || b[1] <= b[0] || tokens > r.tokens/n+128 { // one text may go over the share
+				t.Fatalf("%d texts, %d batches: %v, %d tokens of %d in batch %v", len(lengths), n, r.batches, tokens, r.tokens, b)
+			}
+			next = b[1]
+		}
+		if next != len(lengths) || len(r.batches) > n {
+			t.Fatalf("%d texts, at most %d batches: %v", len(lengths), n, r.batches)
+		}
+	}
+	for _, c := range []struct {
+		threads, texts int
+		want           bool
+	}{{2, 1, false}, {2, 2, true}, {2, 3, false}, {2, 5, false}, {2, 10, true}, {2, 100, true}, {4, 4, true}, {4, 5, false}, {4, 40, true}} {
+		if got := cutting(2*c.threads, slices.Repeat([]int{100}, c.texts)...).even(c.threads); got != c.want {
+			t.Errorf("%d texts for %d threads: side by side %t, want %t", c.texts, c.threads, got, c.want)
+		}
+	}
+	if r := cutting(4); len(r.batches) != 0 || !r.even(2) {
+		t.Errorf("no texts: batches %v", r.batches)
+	}
+}
