@@ -45,7 +45,7 @@ func TestSameBitsInEveryBatch(t *testing.T) {
 		const texts = 40
 		var ids, segments [texts][]int32
 		var hidden [texts][]float32
-		var features [texts][3][]float32
+		var features [texts]map[Pooling][]float32
 		for i := range texts {
 			ids[i], segments[i] = randomText(rng, &m.Config, 1+rng.IntN(m.Config.MaxPositionEmbeddings))
 			b := &Batch{}
@@ -55,8 +55,13 @@ func TestSameBitsInEveryBatch(t *testing.T) {
 				t.Fatal(err)
 			}
 			hidden[i] = slices.Clone(x.Data)
-			for _, pooling := range []Pooling{Pooled, CLS, Mean} {
-				y := tensor.New(1, h)
+			features[i] = map[Pooling][]float32{}
+			for _, pooling := range testPoolings(t, m) {
+				width, err := m.PoolingWidth(pooling)
+				if err != nil {
+					t.Fatal(err)
+				}
+				y := tensor.New(1, width)
 				if err := m.Features(NewWorkspace(nil), y, b, pooling); err != nil {
 					t.Fatal(err)
 				}
@@ -83,8 +88,8 @@ func TestSameBitsInEveryBatch(t *testing.T) {
 						t.Fatalf("%v, %d workers: text %d has other bits among %d texts", size, workers, i, len(mates))
 					}
 				}
-				y := tensor.New(len(mates), h)
-				for _, pooling := range []Pooling{Pooled, CLS, Mean} {
+				for pooling, alone := range features[mates[0]] {
+					y := tensor.New(len(mates), len(alone))
 					if err := m.Features(ws, y, b, pooling); err != nil {
 						t.Fatal(err)
 					}
@@ -107,10 +112,14 @@ func TestForwardAllocatesNothing(t *testing.T) {
 		ids, segments := randomText(rng, &m.Config, 1+rng.IntN(64))
 		b.Append(ids, segments)
 	}
-	y := tensor.New(b.Texts(), m.Config.HiddenSize)
 	for _, workers := range []int{1, 2} {
 		ws := NewWorkspace(tensor.NewWorkers(workers))
-		for _, pooling := range []Pooling{Pooled, Mean} {
+		for _, pooling := range testPoolings(t, m) {
+			width, err := m.PoolingWidth(pooling)
+			if err != nil {
+				t.Fatal(err)
+			}
+			y := tensor.New(b.Texts(), width)
 			pass := func() {
 				if err := m.Features(ws, y, b, pooling); err != nil {
 					t.Fatal(err)

@@ -1,7 +1,6 @@
 package bert
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -205,6 +204,7 @@ type Workspace struct {
 	x, qkv, context, attended, intermediate tensor.Tensor // [tokens, …]
 	cls, clsQuery, last                     tensor.Tensor // [texts, …]
 	clsOffsets                              []int
+	plan                                    *poolingPlan // of the last Features
 }
 
 // NewWorkspace returns a workspace whose products run on w; nil for the calling goroutine alone.
@@ -215,8 +215,13 @@ func NewWorkspace(w *tensor.Workers) *Workspace {
 // Forward runs the encoder over b and returns the hidden states of the last layer: [tokens, hidden] if all, else [texts,
 // hidden], only the [CLS] rows, which saves most of that layer. The result belongs to ws and lasts until its next pass. The
 // rows of a text have the same bits in every batch and for any number of workers. observe, unless nil, sees the embeddings as
-// layer −1 and then the output of each layer, which it must not keep; it needs all.
+// layer −1 and then the output of each layer but, without all, the last; it must not keep them.
 func (m *Model) Forward(ws *Workspace, b *Batch, all bool, observe func(layer int, x *tensor.Tensor)) (*tensor.Tensor, error) {
+	return m.forward(ws, b, len(m.Layers), all, observe)
+}
+
+// forward is Forward through the first depth layers only; with a depth of 0 it needs all.
+func (m *Model) forward(ws *Workspace, b *Batch, depth int, all bool, observe func(layer int, x *tensor.Tensor)) (*tensor.Tensor, error) {
 	if err := b.Check(&m.Config); err != nil {
 		return nil, err
 	}
@@ -232,8 +237,8 @@ func (m *Model) Forward(ws *Workspace, b *Batch, all bool, observe func(layer in
 	if observe != nil {
 		observe(-1, x)
 	}
-	for i, l := range m.Layers {
-		if i == len(m.Layers)-1 && !all {
+	for i, l := range m.Layers[:depth] {
+		if i == depth-1 && !all {
 			ws.last.Resize(b.Texts(), x.Cols)
 			l.ForwardCLS(ws, &ws.last, x, b.Offsets)
 			return &ws.last, nil
@@ -244,54 +249,4 @@ func (m *Model) Forward(ws *Workspace, b *Batch, all bool, observe func(layer in
 		}
 	}
 	return x, nil
-}
-
-// Features sets y [texts, hidden] to the vectors that stand for the texts of b. The error is that of Forward, or says that the
-// model has no pooler.
-func (m *Model) Features(ws *Workspace, y *tensor.Tensor, b *Batch, pooling Pooling) error {
-	if pooling == Pooled && m.Pooler == nil {
-		return fmt.Errorf("pooling %s needs bert/pooler/dense, which the model does not have", pooling)
-	}
-	hidden, err := m.Forward(ws, b, pooling == Mean, nil)
-	if err != nil {
-		return err
-	}
-	switch pooling {
-	case Pooled:
-		m.Pooler.Forward(ws, y, hidden)
-	case CLS:
-		for t := range b.Texts() {
-			copy(y.Row(t), hidden.Row(t))
-		}
-	case Mean:
-		meanRows(y, hidden, b.Offsets)
-	}
-	return nil
-}
-
-// meanRows sets row t of y to the mean of rows [offsets[t], offsets[t+1]) of x.
-func meanRows(y, x *tensor.Tensor, offsets []int) {
-	for t := range y.Rows {
-		row := y.Row(t)
-		clear(row)
-		for i := offsets[t]; i < offsets[t+1]; i++ {
-			asm.Best.Add(row, x.Row(i))
-		}
-		scale := 1 / float32(offsets[t+1]-offsets[t])
-		for j := range row {
-			row[j] *= scale
-		}
-	}
-}
-
-// meanRowsBackward overwrites dx [tokens, hidden], given dy [texts, hidden]: each row of a text has its share of the mean.
-func meanRowsBackward(dx, dy *tensor.Tensor, offsets []int) {
-	for t := range dy.Rows {
-		scale := 1 / float32(offsets[t+1]-offsets[t])
-		for i := offsets[t]; i < offsets[t+1]; i++ { // y[t] = scale·Σ x[i]
-			row := dx.Row(i)
-			clear(row)
-			asm.Best.Axpy(row, scale, dy.Row(t))
-		}
-	}
 }

@@ -1,8 +1,6 @@
 package bert
 
 import (
-	"fmt"
-
 	"bertlabel/layers"
 	"bertlabel/tensor"
 )
@@ -41,28 +39,3 @@ func (p *poolerTraining) backward(ws *tensor.Workspace, dcls, dpooled, cls *tens
 	ws.MapGradient(&p.dinner, dpooled, &p.inner, layers.Tanh.Gradient()) // pooled = tanh(inner)
 	p.Dense.Backward(ws, dcls, &p.dinner, cls, nil)                      // inner = cls·W + b
 }
-
-// Pooling says which vector stands for a text.
-type Pooling uint8
-
-// The poolings.
-const (
-	Pooled Pooling = iota // the tanh pooler over [CLS], as create_model of run_classifier.py has it
-	CLS                   // the last layer's [CLS] row
-	Mean                  // the mean of the last layer over the real tokens, [CLS] and [SEP] included
-)
-
-var poolingNames = [...]string{Pooled: "pooled", CLS: "cls", Mean: "mean"}
-
-// ParsePooling returns the pooling called name.
-func ParsePooling(name string) (Pooling, error) {
-	for p, n := range poolingNames {
-		if n == name {
-			return Pooling(p), nil
-		}
-	}
-	return 0, fmt.Errorf("unknown pooling %q, expected one of %q", name, poolingNames)
-}
-
-// String returns the pooling's name.
-func (p Pooling) String() string { return poolingNames[p] }

@@ -66,6 +66,8 @@ func (m *Model) NewTrainer(o TrainerOptions, w *tensor.Workers) (*Trainer, error
 		return nil, fmt.Errorf("%d layers to train, want 1 to %d, which the model has", o.Layers, n)
 	case o.Embeddings && o.Layers < n:
 		return nil, fmt.Errorf("embeddings cannot be trained with %d of %d layers: all that is above them must be", o.Layers, n)
+	case o.Pooling != Pooled && o.Pooling != CLS && o.Pooling != Mean:
+		return nil, fmt.Errorf("pooling %s is for a frozen encoder; with its layers pooled, cls and mean can be trained", o.Pooling)
 	case o.Pooling == Pooled && m.Pooler == nil:
 		return nil, fmt.Errorf("pooling %s needs bert/pooler/dense, which the model does not have", o.Pooling)
 	case !(o.HiddenDropout >= 0 && o.HiddenDropout < 1 && o.AttentionDropout >= 0 && o.AttentionDropout < 1):

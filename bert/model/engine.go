@@ -17,12 +17,16 @@ import (
 // activations of a layer stay in the cache.
 const batchTokens = 512
 
-// Features returns the vectors that stand for the texts, [len(texts), hidden], in the order of texts. The texts are sorted by
+// Features returns the vectors that stand for the texts, [len(texts), width], in the order of texts. The texts are sorted by
 // length and cut into batches; every thread takes batches of its own and runs them alone, so threads never wait for each
 // other. When the texts cannot be shared out like that, all threads work on each product together. The bits of a row depend on
 // its text only. progress, unless nil, is told how many texts are done; it may be called by several goroutines at once.
 func (m *Model) Features(ctx context.Context, texts []tokenizer.Encoding, pooling bert.Pooling, progress func(done int)) (*tensor.Tensor, error) {
-	y := tensor.New(len(texts), m.Encoder.Config.HiddenSize)
+	width, err := m.Encoder.PoolingWidth(pooling)
+	if err != nil {
+		return nil, err
+	}
+	y := tensor.New(len(texts), width)
 	run := featuresRun{m: m, texts: texts, pooling: pooling, y: y, progress: progress}
 	run.sort()
 	passes := (run.tokens + batchTokens - 1) / batchTokens

@@ -62,7 +62,11 @@ func tiny(t testing.TB, seed uint64) *Model {
 func tinyWithHead(t testing.TB, seed uint64, pooling bert.Pooling) *Model {
 	t.Helper()
 	m := tiny(t, seed)
-	head := layers.NewClassifier(3, m.Encoder.Config.HiddenSize)
+	width, err := m.Encoder.PoolingWidth(pooling)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := layers.NewClassifier(3, width)
 	rng := rand.New(rand.NewPCG(seed, 2))
 	for _, p := range head.Params() {
 		p.Value = make([]float32, p.Size())

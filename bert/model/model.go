@@ -25,7 +25,7 @@ type Model struct {
 	Tokenizer *tokenizer.Tokenizer
 
 	// The head, and what belongs to it. Without one, Head is nil and Labels is empty.
-	Head       *layers.Classifier // [labels, hidden]
+	Head       *layers.Classifier // [labels, width of the features]
 	Labels     []string           // in the order of the outputs
 	Unnamed    bool               // Labels are made up, for a head that came without names
 	Thresholds []float32          // probability above which a label is predicted, [labels]
@@ -67,6 +67,12 @@ func Open(path string, o *Options) (*Model, error) {
 	}
 	if m.Encoder, err = bert.New(config); err != nil {
 		return nil, err
+	}
+	if settings != nil {
+		m.Pooling, _ = bert.ParsePooling(settings.Pooling) // readSettings has checked it
+		if _, err := m.Encoder.PoolingWidth(m.Pooling); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.settings, err)
+		}
 	}
 	tokenizerErr := make(chan error, 1) // the vocabulary is read while the weights are
 	go func() { tokenizerErr <- m.openTokenizer(f, o, settings, &config) }()
@@ -169,7 +175,6 @@ func lowerCase(f files, o *Options, s *Settings, vocab *tokenizer.Vocab) bool {
 func (m *Model) openHead(f files, o *Options, s *Settings) error {
 	if s != nil {
 		m.MaxSeqLength, m.training = s.MaxSeqLength, s.Training
-		m.Pooling, _ = bert.ParsePooling(s.Pooling) // parseSettings has checked it
 	}
 	if s != nil && s.MaxSeqLength > m.Encoder.Config.MaxPositionEmbeddings {
 		return fmt.Errorf("%s: max_seq_length is %d, over max_position_embeddings, %d", f.settings, s.MaxSeqLength, m.Encoder.Config.MaxPositionEmbeddings)
@@ -177,7 +182,7 @@ func (m *Model) openHead(f files, o *Options, s *Settings) error {
 	if m.Head == nil {
 		return nil
 	}
-	if m.Pooling == bert.Pooled && m.Encoder.Pooler == nil {
+	if _, err := m.Encoder.PoolingWidth(m.Pooling); err != nil {
 		return fmt.Errorf("checkpoint %s: the head reads the pooled output, but the tensors bert/pooler/dense/kernel and bias are missing", f.checkpoint)
 	}
 	if err := m.openLabels(f, o); err != nil {
@@ -261,7 +266,7 @@ func (m *Model) Encode(texts []Text) []tokenizer.Encoding {
 	return m.Tokenizer.EncodeBatch(a, b, m.MaxSeqLength)
 }
 
-// Embed returns the features of texts, [len(texts), hidden], in their order.
+// Embed returns the features of texts, [len(texts), width], in their order; Encoder.PoolingWidth has the width.
 func (m *Model) Embed(ctx context.Context, texts []Text, pooling bert.Pooling) (*tensor.Tensor, error) {
 	return m.Features(ctx, m.Encode(texts), pooling, nil)
 }
@@ -328,10 +333,10 @@ func notFinite(x []float32) int {
 }
 
 // SetHead gives the model a head that reads the features of pooling, with one name for each of its outputs and thresholds of 0.5.
-// It panics unless head reads features of the model's width and has as many outputs as there are labels.
+// It panics unless head reads features of that width and has as many outputs as there are labels.
 func (m *Model) SetHead(head *layers.Classifier, labels []string, pooling bert.Pooling) {
-	if hidden := m.Encoder.Config.HiddenSize; head.Labels() != len(labels) || head.Weights.Shape[1] != hidden {
-		panic(fmt.Sprintf("model.SetHead: a head of shape %v for %d labels and hidden size %d", head.Weights.Shape, len(labels), hidden))
+	if width, err := m.Encoder.PoolingWidth(pooling); err != nil || head.Labels() != len(labels) || head.Weights.Shape[1] != width {
+		panic(fmt.Sprintf("model.SetHead: a head of shape %v for %d labels and pooling %s of width %d (%v)", head.Weights.Shape, len(labels), pooling, width, err))
 	}
 	m.Head, m.Labels, m.Unnamed, m.Pooling = head, labels, false, pooling
 	m.Thresholds = make([]float32, len(labels))

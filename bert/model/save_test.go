@@ -72,7 +72,7 @@ func TestSaveRoundTrip(t *testing.T) {
 
 // Everything that decides how a text is read survives, for models with and without a head or a pooler.
 func TestSaveSettings(t *testing.T) {
-	for _, pooling := range []bert.Pooling{bert.Pooled, bert.CLS, bert.Mean} {
+	for _, pooling := range []bert.Pooling{bert.Pooled, bert.CLS, bert.Mean, "mean:-1..-2", "concat:pooled,cls:-2,max"} {
 		m := tinyWithHead(t, 1, pooling)
 		m.MaxSeqLength = 9
 		sameModel(t, open(t, saved(t, m), nil), m)

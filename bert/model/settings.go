@@ -18,7 +18,7 @@ type Settings struct {
 	MaxSeqLength  int                `json:"max_seq_length"` // tokens, with [CLS] and [SEP]
 	DoLowerCase   bool               `json:"do_lower_case"`
 	KeepTokens    []string           `json:"keep_tokens,omitempty"` // words that are one token each, such as [NAME]
-	Pooling       string             `json:"pooling"`               // "pooled", "cls" or "mean"
+	Pooling       string             `json:"pooling"`               // as bert.ParsePooling reads it
 	Thresholds    map[string]float32 `json:"thresholds"`            // label → probability above which it is predicted
 	Training      json.RawMessage    `json:"training,omitempty"`    // the resolved configuration of the run that made the head
 }

@@ -221,7 +221,11 @@ func (m *Model) matchHead(v *variables) []*tensor.Param {
 	case hasBias && len(bias.Shape) > 0:
 		labels = bias.Shape[0]
 	}
-	m.Head = layers.NewClassifier(labels, m.Encoder.Config.HiddenSize)
+	width, err := m.Encoder.PoolingWidth(m.Pooling)
+	if err != nil {
+		width = m.Encoder.Config.HiddenSize // openHead says what is wrong
+	}
+	m.Head = layers.NewClassifier(labels, width)
 	return m.Head.Params()
 }
 

@@ -34,7 +34,7 @@ and with a head logits and probabilities; padding rows are zero. It holds everyt
 	f := cmd.Flags()
 	f.StringVar(&e.input, "input", "-", "`FILE` of texts; - is stdin")
 	f.StringVar(&e.output, "output", "-", "`FILE` to write, .safetensors for a tensor file; - is stdout")
-	f.StringVar(&e.pooling, "pooling", "", "pooled, cls or mean (default: what the model's head reads, else pooled)")
+	f.StringVar(&e.pooling, "pooling", "", "pooled, cls, mean, max, mean:-1..-3 (these layers side by side), concat:cls,mean (default: what the model's head reads, else pooled)")
 	f.BoolVar(&e.allLayers, "all-layers", false, "write the output of every layer (safetensors only)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		tensorFile := strings.HasSuffix(e.output, ".safetensors")
@@ -67,13 +67,22 @@ func poolingOf(name string, m *model.Model) (bert.Pooling, error) {
 	if name != "" {
 		var err error
 		if pooling, err = bert.ParsePooling(name); err != nil {
-			return 0, usagef("--pooling: %v", err)
+			return "", usagef("--pooling: %v", err)
 		}
 	}
-	if pooling == bert.Pooled && m.Encoder.Pooler == nil {
-		return 0, withCode(exitModel, errors.New("pooling pooled needs bert/pooler/dense, which the checkpoint does not have; try --pooling mean"))
+	return pooling, poolingError(m, pooling)
+}
+
+// poolingError says what the model lacks for a pooling: a pooler is the model's fault, a layer wrong usage.
+func poolingError(m *model.Model, pooling bert.Pooling) error {
+	_, err := m.Encoder.PoolingWidth(pooling)
+	switch {
+	case err == nil:
+		return nil
+	case m.Encoder.Pooler == nil:
+		return withCode(exitModel, fmt.Errorf("%w; try --pooling mean", err))
 	}
-	return pooling, nil
+	return withCode(exitUsage, err)
 }
 
 // embedding is one run of the verb.
@@ -150,7 +159,11 @@ func (e *embedding) tensors(ctx context.Context, in *rowStream) error {
 	if err != nil {
 		return err
 	}
-	tensors := []checkpoint.Tensor{checkpoint.Float32Tensor("embeddings", []int{len(rows), e.m.Encoder.Config.HiddenSize}, vectors)}
+	width, err := e.m.Encoder.PoolingWidth(e.as)
+	if err != nil {
+		return err
+	}
+	tensors := []checkpoint.Tensor{checkpoint.Float32Tensor("embeddings", []int{len(rows), width}, vectors)}
 	if e.allLayers {
 		if tensors, err = e.stages(rows); err != nil {
 			return err
@@ -205,7 +218,7 @@ func (e *embedding) stages(rows []readRow) ([]checkpoint.Tensor, error) {
 	if e.m.Head == nil {
 		return tensors, nil
 	}
-	features := tensor.New(n, h)
+	features := tensor.New(n, e.m.Head.Weights.Shape[1])
 	if err := e.m.Encoder.Features(ws, features, batch, e.m.Pooling); err != nil {
 		return nil, err
 	}

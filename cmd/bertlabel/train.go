@@ -38,7 +38,7 @@ func newTrainCmd(a *app) *cobra.Command {
 	f.StringVar(&t.output, "output", "", "`FOLDER` for the trained model")
 	f.BoolVar(&t.overwrite, "overwrite", false, "write into an --output folder that is not empty")
 	f.StringVar(&t.tune, "tune", "head", "what is trained: head (the encoder is frozen, its features are computed once)")
-	f.StringVar(&t.pooling, "pooling", "pooled", "features the head reads: pooled (tanh pooler on [CLS]), cls, or mean (over all tokens)")
+	f.StringVar(&t.pooling, "pooling", "pooled", "features the head reads: pooled (tanh pooler on [CLS]), cls, mean (over all tokens), max, mean:-1..-3 (layers side by side), concat:cls,mean")
 	f.StringVar(&t.cache, "features-cache", "", "`FOLDER` that keeps computed features for the next run")
 	c := &t.config
 	f.IntVar(&c.BatchSize, "train-batch-size", c.BatchSize, "rows of a batch")
@@ -94,8 +94,8 @@ func (t *training) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if pooling == bert.Pooled && m.Encoder.Pooler == nil {
-		return withCode(exitModel, errors.New("pooling pooled needs bert/pooler/dense, which the checkpoint does not have; try --pooling mean"))
+	if err := poolingError(m, pooling); err != nil {
+		return err
 	}
 	if pooling == bert.Pooled {
 		t.a.log.Infof("features are the pooled output; under a frozen encoder --pooling mean or cls usually serves better")
@@ -211,7 +211,11 @@ func (t *training) resolved(m *model.Model) (json.RawMessage, error) {
 // startHead returns the head that training starts from: the model's own if it is for the same labels and features, its rows in
 // the order of labels, else a new one.
 func startHead(a *app, m *model.Model, labels []string, pooling bert.Pooling, seed uint64) *layers.Classifier {
-	head := layers.NewClassifier(len(labels), m.Encoder.Config.HiddenSize)
+	width, err := m.Encoder.PoolingWidth(pooling)
+	if err != nil {
+		panic(err) // run has checked it
+	}
+	head := layers.NewClassifier(len(labels), width)
 	train.InitClassifier(head, seed)
 	if m.Head == nil {
 		return head
@@ -223,10 +227,9 @@ func startHead(a *app, m *model.Model, labels []string, pooling bert.Pooling, se
 		a.log.Infof("the model's own head is for other labels or features: training starts from a new one")
 		return head
 	}
-	hidden := m.Encoder.Config.HiddenSize
 	for i, label := range labels {
 		j := slices.Index(m.Labels, label)
-		copy(head.Weights.Value[i*hidden:(i+1)*hidden], m.Head.Weights.Value[j*hidden:(j+1)*hidden])
+		copy(head.Weights.Value[i*width:(i+1)*width], m.Head.Weights.Value[j*width:(j+1)*width])
 		head.Bias.Value[i] = m.Head.Bias.Value[j]
 	}
 	a.log.Infof("training starts from the model's own head")
@@ -258,7 +261,11 @@ func (t *training) features(ctx context.Context, m *model.Model, pooling bert.Po
 	}
 	cache := train.FeatureCache{Dir: t.cache, Warn: func(s string) { t.a.log.Warnf("%s", s) }}
 	key := train.NewFeatureKey(string(m.Fingerprint()), pooling.String(), hashTokens(encoded))
-	x, err := cache.Features(key, len(encoded), m.Encoder.Config.HiddenSize, compute)
+	width, err := m.Encoder.PoolingWidth(pooling)
+	if err != nil {
+		return train.Features{}, err
+	}
+	x, err := cache.Features(key, len(encoded), width, compute)
 	return train.Features{X: x, Y: set.Y}, err
 }
 

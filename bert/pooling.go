@@ -1,0 +1,293 @@
+package bert
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"bertlabel/asm"
+	"bertlabel/tensor"
+)
+
+// Pooling says which vectors stand for a text: one, or several side by side. It is written
+//
+//	pooled  cls  mean  max          one vector, of the last layer
+//	mean:-2                         the same of another layer: -1 is the last one, and below the first stand the embeddings
+//	mean:-1..-3                     of these layers side by side, in this order
+//	concat:cls,mean,max:-2..-4      several of these side by side
+//
+// Poolings are equal when they mean the same. The zero Pooling is Pooled. Other values come from ParsePooling.
+type Pooling string
+
+// The poolings of the last layer.
+const (
+	Pooled Pooling = ""     // the tanh pooler over [CLS], as create_model of run_classifier.py has it
+	CLS    Pooling = "cls"  // the [CLS] row
+	Mean   Pooling = "mean" // the mean over the real tokens, [CLS] and [SEP] included
+	Max    Pooling = "max"  // the maximum over the same tokens, each feature for itself
+)
+
+// String returns what ParsePooling reads.
+func (p Pooling) String() string {
+	if p == Pooled {
+		return "pooled"
+	}
+	return string(p)
+}
+
+// poolingPart is one vector: a pooling of the last layer, Pooled, CLS, Mean or Max, applied to a layer.
+type poolingPart struct {
+	kind  Pooling
+	layer int // −1 for the last one, −2 for the one below, …
+}
+
+// ParsePooling reads a pooling. Whether a model has what it reads, CheckPooling says.
+func ParsePooling(s string) (Pooling, error) {
+	parts, err := parsePooling(s)
+	if err != nil {
+		return "", fmt.Errorf("pooling %q: %w", s, err)
+	}
+	return formatPooling(parts), nil
+}
+
+func parsePooling(s string) (parts []poolingPart, err error) {
+	items, several := strings.CutPrefix(s, "concat:")
+	list := []string{items}
+	if several {
+		list = strings.Split(items, ",")
+	}
+	for _, item := range list {
+		kind, layers, ranged := strings.Cut(item, ":")
+		if kind == "pooled" {
+			kind = string(Pooled)
+		} else if !slices.Contains([]Pooling{CLS, Mean, Max}, Pooling(kind)) {
+			return nil, fmt.Errorf("found %q, want pooled, cls, mean or max, or concat: and several of them", kind)
+		}
+		from, to := -1, -1
+		if ranged {
+			if from, to, err = parseLayers(layers); err != nil {
+				return nil, err
+			}
+		}
+		if Pooling(kind) == Pooled && ranged {
+			return nil, errors.New("the pooler reads the last layer only, pooled takes no layers")
+		}
+		step := 1
+		if to < from {
+			step = -1
+		}
+		for layer := from; layer != to+step; layer += step {
+			part := poolingPart{Pooling(kind), layer}
+			if slices.Contains(parts, part) {
+				return nil, fmt.Errorf("%s of layer %d comes twice", Pooling(kind), layer)
+			}
+			parts = append(parts, part)
+		}
+	}
+	return parts, nil
+}
+
+// maxLayers bounds the layers that a pooling names; no BERT comes near it.
+const maxLayers = 1000
+
+// parseLayers reads "-2" or "-1..-3".
+func parseLayers(s string) (from, to int, err error) {
+	first, last, ranged := strings.Cut(s, "..")
+	if !ranged {
+		last = first
+	}
+	for i, number := range []string{first, last} {
+		n, err := strconv.Atoi(number)
+		if err != nil || n >= 0 || n < -maxLayers {
+			return 0, 0, fmt.Errorf("layers %q, want one such as -2 or a range such as -1..-3; -1 is the last layer", s)
+		}
+		if i == 0 {
+			from = n
+		}
+		to = n
+	}
+	return from, to, nil
+}
+
+// formatPooling writes parts, neighbours of one kind as a range where there is one.
+func formatPooling(parts []poolingPart) Pooling {
+	var items []string
+	for len(parts) > 0 {
+		n := rangeLength(parts)
+		first, last := parts[0], parts[n-1]
+		item := first.kind.String()
+		switch {
+		case n > 1:
+			item += fmt.Sprintf(":%d..%d", first.layer, last.layer)
+		case first.layer != -1:
+			item += fmt.Sprintf(":%d", first.layer)
+		}
+		items = append(items, item)
+		parts = parts[n:]
+	}
+	switch {
+	case len(items) > 1:
+		return Pooling("concat:" + strings.Join(items, ","))
+	case items[0] == Pooled.String():
+		return Pooled
+	}
+	return Pooling(items[0])
+}
+
+// rangeLength returns how many of the first parts are layers of one kind in a row, up or down.
+func rangeLength(parts []poolingPart) int {
+	n := 1
+	for n < len(parts) && parts[n].kind == parts[0].kind {
+		step := parts[n].layer - parts[n-1].layer
+		if step != 1 && step != -1 || n > 1 && step != parts[1].layer-parts[0].layer {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// poolingPlan is what a pass has to do for a pooling.
+type poolingPlan struct {
+	model   *Model
+	pooling Pooling
+	parts   []poolingPart // with layers counted as Forward's observe has them: −1 for the embeddings, then from 0
+	depth   int           // layers to run
+	all     bool          // the topmost of them for all tokens; else for [CLS] only
+}
+
+// planPooling prepares a pooling, or says what the model lacks for it.
+func (m *Model) planPooling(pooling Pooling) (*poolingPlan, error) {
+	parts, err := parsePooling(pooling.String())
+	if err != nil {
+		return nil, fmt.Errorf("pooling %q: %w", pooling, err)
+	}
+	n := len(m.Layers)
+	plan := &poolingPlan{model: m, pooling: pooling, parts: parts}
+	for i, part := range parts {
+		switch {
+		case part.kind == Pooled && m.Pooler == nil:
+			return nil, fmt.Errorf("pooling %s needs bert/pooler/dense, which the model does not have", pooling)
+		case part.layer < -n-1:
+			return nil, fmt.Errorf("pooling %s: the model has the layers -1 to %d, and the embeddings as %d", pooling, -n, -n-1)
+		}
+		parts[i].layer += n
+		plan.depth = max(plan.depth, parts[i].layer+1)
+	}
+	plan.all = plan.depth == 0 || slices.ContainsFunc(parts, func(p poolingPart) bool {
+		return p.layer == plan.depth-1 && (p.kind == Mean || p.kind == Max)
+	})
+	return plan, nil
+}
+
+// PoolingWidth returns the width of the features of pooling, or says what the model lacks for it.
+func (m *Model) PoolingWidth(pooling Pooling) (int, error) {
+	plan, err := m.planPooling(pooling)
+	if err != nil {
+		return 0, err
+	}
+	return len(plan.parts) * m.Config.HiddenSize, nil
+}
+
+// Features sets y [texts, width] to the vectors that stand for the texts of b; PoolingWidth has the width. Layers above those
+// that are read are not run, and where only [CLS] of the topmost is read, it is run for [CLS] only. The error is that of
+// Forward, or says what the model lacks for pooling.
+func (m *Model) Features(ws *Workspace, y *tensor.Tensor, b *Batch, pooling Pooling) error {
+	if ws.plan == nil || ws.plan.model != m || ws.plan.pooling != pooling {
+		plan, err := m.planPooling(pooling)
+		if err != nil {
+			return err
+		}
+		ws.plan = plan
+	}
+	plan := ws.plan
+	if width := len(plan.parts) * m.Config.HiddenSize; y.Rows != b.Texts() || y.Cols != width {
+		panic(fmt.Sprintf("bert.Features: y [%d, %d] for %d texts and width %d", y.Rows, y.Cols, b.Texts(), width))
+	}
+	top := plan.depth - 1
+	x, err := m.forward(ws, b, plan.depth, plan.all, func(layer int, x *tensor.Tensor) {
+		if layer < top {
+			plan.read(ws, y, x, layer, b.Offsets)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	offsets := b.Offsets
+	if !plan.all {
+		offsets = ws.clsOffsets
+	}
+	plan.read(ws, y, x, top, offsets)
+	return nil
+}
+
+// read sets what plan has of a layer, whose output x has text t in the rows from offsets[t] on.
+func (p *poolingPlan) read(ws *Workspace, y, x *tensor.Tensor, layer int, offsets []int) {
+	for i, part := range p.parts {
+		if part.layer != layer {
+			continue
+		}
+		vector := y.SliceCols(i*x.Cols, (i+1)*x.Cols)
+		switch part.kind {
+		case Pooled:
+			ws.cls.Resize(y.Rows, x.Cols)
+			firstRows(&ws.cls, x, offsets)
+			p.model.Pooler.Forward(ws, &vector, &ws.cls)
+		case CLS:
+			firstRows(&vector, x, offsets)
+		case Mean:
+			meanRows(&vector, x, offsets)
+		case Max:
+			maxRows(&vector, x, offsets)
+		}
+	}
+}
+
+// firstRows sets row t of y to row offsets[t] of x.
+func firstRows(y, x *tensor.Tensor, offsets []int) {
+	for t := range y.Rows {
+		copy(y.Row(t), x.Row(offsets[t]))
+	}
+}
+
+// meanRows sets row t of y to the mean of rows [offsets[t], offsets[t+1]) of x.
+func meanRows(y, x *tensor.Tensor, offsets []int) {
+	for t := range y.Rows {
+		row := y.Row(t)
+		clear(row)
+		for i := offsets[t]; i < offsets[t+1]; i++ {
+			asm.Best.Add(row, x.Row(i))
+		}
+		scale := 1 / float32(offsets[t+1]-offsets[t])
+		for j := range row {
+			row[j] *= scale
+		}
+	}
+}
+
+// maxRows sets row t of y to the largest of rows [offsets[t], offsets[t+1]) of x, column by column.
+func maxRows(y, x *tensor.Tensor, offsets []int) {
+	for t := range y.Rows {
+		row := y.Row(t)
+		copy(row, x.Row(offsets[t]))
+		for i := offsets[t] + 1; i < offsets[t+1]; i++ {
+			for j, v := range x.Row(i) {
+				row[j] = max(row[j], v)
+			}
+		}
+	}
+}
+
+// meanRowsBackward overwrites dx [tokens, hidden], given dy [texts, hidden]: each row of a text has its share of the mean.
+func meanRowsBackward(dx, dy *tensor.Tensor, offsets []int) {
+	for t := range dy.Rows {
+		scale := 1 / float32(offsets[t+1]-offsets[t])
+		for i := offsets[t]; i < offsets[t+1]; i++ { // y[t] = scale·Σ x[i]
+			row := dx.Row(i)
+			clear(row)
+			asm.Best.Axpy(row, scale, dy.Row(t))
+		}
+	}
+}
