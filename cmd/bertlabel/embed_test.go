@@ -158,7 +158,7 @@ func TestEmbedRefuses(t *testing.T) {
 		code              int
 	}{
 		{"", "", "embed needs --model", exitUsage},
-		{"--model " + dir + " --pooling max", "", `unknown pooling "max"`, exitUsage},
+		{"--model " + dir + " --pooling avg", "", `pooling "avg": found "avg", want pooled`, exitUsage},
 		{"--model " + dir + " --all-layers", "", "--all-layers needs --output", exitUsage},
 		{"--model " + modelFolder(t, bare) + " --pooling pooled", "", "try --pooling mean", exitModel},
 		{"--model " + dir + " --output " + file, "{\"text\": \"cat\"}\nnonsense\n", "stdin:2:", exitData},

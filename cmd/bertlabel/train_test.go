@@ -193,7 +193,7 @@ func TestTrainRefuses(t *testing.T) {
 		{"--train " + good + " --output " + out, "train needs --model", exitUsage},
 		{flags + full, "is not empty", exitUsage},
 		{flags + good, "is a file", exitUsage},
-		{flags + out + " --pooling max", "--pooling", exitUsage},
+		{flags + out + " --pooling avg", "--pooling", exitUsage},
 		{flags + out + " --tune some", "--tune", exitUsage},
 		{flags + out + " --learning-rate -1", "learning_rate is -1", exitUsage},
 		{flags + out + " --dropout 1", "dropout is 1", exitUsage},
