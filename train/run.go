@@ -91,20 +91,19 @@ func (r *Run) save() error {
 }
 
 // RestoreTF makes the loop go on from a training checkpoint of TensorFlow: adam_m and adam_v of each trained variable, and global_step.
-// The weights are those that the model was opened with. stored gives the name of a variable in the file.
+// The weights are those that the model was opened with. stored gives the name of a moment in the file.
 func (l *Loop) RestoreTF(prefix string, stored func(name string) string) error {
 	src, err := formats.Open(prefix, checkpoint.Limits{})
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	name := stored(globalStep)
-	steps, err := src.ReadInt64(name)
+	steps, err := src.ReadInt64(globalStep)
 	if err != nil {
 		return fmt.Errorf("%s is no training checkpoint: %w", prefix, err)
 	}
 	if len(steps) != 1 || steps[0] < 0 {
-		return fmt.Errorf("%s: tensor %q is %v, want one number of steps", prefix, name, steps)
+		return fmt.Errorf("%s: tensor %q is %v, want one number of steps", prefix, globalStep, steps)
 	}
 	if err := readVariables(src, l.optimizer.State(), stored); err != nil {
 		return fmt.Errorf("checkpoint %s: %w", prefix, err)

@@ -48,7 +48,7 @@ func (m *Model) save(fs atomic.FS, dir string, training json.RawMessage) error {
 		return errors.Join(append(errs,
 			write(files, "bertlabel.json", settings),
 			write(files, tfbundle.StateFile, state.Text()),
-			tfbundle.Write(files.Create, checkpointName, m.tensors()),
+			tfbundle.Write(files.Create, checkpointName, m.Tensors()),
 			write(files, "bert_config.json", append(config, '\n')))...)
 	})
 }
@@ -82,8 +82,8 @@ func write(files *atomic.Files, name string, content []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// tensors returns encoder, pooler and head under Google's names and in Google's shapes.
-func (m *Model) tensors() (tensors []checkpoint.Tensor) {
+// Tensors returns encoder, pooler and head under Google's names and in Google's shapes.
+func (m *Model) Tensors() (tensors []checkpoint.Tensor) {
 	for _, p := range m.Params() {
 		tensors = append(tensors, checkpoint.Float32Tensor(p.Name, p.Shape, m.value(p)))
 	}

@@ -8,8 +8,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
+
+	"bertlabel/checkpoint/atomic"
 )
 
 // errStdoutClosed says that the reader of stdout has gone (`predict … | head`): the program ends quietly with exit code 0.
@@ -162,9 +165,11 @@ func (o *output) Discard() {
 	}
 }
 
-// checkOutputDir refuses a folder with something in it, unless the run is to resume or to overwrite.
+// checkOutputDir refuses a folder with something in it, unless the run is to resume or to overwrite. A lock file is nothing: a run
+// that ended before its first result has left it.
 func checkOutputDir(dir string, resume, overwrite bool) error {
 	entries, err := os.ReadDir(dir)
+	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return e.Name() == atomic.LockName })
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return nil

@@ -90,6 +90,7 @@ func (r *reporter) print(level slog.Level, message string, attrs ...any) {
 type progress struct {
 	Step, Steps  int // Steps is 0 while the end is not known
 	Examples     int // rows done
+	Tokens       int // tokens done
 	Epoch        float64
 	Loss         float64
 	LearningRate float64
@@ -174,6 +175,9 @@ func (r *reporter) describe(p progress) []string {
 	if speed, _ := r.rates(p); speed > 0 {
 		words = append(words, fmt.Sprintf("%.1f examples/s", speed))
 	}
+	if speed := r.tokenRate(p); speed > 0 {
+		words = append(words, fmt.Sprintf("%.0f tokens/s", speed))
+	}
 	return words
 }
 
@@ -194,8 +198,17 @@ func (r *reporter) attrs(p progress) []any {
 	add("loss", p.Loss)
 	add("learning_rate", p.LearningRate)
 	add("examples_per_second", speed)
+	add("tokens_per_second", r.tokenRate(p))
 	add("eta_seconds", eta.Seconds())
 	return attrs
+}
+
+// tokenRate returns the tokens per second since the work began, 0 where it is not known.
+func (r *reporter) tokenRate(p progress) float64 {
+	if elapsed := r.now().Sub(r.start).Seconds(); elapsed > 0 {
+		return float64(p.Tokens-r.from.Tokens) / elapsed
+	}
+	return 0
 }
 
 // rates returns the examples per second since the work began and the time that the remaining steps will take at that pace;

@@ -37,7 +37,7 @@ func newTrainCmd(a *app) *cobra.Command {
 	f.StringVar(&t.dev, "dev", "", "`FILE` of labelled texts to choose the best weights by")
 	f.StringVar(&t.output, "output", "", "`FOLDER` for the trained model")
 	f.BoolVar(&t.overwrite, "overwrite", false, "write into an --output folder that is not empty")
-	f.StringVar(&t.tune, "tune", "head", "what is trained: head (the encoder is frozen, its features are computed once)")
+	f.StringVar(&t.tune, "tune", "head", "what is trained: head (encoder frozen, features computed once), last:N (that many layers too), or all")
 	f.StringVar(&t.pooling, "pooling", "pooled", "features the head reads: pooled (tanh pooler on [CLS]), cls, mean (over all tokens), max, mean:-1..-3 (layers side by side), concat:cls,mean")
 	f.StringVar(&t.cache, "features-cache", "", "`FOLDER` that keeps computed features for the next run")
 	c := &t.config
@@ -60,7 +60,13 @@ func newTrainCmd(a *app) *cobra.Command {
 	minor(cmd, "Training flags", "max-steps", "warmup-proportion", "weight-decay", "optimizer", "clip-norm", "dropout", "gradient-accumulation-steps",
 		"seed", "shuffle", "log-steps", "eval-steps", "best-metric", "early-stopping")
 	required(cmd, "train", "output")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return t.run(cmd.Context()) }
+	addTuningFlags(cmd, t)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := t.settleTuning(cmd); err != nil {
+			return err
+		}
+		return t.run(cmd.Context())
+	}
 	return cmd
 }
 
@@ -74,12 +80,10 @@ type training struct {
 	train, dev, output   string
 	tune, pooling, cache string
 	overwrite            bool
+	tuning
 }
 
 func (t *training) run(ctx context.Context) error {
-	if err := oneOf("tune", t.tune, "head"); err != nil {
-		return err
-	}
 	pooling, err := bert.ParsePooling(t.pooling)
 	if err != nil {
 		return usagef("--pooling: %v", err)
@@ -87,7 +91,7 @@ func (t *training) run(ctx context.Context) error {
 	if err := t.config.Check(); err != nil {
 		return withCode(exitUsage, err)
 	}
-	if err := checkOutputDir(t.output, false, t.overwrite); err != nil {
+	if err := checkOutputDir(t.output, t.resume, t.overwrite); err != nil {
 		return err
 	}
 	m, err := t.models.open(t.a)
@@ -97,12 +101,20 @@ func (t *training) run(ctx context.Context) error {
 	if err := poolingError(m, pooling); err != nil {
 		return err
 	}
-	if pooling == bert.Pooled {
+	if pooling == bert.Pooled && t.tune == "head" {
 		t.a.log.Infof("features are the pooled output; under a frozen encoder --pooling mean or cls usually serves better")
 	}
 	trainSet, devSet, err := t.load()
 	if err != nil {
 		return err
+	}
+	lock, err := t.lockOutput()
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	if t.tune != "head" {
+		return t.trainEncoder(ctx, m, pooling, trainSet, devSet)
 	}
 	return t.trainHead(ctx, m, pooling, trainSet, devSet)
 }
