@@ -56,7 +56,7 @@ func addTuningFlags(cmd *cobra.Command, t *training) {
 	f.BoolVar(&u.verify, "verify-save", true, "read every checkpoint back before it counts")
 	f.BoolVar(&u.tensorboard, "tensorboard", true, "write event files for TensorBoard")
 	f.Float64Var(&t.config.LayerDecay, "layerwise-lr-decay", 1, "factor of the learning rate from layer to layer downwards")
-	minor(cmd, "Run flags", "resume-from", "save-checkpoints-steps", "keep-checkpoints", "verify-save", "tensorboard", "layerwise-lr-decay")
+	minor(cmd, "Run flags", "resume", "resume-from", "save-checkpoints-steps", "keep-checkpoints", "verify-save", "tensorboard", "layerwise-lr-decay", "features-cache")
 	f.Lookup("learning-rate").DefValue = "5e-05; head: 0.01"
 	f.Lookup("num-train-epochs").DefValue = "3; head: 10"
 	f.Lookup("dropout").DefValue = "the config's; features: 0.1"
