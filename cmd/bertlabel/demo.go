@@ -66,11 +66,12 @@ func (d *demonstration) run(ctx context.Context) error {
 		return err
 	}
 	if err := d.verb(ctx, io.Discard, "train", "--model", d.path("random-bert"), "--train", d.path("train.csv"), "--dev", d.path("dev.csv"),
-		"--pooling", "mean", "--num-train-epochs", "15", "--learning-rate", "0.03", "--output", d.path("model"), "--overwrite"); err != nil {
+		"--tune", "all", "--pooling", "mean", "--learning-rate", "0.001", "--num-train-epochs", "6", "--train-batch-size", "16", "--dropout", "0",
+		"--output", d.path("model"), "--overwrite"); err != nil {
 		return err
 	}
 	var report bytes.Buffer
-	if err := d.verb(ctx, &report, "eval", "--model", d.path("model"), "--data", d.path("test.csv"), "--threshold", "0.3"); err != nil {
+	if err := d.verb(ctx, &report, "eval", "--model", d.path("model"), "--data", d.path("test.csv")); err != nil {
 		return err
 	}
 	if err := os.WriteFile(d.path("metrics.json"), report.Bytes(), 0o666); err != nil {
@@ -78,7 +79,7 @@ func (d *demonstration) run(ctx context.Context) error {
 	}
 	d.a.log.Infof("for comparison: guessing each label as often as it occurs has a macro F1 of %.4f", d.guessing())
 	var predictions bytes.Buffer
-	if err := d.verb(ctx, &predictions, "predict", "--model", d.path("model"), "--input", d.path("test.csv"), "--threshold", "0.3", "--top-k", "3"); err != nil {
+	if err := d.verb(ctx, &predictions, "predict", "--model", d.path("model"), "--input", d.path("test.csv"), "--top-k", "3"); err != nil {
 		return err
 	}
 	if err := os.WriteFile(d.path("predictions.jsonl"), predictions.Bytes(), 0o666); err != nil {

@@ -58,11 +58,11 @@ func frequent(count map[string]int, least int) []string {
 	return keys
 }
 
-// Config returns the config of the demo's BERT: two layers of hidden size 256 with four heads each.
+// Config returns the config of the demo's BERT: two layers of hidden size 128 with four heads each.
 func Config(vocabSize int) bert.Config {
 	c := bert.DefaultConfig()
 	c.VocabSize = vocabSize
-	c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize = 256, 2, 4, 1024
+	c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize = 128, 2, 4, 512
 	c.MaxPositionEmbeddings, c.TypeVocabSize = 128, 2
 	return c
 }
