@@ -13,4 +13,7 @@
 //
 // A batch is the tokens of all its texts, one row each, without padding; offsets say where a text begins. Dense layers see
 // rows, only attention sees texts. Read config.go, batch.go and model.go first.
+//
+// A Trainer (trainer.go) runs the same formulas with dropout, and backwards: the types …Training keep what that needs, one for each
+// part, in the part's file.
 package bert

@@ -3,8 +3,9 @@ package tensor
 import "fmt"
 
 // The three products of a layer Y = X·W in training. Their right-hand operand is new in every step, so it is packed on the way,
-// by all workers, into memory of the workspace, from whose cache the product then reads it. An element has the same bits for any
-// number of workers, and in MatMulNN the bits that MatMul gives it.
+// by all workers, into memory of the workspace, from whose cache the product then reads it: packed copies that each layer kept
+// would have to be filled in every step too, and read back from memory. BenchmarkForms shows what packing costs. An element has
+// the same bits for any number of workers, and in MatMulNN the bits that MatMul gives it.
 
 // MatMulNN sets c = a·b with the given epilogue; a is [m, k], b [k, n], c [m, n]: Y = X·W. c must not share memory with a.
 func (ws *Workspace) MatMulNN(c, a, b *Tensor, e Epilogue) {

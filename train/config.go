@@ -39,7 +39,7 @@ const maxStepRows = 1 << 24
 func DefaultConfig() Config {
 	return Config{
 		BatchSize: 32, AccumulationSteps: 1, Epochs: 3,
-		Optimizer: Google, LearningRate: 5e-5, WarmupProportion: 0.1, WeightDecay: 0.01, ClipNorm: 1, Dropout: 0.1,
+		Optimizer: Google, LearningRate: 5e-5, WarmupProportion: 0.1, WeightDecay: 0.01, ClipNorm: 1, LayerDecay: 1, Dropout: 0.1,
 		Seed: 42, Shuffle: true, LogSteps: 10, BestMetric: "f1_macro",
 	}
 }
