@@ -95,7 +95,7 @@ func TestLetterCase(t *testing.T) {
 		return []checkpoint.Tensor{t}
 	})
 	_, err := Open(dir, nil)
-	failsWith(t, "all names in capitals", err, `"bert/embeddings/word_embeddings" [88 16] is missing (there is "BERT/EMBEDDINGS/WORD_EMBEDDINGS"`)
+	failsWith(t, "all names in capitals", err, `"bert/embeddings/word_embeddings" [`+number(len(tinyVocab()))+` 16] is missing (there is "BERT/EMBEDDINGS/WORD_EMBEDDINGS"`)
 }
 
 // A head of odd shapes is misshapen, not another number of labels.
@@ -113,7 +113,7 @@ func TestMisshapenHead(t *testing.T) {
 		"no labels":         {[]int{0, 16}, []int{0}, []string{`"output_bias"`, "no labels"}},
 		"weights missing":   {nil, []int{3}, []string{`"output_weights" [3 16] is missing`}},
 		"bias missing":      {[]int{3, 16}, nil, []string{`"output_bias" [3] is missing`}},
-		"other than labels": {[]int{5, 16}, []int{5}, []string{"labels.txt", "3 labels", "5 rows"}},
+		"other than labels": {[]int{5, 16}, []int{5}, []string{"labels.txt", "3 labels", "5 outputs"}},
 	} {
 		dir := copyFolder(t, source)
 		changeTensors(t, dir, func(t checkpoint.Tensor) []checkpoint.Tensor {

@@ -208,7 +208,7 @@ func TestBadEncodings(t *testing.T) {
 	}{
 		"too long":      {tokenizer.Encoding{IDs: make([]int32, 41), Segments: make([]int32, 41)}, "41 tokens, expected 1 to 40"},
 		"no tokens":     {tokenizer.Encoding{}, "0 tokens, expected 1 to 40"},
-		"unknown id":    {tokenizer.Encoding{IDs: []int32{88}, Segments: []int32{0}}, "id 88, expected 0 to 87"},
+		"unknown id":    {tokenizer.Encoding{IDs: []int32{int32(len(tinyVocab()))}, Segments: []int32{0}}, "id " + number(len(tinyVocab())) + ", expected 0 to "},
 		"other segment": {tokenizer.Encoding{IDs: []int32{1}, Segments: []int32{2}}, "segment 2, expected 0 to 1"},
 	} {
 		for _, texts := range [][]tokenizer.Encoding{{c.text}, {good, c.text, good, good}} {
@@ -229,12 +229,17 @@ func TestFingerprint(t *testing.T) {
 	}
 	seen := map[string]string{print(m): "itself"}
 	for name, change := range map[string]func(m *Model){
-		"weights":    func(m *Model) { m.Encoder.Embeddings.Norm.Beta.Value[3]++ },
-		"LowerCase":  func(m *Model) { m.LowerCase = false },
-		"KeepTokens": func(m *Model) { m.KeepTokens = []string{"[X]"} },
-		"config":     func(m *Model) { m.Encoder.Config.HiddenAct = "gelu_erf" },
-		"vocabulary": func(m *Model) { m.vocab = append([]byte("x\n"), m.vocab...) },
-		"seed":       func(changed *Model) { changed.Encoder = tiny(t, 2).Encoder },
+		"weights":   func(m *Model) { m.Encoder.Embeddings.Norm.Beta.Value[3]++ },
+		"LowerCase": func(m *Model) { m.Tokenizer = tokenizerWith(t, m, tokenizer.Options{}) },
+		"KeepTokens": func(m *Model) {
+			m.Tokenizer = tokenizerWith(t, m, tokenizer.Options{LowerCase: true, KeepTokens: []string{"[X]"}})
+		},
+		"config": func(m *Model) { m.Encoder.Config.HiddenAct = "gelu_erf" },
+		"vocabulary": func(m *Model) {
+			m.vocab = []byte(strings.Replace(string(m.vocab), "broken", "whole", 1))
+			m.Tokenizer = tokenizerWith(t, m, m.Tokenizer.Options())
+		},
+		"seed": func(changed *Model) { changed.Encoder = tiny(t, 2).Encoder },
 	} {
 		changed := tiny(t, 1)
 		change(changed)

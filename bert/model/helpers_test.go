@@ -3,6 +3,7 @@ package model
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -15,6 +16,7 @@ import (
 	"testing"
 
 	"bertlabel/bert"
+	"bertlabel/bert/tokenizer"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/atomic"
 	"bertlabel/checkpoint/formats"
@@ -29,7 +31,7 @@ func tinyVocab() []string {
 	for c := 'a'; c <= 'z'; c++ {
 		vocab = append(vocab, string(c), "##"+string(c))
 	}
-	return append(vocab, strings.Fields(". , ! ? ' 0 1 2 3 4 5 6 7 8 9 the a cat sat on mat ##s my parcel never came it is broken")...)
+	return append(vocab, strings.Fields(". , ! ? ' 0 1 2 3 4 5 6 7 8 9 the cat sat on mat my parcel never came it is broken")...)
 }
 
 func tinyConfig() bert.Config {
@@ -217,7 +219,7 @@ func sameModel(t testing.TB, got, want *Model) {
 		t.Errorf("vocabulary of %d bytes, want %d", len(got.vocab), len(want.vocab))
 	}
 	settings := func(m *Model) string {
-		return fmt.Sprint(m.LowerCase, m.MaxSeqLength, m.KeepTokens, m.Pooling, m.Labels, m.Thresholds, string(compact(m.training)))
+		return fmt.Sprint(optionsText(m), m.MaxSeqLength, m.Pooling, m.Labels, m.Thresholds, string(compact(m.training)))
 	}
 	if settings(got) != settings(want) {
 		t.Errorf("settings %s, want %s", settings(got), settings(want))
@@ -263,3 +265,35 @@ func failsWith(t testing.TB, what string, err error, words ...string) {
 func sha256Hex(b []byte) string { return fmt.Sprintf("%x", sha256.Sum256(b)) }
 
 func number(n int) string { return strconv.Itoa(n) }
+
+// optionsText shows how a model reads text.
+func optionsText(m *Model) string {
+	text, err := json.Marshal(m.Tokenizer.Options())
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+// tokenizerWith makes a tokenizer of a model's vocabulary.
+func tokenizerWith(t testing.TB, m *Model, o tokenizer.Options) *tokenizer.Tokenizer {
+	t.Helper()
+	vocab, err := tokenizer.ReadVocab(bytes.NewReader(m.vocab), "vocab.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := tokenizer.New(vocab, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+func unsyncedFiles(t testing.TB, dir string) *atomic.Files {
+	t.Helper()
+	files, err := atomic.NewFiles(unsynced{}, dir, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}

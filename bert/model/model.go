@@ -32,8 +32,6 @@ type Model struct {
 	Pooling    bert.Pooling       // the features that the head reads
 
 	MaxSeqLength int // tokens of a text, with [CLS] and [SEP]; longer ones are cut
-	LowerCase    bool
-	KeepTokens   []string // words that are one token each
 
 	vocab    []byte          // vocab.txt
 	training json.RawMessage // what bertlabel.json says of the run that made the head
@@ -53,19 +51,24 @@ func Open(path string, o *Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{threads: o.Threads, MaxSeqLength: DefaultMaxSeqLength, KeepTokens: o.KeepTokens}
+	m := &Model{threads: o.Threads, MaxSeqLength: DefaultMaxSeqLength}
 	if m.threads <= 0 {
 		m.threads = runtime.GOMAXPROCS(0)
 	}
-	config, err := readConfig(f.config, o)
-	if err != nil {
+	var config modelConfig
+	if f.config != "" {
+		if config, err = readConfig(f.config, o); err != nil {
+			return nil, err
+		}
+	}
+	if err := f.missing(config.huggingFace); err != nil {
 		return nil, err
 	}
 	settings, err := readSettings(f.settings, o)
 	if err != nil {
 		return nil, err
 	}
-	if m.Encoder, err = bert.New(config); err != nil {
+	if m.Encoder, err = bert.New(config.Config); err != nil {
 		return nil, err
 	}
 	if settings != nil {
@@ -80,31 +83,10 @@ func Open(path string, o *Options) (*Model, error) {
 		return nil, err
 	}
 	m.MaxSeqLength = min(m.MaxSeqLength, config.MaxPositionEmbeddings)
-	if err := m.openHead(f, o, settings); err != nil {
+	if err := m.openHead(f, o, settings, config.labels); err != nil {
 		return nil, err
 	}
 	return m, nil
-}
-
-func readConfig(path string, o *Options) (bert.Config, error) {
-	data, err := readFile(path, bert.MaxConfigBytes)
-	if err != nil {
-		return bert.Config{}, err
-	}
-	config, unknown, err := bert.ParseConfig(data)
-	if err != nil {
-		return config, fmt.Errorf("config %s: %w", path, err)
-	}
-	if len(unknown) > 0 {
-		o.logf("config %s: ignored the unknown keys %s", path, strings.Join(unknown, ", "))
-	}
-	if o.HiddenAct != "" {
-		config.HiddenAct = o.HiddenAct
-		if err := config.Check(); err != nil {
-			return config, err
-		}
-	}
-	return config, nil
 }
 
 // readSettings returns the contents of bertlabel.json, or nil if the folder has none.
@@ -126,53 +108,109 @@ func readSettings(path string, o *Options) (*Settings, error) {
 	return s, nil
 }
 
-const maxVocabBytes = 32 << 20 // that of the tokenizer
+// Limits of a vocabulary, those of the tokenizer.
+const (
+	maxVocabBytes = 32 << 20
+	maxVocabLines = 1_000_000
+)
 
-// openTokenizer reads the vocabulary and settles whether text is lower-cased.
-func (m *Model) openTokenizer(f files, o *Options, s *Settings, config *bert.Config) (err error) {
-	if m.vocab, err = readFile(f.vocab, maxVocabBytes); err != nil {
-		return err
+// openTokenizer reads the vocabulary and settles how text is read.
+func (m *Model) openTokenizer(f files, o *Options, s *Settings, config *modelConfig) (err error) {
+	var hf hfTokenizer
+	if config.huggingFace {
+		if hf, err = readHFTokenizer(f.hfTokenizerConfig, f.hfTokenizer); err != nil {
+			return err
+		}
 	}
-	vocab, err := tokenizer.ReadVocab(bytes.NewReader(m.vocab), f.vocab)
+	vocab, err := m.openVocab(f, o, &hf)
 	if err != nil {
 		return err
 	}
 	switch n := vocab.Size(); {
 	case n > config.VocabSize:
-		return fmt.Errorf("vocabulary %s: %d tokens, but vocab_size of %s is %d: they do not belong together", f.vocab, n, f.config, config.VocabSize)
+		return fmt.Errorf("vocabulary %s: %d tokens, but vocab_size of %s is %d: they do not belong together", f.vocabulary(), n, f.config, config.VocabSize)
 	case n < config.VocabSize:
-		o.logf("vocabulary %s: %d tokens for %d rows of the word embeddings; the last rows stay unused", f.vocab, n, config.VocabSize)
+		o.logf("vocabulary %s: %d tokens for %d rows of the word embeddings; the last rows stay unused", f.vocabulary(), n, config.VocabSize)
 	}
-	if s != nil && m.KeepTokens == nil {
-		m.KeepTokens = s.KeepTokens
+	options := hf.options
+	if s != nil {
+		options = s.tokenizerOptions()
 	}
-	m.LowerCase = lowerCase(f, o, s, vocab)
-	m.Tokenizer, err = tokenizer.New(vocab, tokenizer.Options{LowerCase: m.LowerCase, KeepTokens: m.KeepTokens})
-	if err != nil {
-		return fmt.Errorf("vocabulary %s: %w", f.vocab, err)
+	if o.KeepTokens != nil {
+		options.KeepTokens = o.KeepTokens
+	}
+	options.LowerCase = lowerCase(f, o, s, hf.lower, vocab)
+	if m.Tokenizer, err = tokenizer.New(vocab, canonical(options)); err != nil {
+		return fmt.Errorf("vocabulary %s: %w", f.vocabulary(), err)
 	}
 	return nil
 }
 
-// lowerCase returns do_lower_case: what the caller says, else what the model's own settings say, else a guess, which is logged.
-func lowerCase(f files, o *Options, s *Settings, vocab *tokenizer.Vocab) bool {
-	if o.LowerCase != nil {
-		return *o.LowerCase
+// openVocab reads vocab.txt, or the vocabulary of tokenizer.json, and completes it by the tokens that hf adds.
+func (m *Model) openVocab(f files, o *Options, hf *hfTokenizer) (vocab *tokenizer.Vocab, err error) {
+	if f.vocab != "" {
+		m.vocab, err = readFile(f.vocab, maxVocabBytes)
+	} else if m.vocab, err = hf.vocabText(); err != nil {
+		err = fmt.Errorf("%s: %w", f.hfTokenizer, err)
 	}
-	if s != nil {
-		return s.DoLowerCase
-	}
-	path, err := filepath.Abs(f.vocab)
 	if err != nil {
-		path = f.vocab
+		return nil, err
+	}
+	if vocab, err = tokenizer.ReadVocab(bytes.NewReader(m.vocab), f.vocabulary()); err != nil {
+		return nil, err
+	}
+	if hf.vocab != nil && o.VocabFile == "" {
+		err = hf.checkVocab(vocab)
+	}
+	before := len(m.vocab)
+	if err == nil {
+		m.vocab, err = hf.addTokens(m.vocab, vocab)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", first(f.hfTokenizer, f.hfTokenizerConfig), err)
+	}
+	if len(m.vocab) == before {
+		return vocab, nil
+	}
+	return tokenizer.ReadVocab(bytes.NewReader(m.vocab), f.vocabulary())
+}
+
+// canonical leaves out of options what is said by default, so that what is the same looks the same.
+func canonical(o tokenizer.Options) tokenizer.Options {
+	if o.StripAccents != nil && *o.StripAccents == o.LowerCase {
+		o.StripAccents = nil
+	}
+	if o.TokenizeChinese != nil && *o.TokenizeChinese {
+		o.TokenizeChinese = nil
+	}
+	if o.MaxWordChars == tokenizer.GoogleMaxWordChars {
+		o.MaxWordChars = 0
+	}
+	return o
+}
+
+// lowerCase returns do_lower_case: what the caller says, else what the model's own settings say, else a guess, which is logged.
+func lowerCase(f files, o *Options, s *Settings, hf *bool, vocab *tokenizer.Vocab) bool {
+	switch {
+	case o.LowerCase != nil:
+		return *o.LowerCase
+	case s != nil:
+		return s.DoLowerCase
+	case hf != nil:
+		return *hf
+	}
+	path, err := filepath.Abs(f.vocabulary())
+	if err != nil {
+		path = f.vocabulary()
 	}
 	lower, why := tokenizer.GuessLowerCase(vocab, path)
 	o.logf("do_lower_case is %t, guessed %s", lower, why)
 	return lower
 }
 
-// openHead gives the head, which loadWeights has found or not, its labels, thresholds and pooling.
-func (m *Model) openHead(f files, o *Options, s *Settings) error {
+// openHead gives the head, which loadWeights has found or not, its labels (those of the config, if it names any), thresholds and
+// pooling.
+func (m *Model) openHead(f files, o *Options, s *Settings, labels []string) error {
 	if s != nil {
 		m.MaxSeqLength, m.training = s.MaxSeqLength, s.Training
 	}
@@ -185,7 +223,7 @@ func (m *Model) openHead(f files, o *Options, s *Settings) error {
 	if _, err := m.Encoder.PoolingWidth(m.Pooling); err != nil {
 		return fmt.Errorf("checkpoint %s: the head reads the pooled output, but the tensors bert/pooler/dense/kernel and bias are missing", f.checkpoint)
 	}
-	if err := m.openLabels(f, o); err != nil {
+	if err := m.openLabels(f, o, labels); err != nil {
 		return err
 	}
 	if s == nil {
@@ -199,30 +237,31 @@ func (m *Model) openHead(f files, o *Options, s *Settings) error {
 	return nil
 }
 
-// openLabels reads labels.txt, which must have a line for each output.
-func (m *Model) openLabels(f files, o *Options) error {
-	n := m.Head.Labels()
-	if n == 0 {
+// openLabels settles the names of the outputs: those of config.json, else of labels.txt, one for each.
+func (m *Model) openLabels(f files, o *Options, labels []string) error {
+	n, from := m.Head.Labels(), f.config
+	switch {
+	case n == 0:
 		return fmt.Errorf("checkpoint %s: tensor \"output_bias\": no labels", f.checkpoint)
-	}
-	if f.labels == "" {
+	case labels == nil && f.labels == "":
 		for i := range n {
 			m.Labels = append(m.Labels, fmt.Sprintf("label_%d", i))
 		}
 		m.Unnamed = true
 		o.logf("checkpoint %s has a head of %d labels, but there is no labels.txt: they are called label_0 to label_%d", f.checkpoint, n, n-1)
 		return nil
-	}
-	data, err := readFile(f.labels, maxVocabBytes)
-	if err != nil {
-		return err
-	}
-	labels, err := ParseLabels(data)
-	if err != nil {
-		return fmt.Errorf("%s:%w", f.labels, err)
+	case labels == nil:
+		from = f.labels
+		data, err := readFile(f.labels, maxVocabBytes)
+		if err != nil {
+			return err
+		}
+		if labels, err = ParseLabels(data); err != nil {
+			return fmt.Errorf("%s:%w", f.labels, err)
+		}
 	}
 	if len(labels) != n {
-		return fmt.Errorf("%s: %d labels, but output_weights of checkpoint %s has %d rows", f.labels, len(labels), f.checkpoint, n)
+		return fmt.Errorf("%s: %d labels, but the head of checkpoint %s has %d outputs", from, len(labels), f.checkpoint, n)
 	}
 	m.Labels = labels
 	return nil

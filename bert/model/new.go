@@ -17,10 +17,7 @@ func New(config bert.Config, vocab []byte, seed uint64, o *Options) (*Model, err
 	if o == nil {
 		o = &Options{}
 	}
-	m := &Model{
-		threads: o.Threads, vocab: vocab, KeepTokens: o.KeepTokens,
-		LowerCase: o.LowerCase != nil && *o.LowerCase, MaxSeqLength: min(DefaultMaxSeqLength, config.MaxPositionEmbeddings),
-	}
+	m := &Model{threads: o.Threads, vocab: vocab, MaxSeqLength: min(DefaultMaxSeqLength, config.MaxPositionEmbeddings)}
 	if m.threads <= 0 {
 		m.threads = runtime.GOMAXPROCS(0)
 	}
@@ -31,7 +28,7 @@ func New(config bert.Config, vocab []byte, seed uint64, o *Options) (*Model, err
 	if v.Size() > config.VocabSize {
 		return nil, fmt.Errorf("vocabulary of %d tokens for vocab_size %d", v.Size(), config.VocabSize)
 	}
-	if m.Tokenizer, err = tokenizer.New(v, tokenizer.Options{LowerCase: m.LowerCase, KeepTokens: m.KeepTokens}); err != nil {
+	if m.Tokenizer, err = tokenizer.New(v, tokenizer.Options{LowerCase: o.LowerCase != nil && *o.LowerCase, KeepTokens: o.KeepTokens}); err != nil {
 		return nil, err
 	}
 	if m.Encoder, err = bert.New(config); err != nil {

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 
 	"bertlabel/checkpoint"
@@ -14,7 +16,7 @@ import (
 
 // Options override what Open finds. The zero value, or nil, overrides nothing.
 type Options struct {
-	ConfigFile     string   // instead of the folder's bert_config.json
+	ConfigFile     string   // instead of the folder's bert_config.json or config.json
 	VocabFile      string   // instead of the folder's vocab.txt
 	InitCheckpoint string   // instead of the folder's checkpoint: a prefix, or a folder with one
 	HiddenAct      string   // instead of the config's, in Google's names ("gelu" is the tanh form)
@@ -38,14 +40,17 @@ func (o *Options) logf(format string, args ...any) {
 
 // files is where the parts of a model lie. Empty paths are absent.
 type files struct {
+	model                     string // as it was named
 	config, vocab, checkpoint string
 	settings, labels          string // written by train; they belong to the checkpoint
+
+	hfTokenizer, hfTokenizerConfig string // count beside a config.json only
 }
 
 // find looks for the parts of the model at path: a folder, or a checkpoint in the folder that holds the rest, or "" if o names
 // all three parts.
 func find(path string, o *Options) (f files, err error) {
-	f = files{config: o.ConfigFile, vocab: o.VocabFile, checkpoint: first(o.InitCheckpoint, path)}
+	f = files{model: path, config: o.ConfigFile, vocab: o.VocabFile, checkpoint: first(o.InitCheckpoint, path)}
 	if path == "" && (f.config == "" || f.vocab == "" || f.checkpoint == "") {
 		return f, errors.New("no model is named: a model folder, or config file, vocabulary and checkpoint together")
 	}
@@ -63,11 +68,34 @@ func find(path string, o *Options) (f files, err error) {
 	} else if path != "" {
 		folders = foldersOf(path)
 	}
-	f.config = first(f.config, existing(folders, "bert_config.json"))
+	names := []string{"bert_config.json", hfConfigName}
+	if strings.HasSuffix(f.checkpoint, ".safetensors") || strings.HasSuffix(f.checkpoint, ".json") {
+		slices.Reverse(names) // both may be there: the one of the checkpoint's kind counts
+	}
+	f.config = first(f.config, first(existing(folders, names[0]), existing(folders, names[1])))
 	f.vocab = first(f.vocab, existing(folders, "vocab.txt"))
+	f.hfTokenizer, f.hfTokenizerConfig = existing(folders, hfTokenizerName), existing(folders, hfTokenizerConfigName)
 	folders = append(foldersOf(f.checkpoint), folders...)
 	f.settings, f.labels = existing(folders, "bertlabel.json"), existing(folders, "labels.txt")
-	return f, f.missing(path)
+	return f, nil
+}
+
+// vocabulary returns the file that has the tokens.
+func (f *files) vocabulary() string { return first(f.vocab, f.hfTokenizer) }
+
+// missing reports config and vocabulary if they are not there, unless the checkpoint shows why.
+func (f *files) missing(huggingFace bool) error {
+	var errs []error
+	if f.config == "" {
+		if err := foreign(f.checkpoint); err != nil {
+			return err
+		}
+		errs = append(errs, fmt.Errorf("model %s: bert_config.json is missing (or Hugging Face's config.json)", f.model))
+	}
+	if f.vocab == "" && !(huggingFace && f.hfTokenizer != "") {
+		errs = append(errs, fmt.Errorf("model %s: vocab.txt is missing (or tokenizer.json beside a config.json)", f.model))
+	}
+	return errors.Join(errs...)
 }
 
 // foldersOf returns the folders in which files that belong to a checkpoint may lie.
@@ -77,18 +105,6 @@ func foldersOf(prefix string) []string {
 		return []string{dir, filepath.Dir(dir)}
 	}
 	return []string{dir}
-}
-
-// missing reports config and vocabulary if they are not there.
-func (f *files) missing(path string) error {
-	var errs []error
-	if f.config == "" {
-		errs = append(errs, fmt.Errorf("model %s: bert_config.json is missing", path))
-	}
-	if f.vocab == "" {
-		errs = append(errs, fmt.Errorf("model %s: vocab.txt is missing", path))
-	}
-	return errors.Join(errs...)
 }
 
 func first(a, b string) string {

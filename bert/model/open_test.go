@@ -27,8 +27,8 @@ func TestOpenGoldenFolders(t *testing.T) {
 			if (m.Head != nil) != c.labels || m.Encoder.Pooler == nil || m.Pooling != bert.Pooled {
 				t.Errorf("%s: head %v, pooler %v, pooling %v", c.path, m.Head != nil, m.Encoder.Pooler != nil, m.Pooling)
 			}
-			if want := strings.Contains(dir, "uncased"); m.LowerCase != want {
-				t.Errorf("%s/%s: do_lower_case %t", dir, c.path, m.LowerCase)
+			if want := strings.Contains(dir, "uncased"); m.Tokenizer.Options().LowerCase != want {
+				t.Errorf("%s/%s: do_lower_case %t", dir, c.path, !want)
 			}
 			if m.MaxSeqLength != min(DefaultMaxSeqLength, m.Encoder.Config.MaxPositionEmbeddings) {
 				t.Errorf("MaxSeqLength %d", m.MaxSeqLength)
@@ -143,8 +143,8 @@ func TestOverrides(t *testing.T) {
 		t.Error("another vocabulary was read")
 	}
 	lower := false
-	if m := open(t, a, &Options{LowerCase: &lower, KeepTokens: []string{"[NAME]"}, Threads: 3}); m.LowerCase || len(m.KeepTokens) != 1 || m.threads != 3 {
-		t.Errorf("LowerCase %t, KeepTokens %v, threads %d", m.LowerCase, m.KeepTokens, m.threads)
+	if m := open(t, a, &Options{LowerCase: &lower, KeepTokens: []string{"[NAME]"}, Threads: 3}); m.Tokenizer.Options().LowerCase || len(m.Tokenizer.Options().KeepTokens) != 1 || m.threads != 3 {
+		t.Errorf("%s, threads %d", optionsText(m), m.threads)
 	}
 
 	_, err = Open("", nil)
@@ -228,8 +228,8 @@ func TestLabels(t *testing.T) {
 	dir := saved(t, tinyWithHead(t, 7, bert.Pooled))
 	labels := filepath.Join(dir, "labels.txt")
 	for text, words := range map[string][]string{
-		"joy\nanger\n":                       {"2 labels", "output_weights", "3 rows"},
-		"a\nb\nc\nd\n":                       {"4 labels", "3 rows"},
+		"joy\nanger\n":                       {"2 labels", "3 outputs"},
+		"a\nb\nc\nd\n":                       {"4 labels", "3 outputs"},
 		"":                                   {":1: no labels"},
 		"a\n\nc\n":                           {":2: blank line"},
 		"a\nb\na\n":                          {`:3: label "a" stands on line 1 too`},

@@ -43,7 +43,7 @@ func (m *Model) save(fs atomic.FS, dir string, training json.RawMessage) error {
 	return m.writeFolder(fs, dir, func(files *atomic.Files) error {
 		errs := []error{write(files, "vocab.txt", m.vocab)}
 		if m.Head != nil {
-			errs = append(errs, write(files, "labels.txt", m.labelsFile()))
+			errs = append(errs, write(files, "labels.txt", labelsFile(m.Labels)))
 		}
 		return errors.Join(append(errs,
 			write(files, "bertlabel.json", settings),
@@ -90,25 +90,23 @@ func (m *Model) Tensors() (tensors []checkpoint.Tensor) {
 	return tensors
 }
 
-func (m *Model) labelsFile() []byte { return []byte(strings.Join(m.Labels, "\n") + "\n") }
+func labelsFile(labels []string) []byte { return []byte(strings.Join(labels, "\n") + "\n") }
 
 // settingsFile returns bertlabel.json. The error is what Open would say of it, or of the labels: nothing is written that cannot
 // be read.
 func (m *Model) settingsFile(training json.RawMessage) ([]byte, error) {
+	reading := m.Tokenizer.Options()
 	s := Settings{
-		FormatVersion: settingsVersion, ProblemType: problemType, MaxSeqLength: m.MaxSeqLength, DoLowerCase: m.LowerCase,
-		KeepTokens: m.KeepTokens, Pooling: m.Pooling.String(), Thresholds: map[string]float32{}, Training: training,
+		FormatVersion: settingsVersion, ProblemType: problemType, MaxSeqLength: m.MaxSeqLength, DoLowerCase: reading.LowerCase,
+		KeepTokens: reading.KeepTokens, StripAccents: reading.StripAccents, TokenizeChinese: reading.TokenizeChinese, MaxWordChars: reading.MaxWordChars,
+		Pooling: m.Pooling.String(), Thresholds: map[string]float32{}, Training: training,
 	}
 	for i, label := range m.Labels {
 		s.Thresholds[label] = m.Thresholds[i]
 	}
 	if m.Head != nil {
-		read, err := ParseLabels(m.labelsFile())
-		if err == nil && !slices.Equal(read, m.Labels) {
-			err = errors.New("a name with a line end in it, or with a byte order mark before it")
-		}
-		if err != nil {
-			return nil, fmt.Errorf("labels %.200q cannot be written one a line: %w", m.Labels, err)
+		if err := checkLabels(m.Labels); err != nil {
+			return nil, err
 		}
 	}
 	text, err := json.MarshalIndent(s, "", "  ")
@@ -122,4 +120,16 @@ func (m *Model) settingsFile(training json.RawMessage) ([]byte, error) {
 		return nil, fmt.Errorf("bertlabel.json: %w", err)
 	}
 	return append(text, '\n'), nil
+}
+
+// checkLabels refuses names that labels.txt would not give back.
+func checkLabels(labels []string) error {
+	read, err := ParseLabels(labelsFile(labels))
+	if err == nil && !slices.Equal(read, labels) {
+		err = errors.New("a name with a line end in it, or with a byte order mark before it")
+	}
+	if err != nil {
+		return fmt.Errorf("labels %.200q cannot be written one a line: %w", labels, err)
+	}
+	return nil
 }

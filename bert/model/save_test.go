@@ -19,7 +19,6 @@ func TestSaveRoundTrip(t *testing.T) {
 	for _, dir := range numerics(t) {
 		original := copyFolder(t, filepath.Join(dir, "model_with_head"))
 		m := open(t, original, nil)
-		m.KeepTokens = nil
 		m.MaxSeqLength = 20
 		m.Thresholds[0] = 0.1
 		texts, _ := goldenRows(t, dir)

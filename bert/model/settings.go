@@ -9,18 +9,25 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/internal/strictjson"
+	"bertlabel/bert/tokenizer"
 )
 
 // Settings is bertlabel.json: what a trained folder says beyond Google's files.
 type Settings struct {
-	FormatVersion int                `json:"format_version"` // 1
-	ProblemType   string             `json:"problem_type"`   // "multi_label_classification"
-	MaxSeqLength  int                `json:"max_seq_length"` // tokens, with [CLS] and [SEP]
-	DoLowerCase   bool               `json:"do_lower_case"`
-	KeepTokens    []string           `json:"keep_tokens,omitempty"` // words that are one token each, such as [NAME]
-	Pooling       string             `json:"pooling"`               // as bert.ParsePooling reads it
-	Thresholds    map[string]float32 `json:"thresholds"`            // label → probability above which it is predicted
-	Training      json.RawMessage    `json:"training,omitempty"`    // the resolved configuration of the run that made the head
+	FormatVersion int      `json:"format_version"` // 1
+	ProblemType   string   `json:"problem_type"`   // "multi_label_classification"
+	MaxSeqLength  int      `json:"max_seq_length"` // tokens, with [CLS] and [SEP]
+	DoLowerCase   bool     `json:"do_lower_case"`
+	KeepTokens    []string `json:"keep_tokens,omitempty"` // words that are one token each, such as [NAME]
+
+	// How text is read where that is not Google's way.
+	StripAccents    *bool `json:"strip_accents,omitempty"`            // absent: as do_lower_case
+	TokenizeChinese *bool `json:"tokenize_chinese_chars,omitempty"`   // absent: true
+	MaxWordChars    int   `json:"max_input_chars_per_word,omitempty"` // absent: 200
+
+	Pooling    string             `json:"pooling"`            // as bert.ParsePooling reads it
+	Thresholds map[string]float32 `json:"thresholds"`         // label → probability above which it is predicted
+	Training   json.RawMessage    `json:"training,omitempty"` // the resolved configuration of the run that made the head
 }
 
 const (
@@ -44,6 +51,7 @@ func parseSettings(data []byte) (s *Settings, unknown []string, err error) {
 	fields := map[string]any{
 		"format_version": &s.FormatVersion, "problem_type": &s.ProblemType, "max_seq_length": &s.MaxSeqLength, "do_lower_case": &s.DoLowerCase,
 		"keep_tokens": &s.KeepTokens, "pooling": &s.Pooling, "thresholds": &s.Thresholds, "training": new(any),
+		"strip_accents": &s.StripAccents, "tokenize_chinese_chars": &s.TokenizeChinese, "max_input_chars_per_word": &s.MaxWordChars,
 	}
 	for _, key := range []string{"format_version", "problem_type", "max_seq_length", "do_lower_case", "pooling"} {
 		if _, ok := object[key]; !ok {
@@ -70,6 +78,8 @@ func (s *Settings) check() error {
 		return fmt.Errorf("problem_type is %q, expected %q", s.ProblemType, problemType)
 	case s.MaxSeqLength < 2:
 		return fmt.Errorf("max_seq_length is %d, expected 2 or more", s.MaxSeqLength)
+	case s.MaxWordChars < 0:
+		return fmt.Errorf("max_input_chars_per_word is %d, expected 1 or more", s.MaxWordChars)
 	}
 	if _, err := bert.ParsePooling(s.Pooling); err != nil {
 		return err
@@ -80,6 +90,12 @@ func (s *Settings) check() error {
 		}
 	}
 	return nil
+}
+
+// tokenizerOptions returns how text is read.
+func (s *Settings) tokenizerOptions() tokenizer.Options {
+	return tokenizer.Options{LowerCase: s.DoLowerCase, StripAccents: s.StripAccents, TokenizeChinese: s.TokenizeChinese, KeepTokens: s.KeepTokens,
+		MaxWordChars: s.MaxWordChars}
 }
 
 // thresholdsFor returns the thresholds in the order of labels, and an error if s has one for a label that is not there.

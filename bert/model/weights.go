@@ -104,19 +104,19 @@ func (v *variables) finite(name string, x []float32) error {
 // match finds the tensor of each parameter, drops the pooler if the checkpoint has none, and makes the head if it has one. The
 // error lists every variable that is missing, unexpected or misshapen.
 func (m *Model) match(src checkpoint.Source, o *Options) (*variables, error) {
-	var stored []string
-	for _, info := range src.Tensors() {
-		stored = append(stored, info.Name)
+	stored := storedNames(src)
+	if err := foreignNames(stored); err != nil {
+		return nil, err
 	}
 	resolved, err := names.Resolve(stored)
 	if err != nil {
 		return nil, err
 	}
 	v := &variables{src, resolved}
-	if resolved.Layout != names.Google {
+	if resolved.Layout == names.TF2 {
 		o.logf("the variables have the names of %s", resolved.Layout)
 	}
-	if resolved.Scope != "" {
+	if resolved.Scope != "" && !(resolved.Layout == names.HuggingFace && resolved.Scope == "bert.") {
 		o.logf("the scope %q is taken off the names of the variables", resolved.Scope)
 	}
 	m.dropMissingPooler(v, o)
@@ -148,6 +148,34 @@ func (m *Model) match(src checkpoint.Source, o *Options) (*variables, error) {
 	sort.SliceStable(all, func(i, j int) bool { return all[i].Error() < all[j].Error() })
 	return nil, fmt.Errorf("does not fit the config: %d variables are missing, %d unexpected, %d of another shape or type:\n%w",
 		len(missing), len(unexpected), len(misfits), errors.Join(all...))
+}
+
+func storedNames(src checkpoint.Source) (stored []string) {
+	for _, info := range src.Tensors() {
+		stored = append(stored, info.Name)
+	}
+	return stored
+}
+
+// foreignNames refuses the variables of another architecture.
+func foreignNames(stored []string) error {
+	if other := names.Foreign(stored); other != "" {
+		return fmt.Errorf("these are the variables of %s, another architecture; bertlabel runs BERT only", other)
+	}
+	return nil
+}
+
+// foreign refuses a checkpoint of another architecture. One that cannot be opened is for others to report.
+func foreign(path string) error {
+	src, err := formats.Open(path, checkpoint.Limits{})
+	if err != nil {
+		return nil
+	}
+	defer src.Close()
+	if err := foreignNames(storedNames(src)); err != nil {
+		return fmt.Errorf("checkpoint %s: %w", path, err)
+	}
+	return nil
 }
 
 // letterCaseHint names the tensor whose name differs from the one that is missing in letter case only.
@@ -237,8 +265,15 @@ func (m *Model) Fingerprint() []byte {
 		panic(err) // numbers and strings only
 	}
 	h := sha256.New()
-	fmt.Fprintf(h, "%s %t %q ", config, m.LowerCase, m.KeepTokens)
-	h.Write(m.vocab)
+	reading, err := json.Marshal(m.Tokenizer.Options())
+	if err != nil {
+		panic(err) // strings, numbers and flags only
+	}
+	fmt.Fprintf(h, "%s %s ", config, reading)
+	vocab := m.Tokenizer.Vocab()
+	for id := range vocab.Size() {
+		fmt.Fprintf(h, "%s\n", vocab.Token(int32(id)))
+	}
 	for _, p := range m.Encoder.Params() {
 		fmt.Fprintf(h, "%q %v ", p.Name, p.Shape)
 		h.Write(checkpoint.Float32Tensor(p.Name, p.Shape, m.Encoder.Value(p)).Bytes)

@@ -6,7 +6,7 @@
 //	HuggingFace  transformers, model.safetensors:            bert.encoder.layer.0.attention.self.query.weight, [out, in]
 //
 // Google's names are the ones that the rest of the program knows. table.go is the table of the three, resolve.go finds Google's
-// names in a list of stored ones. Pure functions: no files, no tensors.
+// names in a list of stored ones, foreign.go knows BERT's relatives by theirs. Pure functions: no files, no tensors.
 //
 // Sources: google-research/bert modeling.py; transformers convert_bert_original_tf_checkpoint_to_pytorch.py;
 // tensorflow/models official/nlp/tools/tf1_bert_checkpoint_converter_lib.py and tf2_bert_encoder_checkpoint_converter.py.

@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// maxWordChars is max_input_chars_per_word: a basic token of more code points is one [UNK].
-const maxWordChars = 200
+// GoogleMaxWordChars is max_input_chars_per_word of tokenization.py. Hugging Face's tokenizers have 100.
+const GoogleMaxWordChars = 200
 
 // scratch is the working memory of one goroutine.
 type scratch struct {

@@ -11,12 +11,15 @@ type Options struct {
 	StripAccents    *bool    // drop category Mn after NFD; nil: as LowerCase, which is what Google's does
 	TokenizeChinese *bool    // take each CJK ideograph as a word of its own; nil: true, which is what Google's does
 	KeepTokens      []string // words that are one token each wherever they stand in a text, such as [NAME]
+	MaxWordChars    int      // max_input_chars_per_word: a basic token of more code points is one [UNK]; 0: GoogleMaxWordChars
 }
 
 // Tokenizer is FullTokenizer of tokenization.py. It is read-only and safe for concurrent use.
 type Tokenizer struct {
 	vocab         *Vocab
+	options       Options
 	lower, strip  bool
+	maxWordChars  int
 	splitChinese  bool
 	unk, cls, sep int32
 	keep          keepTokens
@@ -32,12 +35,15 @@ type Tokenizer struct {
 // [unused0], [unused1] …, in the order of the vocabulary. Errors: an entry that is empty, given twice, not UTF-8 or holds white
 // space, and a vocabulary with too few [unusedN] left.
 func New(v *Vocab, o Options) (*Tokenizer, error) {
-	t := &Tokenizer{vocab: v, lower: o.LowerCase, strip: o.LowerCase, splitChinese: true, classes: newClasses()}
+	t := &Tokenizer{vocab: v, options: o, lower: o.LowerCase, strip: o.LowerCase, splitChinese: true, maxWordChars: GoogleMaxWordChars, classes: newClasses()}
 	if o.StripAccents != nil {
 		t.strip = *o.StripAccents
 	}
 	if o.TokenizeChinese != nil {
 		t.splitChinese = *o.TokenizeChinese
+	}
+	if o.MaxWordChars > 0 {
+		t.maxWordChars = o.MaxWordChars
 	}
 	t.ascii = newASCII(t.classes, t.lower)
 	t.unk, _ = v.ID(unkToken) // newVocab has made sure of the three
@@ -54,6 +60,9 @@ func New(v *Vocab, o Options) (*Tokenizer, error) {
 
 // Vocab returns the vocabulary that the tokenizer was made with.
 func (t *Tokenizer) Vocab() *Vocab { return t.vocab }
+
+// Options returns what the tokenizer was made with. The caller must not change its slices.
+func (t *Tokenizer) Options() Options { return t.options }
 
 // Token returns the text of an id in [0, Vocab().Size()): the word itself for one of KeepTokens.
 func (t *Tokenizer) Token(id int32) string {
@@ -110,9 +119,9 @@ func (t *Tokenizer) BasicTokenize(text string) []string {
 }
 
 // appendPieces is WordpieceTokenizer: it appends the longest token that the basic token begins with, then the longest that goes
-// on from there, and so on; or one [UNK] if there is none at some place, or more than 200 characters.
+// on from there, and so on; or one [UNK] if there is none at some place, or too many characters.
 func (t *Tokenizer) appendPieces(ids []int32, token []byte) []int32 {
-	if len(token) > maxWordChars && utf8.RuneCount(token) > maxWordChars {
+	if len(token) > t.maxWordChars && utf8.RuneCount(token) > t.maxWordChars {
 		return append(ids, t.unk)
 	}
 	known := len(ids)

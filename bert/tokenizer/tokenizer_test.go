@@ -87,6 +87,19 @@ func TestWordsOf200Characters(t *testing.T) {
 	}
 }
 
+func TestMaxWordChars(t *testing.T) {
+	o := Options{LowerCase: true, MaxWordChars: 100}
+	tok := newTokenizer(t, o, "[UNK] [CLS] [SEP] a ##a е ##е")
+	for text, pieces := range map[string]int{strings.Repeat("a", 100): 100, strings.Repeat("a", 101): 1, strings.Repeat("ё", 100): 100, strings.Repeat("ё", 101): 1} {
+		if got := tok.Tokenize(text); len(got) != pieces {
+			t.Errorf("%d pieces of %+q, want %d", len(got), text, pieces)
+		}
+	}
+	if got := tok.Options(); got.MaxWordChars != 100 || !got.LowerCase {
+		t.Errorf("Options returns %+v", got)
+	}
+}
+
 func TestInvalidUTF8(t *testing.T) {
 	tok := newTokenizer(t, Options{LowerCase: true}, "[UNK] [CLS] [SEP] cat c ##at")
 	for _, text := range []string{"c\xffat", "ca\xc3t", "cat\xe2\x82", "\x80cat", "c\xed\xa0\x80at", "c\xf4\x90\x80\x80at", "c\xc0\xa0at", "c\ufffdat"} {

@@ -86,8 +86,8 @@ func openByContent(path string, limits checkpoint.Limits) (checkpoint.Source, er
 		return source(safetensors.Open(path, limits))
 	}
 	what := "neither a TensorFlow checkpoint nor a safetensors file"
-	if pickled(head) {
-		what = "a pickle, zip or HDF5 file, which is never read: convert it to safetensors"
+	if neverRead(path) || pickled(head) {
+		what = "a pickle, zip, HDF5 or msgpack file, which is never read: convert it to safetensors"
 	}
 	return nil, checkpoint.InFile(checkpoint.Refuse(checkpoint.BadMagic, "%s", what), path)
 }
@@ -154,10 +154,16 @@ func Prefixes(folder string) ([]string, error) {
 
 // hint names a file of a refused format in a folder that has nothing else.
 func hint(folder string) string {
-	for _, name := range []string{"pytorch_model.bin", "tf_model.h5", "flax_model.msgpack"} {
-		if exists(filepath.Join(folder, name)) {
-			return "; " + name + " is never read: convert it to safetensors"
+	files, _ := os.ReadDir(folder) // a folder that cannot be read is no news here
+	for _, f := range files {
+		if neverRead(f.Name()) {
+			return "; " + f.Name() + " is never read: convert it to safetensors"
 		}
 	}
 	return ""
+}
+
+// neverRead recognises the weights of PyTorch, Keras and Flax, whose formats can run code or are not read, by their names.
+func neverRead(path string) bool {
+	return slices.Contains([]string{".bin", ".pt", ".pth", ".h5", ".keras", ".msgpack"}, filepath.Ext(path))
 }

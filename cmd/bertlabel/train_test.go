@@ -126,8 +126,8 @@ func TestTrain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(m.Labels, []string{"animal", "colour"}) || m.MaxSeqLength != 16 || !m.LowerCase || m.Pooling != bert.Mean {
-		t.Errorf("labels %v, MaxSeqLength %d, LowerCase %t, pooling %v", m.Labels, m.MaxSeqLength, m.LowerCase, m.Pooling)
+	if !slices.Equal(m.Labels, []string{"animal", "colour"}) || m.MaxSeqLength != 16 || !m.Tokenizer.Options().LowerCase || m.Pooling != bert.Mean {
+		t.Errorf("labels %v, MaxSeqLength %d, options %+v, pooling %v", m.Labels, m.MaxSeqLength, m.Tokenizer.Options(), m.Pooling)
 	}
 	var settings struct {
 		FormatVersion int            `json:"format_version"`

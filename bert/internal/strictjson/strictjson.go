@@ -124,7 +124,7 @@ func (o Object) Read(key string, dst any) error {
 
 func describe(dst any) string {
 	switch dst.(type) {
-	case *bool:
+	case *bool, **bool:
 		return "true or false"
 	case *int:
 		return "an integer"

@@ -1,0 +1,296 @@
+package model
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"bertlabel/bert/internal/strictjson"
+	"bertlabel/bert/tokenizer"
+)
+
+// Names of the files of a Hugging Face folder.
+const (
+	hfConfigName          = "config.json"
+	hfTokenizerName       = "tokenizer.json"
+	hfTokenizerConfigName = "tokenizer_config.json"
+	hfWeightsName         = "model.safetensors"
+)
+
+// hfMaxWordChars is max_input_chars_per_word of transformers' BertTokenizer, which is half of Google's.
+const hfMaxWordChars = 100
+
+// hfSpecial are the tokens that BERT's rows and its pre-training are made of.
+var hfSpecial = []string{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}
+
+// hfTokenizer is what tokenizer_config.json and tokenizer.json say of how text is read.
+type hfTokenizer struct {
+	options tokenizer.Options // without LowerCase
+	lower   *bool             // do_lower_case; nil if neither says it
+	vocab   map[string]int    // of tokenizer.json; nil without one
+	added   []hfAddedToken    // by id
+}
+
+// hfAddedToken is a token that is looked for in the text before anything else is done with it.
+type hfAddedToken struct {
+	ID      int
+	Content string
+	Single  bool `json:"single_word"`
+	Left    bool `json:"lstrip"`
+	Right   bool `json:"rstrip"`
+	Normal  bool `json:"normalized"`
+}
+
+// readHFTokenizer reads the files that are there; "" is none. Of what both say, tokenizer_config.json counts, as in transformers.
+func readHFTokenizer(configPath, path string) (t hfTokenizer, err error) {
+	t.options.MaxWordChars = hfMaxWordChars
+	for _, file := range []struct {
+		path string
+		read func(strictjson.Object) error
+	}{{path, t.readTokenizer}, {configPath, func(o strictjson.Object) error { return t.readConfig(o, path != "") }}} {
+		if file.path == "" {
+			continue
+		}
+		data, err := readFile(file.path, maxVocabBytes)
+		if err != nil {
+			return t, err
+		}
+		object, err := strictjson.Parse(data)
+		if err == nil {
+			err = file.read(object)
+		}
+		if err != nil {
+			return t, fmt.Errorf("%s: %w", file.path, err)
+		}
+	}
+	slices.SortFunc(t.added, func(a, b hfAddedToken) int { return cmp.Compare(a.ID, b.ID) })
+	return t, nil
+}
+
+// readConfig reads tokenizer_config.json.
+func (t *hfTokenizer) readConfig(o strictjson.Object, beside bool) error {
+	class, basic, never, decoder := "BertTokenizer", true, []string(nil), map[string]hfAddedToken(nil)
+	lower, strip, chinese := false, false, true
+	for key, dst := range map[string]any{"tokenizer_class": &class, "do_basic_tokenize": &basic, "never_split": &never, "added_tokens_decoder": &decoder,
+		"do_lower_case": &lower, "strip_accents": &strip, "tokenize_chinese_chars": &chinese} {
+		if o.Has(key) {
+			if err := o.Read(key, dst); err != nil {
+				return err
+			}
+		}
+	}
+	if !knownTokenizerClass(class, beside) {
+		return fmt.Errorf("tokenizer_class is %q, expected BertTokenizer", class)
+	}
+	if !basic || len(never) > 0 {
+		return errors.New("do_basic_tokenize is false or never_split is not empty: not the tokenizer of BERT")
+	}
+	for key, want := range map[string]string{"unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"} {
+		if found := stringIn(o[key], "content"); o.Has(key) && found != want {
+			return fmt.Errorf("%s is %q, expected %q", key, found, want)
+		}
+	}
+	if o.Has("do_lower_case") {
+		t.lower = &lower
+	}
+	if o.Has("strip_accents") {
+		t.options.StripAccents = &strip
+	}
+	if o.Has("tokenize_chinese_chars") {
+		t.options.TokenizeChinese = &chinese
+	}
+	if beside {
+		return nil // tokenizer.json has the added tokens
+	}
+	for id, token := range decoder {
+		if _, err := fmt.Sscan(id, &token.ID); err != nil || fmt.Sprint(token.ID) != id || token.ID < 0 {
+			return fmt.Errorf("added_tokens_decoder has the key %.80q, expected an id", id)
+		}
+		t.added = append(t.added, token)
+	}
+	return nil
+}
+
+// knownTokenizerClass reports whether a class of transformers reads text as BERT's does. The general ones do what tokenizer.json
+// says.
+func knownTokenizerClass(class string, beside bool) bool {
+	switch strings.TrimSuffix(class, "Fast") {
+	case "BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer", "RetriBertTokenizer":
+		return true
+	case "PreTrainedTokenizer", "TokenizersBackend":
+		return beside
+	}
+	return false
+}
+
+// stringIn returns a string that stands there, or as the member of that name of an object that stands there, else "".
+func stringIn(raw json.RawMessage, member string) (s string) {
+	if json.Unmarshal(raw, &s) == nil {
+		return s
+	}
+	var o strictjson.Object
+	if json.Unmarshal(raw, &o) == nil && json.Unmarshal(o[member], &s) == nil {
+		return s
+	}
+	return ""
+}
+
+// readTokenizer reads tokenizer.json.
+func (t *hfTokenizer) readTokenizer(o strictjson.Object) error {
+	if err := t.readNormalizer(o); err != nil {
+		return err
+	}
+	if err := expectType(o, "pre_tokenizer", "BertPreTokenizer"); err != nil {
+		return err
+	}
+	if err := checkPostProcessor(o); err != nil {
+		return err
+	}
+	if o.Has("added_tokens") {
+		if err := o.Read("added_tokens", &t.added); err != nil {
+			return err
+		}
+	}
+	if err := expectType(o, "model", "WordPiece"); err != nil {
+		return err
+	}
+	var model strictjson.Object
+	unknown, prefix := "[UNK]", "##"
+	if err := o.Read("model", &model); err != nil {
+		return err
+	}
+	if err := errors.Join(model.Read("unk_token", &unknown), model.Read("continuing_subword_prefix", &prefix), model.Read("vocab", &t.vocab),
+		model.Read("max_input_chars_per_word", &t.options.MaxWordChars)); err != nil {
+		return fmt.Errorf("model: %w", err)
+	}
+	if unknown != "[UNK]" || prefix != "##" || t.options.MaxWordChars < 1 || t.vocab == nil {
+		return fmt.Errorf("model: unk_token %q, continuing_subword_prefix %q, max_input_chars_per_word %d, vocab of %d tokens, expected \"[UNK]\", \"##\", 1 or more, and a vocab",
+			unknown, prefix, t.options.MaxWordChars, len(t.vocab))
+	}
+	return nil
+}
+
+// readNormalizer reads how text is folded: by BertNormalizer, or not at all.
+func (t *hfTokenizer) readNormalizer(o strictjson.Object) error {
+	if err := expectType(o, "normalizer", "BertNormalizer"); err != nil {
+		return err
+	}
+	var normalizer strictjson.Object
+	clean, chinese, lower, strip := true, true, true, false
+	err := o.Read("normalizer", &normalizer)
+	for key, dst := range map[string]any{"clean_text": &clean, "handle_chinese_chars": &chinese, "lowercase": &lower, "strip_accents": &strip} {
+		if normalizer.Has(key) {
+			err = errors.Join(err, normalizer.Read(key, dst))
+		}
+	}
+	if err == nil && !clean {
+		err = errors.New("clean_text is false, expected true")
+	}
+	if err != nil {
+		return fmt.Errorf("normalizer: %w", err)
+	}
+	t.lower, t.options.TokenizeChinese = &lower, &chinese
+	if normalizer.Has("strip_accents") {
+		t.options.StripAccents = &strip
+	}
+	return nil
+}
+
+// expectType refuses a part of the tokenizer that is of another type than BERT's.
+func expectType(o strictjson.Object, part, want string) error {
+	if found := stringIn(o[part], "type"); found != want {
+		return fmt.Errorf("%s is %.80q, expected %q: not the tokenizer of BERT", part, found, want)
+	}
+	return nil
+}
+
+// checkPostProcessor refuses rows that are made otherwise than [CLS] a [SEP] b [SEP].
+func checkPostProcessor(o strictjson.Object) error {
+	var p struct {
+		Type         string
+		Single, Pair []map[string]struct {
+			ID     string
+			TypeID int `json:"type_id"`
+		}
+	}
+	if !o.Has("post_processor") {
+		return errors.New("post_processor is missing: the rows would have no [CLS] and [SEP]")
+	}
+	if err := json.Unmarshal(o["post_processor"], &p); err != nil {
+		return fmt.Errorf("post_processor: %w", err)
+	}
+	row := fmt.Sprint(p.Single, p.Pair)
+	const want = "[map[SpecialToken:{[CLS] 0}] map[Sequence:{A 0}] map[SpecialToken:{[SEP] 0}]] " +
+		"[map[SpecialToken:{[CLS] 0}] map[Sequence:{A 0}] map[SpecialToken:{[SEP] 0}] map[Sequence:{B 1}] map[SpecialToken:{[SEP] 1}]]"
+	if p.Type != "BertProcessing" && (p.Type != "TemplateProcessing" || row != want) {
+		return fmt.Errorf("post_processor is %.80q and makes the rows %.300s, expected [CLS] A [SEP] and [CLS] A [SEP] B [SEP]", p.Type, row)
+	}
+	return nil
+}
+
+// vocabText returns the vocabulary of tokenizer.json as vocab.txt would have it.
+func (t *hfTokenizer) vocabText() ([]byte, error) {
+	size := 0
+	for token, id := range t.vocab {
+		if id < 0 || id >= maxVocabLines {
+			return nil, fmt.Errorf("token %.80q has id %d, expected 0 to %d", token, id, maxVocabLines-1)
+		}
+		if strings.ContainsAny(token, "\r\n") || strings.TrimSpace(token) != token {
+			return nil, fmt.Errorf("token %.80q has white space round it or a line end in it", token)
+		}
+		size = max(size, id+1)
+	}
+	tokens := make([]string, size)
+	for token, id := range t.vocab {
+		if tokens[id] != "" {
+			return nil, fmt.Errorf("tokens %.80q and %.80q both have id %d", tokens[id], token, id)
+		}
+		tokens[id] = token
+	}
+	return []byte(strings.Join(tokens, "\n") + "\n"), nil
+}
+
+// checkVocab compares tokenizer.json with vocab.txt, which stands beside it.
+func (t *hfTokenizer) checkVocab(vocab *tokenizer.Vocab) error {
+	known := 0
+	for i := range vocab.Size() {
+		token := vocab.Token(int32(i))
+		if id, ok := vocab.ID(token); !ok || int(id) != i {
+			continue // a blank line, or one that comes again
+		}
+		known++
+		if id, ok := t.vocab[token]; !ok || id != i {
+			return fmt.Errorf("token %.80q has id %d in vocab.txt, but not here", token, i)
+		}
+	}
+	if known != len(t.vocab) {
+		return fmt.Errorf("vocab of %d tokens, but vocab.txt has %d", len(t.vocab), known)
+	}
+	return nil
+}
+
+// addTokens settles the tokens that were added: those that the vocabulary lacks are appended to its text, and all but BERT's own
+// special ones become words that are one token each.
+func (t *hfTokenizer) addTokens(text []byte, vocab *tokenizer.Vocab) ([]byte, error) {
+	next := vocab.Size()
+	for _, a := range t.added {
+		id, ok := vocab.ID(a.Content)
+		switch {
+		case ok && int(id) != a.ID || !ok && a.ID != next:
+			return nil, fmt.Errorf("added token %.80q has id %d, which is not the vocabulary's", a.Content, a.ID)
+		case slices.Contains(hfSpecial, a.Content) && ok:
+			continue
+		case a.Single || a.Left || a.Right || a.Normal:
+			return nil, fmt.Errorf("added token %.80q: single_word, lstrip, rstrip or normalized is true, expected false: only words that stand as they are in the text are kept whole", a.Content)
+		case !ok:
+			next++
+			text = append(bytes.TrimRight(text, " \t\r\n"), "\n"+a.Content+"\n"...)
+		}
+		t.options.KeepTokens = append(t.options.KeepTokens, a.Content)
+	}
+	return text, nil
+}
