@@ -40,9 +40,10 @@ type Model struct {
 	parallel passes // for all threads together
 }
 
-// Open opens the model at path: a folder of Google's layout (bert_config.json, vocab.txt and a TensorFlow checkpoint), a folder
-// that train wrote, or the prefix of a checkpoint beside the other two files. path may be empty if o names all three parts.
-// Everything is checked; the error names file, tensor, what was found and what was expected.
+// Open opens the model at path: a folder of Google's layout (bert_config.json, vocab.txt and a TensorFlow checkpoint) or of Hugging
+// Face's (config.json, model.safetensors, and vocab.txt or tokenizer.json), a folder that train wrote, or a checkpoint beside
+// the other two files. path may be empty if o names all three parts. Everything is checked; the error names file, tensor, what
+// was found and what was expected, and lists all variables that do not fit at once.
 func Open(path string, o *Options) (*Model, error) {
 	if o == nil {
 		o = &Options{}

@@ -18,7 +18,7 @@ import (
 type Options struct {
 	ConfigFile     string   // instead of the folder's bert_config.json or config.json
 	VocabFile      string   // instead of the folder's vocab.txt
-	InitCheckpoint string   // instead of the folder's checkpoint: a prefix, or a folder with one
+	InitCheckpoint string   // instead of the folder's checkpoint: a prefix, a safetensors file, or a folder with one
 	HiddenAct      string   // instead of the config's, in Google's names ("gelu" is the tanh form)
 	LowerCase      *bool    // do_lower_case
 	KeepTokens     []string // words that are one token each, such as [NAME]; nil: those of the folder's bertlabel.json

@@ -25,7 +25,7 @@ type modelFlags struct {
 func addModelFlags(cmd *cobra.Command) *modelFlags {
 	m := &modelFlags{cmd: cmd}
 	f := cmd.Flags()
-	f.StringVar(&m.path, "model", "", "model `FOLDER` (Google's release, or one that train wrote) or checkpoint prefix")
+	f.StringVar(&m.path, "model", "", "model `FOLDER` (Google's, Hugging Face's, or train's) or checkpoint prefix")
 	f.StringVar(&m.config, "bert-config-file", "", "bert_config.json `FILE` instead of the model's")
 	f.StringVar(&m.vocab, "vocab-file", "", "vocab.txt `FILE` instead of the model's")
 	f.StringVar(&m.initCheckpoint, "init-checkpoint", "", "checkpoint `PREFIX` instead of the model's")

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bertlabel/bert"
+	"bertlabel/tensor/tensortest"
+)
+
+// Google's layout to Hugging Face's and back: the last folder has the bytes of the first, and all three predict the same.
+func TestConvert(t *testing.T) {
+	source := filepath.Join(tensortest.Shared(t, "fixtures/numerics/tiny-uncased"), "model_with_head")
+	dir := t.TempDir()
+	google, hf, back := filepath.Join(dir, "google"), filepath.Join(dir, "hf"), filepath.Join(dir, "back")
+	for _, args := range [][]string{{source, google, "google"}, {google, hf, "hf"}, {hf, back, "google"}} {
+		stdout, stderr, code := bertlabel(t, "", "convert", "--model", args[0], "--output", args[1], "--to", args[2], "--do-lower-case")
+		if code != exitOK || stdout != "" || !strings.Contains(stderr, "wrote "+args[1]) {
+			t.Fatalf("%v: exit %d, stdout %q, stderr %q", args, code, stdout, stderr)
+		}
+	}
+	onlyFile(t, hf, "bertlabel.json", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
+	onlyFile(t, google, "bert_config.json", "bert_model.ckpt.data-00000-of-00001", "bert_model.ckpt.index", "bertlabel.json", "checkpoint", "labels.txt", "vocab.txt")
+	entries, err := os.ReadDir(google)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		want, err := os.ReadFile(filepath.Join(google, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(filepath.Join(back, e.Name())); err != nil || string(got) != string(want) {
+			t.Errorf("%s has other bytes, %v", e.Name(), err)
+		}
+	}
+	texts := filepath.Join(filepath.Dir(source), "texts.jsonl")
+	want, _, _ := bertlabel(t, "", "predict", "--model", source, "--input", texts, "--logits", "--do-lower-case")
+	for _, folder := range []string{google, hf, back} {
+		if got, stderr, code := bertlabel(t, "", "predict", "--model", folder, "--input", texts, "--logits"); code != exitOK || got != want {
+			t.Errorf("%s predicts otherwise: exit %d, %s", folder, code, stderr)
+		}
+	}
+}
+
+func TestConvertRefuses(t *testing.T) {
+	pooled, mean := modelFolder(t, tinyModel(t, 1, bert.Pooled, tinyLabels)), modelFolder(t, tinyModel(t, 1, bert.Mean, tinyLabels))
+	out := filepath.Join(t.TempDir(), "out")
+	for _, c := range []struct {
+		args, want string
+		code       int
+	}{
+		{"--model " + pooled, "convert needs --to, --output", exitUsage},
+		{"--to hf --output " + out, "convert needs --model", exitUsage},
+		{"--model " + pooled + " --output " + out + " --to onnx", "want google, hf", exitUsage},
+		{"--model " + pooled + " --to hf --output " + mean, "is not empty", exitUsage},
+		{"--model " + mean + " --to hf --output " + out, "the head reads mean features", exitUsage},
+		{"--model " + t.TempDir() + " --to hf --output " + out, "no checkpoint in this folder", exitModel},
+		{"--model " + pooled + " --to hf --overwrite --output " + pooled, "would be read in place of model.safetensors", exitFailure},
+	} {
+		stdout, stderr, code := bertlabel(t, "", append([]string{"convert"}, strings.Fields(c.args)...)...)
+		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {
+			t.Errorf("convert %s: exit %d, want %d; stdout %q, stderr %q, want %q", c.args, code, c.code, stdout, stderr, c.want)
+		}
+	}
+	if _, err := os.Stat(out); err == nil {
+		t.Error("a refused conversion has left a folder")
+	}
+	// What Google's scripts would not see is said.
+	_, stderr, code := bertlabel(t, "", "convert", "--model", mean, "--to", "google", "--output", out, "--hidden-act", "gelu_erf")
+	if code != exitOK || !strings.Contains(stderr, "reads mean features, which bertlabel.json says") || !strings.Contains(stderr, "gelu_erf") {
+		t.Errorf("exit %d, stderr %s", code, stderr)
+	}
+}
