@@ -24,5 +24,6 @@
 // # Files
 //
 // Read model.go first, then open.go (how a folder is recognised), weights.go (how its variables are matched) and engine.go (how
-// many texts go through the encoder). huggingface.go and hftokenizer.go read Hugging Face's files, save.go and savehf.go write.
+// many texts go through the encoder). Of the other parts of a folder, vocab.go, labels.go and settings.go read what both layouts
+// have, huggingface.go and hftokenizer.go what Hugging Face's has; save.go and savehf.go write.
 package model

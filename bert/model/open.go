@@ -6,10 +6,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 
+	"bertlabel/bert"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/formats"
 )
@@ -36,6 +38,75 @@ func (o *Options) logf(format string, args ...any) {
 		defer o.logging.Unlock()
 		o.Log(fmt.Sprintf(format, args...))
 	}
+}
+
+// Open opens the model at path: a folder of Google's layout (bert_config.json, vocab.txt and a TensorFlow checkpoint) or of Hugging
+// Face's (config.json, model.safetensors, and vocab.txt or tokenizer.json), a folder that train wrote, or a checkpoint beside
+// the other two files. path may be empty if o names all three parts. Everything is checked; the error names file, tensor, what
+// was found and what was expected, and lists all variables that do not fit at once.
+func Open(path string, o *Options) (*Model, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	f, err := find(path, o)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{threads: o.Threads, MaxSeqLength: DefaultMaxSeqLength}
+	if m.threads <= 0 {
+		m.threads = runtime.GOMAXPROCS(0)
+	}
+	var config modelConfig
+	if f.config != "" {
+		if config, err = readConfig(f.config, o); err != nil {
+			return nil, err
+		}
+	}
+	if err := f.missing(config.huggingFace); err != nil {
+		return nil, err
+	}
+	settings, err := readSettings(f.settings, o)
+	if err != nil {
+		return nil, err
+	}
+	if m.Encoder, err = bert.New(config.Config); err != nil {
+		return nil, err
+	}
+	if settings != nil {
+		m.Pooling, _ = bert.ParsePooling(settings.Pooling) // readSettings has checked it
+		if _, err := m.Encoder.PoolingWidth(m.Pooling); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.settings, err)
+		}
+	}
+	tokenizerErr := make(chan error, 1) // the vocabulary is read while the weights are
+	go func() { tokenizerErr <- m.openTokenizer(f, o, settings, &config) }()
+	if err := errors.Join(m.loadWeights(f.checkpoint, o), <-tokenizerErr); err != nil {
+		return nil, err
+	}
+	m.MaxSeqLength = min(m.MaxSeqLength, config.MaxPositionEmbeddings)
+	if err := m.openHead(f, o, settings, config.labels); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// readSettings returns the contents of bertlabel.json, or nil if the folder has none.
+func readSettings(path string, o *Options) (*Settings, error) {
+	if path == "" {
+		return nil, nil
+	}
+	data, err := readFile(path, bert.MaxConfigBytes)
+	if err != nil {
+		return nil, err
+	}
+	s, unknown, err := parseSettings(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if len(unknown) > 0 {
+		o.logf("%s: ignored the unknown keys %s", path, strings.Join(unknown, ", "))
+	}
+	return s, nil
 }
 
 // files is where the parts of a model lie. Empty paths are absent.

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 
 	"bertlabel/bert"
 	"bertlabel/checkpoint"
@@ -90,8 +88,6 @@ func (m *Model) Tensors() (tensors []checkpoint.Tensor) {
 	return tensors
 }
 
-func labelsFile(labels []string) []byte { return []byte(strings.Join(labels, "\n") + "\n") }
-
 // settingsFile returns bertlabel.json. The error is what Open would say of it, or of the labels: nothing is written that cannot
 // be read.
 func (m *Model) settingsFile(training json.RawMessage) ([]byte, error) {
@@ -120,16 +116,4 @@ func (m *Model) settingsFile(training json.RawMessage) ([]byte, error) {
 		return nil, fmt.Errorf("bertlabel.json: %w", err)
 	}
 	return append(text, '\n'), nil
-}
-
-// checkLabels refuses names that labels.txt would not give back.
-func checkLabels(labels []string) error {
-	read, err := ParseLabels(labelsFile(labels))
-	if err == nil && !slices.Equal(read, labels) {
-		err = errors.New("a name with a line end in it, or with a byte order mark before it")
-	}
-	if err != nil {
-		return fmt.Errorf("labels %.200q cannot be written one a line: %w", labels, err)
-	}
-	return nil
 }
