@@ -245,6 +245,31 @@ func (p *poolingPlan) read(ws *Workspace, y, x *tensor.Tensor, layer int, offset
 	}
 }
 
+// SelectFeatures returns the features of narrow from those of wide, whose vectors include all of narrow's: the result has the same
+// bits as a pass for narrow. x is [texts, width of wide].
+func SelectFeatures(x *tensor.Tensor, wide, narrow Pooling) (*tensor.Tensor, error) {
+	from, err := parsePooling(wide.String())
+	if err != nil {
+		return nil, err
+	}
+	to, err := parsePooling(narrow.String())
+	if err != nil {
+		return nil, err
+	}
+	hidden := x.Cols / len(from)
+	y := tensor.New(x.Rows, len(to)*hidden)
+	for i, part := range to {
+		at := slices.Index(from, part)
+		if at < 0 {
+			return nil, fmt.Errorf("pooling %s is no part of %s", narrow, wide)
+		}
+		for row := range y.Rows {
+			copy(y.Row(row)[i*hidden:(i+1)*hidden], x.Row(row)[at*hidden:])
+		}
+	}
+	return y, nil
+}
+
 // firstRows sets row t of y to row offsets[t] of x.
 func firstRows(y, x *tensor.Tensor, offsets []int) {
 	for t := range y.Rows {

@@ -126,6 +126,35 @@ func TestFeatures(t *testing.T) {
 	}
 }
 
+// TestSelectFeatures: features that are taken from wider ones have the bits of a pass of their own.
+func TestSelectFeatures(t *testing.T) {
+	m := small(t, 3, 32, 4)
+	b := &Batch{}
+	b.Append(randomText(rand.New(rand.NewPCG(9, 9)), &m.Config, 11))
+	features := func(p Pooling) *tensor.Tensor {
+		width, err := m.PoolingWidth(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		y := tensor.New(1, width)
+		if err := m.Features(NewWorkspace(nil), y, b, p); err != nil {
+			t.Fatal(err)
+		}
+		return y
+	}
+	const wide Pooling = "concat:pooled,cls,max:-2,mean:-1..-4"
+	x := features(wide)
+	for _, narrow := range []Pooling{Pooled, CLS, Mean, "mean:-2..-3", "concat:mean:-4,cls", wide} {
+		got, err := SelectFeatures(x, wide, narrow)
+		if err != nil || !slices.Equal(got.Data, features(narrow).Data) {
+			t.Errorf("%s: other bits than a pass of its own, %v", narrow, err)
+		}
+	}
+	if _, err := SelectFeatures(x, wide, "max"); err == nil || !strings.Contains(err.Error(), "no part of") {
+		t.Errorf("what is not there: %v", err)
+	}
+}
+
 // TestPoolingOfModel: what a model lacks is said.
 func TestPoolingOfModel(t *testing.T) {
 	m := small(t, 2, 32, 4)

@@ -85,6 +85,17 @@ func (c *Classifier) BackwardLabels(dlogits, x *tensor.Tensor, from, to int) {
 	}
 }
 
+// Rescale changes the head so that label l, whose logit was z, has slope[l]·z + intercept[l]: the form in which a calibration
+// becomes part of an ordinary head. Both have length labels.
+func (c *Classifier) Rescale(slope, intercept []float64) {
+	for l, a := range slope {
+		for j, w := range c.row(c.Weights.Value, l) {
+			c.row(c.Weights.Value, l)[j] = float32(a * float64(w))
+		}
+		c.Bias.Value[l] = float32(a*float64(c.Bias.Value[l]) + intercept[l])
+	}
+}
+
 // row returns row l of a [labels, hidden] matrix.
 func (c *Classifier) row(m []float32, l int) []float32 {
 	hidden := c.Weights.Shape[1]

@@ -127,6 +127,22 @@ func TestClassifierAccumulates(t *testing.T) {
 	}
 }
 
+// TestClassifierRescale: every logit becomes a·z + b.
+func TestClassifierRescale(t *testing.T) {
+	c, x := randomClassifier(6, 5, 3, 20)
+	before, after := tensor.New(5, 3), tensor.New(5, 3)
+	c.Forward(before, x)
+	slope, intercept := []float64{0.5, 3, 1}, []float64{-1, 0, 2}
+	c.Rescale(slope, intercept)
+	c.Forward(after, x)
+	for i, z := range before.Data {
+		want := slope[i%3]*float64(z) + intercept[i%3]
+		if got := float64(after.Data[i]); !(math.Abs(got-want) <= 1e-5*(1+math.Abs(want))) { // 20 rounded products
+			t.Errorf("logit %d is %v, want %v", i, got, want)
+		}
+	}
+}
+
 func TestClassifierAllocatesNothing(t *testing.T) {
 	c, x := randomClassifier(5, 8, 5, 64)
 	logits, dx := tensor.New(8, 5), tensor.New(8, 64)

@@ -21,3 +21,42 @@ func InitClassifier(c *layers.Classifier, seed uint64) {
 
 // headStream keeps the numbers of a new head apart from those of the permutations, whose streams are the epochs.
 const headStream = math.MaxUint64
+
+// LogOddsBias sets the bias of a head to the log-odds of each label's frequency among its known cells, with half a cell added to
+// either class. Training then starts from the prior: with small weights every probability is about its label's frequency. y is
+// row-major [rows, labels].
+func LogOddsBias(c *layers.Classifier, y []int8) {
+	for l, n := range countClasses(y, c.Labels()) {
+		c.Bias.Value[l] = float32(math.Log((n.positives + 0.5) / (n.negatives + 0.5)))
+	}
+}
+
+// BalancedWeights returns for each label how often a positive has to count for both classes to weigh the same: its negatives over
+// its positives, at most most and at least 1/most. A label with one class only has 1. y is row-major [rows, labels], with
+// unknown cells counted nowhere; most is at least 1.
+func BalancedWeights(y []int8, labels int, most float64) []float64 {
+	weights := make([]float64, labels)
+	for l, n := range countClasses(y, labels) {
+		weights[l] = 1
+		if n.positives > 0 && n.negatives > 0 {
+			weights[l] = max(1/most, min(most, n.negatives/n.positives))
+		}
+	}
+	return weights
+}
+
+// classCount is how many known cells of a label are of each class.
+type classCount struct{ negatives, positives float64 }
+
+func countClasses(y []int8, labels int) []classCount {
+	count := make([]classCount, labels)
+	for i, v := range y {
+		switch v {
+		case layers.Negative:
+			count[i%labels].negatives++
+		case layers.Positive:
+			count[i%labels].positives++
+		}
+	}
+	return count
+}
