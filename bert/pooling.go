@@ -245,6 +245,26 @@ func (p *poolingPlan) read(ws *Workspace, y, x *tensor.Tensor, layer int, offset
 	}
 }
 
+// JoinPoolings returns the pooling that has every vector of the given ones, each once, in their order.
+func JoinPoolings(poolings ...Pooling) (Pooling, error) {
+	var all []poolingPart
+	for _, p := range poolings {
+		parts, err := parsePooling(p.String())
+		if err != nil {
+			return "", err
+		}
+		for _, part := range parts {
+			if !slices.Contains(all, part) {
+				all = append(all, part)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return "", errors.New("no poolings to join")
+	}
+	return formatPooling(all), nil
+}
+
 // SelectFeatures returns the features of narrow from those of wide, whose vectors include all of narrow's: the result has the same
 // bits as a pass for narrow. x is [texts, width of wide].
 func SelectFeatures(x *tensor.Tensor, wide, narrow Pooling) (*tensor.Tensor, error) {

@@ -142,7 +142,10 @@ func TestSelectFeatures(t *testing.T) {
 		}
 		return y
 	}
-	const wide Pooling = "concat:pooled,cls,max:-2,mean:-1..-4"
+	wide, err := JoinPoolings(Pooled, "concat:pooled,cls", "max:-2", "mean:-1..-2", "mean:-1..-4", "cls")
+	if err != nil || wide != "concat:pooled,cls,max:-2,mean:-1..-4" {
+		t.Fatal(wide, err)
+	}
 	x := features(wide)
 	for _, narrow := range []Pooling{Pooled, CLS, Mean, "mean:-2..-3", "concat:mean:-4,cls", wide} {
 		got, err := SelectFeatures(x, wide, narrow)

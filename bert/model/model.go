@@ -86,6 +86,9 @@ func (m *Model) PredictEncoded(ctx context.Context, texts []tokenizer.Encoding) 
 	return predictions, nil
 }
 
+// Training returns what the model's bertlabel.json says of the run that made its head; nil if there is nothing.
+func (m *Model) Training() json.RawMessage { return m.training }
+
 // Score runs the head on features [texts, hidden] and returns logits and probabilities, both [texts, labels].
 func (m *Model) Score(features *tensor.Tensor) (logits, probabilities *tensor.Tensor) {
 	logits, probabilities = tensor.New(features.Rows, m.Head.Labels()), tensor.New(features.Rows, m.Head.Labels())

@@ -37,6 +37,8 @@ func newEvalCmd(a *app) *cobra.Command {
 		thresholds := m.Thresholds
 		if cmd.Flags().Changed("threshold") {
 			thresholds = []float32{threshold}
+		} else {
+			sayTuning(a, m)
 		}
 		if options.Labels, err = data.NewLabelList(m.Labels, "the model's labels"); err != nil {
 			return withCode(exitModel, err)

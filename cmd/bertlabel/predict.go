@@ -50,6 +50,8 @@ func newPredictCmd(a *app) *cobra.Command {
 			for i := range m.Thresholds {
 				m.Thresholds[i] = threshold
 			}
+		} else {
+			sayTuning(a, m)
 		}
 		in, err := newRowStream(a, m, rows, input, "predict")
 		if err != nil {

@@ -4,19 +4,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
 	"bertlabel/layers"
-	"bertlabel/tensor"
 	"bertlabel/train"
 	"bertlabel/train/data"
 
@@ -29,7 +24,7 @@ func newTrainCmd(a *app) *cobra.Command {
 		Use:   "train",
 		Short: "Train a multi-label head on a BERT model: pooled output, dropout, sigmoid cross-entropy",
 		Example: "  bertlabel train --model uncased_L-12_H-768_A-12 --train train.csv --output model\n" +
-			"  bertlabel train --model minilm --train train.csv --dev dev.csv --pooling mean --output model",
+			"  bertlabel train --model minilm --train a.csv --dev b.csv --pooling mean:-1..-3 --solver lbfgs --output model",
 	}
 	t.models, t.rows = addModelFlags(cmd), addDataFlags(cmd, data.StopAtBadRow)
 	f := cmd.Flags()
@@ -37,8 +32,8 @@ func newTrainCmd(a *app) *cobra.Command {
 	f.StringVar(&t.dev, "dev", "", "`FILE` of labelled texts to choose the best weights by")
 	f.StringVar(&t.output, "output", "", "`FOLDER` for the trained model")
 	f.BoolVar(&t.overwrite, "overwrite", false, "write into an --output folder that is not empty")
-	f.StringVar(&t.tune, "tune", "head", "what is trained: head (encoder frozen, features computed once), last:N (that many layers too), or all")
-	f.StringVar(&t.pooling, "pooling", "pooled", "features the head reads: pooled (tanh pooler on [CLS]), cls, mean (over all tokens), max, mean:-1..-3 (layers side by side), concat:cls,mean")
+	f.StringVar(&t.tune, "tune", "head", "what is trained: head (frozen encoder), last:N (layers too), or all")
+	f.StringVar(&t.pooling, "pooling", "pooled", "features: pooled (default), cls, mean, max, mean:-1..-3, concat:cls,mean, auto")
 	f.StringVar(&t.cache, "features-cache", "", "`FOLDER` that keeps computed features for the next run")
 	c := &t.config
 	f.IntVar(&c.BatchSize, "train-batch-size", c.BatchSize, "rows of a batch")
@@ -60,6 +55,9 @@ func newTrainCmd(a *app) *cobra.Command {
 	minor(cmd, "Training flags", "max-steps", "warmup-proportion", "weight-decay", "optimizer", "clip-norm", "dropout", "gradient-accumulation-steps",
 		"seed", "shuffle", "log-steps", "eval-steps", "best-metric", "early-stopping")
 	required(cmd, "train", "output")
+	addDevTuningFlags(cmd, &t.devTuning)
+	addSolverFlags(cmd, &t.solverFlags)
+	addLossFlags(cmd, &t.lossFlags)
 	addTuningFlags(cmd, t)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := t.settleTuning(cmd); err != nil {
@@ -81,15 +79,32 @@ type training struct {
 	tune, pooling, cache string
 	overwrite            bool
 	tuning
+	solverFlags
+	lossFlags
+	devTuning
+}
+
+// autoPooling is the value of --pooling that has one chosen on dev.
+const autoPooling = "auto"
+
+// check refuses flags that do not go together, before anything is read, and returns the pooling.
+func (t *training) check() (pooling bert.Pooling, err error) {
+	if err := errors.Join(t.lossFlags.check(), t.solverFlags.check(t), t.devTuning.check(t.dev)); err != nil {
+		return "", withCode(exitUsage, err)
+	}
+	switch pooling, err = bert.ParsePooling(t.pooling); {
+	case t.pooling == autoPooling && (t.dev == "" || t.Solver != "lbfgs"):
+		return "", usagef("--pooling auto is chosen by the exact heads on --dev: give --dev and --solver lbfgs")
+	case err != nil && t.pooling != autoPooling:
+		return "", usagef("--pooling: %v", err)
+	}
+	return pooling, withCode(exitUsage, t.config.Check())
 }
 
 func (t *training) run(ctx context.Context) error {
-	pooling, err := bert.ParsePooling(t.pooling)
+	pooling, err := t.check()
 	if err != nil {
-		return usagef("--pooling: %v", err)
-	}
-	if err := t.config.Check(); err != nil {
-		return withCode(exitUsage, err)
+		return err
 	}
 	if err := checkOutputDir(t.output, t.resume, t.overwrite); err != nil {
 		return err
@@ -101,7 +116,7 @@ func (t *training) run(ctx context.Context) error {
 	if err := poolingError(m, pooling); err != nil {
 		return err
 	}
-	if pooling == bert.Pooled && t.tune == "head" {
+	if pooling == bert.Pooled && t.tune == "head" && t.pooling != autoPooling {
 		t.a.log.Infof("features are the pooled output; under a frozen encoder --pooling mean or cls usually serves better")
 	}
 	trainSet, devSet, err := t.load()
@@ -148,87 +163,18 @@ func (t *training) load() (trainSet, devSet *data.Dataset, err error) {
 	return trainSet, devSet, nil
 }
 
-// trainHead computes the features, trains the head and writes the model.
-func (t *training) trainHead(ctx context.Context, m *model.Model, pooling bert.Pooling, trainSet, devSet *data.Dataset) error {
-	start := time.Now()
-	task := train.HeadTask{
-		Config: t.config, Labels: trainSet.Labels.Names(), Classifier: startHead(t.a, m, trainSet.Labels.Names(), pooling, t.config.Seed),
-		Workers: tensor.NewWorkers(t.a.threads),
-	}
-	var err error
-	if task.Train, err = t.features(ctx, m, pooling, trainSet); err != nil {
-		return err
-	}
-	if devSet != nil {
-		if task.Dev, err = t.features(ctx, m, pooling, devSet); err != nil {
-			return err
-		}
-	}
-	t.a.log.Infof("features of %s in %.1f s", rowsOf(trainSet, devSet), time.Since(start).Seconds())
-	if err := os.MkdirAll(t.output, 0o777); err != nil {
-		return err
-	}
-	metricsFile, err := os.Create(filepath.Join(t.output, "metrics.csv"))
-	if err != nil {
-		return err
-	}
-	defer metricsFile.Close()
-	log := train.NewLog(metricsFile, t.config.LogSteps, devSet != nil)
-	if err := log.Header(); err != nil {
-		return err
-	}
-	start = time.Now()
-	t.a.log.Progress("train", progress{})
-	task.Observe = func(p train.Progress) error {
-		t.a.log.Progress("train", progress{Step: int(p.Step), Steps: p.Steps, Examples: int(p.Step) * p.Rows, Epoch: p.Epoch,
-			Loss: p.Loss, LearningRate: float64(p.LearningRate)})
-		if p.Dev != nil {
-			value, _ := p.Dev.Get(t.config.BestMetric)
-			t.a.log.Infof("step %d, epoch %.2f: dev loss %.4f, %s %.4f", p.Step, p.Epoch, p.Dev.LogLoss, t.config.BestMetric, value)
-		}
-		return log.Observe(p)
-	}
-	state, err := train.TrainHead(ctx, task)
-	t.a.log.Done()
-	if err != nil {
-		return err
-	}
-	t.a.log.Infof("head trained in %.1f s, %d steps", time.Since(start).Seconds(), state.Step)
-	if state.BestStep > 0 {
-		t.a.log.Infof("kept the weights of step %d: %s %.4f on %s", state.BestStep, t.config.BestMetric, state.Best, t.dev)
-	}
-	m.SetHead(task.Classifier, task.Labels, pooling)
-	settings, err := t.resolved(m)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(metricsFile.Sync(), m.Save(t.output, settings)); err != nil {
-		return err
-	}
-	t.a.log.Infof("wrote %s", t.output)
-	return nil
-}
-
-// resolved returns the configuration of the run with all defaults filled in, for bertlabel.json.
-func (t *training) resolved(m *model.Model) (json.RawMessage, error) {
-	return json.Marshal(struct {
-		Tune  string `json:"tune"`
-		Model string `json:"model"`
-		Train string `json:"train"`
-		Dev   string `json:"dev,omitempty"`
-		train.Config
-	}{t.tune, t.models.path, t.train, t.dev, t.config})
-}
-
 // startHead returns the head that training starts from: the model's own if it is for the same labels and features, its rows in
-// the order of labels, else a new one.
-func startHead(a *app, m *model.Model, labels []string, pooling bert.Pooling, seed uint64) *layers.Classifier {
+// the order of labels, else a new one, whose bias y decides, the training cells.
+func (t *training) startHead(m *model.Model, labels []string, pooling bert.Pooling, y []int8) *layers.Classifier {
 	width, err := m.Encoder.PoolingWidth(pooling)
 	if err != nil {
 		panic(err) // run has checked it
 	}
 	head := layers.NewClassifier(len(labels), width)
-	train.InitClassifier(head, seed)
+	train.InitClassifier(head, t.config.Seed)
+	if t.BiasInit == "log-odds" {
+		train.LogOddsBias(head, y)
+	}
 	if m.Head == nil {
 		return head
 	}
@@ -236,7 +182,7 @@ func startHead(a *app, m *model.Model, labels []string, pooling bert.Pooling, se
 		m.Labels = labels // in their order, as there is no other
 	}
 	if !sameSet(m.Labels, labels) || m.Pooling != pooling {
-		a.log.Infof("the model's own head is for other labels or features: training starts from a new one")
+		t.a.log.Infof("the model's own head is for other labels or features: training starts from a new one")
 		return head
 	}
 	for i, label := range labels {
@@ -244,41 +190,13 @@ func startHead(a *app, m *model.Model, labels []string, pooling bert.Pooling, se
 		copy(head.Weights.Value[i*width:(i+1)*width], m.Head.Weights.Value[j*width:(j+1)*width])
 		head.Bias.Value[i] = m.Head.Bias.Value[j]
 	}
-	a.log.Infof("training starts from the model's own head")
+	t.a.log.Infof("training starts from the model's own head")
 	return head
 }
 
 func sameSet(a, b []string) bool {
 	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))
 	return slices.Equal(a, b)
-}
-
-// features computes the features of a data set, or takes them from the cache.
-func (t *training) features(ctx context.Context, m *model.Model, pooling bert.Pooling, set *data.Dataset) (train.Features, error) {
-	encoded, err := encode(t.a, m, set, data.LongTexts(t.rows.onLong))
-	if err != nil {
-		return train.Features{}, err
-	}
-	compute := func() (*tensor.Tensor, error) {
-		work := "features of " + filepath.Base(set.File)
-		t.a.log.Progress(work, progress{Steps: len(encoded)})
-		defer t.a.log.Done()
-		return m.Features(ctx, encoded, pooling, func(done int) {
-			t.a.log.Progress(work, progress{Step: done, Steps: len(encoded), Examples: done})
-		})
-	}
-	if t.cache == "" {
-		x, err := compute()
-		return train.Features{X: x, Y: set.Y}, err
-	}
-	cache := train.FeatureCache{Dir: t.cache, Warn: func(s string) { t.a.log.Warnf("%s", s) }}
-	key := train.NewFeatureKey(string(m.Fingerprint()), pooling.String(), hashTokens(encoded))
-	width, err := m.Encoder.PoolingWidth(pooling)
-	if err != nil {
-		return train.Features{}, err
-	}
-	x, err := cache.Features(key, len(encoded), width, compute)
-	return train.Features{X: x, Y: set.Y}, err
 }
 
 // hashTokens returns SHA-256 over the tokens of all texts: with the weights, all that their features hang on.
@@ -316,11 +234,4 @@ func encode(a *app, m *model.Model, set *data.Dataset, onLong data.LongTexts) ([
 		a.log.Infof("%s: %d of %d texts (%.1f %%) were longer than %d tokens and were cut", set.File, cut, len(encoded), 100*float64(cut)/float64(len(encoded)), m.MaxSeqLength)
 	}
 	return encoded, nil
-}
-
-func rowsOf(trainSet, devSet *data.Dataset) string {
-	if devSet == nil {
-		return fmt.Sprintf("%d rows", trainSet.Rows())
-	}
-	return fmt.Sprintf("%d + %d rows", trainSet.Rows(), devSet.Rows())
 }

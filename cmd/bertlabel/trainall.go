@@ -56,7 +56,7 @@ func addTuningFlags(cmd *cobra.Command, t *training) {
 	f.BoolVar(&u.verify, "verify-save", true, "read every checkpoint back before it counts")
 	f.BoolVar(&u.tensorboard, "tensorboard", true, "write event files for TensorBoard")
 	f.Float64Var(&t.config.LayerDecay, "layerwise-lr-decay", 1, "factor of the learning rate from layer to layer downwards")
-	minor(cmd, "Run flags", "resume", "resume-from", "save-checkpoints-steps", "keep-checkpoints", "verify-save", "tensorboard", "layerwise-lr-decay", "features-cache")
+	minor(cmd, "Run flags", "overwrite", "resume", "resume-from", "save-checkpoints-steps", "keep-checkpoints", "verify-save", "tensorboard", "layerwise-lr-decay", "features-cache")
 	f.Lookup("learning-rate").DefValue = "5e-05; head: 0.01"
 	f.Lookup("num-train-epochs").DefValue = "3; head: 10"
 	f.Lookup("dropout").DefValue = "the config's; features: 0.1"
@@ -139,6 +139,7 @@ type runSettings struct {
 	MaxSeqLength     int     `json:"max_seq_length"`
 	HiddenDropout    float64 `json:"hidden_dropout"`
 	AttentionDropout float64 `json:"attention_dropout"`
+	lossFlags
 	train.Config
 }
 
@@ -159,7 +160,10 @@ func (t *training) trainEncoder(ctx context.Context, m *model.Model, pooling ber
 	if err != nil {
 		return r.stopped(err)
 	}
-	return r.finish()
+	if err := r.finish(); err != nil {
+		return err
+	}
+	return r.tuneOnDev(ctx)
 }
 
 // prepare tokenises the texts and makes loop and run.
@@ -222,7 +226,7 @@ func (r *encoderRun) settleModel() error {
 	if r.hiddenDropout < 0 {
 		r.hiddenDropout, r.attentionDropout = c.HiddenDropoutProb, c.AttentionProbsDropoutProb
 	}
-	r.settings = runSettings{r.tune, r.pooling.String(), r.m.MaxSeqLength, r.hiddenDropout, r.attentionDropout, r.config}
+	r.settings = runSettings{r.tune, r.pooling.String(), r.m.MaxSeqLength, r.hiddenDropout, r.attentionDropout, r.lossFlags, r.config}
 	return nil
 }
 
@@ -231,7 +235,7 @@ func (r *encoderRun) settleModel() error {
 func (r *encoderRun) startHead() (*layers.Classifier, error) {
 	labels := r.trainSet.Labels.Names()
 	if r.resumeFrom == "" {
-		return startHead(r.a, r.m, labels, r.pooling, r.config.Seed), nil
+		return r.training.startHead(r.m, labels, r.pooling, r.trainSet.Y), nil
 	}
 	switch {
 	case r.m.Head == nil:
@@ -508,4 +512,30 @@ func (r *encoderRun) finish() error {
 	}
 	r.a.log.Infof("trained %d steps; wrote %s", state.Step, r.output)
 	return nil
+}
+
+// tuneOnDev does to the model in the output folder what --calibrate and --tune-thresholds say, once.
+func (r *encoderRun) tuneOnDev(ctx context.Context) error {
+	if r.devSet == nil {
+		return nil
+	}
+	m, err := model.Open(r.output, &model.Options{Threads: r.a.threads})
+	if err != nil {
+		return withCode(exitModel, err)
+	}
+	if done, err := tuned(m); err != nil || done {
+		return err
+	}
+	features, err := m.Features(ctx, r.devTexts, r.pooling, nil)
+	if err != nil {
+		return err
+	}
+	if err := r.devTuning.apply(r.a, m, train.Features{X: features, Y: r.devSet.Y}, r.config.Seed); err != nil || !r.devTuning.changes() {
+		return err
+	}
+	training, err := r.devTuning.addTo(m.Training())
+	if err != nil {
+		return err
+	}
+	return m.Save(r.output, training)
 }

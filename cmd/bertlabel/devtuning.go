@@ -1,0 +1,174 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"bertlabel/bert/model"
+	"bertlabel/train"
+	"bertlabel/train/metrics"
+
+	"github.com/spf13/cobra"
+)
+
+// devTuning is what --calibrate and --tune-thresholds do to a trained head on the dev rows. bertlabel.json keeps it.
+type devTuning struct {
+	Calibrate  string `json:"calibrate,omitempty"`           // "", temperature or platt
+	Thresholds string `json:"tune_thresholds,omitempty"`     // "", per-label or global
+	Objective  string `json:"threshold_objective,omitempty"` // see metrics.ParseAim
+}
+
+func addDevTuningFlags(cmd *cobra.Command, d *devTuning) {
+	f := cmd.Flags()
+	f.StringVar(&d.Thresholds, "tune-thresholds", "", "choose thresholds on --dev: per-label (guarded where positives are few), or global")
+	f.Lookup("tune-thresholds").NoOptDefVal = "per-label"
+	f.StringVar(&d.Objective, "threshold-objective", "f1", "what thresholds are chosen for: f1, f2, f0.5, precision@0.9 (then the best recall) or recall@0.9")
+	f.StringVar(&d.Calibrate, "calibrate", "", "make probabilities mean what they say, on --dev: temperature or platt, for each label")
+	f.Lookup("calibrate").NoOptDefVal = "platt"
+	minor(cmd, "Head flags", "tune-thresholds", "threshold-objective", "calibrate")
+}
+
+// check refuses values that mean nothing.
+func (d *devTuning) check(dev string) error {
+	if err := oneOf("tune-thresholds", d.Thresholds, "", "per-label", "global"); err != nil {
+		return err
+	}
+	if err := oneOf("calibrate", d.Calibrate, "", "temperature", "platt"); err != nil {
+		return err
+	}
+	if _, err := metrics.ParseAim(d.Objective); err != nil {
+		return usagef("--threshold-objective: %v", err)
+	}
+	if dev == "" && (d.Thresholds != "" || d.Calibrate != "") {
+		return usagef("--tune-thresholds and --calibrate need --dev")
+	}
+	return nil
+}
+
+// The streams of random numbers that deal the dev rows into folds.
+const (
+	calibrationStream = 1 << 40
+	thresholdStream   = calibrationStream + 1
+)
+
+// apply calibrates the head of m and chooses its thresholds on dev, as far as the flags say, and reports what dev says of it.
+func (d *devTuning) apply(a *app, m *model.Model, dev train.Features, seed uint64) error {
+	if err := d.calibrate(a, m, dev, seed); err != nil {
+		return err
+	}
+	_, probabilities := m.Score(dev.X)
+	rows := metrics.Data{Labels: m.Labels, Truth: dev.Y, Scores: probabilities.Data}
+	aim, err := metrics.ParseAim(d.Objective)
+	if err != nil {
+		return err
+	}
+	tuned, err := metrics.TuneGuarded(rows, aim, rand.New(rand.NewPCG(seed, thresholdStream)))
+	if err != nil {
+		return err
+	}
+	for _, c := range []struct {
+		at         string
+		thresholds []float32
+	}{
+		{"at 0.5", []float32{model.DefaultThreshold}},
+		{fmt.Sprintf("at %.4g for all labels, the best for %s", tuned.Global, aim), []float32{tuned.Global}},
+		{fmt.Sprintf("at %s, tuned per label", span(tuned.Thresholds)), tuned.Thresholds},
+	} {
+		r, err := metrics.Evaluate(rows, c.thresholds)
+		if err != nil {
+			return err
+		}
+		a.log.Infof("dev %s: f1_macro %.4f, f1_micro %.4f, precision_macro %.4f, recall_macro %.4f", c.at, r.F1Macro, r.F1Micro, r.PrecisionMacro, r.RecallMacro)
+	}
+	a.log.Infof("on dev rows that they were not chosen on, thresholds per label have a mean %s of %.4f, one for all %.4f", aim, tuned.Value, tuned.GlobalValue)
+	switch d.Thresholds {
+	case "per-label":
+		m.Thresholds = tuned.Thresholds
+	case "global":
+		for i := range m.Thresholds {
+			m.Thresholds[i] = tuned.Global
+		}
+	default:
+		a.log.Infof("thresholds stay %v; --tune-thresholds keeps the tuned ones", model.DefaultThreshold)
+		return nil
+	}
+	a.log.Infof("kept the %s thresholds: %s", d.Thresholds, span(m.Thresholds))
+	return nil
+}
+
+// calibrate makes the calibration a part of the head: its logits become slope·z + intercept.
+func (d *devTuning) calibrate(a *app, m *model.Model, dev train.Features, seed uint64) error {
+	if d.Calibrate == "" {
+		return nil
+	}
+	method := metrics.Platt
+	if d.Calibrate == "temperature" {
+		method = metrics.Temperature
+	}
+	logits, _ := m.Score(dev.X)
+	c, err := metrics.Calibrate(m.Labels, dev.Y, logits.Data, method, rand.New(rand.NewPCG(seed, calibrationStream)))
+	if err != nil {
+		return err
+	}
+	m.Head.Rescale(c.Slope, c.Intercept)
+	a.log.Infof("calibrated on dev (%s): expected_calibration_error %.4f → %.4f, brier_score %.5f → %.5f, log_loss %.5f → %.5f, each row without its own part in it",
+		d.Calibrate, c.Before.ExpectedCalibrationError, c.After.ExpectedCalibrationError, c.Before.BrierScore, c.After.BrierScore, c.Before.LogLoss, c.After.LogLoss)
+	return nil
+}
+
+// changes reports whether the flags change a model.
+func (d *devTuning) changes() bool { return d.Calibrate != "" || d.Thresholds != "" }
+
+// addTo returns a model's training configuration with what was done to it on dev.
+func (d *devTuning) addTo(training json.RawMessage) (json.RawMessage, error) {
+	object := map[string]json.RawMessage{}
+	if training != nil {
+		if err := json.Unmarshal(training, &object); err != nil {
+			return nil, err
+		}
+	}
+	own, err := json.Marshal(d)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(own, &object); err != nil { // keeps the other keys
+		return nil, err
+	}
+	return json.Marshal(object)
+}
+
+// tuned reports whether a model has been calibrated or its thresholds chosen: a calibration is not to be calibrated.
+func tuned(m *model.Model) (bool, error) {
+	var d devTuning
+	if m.Training() == nil {
+		return false, nil
+	}
+	err := json.Unmarshal(m.Training(), &d)
+	return d.changes(), err
+}
+
+// span says from where to where thresholds go.
+func span(thresholds []float32) string {
+	least, most := slices.Min(thresholds), slices.Max(thresholds)
+	if least == most {
+		return fmt.Sprintf("%.4g", least)
+	}
+	return fmt.Sprintf("%.4g to %.4g", least, most)
+}
+
+// sayTuning tells what the thresholds of a model are, and whether it was calibrated.
+func sayTuning(a *app, m *model.Model) {
+	var d devTuning
+	if text := m.Training(); text != nil && json.Unmarshal(text, &d) == nil && d.Calibrate != "" {
+		a.log.Infof("the model's probabilities are calibrated (%s)", d.Calibrate)
+	}
+	if at := span(m.Thresholds); at != span([]float32{model.DefaultThreshold}) {
+		how := ""
+		if d.Thresholds != "" {
+			how = fmt.Sprintf(", tuned %s for %s", d.Thresholds, d.Objective)
+		}
+		a.log.Infof("the model's thresholds are %s%s", at, how)
+	}
+}

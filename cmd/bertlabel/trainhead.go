@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"bertlabel/bert"
+	"bertlabel/bert/model"
+	"bertlabel/layers"
+	"bertlabel/tensor"
+	"bertlabel/train"
+	"bertlabel/train/data"
+)
+
+// headRun is one run of --tune head.
+type headRun struct {
+	*training
+	m                *model.Model
+	pooling          bert.Pooling
+	trainSet, devSet *data.Dataset // devSet is nil for none
+	labels           []string
+	loss             layers.Loss
+	workers          *tensor.Workers
+	log              *train.Log
+
+	train, dev train.Features     // dev is zero for none
+	head       *layers.Classifier // the result
+}
+
+// trainHead computes the features, finds the head and writes the model.
+func (t *training) trainHead(ctx context.Context, m *model.Model, pooling bert.Pooling, trainSet, devSet *data.Dataset) (err error) {
+	r := &headRun{training: t, m: m, pooling: pooling, trainSet: trainSet, devSet: devSet, labels: trainSet.Labels.Names(), workers: tensor.NewWorkers(t.a.threads)}
+	if r.loss, err = t.lossFlags.make(t.a, r.labels, trainSet.Y); err != nil {
+		return err
+	}
+	candidates := []bert.Pooling{pooling}
+	if t.pooling == autoPooling {
+		if candidates, r.pooling, err = r.autoPoolings(); err != nil {
+			return err
+		}
+	}
+	if err := r.computeFeatures(ctx); err != nil {
+		return err
+	}
+	metricsFile, err := os.Create(filepath.Join(t.output, "metrics.csv"))
+	if err != nil {
+		return err
+	}
+	defer metricsFile.Close()
+	r.log = train.NewLog(metricsFile, t.config.LogSteps, devSet != nil)
+	if err := r.log.Header(); err != nil {
+		return err
+	}
+	if t.Solver == "lbfgs" {
+		err = r.solve(ctx, candidates)
+	} else {
+		err = r.descend(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	m.SetHead(r.head, r.labels, r.pooling)
+	if devSet != nil {
+		if err := t.devTuning.apply(t.a, m, r.dev, t.config.Seed); err != nil {
+			return err
+		}
+	}
+	settings, err := r.resolved()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(metricsFile.Sync(), m.Save(t.output, settings)); err != nil {
+		return err
+	}
+	t.a.log.Infof("wrote %s", t.output)
+	return nil
+}
+
+// resolved returns the configuration of the run with all defaults filled in, for bertlabel.json.
+func (r *headRun) resolved() (json.RawMessage, error) {
+	return json.Marshal(struct {
+		Tune    string `json:"tune"`
+		Pooling string `json:"pooling"` // as it was asked for
+		Model   string `json:"model"`
+		Train   string `json:"train"`
+		Dev     string `json:"dev,omitempty"`
+		solverFlags
+		lossFlags
+		devTuning
+		train.Config
+	}{r.tune, r.training.pooling, r.models.path, r.training.train, r.training.dev, r.solverFlags, r.lossFlags, r.devTuning, r.config})
+}
+
+// descend trains the head by gradient steps.
+func (r *headRun) descend(ctx context.Context) error {
+	start := time.Now()
+	r.head = r.startHead(r.m, r.labels, r.pooling, r.trainSet.Y)
+	task := train.HeadTask{Config: r.config, Labels: r.labels, Train: r.train, Dev: r.dev, Classifier: r.head, Loss: r.loss, Workers: r.workers, Observe: r.observe}
+	r.a.log.Progress("train", progress{})
+	state, err := train.TrainHead(ctx, task)
+	r.a.log.Done()
+	if err != nil {
+		return err
+	}
+	r.a.log.Infof("head trained in %.1f s, %d steps", time.Since(start).Seconds(), state.Step)
+	if state.BestStep > 0 {
+		r.a.log.Infof("kept the weights of step %d: %s %.4f on %s", state.BestStep, r.config.BestMetric, state.Best, r.training.dev)
+	}
+	return nil
+}
+
+// observe is told of every gradient step.
+func (r *headRun) observe(p train.Progress) error {
+	r.a.log.Progress("train", progress{Step: int(p.Step), Steps: p.Steps, Examples: int(p.Step) * p.Rows, Epoch: p.Epoch,
+		Loss: p.Loss, LearningRate: float64(p.LearningRate)})
+	if p.Dev != nil {
+		value, _ := p.Dev.Get(r.config.BestMetric)
+		r.a.log.Infof("step %d, epoch %.2f: dev loss %.4f, %s %.4f", p.Step, p.Epoch, p.Dev.LogLoss, r.config.BestMetric, value)
+	}
+	return r.log.Observe(p)
+}
+
+// computeFeatures sets train and dev.
+func (r *headRun) computeFeatures(ctx context.Context) (err error) {
+	start, rows := time.Now(), fmt.Sprintf("%d rows", r.trainSet.Rows())
+	if r.train, err = r.features(ctx, r.m, r.pooling, r.trainSet); err != nil {
+		return err
+	}
+	if r.devSet != nil {
+		rows = fmt.Sprintf("%d + %d rows", r.trainSet.Rows(), r.devSet.Rows())
+		if r.dev, err = r.features(ctx, r.m, r.pooling, r.devSet); err != nil {
+			return err
+		}
+	}
+	r.a.log.Infof("features of %s in %.1f s", rows, time.Since(start).Seconds())
+	return nil
+}
+
+// features computes the features of a data set, or takes them from the cache.
+func (t *training) features(ctx context.Context, m *model.Model, pooling bert.Pooling, set *data.Dataset) (train.Features, error) {
+	encoded, err := encode(t.a, m, set, data.LongTexts(t.rows.onLong))
+	if err != nil {
+		return train.Features{}, err
+	}
+	compute := func() (*tensor.Tensor, error) {
+		work := "features of " + filepath.Base(set.File)
+		t.a.log.Progress(work, progress{Steps: len(encoded)})
+		defer t.a.log.Done()
+		return m.Features(ctx, encoded, pooling, func(done int) {
+			t.a.log.Progress(work, progress{Step: done, Steps: len(encoded), Examples: done})
+		})
+	}
+	if t.cache == "" {
+		x, err := compute()
+		return train.Features{X: x, Y: set.Y}, err
+	}
+	cache := train.FeatureCache{Dir: t.cache, Warn: func(s string) { t.a.log.Warnf("%s", s) }}
+	key := train.NewFeatureKey(string(m.Fingerprint()), pooling.String(), hashTokens(encoded))
+	width, err := m.Encoder.PoolingWidth(pooling)
+	if err != nil {
+		return train.Features{}, err
+	}
+	x, err := cache.Features(key, len(encoded), width, compute)
+	return train.Features{X: x, Y: set.Y}, err
+}

@@ -1,0 +1,246 @@
+package main
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"bertlabel/bert"
+	"bertlabel/bert/model"
+)
+
+// headTask is a model without a head and two files of labelled rows.
+type headTask struct{ base, train, dev, dir string }
+
+func newHeadTask(t *testing.T) headTask {
+	t.Helper()
+	task := headTask{base: modelFolder(t, tinyModel(t, 1, bert.Mean, nil)), dir: t.TempDir()}
+	task.train, task.dev = filepath.Join(task.dir, "train.csv"), filepath.Join(task.dir, "dev.csv")
+	writeFile(t, task.train, labelledCSV(120, 1))
+	writeFile(t, task.dev, labelledCSV(60, 2))
+	return task
+}
+
+// run trains into a folder of that name, and returns the model and what was said.
+func (h headTask) run(t *testing.T, name string, args ...string) (*model.Model, string) {
+	t.Helper()
+	out := filepath.Join(h.dir, name)
+	args = append([]string{"train", "--model", h.base, "--train", h.train, "--output", out, "--overwrite"}, args...)
+	_, stderr, code := bertlabel(t, "", args...)
+	if code != exitOK {
+		t.Fatalf("%v: exit %d, stderr %s", args, code, stderr)
+	}
+	m, err := model.Open(out, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, stderr
+}
+
+// trainingOf returns what a model says of the run that made its head.
+func trainingOf(t *testing.T, m *model.Model) (config map[string]any) {
+	t.Helper()
+	if err := json.Unmarshal(m.Training(), &config); err != nil {
+		t.Fatal(err)
+	}
+	return config
+}
+
+// The exact head has a lower loss on its training rows than any number of gradient steps, with dev or without, for every convex
+// loss, and leaves one row in metrics.csv.
+func TestTrainLBFGS(t *testing.T) {
+	task := newHeadTask(t)
+	loss := func(name string) float64 {
+		header, rows := metricsTable(t, filepath.Join(task.dir, name))
+		return rows[len(rows)-1][slices.Index(header, "loss")]
+	}
+	task.run(t, "gradient", "--pooling", "mean", "--train-batch-size", "120", "--dropout", "0", "--max-steps", "300")
+	m, stderr := task.run(t, "exact", "--pooling", "mean", "--solver", "lbfgs", "--l2", "1e-4")
+	if exact, gradient := loss("exact"), loss("gradient"); !(exact < gradient) {
+		t.Errorf("loss %v by lbfgs, %v by 300 steps", exact, gradient)
+	}
+	if config := trainingOf(t, m); config["solver"] != "lbfgs" || config["l2"] != 1e-4 || !strings.Contains(stderr, "solved 2 labels on mean (16 features)") {
+		t.Errorf("%v\n%s", config, stderr)
+	}
+	again, _ := task.run(t, "threads", "--pooling", "mean", "--solver", "lbfgs", "--l2", "1e-4", "--threads", "3")
+	if !slices.Equal(again.Head.Weights.Value, m.Head.Weights.Value) {
+		t.Error("another number of threads gives other weights")
+	}
+	for _, args := range [][]string{{"--label-smoothing", "0.1"}, {"--pos-weight", "balanced", "--dev", task.dev}, {"--dev", task.dev}} {
+		other, stderr := task.run(t, "other", append(args, "--pooling", "mean", "--solver", "lbfgs")...)
+		if slices.Equal(other.Head.Weights.Value, m.Head.Weights.Value) || !strings.Contains(stderr, "loss where it was chosen") {
+			t.Errorf("%v: the same head, or stderr %s", args, stderr)
+		}
+	}
+	header, rows := metricsTable(t, filepath.Join(task.dir, "other"))
+	if f1 := rows[0][slices.Index(header, "dev_f1_macro")]; len(rows) != 1 || !(f1 > 0.9) {
+		t.Errorf("%d rows, dev_f1_macro %v, want one row of a head that has learnt", len(rows), f1)
+	}
+}
+
+// Wide features are kept in the model, and auto chooses among poolings by their loss on dev.
+func TestTrainPoolings(t *testing.T) {
+	task := newHeadTask(t)
+	m, _ := task.run(t, "wide", "--pooling", "concat:max,mean:-1..-3,cls:-2", "--solver", "lbfgs")
+	if m.Pooling != "concat:max,mean:-1..-3,cls:-2" || m.Head.Weights.Shape[1] != 5*16 {
+		t.Errorf("pooling %s, head %v", m.Pooling, m.Head.Weights.Shape)
+	}
+	if r := evaluate(t, "--model", filepath.Join(task.dir, "wide"), "--data", task.dev); r.Rows != 60 {
+		t.Errorf("%+v", r)
+	}
+
+	auto, stderr := task.run(t, "auto", "--pooling", "auto", "--solver", "lbfgs", "--dev", task.dev)
+	best, chosen := math.Inf(1), ""
+	for line := range strings.Lines(stderr) {
+		if _, rest, ok := strings.Cut(line, "solved 2 labels on "); ok {
+			pooling, rest, _ := strings.Cut(rest, " ")
+			_, number, _ := strings.Cut(rest, "loss where it was chosen ")
+			var loss float64
+			if err := json.Unmarshal([]byte(strings.TrimSpace(number)), &loss); err != nil {
+				t.Fatal(line, err)
+			}
+			if loss < best {
+				best, chosen = loss, pooling
+			}
+		}
+	}
+	if chosen == "" || auto.Pooling.String() != chosen || trainingOf(t, auto)["pooling"] != "auto" || strings.Count(stderr, "solved 2") < 5 {
+		t.Errorf("pooling %s, want %s\n%s", auto.Pooling, chosen, stderr)
+	}
+	alone, _ := task.run(t, "alone", "--pooling", chosen, "--solver", "lbfgs", "--dev", task.dev)
+	if !slices.Equal(alone.Head.Weights.Value, auto.Head.Weights.Value) {
+		t.Errorf("%s has other weights chosen than named", chosen)
+	}
+}
+
+// Thresholds and calibration are kept in the model, said, and used by eval and predict.
+func TestTrainTunesOnDev(t *testing.T) {
+	task := newHeadTask(t)
+	common := []string{"--pooling", "mean", "--dev", task.dev, "--train-batch-size", "8", "--max-steps", "20", "--dropout", "0"}
+	plain, said := task.run(t, "plain", common...)
+	if plain.Thresholds[0] != 0.5 || plain.Thresholds[1] != 0.5 || strings.Count(said, "f1_macro") < 3 || !strings.Contains(said, "--tune-thresholds keeps") {
+		t.Errorf("thresholds %v\n%s", plain.Thresholds, said)
+	}
+	each, said := task.run(t, "each", append(common, "--tune-thresholds")...)
+	if each.Thresholds[0] == 0.5 || each.Thresholds[0] == each.Thresholds[1] || !strings.Contains(said, "kept the per-label thresholds") {
+		t.Errorf("thresholds %v\n%s", each.Thresholds, said)
+	}
+	global, _ := task.run(t, "global", append(common, "--tune-thresholds=global", "--threshold-objective", "recall@0.9")...)
+	if global.Thresholds[0] == 0.5 || global.Thresholds[0] != global.Thresholds[1] {
+		t.Errorf("thresholds %v, want one for all", global.Thresholds)
+	}
+	r := evaluate(t, "--model", filepath.Join(task.dir, "each"), "--data", task.dev)
+	if float32(r.PerLabel["animal"].Threshold) != each.Thresholds[0] {
+		t.Errorf("%+v, want the threshold %v", r, each.Thresholds[0])
+	}
+	if !slices.Equal(plain.Head.Weights.Value, each.Head.Weights.Value) {
+		t.Error("tuning thresholds has changed the head")
+	}
+
+	for _, method := range []string{"temperature", "platt"} {
+		calibrated, said := task.run(t, method, append(common, "--calibrate="+method, "--tune-thresholds")...)
+		config := trainingOf(t, calibrated)
+		if config["calibrate"] != method || config["tune_thresholds"] != "per-label" || config["threshold_objective"] != "f1" || !strings.Contains(said, "calibrated on dev ("+method+")") {
+			t.Errorf("%v\n%s", config, said)
+		}
+		ratio := calibrated.Head.Weights.Value[0] / plain.Head.Weights.Value[0]
+		for j, w := range calibrated.Head.Weights.Value[:16] {
+			if !(math.Abs(float64(w/plain.Head.Weights.Value[j]-ratio)) <= 1e-5) || ratio == 1 {
+				t.Fatalf("%s: weight %d is %v times the plain one, the first %v: want one slope", method, j, w/plain.Head.Weights.Value[j], ratio)
+			}
+		}
+		_, said, code := bertlabel(t, jsonLines([]string{"the cat"}), "predict", "--model", filepath.Join(task.dir, method))
+		if code != exitOK || !strings.Contains(said, "calibrated ("+method+")") || !strings.Contains(said, "tuned per-label for f1") {
+			t.Errorf("predict: exit %d, %s", code, said)
+		}
+	}
+}
+
+// Losses and the start of the bias reach the head; a file of weights is read by name.
+func TestTrainLosses(t *testing.T) {
+	task := newHeadTask(t)
+	weights := filepath.Join(task.dir, "weights.json")
+	writeFile(t, weights, `{"colour": 3}`)
+	common := []string{"--pooling", "mean", "--max-steps", "1", "--warmup-proportion", "0"}
+	seen := map[string]string{}
+	for _, args := range [][]string{nil, {"--loss", "focal"}, {"--loss", "asymmetric"}, {"--pos-weight", "balanced"}, {"--pos-weight", weights}, {"--label-smoothing", "0.2"}, {"--bias-init", "log-odds"}} {
+		task.run(t, "out", append(slices.Clone(common), args...)...)
+		_, rows := metricsTable(t, filepath.Join(task.dir, "out"))
+		loss, _ := json.Marshal(rows[0][2])
+		if other, ok := seen[string(loss)]; ok {
+			t.Errorf("%v has the loss %s of %v", args, loss, other)
+		}
+		seen[string(loss)] = strings.Join(args, " ")
+	}
+	m, _ := task.run(t, "zero", "--pooling", "mean", "--max-steps", "1", "--bias-init", "log-odds", "--learning-rate", "0")
+	if b := m.Head.Bias.Value[0]; b == 0 || !(math.Abs(float64(b)) < 0.5) {
+		t.Errorf("bias %v of a label on about half the rows", b)
+	}
+}
+
+func TestTrainHeadRefuses(t *testing.T) {
+	task := newHeadTask(t)
+	for name, text := range map[string]string{"w1.json": `{"fish": 2}`, "w2.json": `{"animal": 0}`, "w3.json": "{\n\"animal\": x}"} {
+		writeFile(t, filepath.Join(task.dir, name), text)
+	}
+	out := filepath.Join(task.dir, "out")
+	flags := "train --model " + task.base + " --train " + task.train + " --output " + out + " "
+	for _, c := range []struct {
+		args, want string
+		code       int
+	}{
+		{"--solver newton", "--solver", exitUsage},
+		{"--solver lbfgs --tune all", "--tune head", exitUsage},
+		{"--solver lbfgs --loss focal", "not convex", exitUsage},
+		{"--l2 0.1", "--weight-decay", exitUsage},
+		{"--solver lbfgs --l2 -1", "--l2 -1", exitUsage},
+		{"--loss hinge", "--loss", exitUsage},
+		{"--loss focal --pos-weight balanced", "give one of them", exitUsage},
+		{"--label-smoothing 1", "--label-smoothing 1", exitUsage},
+		{"--pos-weight-cap 0.5", "--pos-weight-cap 0.5", exitUsage},
+		{"--bias-init prior", "--bias-init", exitUsage},
+		{"--tune-thresholds", "need --dev", exitUsage},
+		{"--calibrate", "need --dev", exitUsage},
+		{"--tune-thresholds=some --dev " + task.dev, "--tune-thresholds", exitUsage},
+		{"--calibrate=isotonic --dev " + task.dev, "--calibrate", exitUsage},
+		{"--threshold-objective f0 --dev " + task.dev, "--threshold-objective", exitUsage},
+		{"--pooling auto --solver lbfgs", "--dev", exitUsage},
+		{"--pooling auto --dev " + task.dev, "--solver lbfgs", exitUsage},
+		{"--pooling mean:-4", "the layers -1 to -2, and the embeddings as -3", exitUsage},
+		{"--pooling mean:-2 --tune all", "frozen encoder", exitUsage},
+		{"--pos-weight " + task.dir + "/none.json", "none.json", exitUsage},
+		{"--pos-weight " + task.dir + "/w1.json", `"fish"`, exitData},
+		{"--pos-weight " + task.dir + "/w2.json", "0 for", exitData},
+		{"--pos-weight " + task.dir + "/w3.json", "w3.json:2", exitData},
+	} {
+		stdout, stderr, code := bertlabel(t, "", strings.Fields(flags+c.args)...)
+		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {
+			t.Errorf("%s: exit %d, want %d; stdout %q, stderr %q, want %q", c.args, code, c.code, stdout, stderr, c.want)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(out, "bert_config.json")); err == nil {
+		t.Error("a refused run has left a model")
+	}
+}
+
+// An encoder that was trained is calibrated and gets its thresholds too, once.
+func TestTrainAllTunesOnDev(t *testing.T) {
+	task := newHeadTask(t)
+	args := []string{"--tune", "last:1", "--pooling", "mean", "--dev", task.dev, "--train-batch-size", "16", "--num-train-epochs", "2", "--tune-thresholds", "--calibrate", "--tensorboard=false"}
+	m, said := task.run(t, "out", args...)
+	if !strings.Contains(said, "calibrated on dev") || m.Thresholds[0] == 0.5 || trainingOf(t, m)["calibrate"] != "platt" || trainingOf(t, m)["tune"] != "last:1" {
+		t.Errorf("thresholds %v, %s\n%s", m.Thresholds, m.Training(), said)
+	}
+	resumed := append([]string{"train", "--model", task.base, "--train", task.train, "--output", filepath.Join(task.dir, "out"), "--resume"}, args...)
+	if _, stderr, code := bertlabel(t, "", resumed...); code != exitOK || strings.Contains(stderr, "calibrated on dev") {
+		t.Errorf("exit %d, %s", code, stderr)
+	}
+	again, err := model.Open(filepath.Join(task.dir, "out"), nil)
+	if err != nil || !slices.Equal(again.Head.Weights.Value, m.Head.Weights.Value) || !slices.Equal(again.Thresholds, m.Thresholds) {
+		t.Errorf("resuming a finished run has changed the model, %v", err)
+	}
+}
