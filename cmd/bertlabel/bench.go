@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"runtime"
 	"slices"
 	"strconv"
@@ -23,32 +24,37 @@ func newBenchCmd(a *app) *cobra.Command {
 	var products, shapes []string
 	cmd := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure this machine: FMA peak, matrix products, forward passes",
+		Short: "Measure this machine: FMA peak, matrix products, forward passes, training steps",
 		Example: "  bertlabel bench\n" +
 			"  bertlabel bench --threads 1 --gemm all\n" +
 			"  bertlabel bench --model minilm --shape 1x16,8x128 --threads 2 --json\n" +
-			"  bertlabel bench --model my-model --lengths token_counts.txt",
-		Long: `Without --gemm, --model, --shape and --lengths, everything is measured. The peak is that of --threads goroutines that do nothing but
+			"  bertlabel bench --model my-model --lengths token_counts.txt\n" +
+			"  bertlabel bench --train --model minilm --shape 16x32",
+		Long: `Without --gemm, --model, --shape, --lengths and --train, everything is measured but training. The peak is that of --threads goroutines that do nothing but
 multiply and add in registers; the % of it are of the shortest times, as other programs disturb both. A forward pass is one call of
 the engine behind predict, from tokens to logits, on random tokens; its GFLOP/s count the matrix products of the encoder,
-24·tokens·L·H² + 4·B·S²·H·L, so that a program which leaves work out gains by it.`,
+24·tokens·L·H² + 4·B·S²·H·L, so that a program which leaves work out gains by it. With --train it is a step of training everything
+instead: forward, backward, clipping and AdamW, dropout 0.1, three times as many operations.`,
 	}
 	f := cmd.Flags()
 	f.StringSliceVar(&products, "gemm", nil, "product C[M×N] = A[M×K]·B[K×N], or all: those of BERT; `MxNxK` may be repeated")
 	f.StringVar(&b.model, "model", "base", "random weights: base, minilm, `LxH` (layers, hidden size); or a model folder")
 	f.StringSliceVar(&shapes, "shape", []string{"1x16", "1x128", "8x128", "32x32"}, "texts of a call and tokens of each; `BxS` may be repeated")
 	f.StringVar(&b.lengthsFile, "lengths", "", "`FILE` of token counts, one a line: all these texts in one call, shown as seq 0")
+	f.BoolVar(&b.train, "train", false, "time training steps; those of --lengths, shuffled, are added up")
+	f.IntVar(&b.batch, "batch", 16, "`N` texts a step, for --train --lengths")
+	f.IntVar(&b.steps, "steps", 100, "`N` steps at most, for --train --lengths")
 	f.IntVar(&b.labels, "num-labels", 28, "`N` labels, for a model that has no head of its own")
 	f.IntVar(&b.runs, "runs", 5, "`N` runs of each case, after one to warm up")
 	f.BoolVar(&b.asJSON, "json", false, "print one JSON object a case: ms is the median, ms_min the least")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		set := func(names ...string) bool { return slices.ContainsFunc(names, f.Changed) }
-		if set("gemm") || !set("model", "shape", "lengths") {
+		if set("gemm") || !set("model", "shape", "lengths", "train") {
 			if err := b.parseProducts(products); err != nil {
 				return err
 			}
 		}
-		if set("model", "shape", "lengths") || !set("gemm") {
+		if set("model", "shape", "lengths", "train") || !set("gemm") {
 			if set("lengths") && !set("shape") {
 				shapes = nil
 			}
@@ -68,6 +74,9 @@ type benchmark struct {
 	lengthsFile string
 	labels      int
 	runs        int
+	train       bool
+	batch       int // texts of a step, and steps, of --train --lengths
+	steps       int
 	asJSON      bool
 
 	products []bench.Product
@@ -77,7 +86,8 @@ type benchmark struct {
 	peak    float64 // FLOP/s of all threads
 }
 
-// textCase is the texts of one call: batch of length seq, or, with seq 0, of the lengths of a file.
+// textCase is the texts of one call or training step: batch of length seq. With seq 0 they have the lengths of a file: all of them
+// in one call, or batch after batch in a step each.
 type textCase struct {
 	peer       string
 	batch, seq int
@@ -111,14 +121,42 @@ func (b *benchmark) parseTexts(shapes []string) error {
 		if !ok || d[0]*d[1] > maxTokens {
 			return usagef("--shape %q: want BATCHxSEQ such as 8x128, at most %d tokens", spec, maxTokens)
 		}
-		b.texts = append(b.texts, textCase{"bertlabel", d[0], d[1], slices.Repeat([]int{d[1]}, d[0])})
+		b.texts = append(b.texts, textCase{b.peer(), d[0], d[1], slices.Repeat([]int{d[1]}, d[0])})
 	}
 	if b.lengthsFile == "" {
 		return nil
 	}
 	lengths, err := b.readLengths()
-	b.texts = append(b.texts, textCase{"bertlabel_lengths", len(lengths), 0, lengths})
-	return err
+	if err != nil {
+		return err
+	}
+	batch := len(lengths)
+	if b.train {
+		if lengths, err = b.shuffled(lengths); err != nil {
+			return err
+		}
+		batch = b.batch
+	}
+	b.texts = append(b.texts, textCase{b.peer() + "_lengths", batch, 0, lengths})
+	return nil
+}
+
+// peer is how we are called beside other programs.
+func (b *benchmark) peer() string {
+	if b.train {
+		return "bertlabel_train"
+	}
+	return "bertlabel"
+}
+
+// shuffled returns the lengths of the texts of --steps whole batches, or of as many as there are.
+func (b *benchmark) shuffled(lengths []int) ([]int, error) {
+	if b.batch < 1 || b.batch > len(lengths) || b.steps < 1 || b.steps > 1e6 {
+		return nil, usagef("--batch %d, --steps %d: want 1 to %d, the number of lengths, and 1 to 1000000", b.batch, b.steps, len(lengths))
+	}
+	rng := rand.New(rand.NewPCG(7, 8))
+	rng.Shuffle(len(lengths), func(i, j int) { lengths[i], lengths[j] = lengths[j], lengths[i] })
+	return lengths[:b.batch*min(b.steps, len(lengths)/b.batch)], nil
 }
 
 // dimensions reads n positive numbers with an x between.
@@ -240,16 +278,20 @@ func (b *benchmark) runProducts(ctx context.Context) error {
 
 func (b *benchmark) runTexts(ctx context.Context, m *model.Model) error {
 	c := m.Encoder.Config
-	if err := b.text("\nforward pass of %s: %d layers, hidden size %d, %d heads, %d labels\n%6s %6s %10s %10s %10s %8s %7s\n",
-		b.model, c.NumHiddenLayers, c.HiddenSize, c.NumAttentionHeads, len(m.Labels), "batch", "seq", "ms", "least ms", "tokens/s", "GFLOP/s", "% peak"); err != nil {
+	work := "forward pass"
+	if b.train {
+		work = "training step"
+	}
+	if err := b.text("\n%s of %s: %d layers, hidden size %d, %d heads, %d labels\n%6s %6s %10s %10s %10s %8s %7s\n",
+		work, b.model, c.NumHiddenLayers, c.HiddenSize, c.NumAttentionHeads, len(m.Labels), "batch", "seq", "ms", "least ms", "tokens/s", "GFLOP/s", "% peak"); err != nil {
 		return err
 	}
 	for _, t := range b.texts {
-		times, err := bench.Forward(ctx, m, bench.Texts(&c, t.lengths), b.runs)
+		times, flop, err := b.measure(ctx, m, t)
 		if err != nil {
 			return err
 		}
-		row := b.row(t.peer, times, bench.ForwardFLOP(&c, t.lengths))
+		row := b.row(t.peer, times, flop)
 		tokens := 0
 		for _, n := range t.lengths {
 			tokens += n
@@ -262,9 +304,26 @@ func (b *benchmark) runTexts(ctx context.Context, m *model.Model) error {
 	return nil
 }
 
+// measure times a case, and counts its operations.
+func (b *benchmark) measure(ctx context.Context, m *model.Model, t textCase) (times bench.Times, flop float64, err error) {
+	c := &m.Encoder.Config
+	flop = bench.ForwardFLOP(c, t.lengths)
+	switch {
+	case !b.train:
+		times, err = bench.Forward(ctx, m, bench.Texts(c, t.lengths), b.runs)
+		return times, flop, err
+	case t.seq > 0:
+		times, err = bench.Train(ctx, m, t.lengths, t.batch, b.runs, b.threads)
+	default: // all steps together are one run
+		times, err = bench.Train(ctx, m, t.lengths, t.batch, len(t.lengths)/t.batch, b.threads)
+		times = bench.Times{times.Sum()}
+	}
+	return times, 3 * flop, err // a backward pass has two products for each one of the forward pass
+}
+
 // benchRow is one case. The first eight fields are those of every program that is compared.
 type benchRow struct {
-	Peer    string  `json:"peer"` // "bertlabel"; "bertlabel_lengths" for a file of lengths, "bertlabel_gemm" for a product
+	Peer    string  `json:"peer"` // "bertlabel", "bertlabel_train"; with "_lengths" for a file of lengths; "bertlabel_gemm" for a product
 	Model   string  `json:"model"`
 	Threads int     `json:"threads"`
 	Batch   int     `json:"batch"`

@@ -55,6 +55,22 @@ func TestBenchLengths(t *testing.T) {
 	}
 }
 
+// A training step has three times the operations of a forward pass; a file of lengths gives whole batches, one time for all of them.
+func TestBenchTrain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "lengths.txt")
+	writeFile(t, file, "3\n17\n5\n9\n4\n")
+	rows := benchRows(t, "--train", "--model", "1x64", "--shape", "2x5", "--lengths", file, "--batch", "2", "--steps", "2")
+	if len(rows) != 2 {
+		t.Fatalf("%d rows, want 2", len(rows))
+	}
+	if r := rows[0]; r["peer"] != "bertlabel_train" || r["batch"] != 2.0 || r["seq"] != 5.0 || r["tokens_per_second"] == nil {
+		t.Errorf("row %v, want a step of 2x5", r)
+	}
+	if r := rows[1]; r["peer"] != "bertlabel_train_lengths" || r["batch"] != 2.0 || r["seq"] != 0.0 || r["ms"] != r["ms_min"] {
+		t.Errorf("row %v, want the sum of steps of 2 texts", r)
+	}
+}
+
 func TestBenchProducts(t *testing.T) {
 	rows := benchRows(t, "--gemm", "2x3x4,100x64x70")
 	if len(rows) != 2 {
@@ -116,7 +132,9 @@ func TestBenchRefuses(t *testing.T) {
 		{"--lengths " + file("empty", ""), exitData, "no lengths"},
 		{"--lengths " + file("huge", "60000000\n60000000\n"), exitData, "huge:2:1"},
 		{"--model 1x64 --lengths " + file("long", "3\n600\n"), exitUsage, "max_position_embeddings"},
-		{"--train", exitUsage, "unknown flag"},
+		{"--train --model 1x64 --batch 3 --lengths " + file("two", "3\n4\n"), exitUsage, "--batch 3"},
+		{"--train --model 1x64 --batch 0 --lengths " + file("two", "3\n4\n"), exitUsage, "--batch 0"},
+		{"--train --model 1x64 --batch 1 --steps 0 --lengths " + file("two", "3\n4\n"), exitUsage, "--steps 0"},
 	} {
 		stdout, stderr, code := bertlabel(t, "", append([]string{"bench"}, strings.Fields(c.args)...)...)
 		if code != c.code || !strings.Contains(stderr, c.want) || stdout != "" {

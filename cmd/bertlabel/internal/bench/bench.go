@@ -17,6 +17,14 @@ type Times []time.Duration
 // Least returns the shortest time.
 func (t Times) Least() time.Duration { return t[0] }
 
+// Sum returns the time of all runs.
+func (t Times) Sum() (sum time.Duration) {
+	for _, d := range t {
+		sum += d
+	}
+	return sum
+}
+
 // Median returns the middle time, the longer one of two.
 func (t Times) Median() time.Duration { return t[len(t)/2] }
 

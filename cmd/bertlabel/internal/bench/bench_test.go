@@ -74,7 +74,7 @@ func TestForwardFLOP(t *testing.T) {
 	}
 }
 
-func TestForwardAndProduct(t *testing.T) {
+func TestModelAndProduct(t *testing.T) {
 	c, _ := ParseModel("1x128")
 	c.VocabSize = 100
 	m, err := NewModel(c, 3, 1)
@@ -83,6 +83,9 @@ func TestForwardAndProduct(t *testing.T) {
 	}
 	if times, err := Forward(t.Context(), m, Texts(&c, []int{1, 7, 512}), 2); err != nil || len(times) != 2 || times[0] <= 0 {
 		t.Errorf("forward pass: %v, %v", times, err)
+	}
+	if times, err := Train(t.Context(), m, []int{3, 9, 4, 7}, 2, 3, 2); err != nil || len(times) != 3 || times[0] <= 0 || times.Sum() != times[0]+times[1]+times[2] {
+		t.Errorf("training steps: %v, %v", times, err)
 	}
 	p := Product{13, 33, 65}
 	if times, err := p.Run(t.Context(), 2, 2); err != nil || len(times) != 2 || times[0] <= 0 || times[0] > leastRun {
