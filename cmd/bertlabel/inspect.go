@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 
 	"bertlabel/checkpoint"
@@ -112,15 +111,6 @@ func writeTensors(w io.Writer, r *inspect.Report) error {
 	}
 	_, err := fmt.Fprintf(w, "%s: %d tensors, %d elements, %d bytes\n", r.Format, len(r.Tensors), elements, bytes)
 	return err
-}
-
-// printable keeps names from files from steering the terminal.
-func printable(name string) string {
-	quoted := fmt.Sprintf("%q", name)
-	if inner := quoted[1 : len(quoted)-1]; inner == name {
-		return name
-	}
-	return strings.ReplaceAll(quoted, "\t", `\t`)
 }
 
 func short(x *float64) string {
