@@ -40,7 +40,7 @@ func benchmarkTile(b *testing.B, set Kernels, tile Tile, k int) {
 		start := time.Now()
 		for range 4 {
 			for q := 0; q < panels; q += tile.Panels {
-				tile.GEMM(k, a, lda, 1, pb[q*bps:], bps, c[q*set.NR:], ldc)
+				tile.GEMM(k, a, lda, 1, pb[q*bps:], bps, c[q*set.NR:], ldc, pb, 0)
 			}
 		}
 		best = min(best, time.Since(start))
@@ -109,7 +109,7 @@ func multiplyPanels(set Kernels, height func(left int) int, m, k, panels int, a 
 			for q+set.Tiles[t].Panels > panels {
 				t++
 			}
-			set.Tiles[t].GEMM(k, a[i*lda:], lda, 1, b[q*k*set.NR:], k*set.NR, c[(i*panels+q)*set.NR:], panels*set.NR)
+			set.Tiles[t].GEMM(k, a[i*lda:], lda, 1, b[q*k*set.NR:], k*set.NR, c[(i*panels+q)*set.NR:], panels*set.NR, b, 0)
 		}
 		i += rows
 	}

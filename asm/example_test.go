@@ -20,7 +20,7 @@ func ExampleTile() {
 	c := make([]float32, set.NR)
 	c[0] = 100
 	row := set.Tiles[len(set.Tiles)-1] // 1×NR
-	row.GEMM(3, a, 3, 1, panel, 0, c, set.NR)
+	row.GEMM(3, a, 3, 1, panel, 0, c, set.NR, panel, 0)
 	fmt.Println(c[:3])
 	// Output: [104 5 0]
 }

@@ -8,6 +8,7 @@
 //	R8 R9   address of A[0,p] and A[3,p]; SI = row stride of A in bytes, DX = column stride
 //	DI      address of B[p,0] in panel 0; R12 = the same in panel 1, R13 = panel stride in bytes (several panels only)
 //	AX      address of a row of C; BX = row stride of C in bytes
+//	R14     address of next[p·nps]; R15 = 4·nps, the bytes of next per step
 //
 //	Y0…Y11  the tile's sums: Y(2i), Y(2i+1) hold row i of one panel, Y(4i)…Y(4i+3) of two, Y0…Y7 of four
 //	Y10…Y13 row p of B: Y12 Y13 in panel 0, Y10 Y11 in panel 1
@@ -53,6 +54,7 @@
 	PCALIGN $32; \
 step: \
 	STEP(ROWS); \
+	PREFETCHT1 (R14); ADDQ R15, R14; \
 	ADDQ DX, R8; ADDQ DX, R9; \
 	DECQ CX; \
 	JNZ step; \
@@ -62,8 +64,8 @@ add: \
 	VZEROUPPER; \
 	RET
 
-// func gemm6x16AVX2(k int, a []float32, ars, acs int, b []float32, bps int, c []float32, ldc int)
-TEXT ·gemm6x16AVX2(SB), NOSPLIT, $0-112
+// func gemm6x16AVX2(k int, a []float32, ars, acs int, b []float32, bps int, c []float32, ldc int, next []float32, nps int)
+TEXT ·gemm6x16AVX2(SB), NOSPLIT, $0-144
 // ARGUMENTS stands inside a function so that go vet compares its names and offsets with the Go declaration.
 #define ARGUMENTS \
 	MOVQ k+0(FP), CX; \
@@ -74,25 +76,27 @@ TEXT ·gemm6x16AVX2(SB), NOSPLIT, $0-112
 	MOVQ bps+72(FP), R13; \
 	MOVQ c_base+80(FP), AX; \
 	MOVQ ldc+104(FP), BX; \
-	SHLQ $2, SI; SHLQ $2, DX; SHLQ $2, R13; SHLQ $2, BX; \ // floats to bytes
+	MOVQ next_base+112(FP), R14; \
+	MOVQ nps+136(FP), R15; \
+	SHLQ $2, SI; SHLQ $2, DX; SHLQ $2, R13; SHLQ $2, BX; SHLQ $2, R15; \ // floats to bytes
 	LEAQ (SI)(SI*2), R12; \ // three rows of A
 	LEAQ (R8)(R12*1), R9; \
 	LEAQ (DI)(R13*1), R12 // panel 1
 	TILE(ROWS6, CLEAR, STEP, ADD)
 
-TEXT ·gemm5x16AVX2(SB), NOSPLIT, $0-112
+TEXT ·gemm5x16AVX2(SB), NOSPLIT, $0-144
 	TILE(ROWS5, CLEAR, STEP, ADD)
 
-TEXT ·gemm4x16AVX2(SB), NOSPLIT, $0-112
+TEXT ·gemm4x16AVX2(SB), NOSPLIT, $0-144
 	TILE(ROWS4, CLEAR, STEP, ADD)
 
-TEXT ·gemm3x16AVX2(SB), NOSPLIT, $0-112
+TEXT ·gemm3x16AVX2(SB), NOSPLIT, $0-144
 	TILE(ROWS3, CLEAR, STEP, ADD)
 
-TEXT ·gemm2x16AVX2(SB), NOSPLIT, $0-112
+TEXT ·gemm2x16AVX2(SB), NOSPLIT, $0-144
 	TILE(ROWS2, CLEAR, STEP, ADD)
 
-TEXT ·gemm1x16AVX2(SB), NOSPLIT, $0-112
+TEXT ·gemm1x16AVX2(SB), NOSPLIT, $0-144
 	TILE(ROWS1, CLEAR, STEP, ADD)
 
 // Two panels, two rows: four sums a row, for eight independent chains of FMA.
@@ -116,7 +120,7 @@ TEXT ·gemm1x16AVX2(SB), NOSPLIT, $0-112
 	ROWS(FMA2); \
 	ADDQ $64, DI; ADDQ $64, R12
 
-TEXT ·gemm2x32AVX2(SB), NOSPLIT, $0-112
+TEXT ·gemm2x32AVX2(SB), NOSPLIT, $0-144
 	TILE(ROWS2x2, CLEAR2, STEP2, ADD2)
 
 // Four panels, one row: each vector of B is used once, so FMA takes it from memory. Panels 2 and 3 are (R12)(R13·1, 2).
@@ -139,5 +143,5 @@ TEXT ·gemm2x32AVX2(SB), NOSPLIT, $0-112
 	ROWS(FMA4); \
 	ADDQ $64, DI; ADDQ $64, R12
 
-TEXT ·gemm1x64AVX2(SB), NOSPLIT, $0-112
+TEXT ·gemm1x64AVX2(SB), NOSPLIT, $0-144
 	TILE(ROWS1x4, CLEAR4, STEP4, ADD4)

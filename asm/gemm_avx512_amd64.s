@@ -8,12 +8,13 @@
 //	R8…R11  address of A[0,p], A[3,p], A[6,p], A[9,p]; SI = row stride of A in bytes, DX = column stride
 //	DI      address of B[p,0] in panel 0; R12 = the same in panel 1, R13 = panel stride in bytes (several panels only)
 //	AX      address of a row of C; BX = row stride of C in bytes
+//	R14     address of next[p·nps]; R15 = 4·nps, the bytes of next per step
 //
 //	Z0…Z23  the tile's sums: Z(2i), Z(2i+1) hold row i of one panel, Z(4i)…Z(4i+3) of two, Z0…Z7 of four
 //	Z24…Z27 row p of B: Z24 Z25 in panel 0, Z26 Z27 in panel 1
 //	Z28…Z31 an element of A in all 16 lanes
 //
-// One step is not unrolled: the seven other instructions of the loop run beside its 24 FMAs (BenchmarkGEMMTile).
+// One step is not unrolled: the eight other instructions of the loop run beside its 24 FMAs (BenchmarkGEMMTile).
 
 #include "textflag.h"
 
@@ -61,6 +62,7 @@
 	PCALIGN $32; \
 step: \
 	STEP(ROWS); \
+	PREFETCHT1 (R14); ADDQ R15, R14; \
 	ADDQ DX, R8; ADDQ DX, R9; ADDQ DX, R10; ADDQ DX, R11; \
 	DECQ CX; \
 	JNZ step; \
@@ -70,8 +72,8 @@ add: \
 	VZEROUPPER; \
 	RET
 
-// func gemm12x32AVX512(k int, a []float32, ars, acs int, b []float32, bps int, c []float32, ldc int)
-TEXT ·gemm12x32AVX512(SB), NOSPLIT, $0-112
+// func gemm12x32AVX512(k int, a []float32, ars, acs int, b []float32, bps int, c []float32, ldc int, next []float32, nps int)
+TEXT ·gemm12x32AVX512(SB), NOSPLIT, $0-144
 // ARGUMENTS stands inside a function so that go vet compares its names and offsets with the Go declaration.
 #define ARGUMENTS \
 	MOVQ k+0(FP), CX; \
@@ -82,7 +84,9 @@ TEXT ·gemm12x32AVX512(SB), NOSPLIT, $0-112
 	MOVQ bps+72(FP), R13; \
 	MOVQ c_base+80(FP), AX; \
 	MOVQ ldc+104(FP), BX; \
-	SHLQ $2, SI; SHLQ $2, DX; SHLQ $2, R13; SHLQ $2, BX; \ // floats to bytes
+	MOVQ next_base+112(FP), R14; \
+	MOVQ nps+136(FP), R15; \
+	SHLQ $2, SI; SHLQ $2, DX; SHLQ $2, R13; SHLQ $2, BX; SHLQ $2, R15; \ // floats to bytes
 	LEAQ (SI)(SI*2), R12; \ // three rows of A
 	LEAQ (R8)(R12*1), R9; \
 	LEAQ (R9)(R12*1), R10; \
@@ -90,37 +94,37 @@ TEXT ·gemm12x32AVX512(SB), NOSPLIT, $0-112
 	LEAQ (DI)(R13*1), R12 // panel 1
 	TILE(ROWS12, CLEAR, STEP, ADD)
 
-TEXT ·gemm11x32AVX512(SB), NOSPLIT, $0-112
+TEXT ·gemm11x32AVX512(SB), NOSPLIT, $0-144
 	TILE(ROWS11, CLEAR, STEP, ADD)
 
-TEXT ·gemm10x32AVX512(SB), NOSPLIT, $0-112
+TEXT ·gemm10x32AVX512(SB), NOSPLIT, $0-144
 	TILE(ROWS10, CLEAR, STEP, ADD)
 
-TEXT ·gemm9x32AVX512(SB), NOSPLIT, $0-112
+TEXT ·gemm9x32AVX512(SB), NOSPLIT, $0-144
 	TILE(ROWS9, CLEAR, STEP, ADD)
 
-TEXT ·gemm8x32AVX512(SB), NOSPLIT, $0-112
+TEXT ·gemm8x32AVX512(SB), NOSPLIT, $0-144
 	TILE(ROWS8, CLEAR, STEP, ADD)
 
-TEXT ·gemm7x32AVX512(SB), NOSPLIT, $0-112
+TEXT ·gemm7x32AVX512(SB), NOSPLIT, $0-144
 	TILE(ROWS7, CLEAR, STEP, ADD)
 
-TEXT ·gemm6x32AVX512(SB), NOSPLIT, $0-112
+TEXT ·gemm6x32AVX512(SB), NOSPLIT, $0-144
 	TILE(ROWS6, CLEAR, STEP, ADD)
 
-TEXT ·gemm5x32AVX512(SB), NOSPLIT, $0-112
+TEXT ·gemm5x32AVX512(SB), NOSPLIT, $0-144
 	TILE(ROWS5, CLEAR, STEP, ADD)
 
-TEXT ·gemm4x32AVX512(SB), NOSPLIT, $0-112
+TEXT ·gemm4x32AVX512(SB), NOSPLIT, $0-144
 	TILE(ROWS4, CLEAR, STEP, ADD)
 
-TEXT ·gemm3x32AVX512(SB), NOSPLIT, $0-112
+TEXT ·gemm3x32AVX512(SB), NOSPLIT, $0-144
 	TILE(ROWS3, CLEAR, STEP, ADD)
 
-TEXT ·gemm2x32AVX512(SB), NOSPLIT, $0-112
+TEXT ·gemm2x32AVX512(SB), NOSPLIT, $0-144
 	TILE(ROWS2, CLEAR, STEP, ADD)
 
-TEXT ·gemm1x32AVX512(SB), NOSPLIT, $0-112
+TEXT ·gemm1x32AVX512(SB), NOSPLIT, $0-144
 	TILE(ROWS1, CLEAR, STEP, ADD)
 
 // Two panels, m ≤ 3: four sums a row, for at least eight independent chains of FMA.
@@ -145,10 +149,10 @@ TEXT ·gemm1x32AVX512(SB), NOSPLIT, $0-112
 	ROWS(FMA2); \
 	ADDQ $128, DI; ADDQ $128, R12
 
-TEXT ·gemm3x64AVX512(SB), NOSPLIT, $0-112
+TEXT ·gemm3x64AVX512(SB), NOSPLIT, $0-144
 	TILE(ROWS3x2, CLEAR2, STEP2, ADD2)
 
-TEXT ·gemm2x64AVX512(SB), NOSPLIT, $0-112
+TEXT ·gemm2x64AVX512(SB), NOSPLIT, $0-144
 	TILE(ROWS2x2, CLEAR2, STEP2, ADD2)
 
 // Four panels, one row: each vector of B is used once, so FMA takes it from memory. Panels 2 and 3 are (R12)(R13·1, 2).
@@ -171,5 +175,5 @@ TEXT ·gemm2x64AVX512(SB), NOSPLIT, $0-112
 	ROWS(FMA4); \
 	ADDQ $128, DI; ADDQ $128, R12
 
-TEXT ·gemm1x128AVX512(SB), NOSPLIT, $0-112
+TEXT ·gemm1x128AVX512(SB), NOSPLIT, $0-144
 	TILE(ROWS1x4, CLEAR4, STEP4, ADD4)

@@ -6,7 +6,7 @@ package asm
 //
 // Each of the four sums starts at zero and takes its products in the order of p; only then is it added to C. The conversions
 // float32(x·y) round each product, so that no compiler fuses it with the sum.
-func gemm1x4Generic(k int, a []float32, _, acs int, b []float32, _ int, c []float32, _ int) {
+func gemm1x4Generic(k int, a []float32, _, acs int, b []float32, _ int, c []float32, _ int, _ []float32, _ int) {
 	var s0, s1, s2, s3 float32
 	for p := range k {
 		ap, bp := a[p*acs], b[p*4:p*4+4:p*4+4]
@@ -24,8 +24,8 @@ func gemm1x4Generic(k int, a []float32, _, acs int, b []float32, _ int, c []floa
 
 // gemm4x4Generic is four rows of gemm1x4Generic: A[i,p] = a[i·ars + p·acs], C[i,j] = c[i·ldc + j]. Sixteen sums at once would
 // not fit the registers that Go uses, and are slower (BenchmarkGEMMTile/generic).
-func gemm4x4Generic(k int, a []float32, ars, acs int, b []float32, bps int, c []float32, ldc int) {
+func gemm4x4Generic(k int, a []float32, ars, acs int, b []float32, bps int, c []float32, ldc int, _ []float32, _ int) {
 	for i := range 4 {
-		gemm1x4Generic(k, a[min(i*ars, len(a)):], ars, acs, b, bps, c[i*ldc:], ldc) // k = 0 has no A
+		gemm1x4Generic(k, a[min(i*ars, len(a)):], ars, acs, b, bps, c[i*ldc:], ldc, nil, 0) // k = 0 has no A
 	}
 }

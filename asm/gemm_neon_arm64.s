@@ -8,6 +8,7 @@
 //	R1…R6   address of A[0,p] … A[5,p]; R7 = column stride of A in bytes
 //	R8      address of B[p,0] in panel 0; R11 R12 R13 = the same in panels 1, 2, 3 (several panels only)
 //	R9      address of a row of C; R10 = row stride of C in bytes
+//	R16     address of next[p·nps]; R17 = 4·nps, the bytes of next per step
 //
 //	V0…V23  the tile's sums: V(4i)…V(4i+3) hold row i of one panel, V(8i)…V(8i+7) of two, V0…V15 of four
 //	V24…V29 row i of A: A[i,p] in all 4 lanes, or A[i,p] … A[i,p+3]; at the end V24…V27 a row of C
@@ -58,7 +59,8 @@
 #define ROWB(ROWS, LO, HI) \
 	FLDPQ (R8), (F30, F31); ROWS(LO); \
 	FLDPQ 32(R8), (F30, F31); ROWS(HI); \
-	PRFM 1024(R8), PLDL1KEEP; ADD $64, R8
+	PRFM 1024(R8), PLDL1KEEP; ADD $64, R8; \
+	PRFM (R16), PLDL2KEEP; ADD R17, R16
 
 // A tile is: sums = 0; k steps, four at a time while A's columns lie side by side; C += sums.
 #define TILE(ROWS) \
@@ -89,8 +91,8 @@ add: \
 	ROWS(ADDC); \
 	RET
 
-// func gemm6x16NEON(k int, a []float32, ars, acs int, b []float32, bps int, c []float32, ldc int)
-TEXT ·gemm6x16NEON(SB), NOSPLIT, $0-112
+// func gemm6x16NEON(k int, a []float32, ars, acs int, b []float32, bps int, c []float32, ldc int, next []float32, nps int)
+TEXT ·gemm6x16NEON(SB), NOSPLIT, $0-144
 // ARGUMENTS stands inside a function so that go vet compares its names and offsets with the Go declaration.
 #define ARGUMENTS \
 	MOVD k+0(FP), R0; \
@@ -101,24 +103,26 @@ TEXT ·gemm6x16NEON(SB), NOSPLIT, $0-112
 	MOVD bps+72(FP), R15; \
 	MOVD c_base+80(FP), R9; \
 	MOVD ldc+104(FP), R10; \
-	LSL $2, R7; LSL $2, R10; \ // floats to bytes
+	MOVD next_base+112(FP), R16; \
+	MOVD nps+136(FP), R17; \
+	LSL $2, R7; LSL $2, R10; LSL $2, R17; \ // floats to bytes
 	ADD R14<<2, R1, R2; ADD R14<<2, R2, R3; ADD R14<<2, R3, R4; ADD R14<<2, R4, R5; ADD R14<<2, R5, R6; \
 	ADD R15<<2, R8, R11; ADD R15<<2, R11, R12; ADD R15<<2, R12, R13
 	TILE(ROWS6)
 
-TEXT ·gemm5x16NEON(SB), NOSPLIT, $0-112
+TEXT ·gemm5x16NEON(SB), NOSPLIT, $0-144
 	TILE(ROWS5)
 
-TEXT ·gemm4x16NEON(SB), NOSPLIT, $0-112
+TEXT ·gemm4x16NEON(SB), NOSPLIT, $0-144
 	TILE(ROWS4)
 
-TEXT ·gemm3x16NEON(SB), NOSPLIT, $0-112
+TEXT ·gemm3x16NEON(SB), NOSPLIT, $0-144
 	TILE(ROWS3)
 
-TEXT ·gemm2x16NEON(SB), NOSPLIT, $0-112
+TEXT ·gemm2x16NEON(SB), NOSPLIT, $0-144
 	TILE(ROWS2)
 
-TEXT ·gemm1x16NEON(SB), NOSPLIT, $0-112
+TEXT ·gemm1x16NEON(SB), NOSPLIT, $0-144
 	TILE(ROWS1)
 
 // Several panels and few rows, for at least sixteen independent chains of FMA. Each panel of B is the four vectors V28…V31.
@@ -155,17 +159,18 @@ TEXT ·gemm1x16NEON(SB), NOSPLIT, $0-112
 step: \
 	ROWS(LOAD); \
 	STEP(ROWS); \
+	PRFM (R16), PLDL2KEEP; ADD R17, R16; \
 	SUBS $1, R0, R0; \
 	BNE step; \
 add: \
 	ROWS(ADDC); \
 	RET
 
-TEXT ·gemm3x32NEON(SB), NOSPLIT, $0-112
+TEXT ·gemm3x32NEON(SB), NOSPLIT, $0-144
 	WIDE(ROWS3x2, CLEARx2, STEPx2, ADDx2)
 
-TEXT ·gemm2x32NEON(SB), NOSPLIT, $0-112
+TEXT ·gemm2x32NEON(SB), NOSPLIT, $0-144
 	WIDE(ROWS2x2, CLEARx2, STEPx2, ADDx2)
 
-TEXT ·gemm1x64NEON(SB), NOSPLIT, $0-112
+TEXT ·gemm1x64NEON(SB), NOSPLIT, $0-144
 	WIDE(ROWS1, CLEARx4, STEPx4, ADDx4)

@@ -132,7 +132,7 @@ func (r *product) place(set Kernels, tile Tile, l layout, i, q int, alloc func(n
 func (r *product) run(set Kernels, tile Tile, l layout, i, q int, alloc func(n int) []float32) error {
 	o := r.place(set, tile, l, i, q, alloc)
 	a, b, c := slices.Clone(o.a), slices.Clone(o.b), slices.Clone(o.c)
-	tile.GEMM(r.k, o.a, o.ars, o.acs, o.b, o.bps, o.c, o.ldc)
+	tile.GEMM(r.k, o.a, o.ars, o.acs, o.b, o.bps, o.c, o.ldc, o.b, set.NR)
 
 	n := tile.Panels * set.NR
 	for row := range tile.Rows {
@@ -301,7 +301,7 @@ func multiply(set Kernels, m, n, k int, a, b, c []float32) {
 			for row := range tile.Rows {
 				copy(edge[row*nr:row*nr+cols], c[(i+row)*n+j:])
 			}
-			tile.GEMM(k, a[i*k:], k, 1, panel, 0, edge, nr)
+			tile.GEMM(k, a[i*k:], k, 1, panel, 0, edge, nr, panel, 0)
 			for row := range tile.Rows {
 				copy(c[(i+row)*n+j:(i+row)*n+j+cols], edge[row*nr:])
 			}

@@ -87,9 +87,12 @@ type Kernels struct {
 // NR elements. Element (i, j) of C is c[i·ldc + j]; C is read and written, and all Panels·NR columns must be there: over the
 // right edge, a tile works on a copy. The sum over k starts from zero, runs in order of p by fused multiply-add (generic:
 // multiply, then add), and is added to C once at the end. So an element of C has the same bits from every tile of the set.
+//
+// next is what the caller will read soon: in step p the tile asks the memory for next[p·nps], so that it is in the L2 cache by
+// then, and reads nothing of it. With nps = 0 that is the same element again and again, and costs nothing; a nil next would.
 type Tile struct {
 	Rows, Panels int
-	GEMM         func(k int, a []float32, ars, acs int, b []float32, bps int, c []float32, ldc int)
+	GEMM         func(k int, a []float32, ars, acs int, b []float32, bps int, c []float32, ldc int, next []float32, nps int)
 }
 
 // generic is the specification: plain Go, every field set.

@@ -8,7 +8,7 @@
 //	for each job (row block × column range):
 //	    for pc in k step kc:                     // a block of the summed axis
 //	        copy the row block of A              // the worker's own buffer
-//	        for jc in column range step nc:      // this part of B stays in the L2 cache
+//	        for jc in column range step nc:      // this part of B is in the L2 cache; the tiles fetch the next one
 //	            for each MR rows i:              // this part of A stays in the L1 cache
 //	                for each panel j of B:
 //	                    tile(i, j)               // package asm: C tile += A rows · B panel, in registers

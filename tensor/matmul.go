@@ -29,7 +29,7 @@ type RowFinisher interface {
 const (
 	maxRowBlock   = 264     // rows of C in one job, a multiple of every MR: how often each element of B is used once it is in L2
 	aPadding      = 16      // floats between two rows of the copy of A: rows 4 KiB apart would fall into one L1 set
-	blockBytes    = 1 << 18 // bytes of B that are to stay in the L2 cache, beside the copy of A, while the row block passes by
+	blockBytes    = 1 << 17 // bytes of B that stay in the L2 cache, beside the copy of A and the next such block, while the rows pass by
 	jobsPerWorker = 2       // a disturbed worker leaves its second job to others; each job makes its own copy of A
 	minParallel   = 1 << 20 // multiply-adds below which a product is not worth a second worker
 )
@@ -115,10 +115,14 @@ type product struct {
 
 	mc, rowBlocks    int // rows of a block; number of blocks
 	pcols, colRanges int // panels of a column range; number of ranges
+	step             int // panels of a block of B that is to stay in the L2 cache
+	workers          int
 }
 
 // plan cuts C into even row blocks and, when these are too few to keep the workers busy, into column ranges.
 func (p *product) plan(workers int) {
+	p.workers = workers
+	p.step = max(1, blockBytes/(4*p.b.kc*asm.Best.NR))
 	m, panels := p.c.Rows, p.to-p.from
 	p.mc = roundUp(evenPart(m, maxRowBlock), asm.Best.MR)
 	p.rowBlocks = (m + p.mc - 1) / p.mc
@@ -144,9 +148,8 @@ func (p *product) Run(worker, turn int) {
 	for pc := 0; pc < p.b.K; pc += p.b.kc {
 		depth := min(p.b.kc, p.b.K-pc)
 		ars, acs := s.copyA(p, i0, i1, pc, depth)
-		step := max(1, blockBytes/(4*depth*nr))
-		for q := p0; q < p1; q += step {
-			p.block(s, ars, acs, i0, i1, pc, q, min(q+step, p1))
+		for q := p0; q < p1; q += p.step {
+			p.block(s, ars, acs, i0, i1, pc, q, min(q+p.step, p1), p.after(turn, pc, q))
 		}
 	}
 	if p.e.Act != nil {
@@ -202,19 +205,58 @@ func (s *scratch) copyA(p *product, i0, i1, pc, depth int) (ars, acs int) {
 	return ld, 1
 }
 
-// block adds one k block to the tiles of rows [i0, i1) and panels [p0, p1).
-func (p *product) block(s *scratch, ars, acs, i0, i1, pc, p0, p1 int) {
+// after returns the block of B that follows the one at panel q of k block pc: the next panels of the job, or its next k block, or
+// the beginning of the job that this worker probably takes next.
+func (p *product) after(turn, pc, q int) []float32 {
+	first := p.from + turn%p.colRanges*p.pcols
+	switch next := turn + p.workers; {
+	case q+p.step < min(first+p.pcols, p.to):
+		q += p.step
+	case pc+p.b.kc < p.b.K:
+		pc, q = pc+p.b.kc, first
+	case next < p.rowBlocks*p.colRanges:
+		pc, q = 0, p.from+next%p.colRanges*p.pcols
+	default:
+		return nil
+	}
+	b, _, _ := p.b.block(pc, q, min(q+p.step, p.to))
+	return b
+}
+
+// block adds one k block to the tiles of rows [i0, i1) and panels [p0, p1), while it fetches next. With one row of tiles there is
+// no time for that: B comes from memory and goes.
+func (p *product) block(s *scratch, ars, acs, i0, i1, pc, p0, p1 int, next []float32) {
 	b, depth, bps := p.b.block(pc, p0, p1)
 	j0 := p0 * asm.Best.NR
-	for i, rows := i0, 0; i < i1; i += rows {
-		rows = tiles(s.tile, depth, s.a[(i-i0)*ars:], ars, acs, b, bps, p1-p0, p.c.Data[i*p.c.Stride+j0:], p.c.Stride, i1-i, p.c.Cols-j0)
+	var f fetch
+	if steps := (i1 - i0 + asm.Best.MR - 1) / asm.Best.MR * (p1 - p0) * depth; i1-i0 > asm.Best.MR {
+		f = fetch{next, (len(next) + steps - 1) / steps}
 	}
+	for i, rows := i0, 0; i < i1; i += rows {
+		rows = tiles(s.tile, depth, s.a[(i-i0)*ars:], ars, acs, b, bps, p1-p0, p.c.Data[i*p.c.Stride+j0:], p.c.Stride, i1-i, p.c.Cols-j0, &f)
+	}
+}
+
+// fetch is memory that tiles ask for while they compute, a little in each step, so that it is in the L2 cache when its turn comes.
+type fetch struct {
+	left []float32
+	nps  int // floats per step
+}
+
+// share returns what a tile of k steps is to ask for; here, which it reads anyway, if nothing is left.
+func (f *fetch) share(k int, here []float32) (next []float32, nps int) {
+	if len(f.left) == 0 {
+		return here, 0
+	}
+	next, nps = f.left, f.nps
+	f.left = f.left[min(k*nps, len(f.left)):]
+	return next, nps
 }
 
 // tiles adds A·B to the upper rows of C, and returns how many: m rows are cut into ⌈m/MR⌉ tiles of nearly equal height, as
 // short ones are slow. A has strides ars and acs; b holds the given number of panels, bps floats apart; C is [m, n] with row stride
-// ldc. Tiles over its right border work on a copy of C.
-func tiles(scratch []float32, k int, a []float32, ars, acs int, b []float32, bps, panels int, c []float32, ldc, m, n int) (rows int) {
+// ldc. Tiles over its right border work on a copy of C. Meanwhile they fetch their share of f.
+func tiles(scratch []float32, k int, a []float32, ars, acs int, b []float32, bps, panels int, c []float32, ldc, m, n int, f *fetch) (rows int) {
 	nr := asm.Best.NR
 	rows = evenPart(m, asm.Best.MR)
 	t := 0
@@ -228,11 +270,12 @@ func tiles(scratch []float32, k int, a []float32, ars, acs int, b []float32, bps
 		}
 		tile := &asm.Best.Tiles[t]
 		width := tile.Panels * nr
+		next, nps := f.share(k, b)
 		if q*nr+width <= n {
-			tile.GEMM(k, a, ars, acs, b[q*bps:], bps, c[q*nr:], ldc)
+			tile.GEMM(k, a, ars, acs, b[q*bps:], bps, c[q*nr:], ldc, next, nps)
 		} else {
 			copyRows(scratch, width, c[q*nr:], ldc, rows, n-q*nr)
-			tile.GEMM(k, a, ars, acs, b[q*bps:], bps, scratch, width)
+			tile.GEMM(k, a, ars, acs, b[q*bps:], bps, scratch, width, next, nps)
 			copyRows(c[q*nr:], ldc, scratch, width, rows, n-q*nr)
 		}
 		q += tile.Panels
@@ -279,7 +322,7 @@ func (ws *Workspace) small(worker int, c, a *Tensor, ars, acs int, b *Packed) {
 		panels, depth, bps := b.block(pc, 0, b.panels)
 		for i, rows := 0, 0; i < c.Rows; i += rows {
 			rows = tiles(ws.scratch[worker].tile, depth, a.Data[i*ars+pc*acs:], ars, acs, panels, bps, b.panels,
-				c.Data[i*c.Stride:], c.Stride, c.Rows-i, c.Cols)
+				c.Data[i*c.Stride:], c.Stride, c.Rows-i, c.Cols, &fetch{})
 		}
 	}
 }
