@@ -151,11 +151,11 @@ func tuned(m *model.Model) (bool, error) {
 
 // span says from where to where thresholds go.
 func span(thresholds []float32) string {
-	least, most := slices.Min(thresholds), slices.Max(thresholds)
+	least, most := fmt.Sprintf("%.4g", slices.Min(thresholds)), fmt.Sprintf("%.4g", slices.Max(thresholds))
 	if least == most {
-		return fmt.Sprintf("%.4g", least)
+		return least
 	}
-	return fmt.Sprintf("%.4g to %.4g", least, most)
+	return least + " to " + most
 }
 
 // sayTuning tells what the thresholds of a model are, and whether it was calibrated.

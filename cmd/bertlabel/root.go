@@ -66,6 +66,7 @@ func newRoot(a *app) *cobra.Command {
 		newEvalCmd(a),
 		newPredictCmd(a),
 		newEmbedCmd(a),
+		newLabelsCmd(a),
 		newConvertCmd(a),
 		newCheckDataCmd(a),
 		newMetricsCmd(a),

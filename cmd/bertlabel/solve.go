@@ -10,6 +10,7 @@ import (
 
 	"bertlabel/asm"
 	"bertlabel/bert"
+	"bertlabel/bert/model"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train"
@@ -151,15 +152,20 @@ func (r *headRun) logSolution(head *layers.Classifier, trainPart, dev train.Feat
 		p.GradNorm = max(p.GradNorm, s.Gradient)
 	}
 	if dev.X != nil {
-		scores := tensor.New(dev.X.Rows, len(r.labels))
-		head.Forward(scores, dev.X)
-		asm.Best.Sigmoid(scores.Data, scores.Data)
 		var err error
-		if p.Dev, err = metrics.Evaluate(metrics.Data{Labels: r.labels, Truth: dev.Y, Scores: scores.Data}, []float32{0.5}); err != nil {
+		if p.Dev, err = metrics.Evaluate(metrics.Data{Labels: r.labels, Truth: dev.Y, Scores: probabilities(head, dev.X)}, []float32{model.DefaultThreshold}); err != nil {
 			return err
 		}
 	}
 	return r.log.Observe(p)
+}
+
+// probabilities returns those of a head on features, row-major [texts, labels].
+func probabilities(head *layers.Classifier, x *tensor.Tensor) []float32 {
+	p := tensor.New(x.Rows, head.Labels())
+	head.Forward(p, x)
+	asm.Best.Sigmoid(p.Data, p.Data)
+	return p.Data
 }
 
 // autoWidth is the most columns that --pooling auto considers: the time to solve grows with their square.

@@ -52,7 +52,7 @@ func metricsTable(t *testing.T, dir string) (header []string, rows [][]float64) 
 type report struct {
 	F1Macro  float64 `json:"f1_macro"`
 	Rows     int
-	PerLabel map[string]struct{ Threshold float64 } `json:"per_label"`
+	PerLabel map[string]struct{ Threshold, F1 float64 } `json:"per_label"`
 }
 
 func evaluate(t *testing.T, args ...string) (r report) {

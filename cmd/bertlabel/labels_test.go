@@ -1,0 +1,180 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"bertlabel/bert"
+	"bertlabel/bert/model"
+)
+
+// logitsOf predicts some texts and returns each label's logits.
+func logitsOf(t *testing.T, dir string) map[string][]float32 {
+	t.Helper()
+	m, err := model.Open(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var texts []model.Text
+	for _, text := range tinyTexts(20) {
+		texts = append(texts, model.Text{A: text})
+	}
+	predictions, err := m.Predict(t.Context(), texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	logits := map[string][]float32{}
+	for _, p := range predictions {
+		for i, label := range m.Labels {
+			logits[label] = append(logits[label], p.Logits[i])
+		}
+	}
+	return logits
+}
+
+// Every change leaves the logits and thresholds of the other labels as they are, to the bit; what is new is learnt.
+func TestLabels(t *testing.T) {
+	dir := t.TempDir()
+	m := tinyModel(t, 1, "mean:-1..-2", nil)
+	task := headTask{base: modelFolder(t, m), train: filepath.Join(dir, "train.csv"), dir: dir}
+	writeFile(t, task.train, labelledCSV(120, 1))
+	base, _ := task.run(t, "base", "--pooling", "mean:-1..-2", "--solver", "lbfgs", "--dev", task.train, "--tune-thresholds")
+	baseDir := filepath.Join(dir, "base")
+	before := logitsOf(t, baseDir)
+
+	change := func(name string, args ...string) (*model.Model, string) {
+		t.Helper()
+		out := filepath.Join(dir, name)
+		_, stderr, code := bertlabel(t, "", append([]string{"labels"}, append(args, "--output", out)...)...)
+		if code != exitOK {
+			t.Fatalf("%v: exit %d, stderr %s", args, code, stderr)
+		}
+		changed, err := model.Open(out, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for label, logits := range logitsOf(t, out) {
+			if old, ok := before[label]; ok && !slices.Equal(logits, old) {
+				t.Errorf("%v: label %s has other logits", args, label)
+			}
+		}
+		return changed, stderr
+	}
+
+	// New rows: one label the model has, one that it is to learn, and one that nobody asked for.
+	fresh := filepath.Join(dir, "new.csv")
+	rng := rand.New(rand.NewPCG(8, 8))
+	text := "text,animal,colour,home,noise\n"
+	for i := range 90 {
+		home, cell := rng.IntN(2), ""
+		if i%9 != 0 {
+			cell = fmt.Sprint(home)
+		}
+		text += fmt.Sprintf("the cat %s,,1,%s,%d\n", []string{"sat", "ran home"}[home], cell, rng.IntN(2))
+	}
+	writeFile(t, fresh, text)
+	added, said := change("added", "add", "--model", baseDir, "--names", "home", "--train", fresh, "--dev", fresh, "--tune-thresholds")
+	if !slices.Equal(added.Labels, []string{"animal", "colour", "home"}) || !slices.Equal(added.Thresholds[:2], base.Thresholds) || added.Pooling != base.Pooling {
+		t.Errorf("labels %v, thresholds %v, pooling %s", added.Labels, added.Thresholds, added.Pooling)
+	}
+	if !strings.Contains(said, "rows that say 1") || strings.Contains(said, "noise") {
+		t.Errorf("stderr %s", said)
+	}
+	r := evaluate(t, "--model", filepath.Join(dir, "added"), "--data", fresh, "--drop-unknown-labels")
+	if !(r.PerLabel["home"].F1 > 0.99) {
+		t.Errorf("%+v", r)
+	}
+
+	dropped, _ := change("dropped", "drop", "--model", filepath.Join(dir, "added"), "--names", "animal")
+	if !slices.Equal(dropped.Labels, []string{"colour", "home"}) || dropped.Thresholds[0] != base.Thresholds[1] {
+		t.Errorf("labels %v, thresholds %v", dropped.Labels, dropped.Thresholds)
+	}
+	renamed, _ := change("renamed", "rename", "--model", baseDir, "--names", "animal", "--into", "beast, wild")
+	if !slices.Equal(renamed.Labels, []string{"beast, wild", "colour"}) || !slices.Equal(logitsOf(t, filepath.Join(dir, "renamed"))["beast, wild"], before["animal"]) {
+		t.Errorf("labels %v, or other logits", renamed.Labels)
+	}
+
+	merged, _ := change("merged", "merge", "--model", filepath.Join(dir, "added"), "--names", "colour,animal", "--into", "any", "--train", task.train)
+	if !slices.Equal(merged.Labels, []string{"any", "home"}) {
+		t.Errorf("labels %v", merged.Labels)
+	}
+	either := filepath.Join(dir, "either.csv")
+	both := strings.Replace(labelledCSV(60, 3), "animal,colour", "any,x", 1)
+	lines := strings.Split(strings.TrimSpace(both), "\n")
+	for i, line := range lines[1:] {
+		f := strings.Split(line, ",")
+		if f[3] == "1" {
+			f[2] = "1"
+		}
+		lines[i+1] = strings.Join(f[:3], ",") + ","
+	}
+	lines[0] = "id,text,any,home"
+	writeFile(t, either, strings.Join(lines, "\n")+"\n")
+	var r2 report
+	stdout, stderr, code := bertlabel(t, "", "eval", "--model", filepath.Join(dir, "merged"), "--data", either)
+	if err := json.Unmarshal([]byte(stdout), &r2); err != nil || !(r2.PerLabel["any"].F1 > 0.95) {
+		t.Errorf("exit %d, %v, %+v, %s", code, err, r2, stderr)
+	}
+	var record struct {
+		Solver  string
+		Changes []struct {
+			Action string
+			Names  []string
+		} `json:"label_changes"`
+	}
+	if err := json.Unmarshal(merged.Training(), &record); err != nil || record.Solver != "lbfgs" || len(record.Changes) != 2 || record.Changes[1].Action != "merge" {
+		t.Errorf("%s, %v", merged.Training(), err)
+	}
+
+	// In place.
+	if _, stderr, code := bertlabel(t, "", "labels", "drop", "--model", baseDir, "--names", "colour", "--output", baseDir, "--overwrite"); code != exitOK {
+		t.Errorf("in place: exit %d, %s", code, stderr)
+	} else if !slices.Equal(logitsOf(t, baseDir)["animal"], before["animal"]) {
+		t.Error("in place: other logits")
+	}
+}
+
+func TestLabelsRefuses(t *testing.T) {
+	dir := t.TempDir()
+	folder := modelFolder(t, tinyModel(t, 1, bert.Mean, []string{"animal", "colour"}))
+	good := filepath.Join(dir, "good.csv")
+	writeFile(t, good, "text,fish\ncat,1\nmat,1\nhat,\n")
+	out := " --output " + filepath.Join(dir, "out")
+	for _, c := range []struct {
+		args, want string
+		code       int
+	}{
+		{"", "needs one of add, drop, rename, merge", exitUsage},
+		{"remove --model m --names a" + out, "add, drop, rename, merge", exitUsage},
+		{"drop --model " + folder + out, "labels needs --names", exitUsage},
+		{"add --model " + folder + " --names fish" + out, "needs --train", exitUsage},
+		{"drop --train x --model " + folder + " --names animal" + out, "no use for --train", exitUsage},
+		{"rename --model " + folder + " --names animal" + out, "--into", exitUsage},
+		{"drop --into x --model " + folder + " --names animal" + out, "--into", exitUsage},
+		{"rename --into x --model " + folder + " --names animal,colour" + out, "takes one", exitUsage},
+		{"rename --into colour --model " + folder + " --names animal" + out, `"colour" already`, exitUsage},
+		{"merge --into x --train " + good + " --model " + folder + " --names animal" + out, "two or more", exitUsage},
+		{"drop --model " + folder + " --names animal,animal" + out, "twice", exitUsage},
+		{"drop --model " + folder + " --names animl" + out, "did you mean animal?", exitUsage},
+		{"drop --model " + folder + " --names animal,colour" + out, "no label would be left", exitUsage},
+		{"add --model " + folder + " --names colour --train " + good + out, `"colour" already`, exitUsage},
+		{"add --tune-thresholds --model " + folder + " --names fish --train " + good + out, "--dev", exitUsage},
+		{"add --model " + folder + " --names fish --train " + good + out, "2 rows that say 1 and 0 that say 0", exitData},
+		{"drop --model " + modelFolder(t, tinyModel(t, 1, bert.Mean, nil)) + " --names animal" + out, "has no head", exitModel},
+		{"drop --model " + folder + " --names animal --output " + folder, "is not empty", exitUsage},
+	} {
+		stdout, stderr, code := bertlabel(t, "", append([]string{"labels"}, strings.Fields(c.args)...)...)
+		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {
+			t.Errorf("labels %s: exit %d, want %d; stdout %q, stderr %q, want %q", c.args, code, c.code, stdout, stderr, c.want)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "out")); err == nil {
+		t.Error("a refused change has made its output folder")
+	}
+}
