@@ -139,13 +139,17 @@ func (d *devTuning) addTo(training json.RawMessage) (json.RawMessage, error) {
 	return json.Marshal(object)
 }
 
+// tuningOf returns what was done to a model on dev.
+func tuningOf(m *model.Model) (d devTuning, err error) {
+	if m.Training() != nil {
+		err = json.Unmarshal(m.Training(), &d)
+	}
+	return d, err
+}
+
 // tuned reports whether a model has been calibrated or its thresholds chosen: a calibration is not to be calibrated.
 func tuned(m *model.Model) (bool, error) {
-	var d devTuning
-	if m.Training() == nil {
-		return false, nil
-	}
-	err := json.Unmarshal(m.Training(), &d)
+	d, err := tuningOf(m)
 	return d.changes(), err
 }
 
@@ -160,8 +164,8 @@ func span(thresholds []float32) string {
 
 // sayTuning tells what the thresholds of a model are, and whether it was calibrated.
 func sayTuning(a *app, m *model.Model) {
-	var d devTuning
-	if text := m.Training(); text != nil && json.Unmarshal(text, &d) == nil && d.Calibrate != "" {
+	d, err := tuningOf(m)
+	if err == nil && d.Calibrate != "" {
 		a.log.Infof("the model's probabilities are calibrated (%s)", d.Calibrate)
 	}
 	if at := span(m.Thresholds); at != span([]float32{model.DefaultThreshold}) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 
@@ -14,7 +13,6 @@ import (
 	"bertlabel/tensor"
 	"bertlabel/train"
 	"bertlabel/train/data"
-	"bertlabel/train/metrics"
 
 	"github.com/spf13/cobra"
 )
@@ -28,9 +26,10 @@ func newLabelsCmd(a *app) *cobra.Command {
 			"  bertlabel labels drop --model model --names other,misc --output model2\n" +
 			"  bertlabel labels rename --model model --names anoyance --into annoyance --output model2\n" +
 			"  bertlabel labels merge --model model --names grief,sadness --into sorrow --train train.csv --output model2",
-		Long: `The encoder stays as it is, and each label is a unit of its own above it: what happens to one does not move the others. A new
-label is found by the exact solver (train --solver lbfgs) from the rows of --train that say 1 or 0 for it; other labels in that file
-do not matter. A merged label is true where one of the old ones is, and is found in the same way.`,
+		Long: `The encoder stays as it is, also one that was trained for the other labels, and each label is a unit of its own above it: what
+happens to one does not move the others. A new label is found by the exact solver (train --solver lbfgs) from the rows of --train
+that say 1 or 0 for it; other labels in that file do not matter. A merged label is true where one of the old ones is, and is found
+in the same way. Thresholds and calibration of the other labels stay; --tune-thresholds and --calibrate are for the new ones.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usagef("labels needs one of add, drop, rename, merge")
@@ -46,10 +45,10 @@ do not matter. A merged label is true where one of the old ones is, and is found
 	f.StringVar(&e.dev, "dev", "", "`FILE` of labelled texts that the strength of the penalty is chosen on")
 	f.StringVar(&e.output, "output", "", "`FOLDER` for the changed model")
 	f.BoolVar(&e.overwrite, "overwrite", false, "write into an --output folder that is not empty, such as the model's own")
-	f.BoolVar(&e.tuneThresholds, "tune-thresholds", false, "choose the thresholds of new labels on --dev, by F1")
 	f.Uint64Var(&e.config.Seed, "seed", 42, "everything random hangs on it")
 	f.StringVar(&e.cache, "features-cache", "", "`FOLDER` that keeps computed features for the next run")
 	required(cmd, "model", "names", "output")
+	addDevTuningFlags(cmd, &e.devTuning)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return e.run(cmd.Context(), args[0]) }
 	return cmd
 }
@@ -57,9 +56,8 @@ do not matter. A merged label is true where one of the old ones is, and is found
 // labelEditing is one run of the verb. Of a training it has the files, the data flags and the seed.
 type labelEditing struct {
 	training
-	names          []string
-	into           string
-	tuneThresholds bool
+	names []string
+	into  string
 }
 
 func (e *labelEditing) run(ctx context.Context, action string) error {
@@ -121,8 +119,11 @@ func (e *labelEditing) check(action string) error {
 		return usagef("labels rename takes one of --names, found %d", len(e.names))
 	case action == "merge" && len(e.names) < 2:
 		return usagef("labels merge takes two or more of --names, found %d", len(e.names))
-	case e.tuneThresholds && e.dev == "":
-		return usagef("--tune-thresholds needs --dev")
+	case !solves && e.devTuning.changes():
+		return usagef("labels %s makes no new label that --tune-thresholds and --calibrate could be for", action)
+	}
+	if err := e.devTuning.check(e.dev); err != nil {
+		return err
 	}
 	return checkOutputDir(e.output, false, e.overwrite)
 }
@@ -157,19 +158,22 @@ func without(outputs []model.Output, labels []string) []model.Output {
 
 // solve finds the outputs of new labels. Where parts is not nil there is one, which is true where one of the parts is.
 func (e *labelEditing) solve(ctx context.Context, m *model.Model, labels, parts []string) ([]model.Output, error) {
-	trainRows, err := e.load(ctx, m, e.train, labels, parts)
+	trainSet, err := e.load(e.train, labels, parts)
+	if err != nil {
+		return nil, err
+	}
+	trainRows, err := e.features(ctx, m, m.Pooling, trainSet)
 	if err != nil {
 		return nil, err
 	}
 	var dev train.Features
 	if e.dev != "" {
-		if dev, err = e.load(ctx, m, e.dev, labels, parts); err != nil {
+		devSet, err := e.load(e.dev, labels, parts)
+		if err != nil {
 			return nil, err
 		}
-	}
-	for l, label := range labels {
-		if n := count(trainRows.Y, l, len(labels)); n[0] == 0 || n[1] == 0 {
-			return nil, refused(e.train, 0, label, fmt.Sprintf("%d rows that say 1 and %d that say 0", n[1], n[0]), "some of both")
+		if dev, err = e.features(ctx, m, m.Pooling, devSet); err != nil {
+			return nil, err
 		}
 	}
 	head := layers.NewClassifier(len(labels), trainRows.X.Cols)
@@ -179,17 +183,21 @@ func (e *labelEditing) solve(ctx context.Context, m *model.Model, labels, parts 
 	if err != nil {
 		return nil, err
 	}
-	thresholds, err := e.thresholds(head, labels, dev)
-	if err != nil {
-		return nil, err
+	if old, err := tuningOf(m); err == nil && old.Calibrate != "" && e.Calibrate == "" {
+		e.a.log.Infof("the model's probabilities are calibrated (%s), and those of %s are not: --calibrate with --dev does that", old.Calibrate, strings.Join(labels, ", "))
 	}
-	var outputs []model.Output
+	part := &model.Model{Encoder: m.Encoder} // only the new labels
+	part.SetHead(head, labels, m.Pooling)
+	if dev.X != nil {
+		if err := e.devTuning.apply(e.a, part, dev, e.config.Seed); err != nil {
+			return nil, err
+		}
+	}
 	for l, label := range labels {
 		n := count(trainRows.Y, l, len(labels))
-		e.a.log.Infof("%s: from %d rows that say 1 and %d that say 0; l2 %.2g, threshold %.4g", label, n[1], n[0], solutions[l].L2, thresholds[l])
-		outputs = append(outputs, model.Output{Label: label, Weights: head.Weights.Value[l*trainRows.X.Cols : (l+1)*trainRows.X.Cols], Bias: head.Bias.Value[l], Threshold: thresholds[l]})
+		e.a.log.Infof("%s: from %d rows that say 1 and %d that say 0; l2 %.2g, threshold %.4g", label, n[1], n[0], solutions[l].L2, part.Thresholds[l])
 	}
-	return outputs, nil
+	return part.Outputs(), nil
 }
 
 // count returns how many cells of a label are 0, and how many 1.
@@ -202,31 +210,49 @@ func count(y []int8, label, labels int) (n [2]int) {
 	return n
 }
 
-// load reads the cells of some labels, leaving others out, and computes the features that the head reads.
-func (e *labelEditing) load(ctx context.Context, m *model.Model, path string, labels, parts []string) (train.Features, error) {
+// load reads the rows that say 1 or 0 for one of the labels, and refuses a file without rows of both kinds for each.
+func (e *labelEditing) load(path string, labels, parts []string) (*data.Dataset, error) {
 	options, err := e.rows.options(e.a)
 	if err != nil {
-		return train.Features{}, err
+		return nil, err
 	}
 	wanted := labels
 	if parts != nil {
 		wanted = parts
 	}
 	if options.Labels, err = data.NewLabelList(wanted, "--names"); err != nil {
-		return train.Features{}, withCode(exitUsage, err)
+		return nil, withCode(exitUsage, err)
 	}
-	options.DropUnknown = true
+	options.DropUnknown = true // what is not in the list is no concern of ours
 	set, err := e.rows.loadQuietly(e.a, path, options)
 	if err != nil {
-		return train.Features{}, err
+		return nil, err
 	}
 	e.rows.sayStats(e.a, path, set.Stats)
 	e.rows.saySkipped(e.a, path, set.Stats.Bad, set.Stats.Rows+set.Stats.Bad)
-	f, err := e.features(ctx, m, m.Pooling, set)
 	if parts != nil {
-		f.Y = anyOf(f.Y, len(parts))
+		set.Y = anyOf(set.Y, len(parts))
 	}
-	return f, err
+	for l, label := range labels {
+		if n := count(set.Y, l, len(labels)); n[0] == 0 || n[1] == 0 {
+			return nil, refused(path, 0, label, fmt.Sprintf("%d rows that say 1 and %d that say 0", n[1], n[0]), "some of both")
+		}
+	}
+	return known(set, len(labels)), nil
+}
+
+// known returns the rows of a set that say something of one of the labels: the others need no features.
+func known(set *data.Dataset, labels int) *data.Dataset {
+	part := &data.Dataset{File: set.File}
+	for i := range set.Texts {
+		cells := set.Y[i*labels : (i+1)*labels]
+		if slices.Max(cells) == layers.Unknown {
+			continue
+		}
+		part.Texts, part.Pairs = append(part.Texts, set.Texts[i]), append(part.Pairs, set.Pair(i))
+		part.Lines, part.Y = append(part.Lines, set.Lines[i]), append(part.Y, cells...)
+	}
+	return part
 }
 
 // anyOf returns one cell a row: 1 where one of its cells is, 0 where all are, else unknown.
@@ -239,19 +265,6 @@ func anyOf(y []int8, labels int) (merged []int8) {
 		merged = append(merged, cell)
 	}
 	return merged
-}
-
-// thresholds returns those of the new labels: 0.5, or with --tune-thresholds what dev says.
-func (e *labelEditing) thresholds(head *layers.Classifier, labels []string, dev train.Features) ([]float32, error) {
-	if !e.tuneThresholds {
-		return slices.Repeat([]float32{model.DefaultThreshold}, len(labels)), nil
-	}
-	rows := metrics.Data{Labels: labels, Truth: dev.Y, Scores: probabilities(head, dev.X)}
-	tuned, err := metrics.TuneGuarded(rows, metrics.F(1), rand.New(rand.NewPCG(e.config.Seed, thresholdStream)))
-	if err != nil {
-		return nil, err
-	}
-	return tuned.Thresholds, nil
 }
 
 // record adds the change to what the model says of its training.
@@ -268,6 +281,7 @@ func (e *labelEditing) record(m *model.Model, action string) (json.RawMessage, e
 		Into   string   `json:"into,omitempty"`
 		Train  string   `json:"train,omitempty"`
 		Dev    string   `json:"dev,omitempty"`
+		devTuning
 	}
 	var changes []change
 	if object["label_changes"] != nil {
@@ -275,7 +289,7 @@ func (e *labelEditing) record(m *model.Model, action string) (json.RawMessage, e
 			return nil, err
 		}
 	}
-	text, err := json.Marshal(append(changes, change{action, e.names, e.into, e.train, e.dev}))
+	text, err := json.Marshal(append(changes, change{action, e.names, e.into, e.train, e.dev, e.devTuning}))
 	if err != nil {
 		return nil, err
 	}

@@ -44,7 +44,7 @@ func TestLabels(t *testing.T) {
 	m := tinyModel(t, 1, "mean:-1..-2", nil)
 	task := headTask{base: modelFolder(t, m), train: filepath.Join(dir, "train.csv"), dir: dir}
 	writeFile(t, task.train, labelledCSV(120, 1))
-	base, _ := task.run(t, "base", "--pooling", "mean:-1..-2", "--solver", "lbfgs", "--dev", task.train, "--tune-thresholds")
+	base, _ := task.run(t, "base", "--pooling", "mean:-1..-2", "--solver", "lbfgs", "--dev", task.train, "--tune-thresholds", "--calibrate")
 	baseDir := filepath.Join(dir, "base")
 	before := logitsOf(t, baseDir)
 
@@ -79,12 +79,26 @@ func TestLabels(t *testing.T) {
 		text += fmt.Sprintf("the cat %s,,1,%s,%d\n", []string{"sat", "ran home"}[home], cell, rng.IntN(2))
 	}
 	writeFile(t, fresh, text)
-	added, said := change("added", "add", "--model", baseDir, "--names", "home", "--train", fresh, "--dev", fresh, "--tune-thresholds")
+	added, said := change("added", "add", "--model", baseDir, "--names", "home", "--train", fresh, "--dev", fresh, "--tune-thresholds", "--calibrate=temperature")
 	if !slices.Equal(added.Labels, []string{"animal", "colour", "home"}) || !slices.Equal(added.Thresholds[:2], base.Thresholds) || added.Pooling != base.Pooling {
 		t.Errorf("labels %v, thresholds %v, pooling %s", added.Labels, added.Thresholds, added.Pooling)
 	}
-	if !strings.Contains(said, "rows that say 1") || strings.Contains(said, "noise") {
-		t.Errorf("stderr %s", said)
+	if !strings.Contains(said, "rows that say 1") || !strings.Contains(said, "calibrated on dev (temperature)") || strings.Contains(said, "noise") || added.Thresholds[2] == 0.5 {
+		t.Errorf("thresholds %v, stderr %s", added.Thresholds, said)
+	}
+	// Rows that say nothing of the label change nothing: without them the same head comes out.
+	var known []string
+	for line := range strings.Lines(text) {
+		if !strings.Contains(line, ",1,,") {
+			known = append(known, line)
+		}
+	}
+	writeFile(t, fresh, strings.Join(known, ""))
+	again, said := change("again", "add", "--model", baseDir, "--names", "home", "--train", fresh)
+	writeFile(t, fresh, text)
+	plain, _ := change("plain", "add", "--model", baseDir, "--names", "home", "--train", fresh)
+	if len(known) != 81 || !slices.Equal(again.Outputs()[2].Weights, plain.Outputs()[2].Weights) || !strings.Contains(said, "calibrated (platt), and those of home are not") {
+		t.Errorf("%d lines, stderr %s", len(known), said)
 	}
 	r := evaluate(t, "--model", filepath.Join(dir, "added"), "--data", fresh, "--drop-unknown-labels")
 	if !(r.PerLabel["home"].F1 > 0.99) {
@@ -140,6 +154,29 @@ func TestLabels(t *testing.T) {
 	}
 }
 
+// Under an encoder that was trained for other labels a new one is found too: the encoder stays as it is from here on.
+func TestLabelsOfTunedEncoder(t *testing.T) {
+	task := newHeadTask(t)
+	task.run(t, "tuned", "--tune", "last:1", "--pooling", "mean", "--train-batch-size", "16", "--tensorboard=false")
+	before := logitsOf(t, filepath.Join(task.dir, "tuned"))
+	fresh, out := filepath.Join(task.dir, "new.csv"), filepath.Join(task.dir, "added")
+	writeFile(t, fresh, strings.Replace(labelledCSV(60, 3), "animal,colour", "beast,hue", 1))
+	if _, stderr, code := bertlabel(t, "", "labels", "add", "--model", filepath.Join(task.dir, "tuned"), "--names", "beast,hue", "--train", fresh, "--output", out); code != exitOK {
+		t.Fatalf("exit %d, %s", code, stderr)
+	}
+	after := logitsOf(t, out)
+	for label := range before {
+		if !slices.Equal(after[label], before[label]) {
+			t.Errorf("label %s has other logits", label)
+		}
+	}
+	lines := strings.Split(strings.TrimSpace(strings.Replace(labelledCSV(60, 4), "animal,colour", "beast,hue", 1)), "\n")
+	writeFile(t, fresh, lines[0]+",animal,colour\n"+strings.Join(lines[1:], ",,\n")+",,\n")
+	if r := evaluate(t, "--model", out, "--data", fresh); len(after) != 4 || !(r.PerLabel["beast"].F1 > 0.9) {
+		t.Errorf("%d labels, %+v", len(after), r)
+	}
+}
+
 func TestLabelsRefuses(t *testing.T) {
 	dir := t.TempDir()
 	folder := modelFolder(t, tinyModel(t, 1, bert.Mean, []string{"animal", "colour"}))
@@ -165,6 +202,8 @@ func TestLabelsRefuses(t *testing.T) {
 		{"drop --model " + folder + " --names animal,colour" + out, "no label would be left", exitUsage},
 		{"add --model " + folder + " --names colour --train " + good + out, `"colour" already`, exitUsage},
 		{"add --tune-thresholds --model " + folder + " --names fish --train " + good + out, "--dev", exitUsage},
+		{"drop --calibrate --model " + folder + " --names animal" + out, "makes no new label", exitUsage},
+		{"add --model " + folder + " --names bird --train " + good + out, "bird", exitData},
 		{"add --model " + folder + " --names fish --train " + good + out, "2 rows that say 1 and 0 that say 0", exitData},
 		{"drop --model " + modelFolder(t, tinyModel(t, 1, bert.Mean, nil)) + " --names animal" + out, "has no head", exitModel},
 		{"drop --model " + folder + " --names animal --output " + folder, "is not empty", exitUsage},
