@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"bertlabel/bert/tokenizer"
@@ -34,9 +33,11 @@ func newCheckDataCmd(a *app) *cobra.Command {
 		Example: "  bertlabel check-data --train train.csv --dev dev.csv\n" +
 			"  bertlabel check-data --train train.csv --vocab-file uncased_L-12/vocab.txt --max-seq-length 64\n" +
 			"  bertlabel check-data --train train.tsv --no-header --text-column 1 --labels-column 2 --json",
-		Long: "Reads the files whole and prints a table, or with --json one JSON object. Every row that cannot be read gets a line on\n" +
-			"stderr. The exit code is 3 when there was one, or a label in --dev or --test that the label list lacks. Lengths need the\n" +
-			"vocabulary of a model; they are in tokens, with [CLS] and [SEP]; a percentile is the least length that so many texts keep to.",
+		Long: "Reads the files whole and prints one JSON object on stdout, and on stderr a table, a line for every row that cannot be\n" +
+			"read, and what to do about whatever looks wrong; a terminal shows the table only, --json the object only. The exit code\n" +
+			"is 3 when a row cannot be read, or a label in --dev or --test is not in the label list. Lengths, [UNK] and casing need the\n" +
+			"vocabulary of a model; lengths are in tokens, with [CLS] and [SEP]; a percentile is the least length that so many texts\n" +
+			"keep to. Runs of labels are counted as Wald and Wolfowitz's test does: an unshuffled file has few, long ones.",
 		RunE: func(*cobra.Command, []string) error { return c.run() },
 	}
 	f := cmd.Flags()
@@ -48,7 +49,7 @@ func newCheckDataCmd(a *app) *cobra.Command {
 	f.BoolVar(&c.tokens.lowerCase, "do-lower-case", false, "lower-case the text (default: as the model, else guessed)")
 	f.IntVar(&c.tokens.maxSeqLength, "max-seq-length", 128, "count the texts with more than `N` tokens")
 	f.StringVar(&c.tokens.keepTokens, "keep-tokens", "", "`WORDS` that are one token each, such as '[NAME],[RELIGION]'")
-	f.BoolVar(&c.json, "json", false, "print JSON")
+	f.BoolVar(&c.json, "json", false, "print JSON and no table")
 	c.tokens.cmd = cmd
 	c.rows = addDataFlags(cmd, data.ReportBadRows)
 	required(cmd, "train")
@@ -60,32 +61,21 @@ type checkReport struct {
 	Files      []checkedFile `json:"files"`
 	Shared     []sharedTexts `json:"shared_texts"`
 	LookAlikes [][]string    `json:"similar_labels"` // names that differ in case, spaces, '_' or '-' only
+	Warnings   []dataWarning `json:"warnings"`
 }
 
 type checkedFile struct {
 	Role string `json:"role"` // "train", "dev" or "test"
 	*data.Summary
-	Tokens *tokenLengths `json:"tokens,omitempty"`
+	Tokens *checkedTokens `json:"tokens,omitempty"`
 }
 
 // sharedTexts counts the texts that two files have in common.
 type sharedTexts struct {
-	Roles [2]string `json:"roles"`
-	Texts int       `json:"texts"`
-	Rows  [2]int    `json:"rows"` // of each file that have one of them
-}
-
-// tokenLengths describes the lengths of texts in tokens, with [CLS] and [SEP].
-type tokenLengths struct {
-	Mean         float64 `json:"mean"`
-	P50          int     `json:"p50"`
-	P90          int     `json:"p90"`
-	P95          int     `json:"p95"`
-	P99          int     `json:"p99"`
-	Max          int     `json:"max"`
-	MaxSeqLength int     `json:"max_seq_length"`
-	Cut          int     `json:"cut"` // texts with more tokens than that
-	CutShare     float64 `json:"cut_share"`
+	Roles   [2]string `json:"roles"`
+	Texts   int       `json:"texts"`
+	Rows    [2]int    `json:"rows"`    // of each file that have one of them
+	Similar int       `json:"similar"` // rows of the second when case, white space and Unicode form do not count
 }
 
 func (c *dataCheck) run() error {
@@ -100,15 +90,23 @@ func (c *dataCheck) run() error {
 	if err != nil {
 		return err
 	}
-	if c.json {
+	return errors.Join(c.print(report), report.verdict(c.rows.dropUnknown))
+}
+
+// print writes the object to stdout, unless a person looks at it there, and the table to stderr.
+func (c *dataCheck) print(report *checkReport) error {
+	if c.json || !c.a.onTerminal() {
 		encoder := json.NewEncoder(c.a.stdout)
 		encoder.SetEscapeHTML(false)
 		encoder.SetIndent("", "  ")
-		err = encoder.Encode(report)
-	} else {
-		err = report.writeTable(c.a.stdout)
+		if err := encoder.Encode(report); err != nil {
+			return err
+		}
 	}
-	return errors.Join(err, report.verdict(c.rows.dropUnknown))
+	if c.json || c.a.quiet || c.a.logFormat == "json" {
+		return nil
+	}
+	return report.writeTable(c.a.stderr)
 }
 
 // tokenizer opens the vocabulary of --vocab-file or --model; it is nil without them. What the model's folder says of its
@@ -127,7 +125,7 @@ func (c *dataCheck) tokenizer() (*tokenizer.Tokenizer, error) {
 		}
 	}
 	if c.tokens.vocab == "" {
-		c.a.log.Infof("no lengths in tokens: they need --model or --vocab-file")
+		c.a.log.Infof("no lengths, no share of [UNK], no casing: they need --model or --vocab-file")
 		return nil, nil
 	}
 	return c.tokens.tokenizer(c.a)
@@ -191,39 +189,15 @@ func (c *dataCheck) check(tok *tokenizer.Tokenizer) (*checkReport, error) {
 		}
 		for i, other := range sets {
 			o := data.FindOverlap(other, set)
-			report.Shared = append(report.Shared, sharedTexts{[2]string{report.Files[i].Role, part.role}, o.Texts, [2]int{o.RowsA, o.RowsB}})
+			report.Shared = append(report.Shared, sharedTexts{[2]string{report.Files[i].Role, part.role}, o.Texts, [2]int{o.RowsA, o.RowsB}, data.FindSimilar(other, set)})
 		}
 		sets = append(sets, set)
-		report.Files = append(report.Files, checkedFile{part.role, data.Summarize(set), c.lengths(tok, set)})
+		report.Files = append(report.Files, checkedFile{part.role, data.Summarize(set), c.checkTokens(tok, set)})
 		options.Labels = set.Labels
 	}
 	report.LookAlikes = append(report.LookAlikes, options.Labels.LookAlikes()...)
+	report.Warnings = report.warnings(c.rows.dropUnknown)
 	return report, nil
-}
-
-// lengths counts the tokens of each text; nil without a tokenizer.
-func (c *dataCheck) lengths(tok *tokenizer.Tokenizer, set *data.Dataset) *tokenLengths {
-	if tok == nil {
-		return nil
-	}
-	n := make([]int, set.Rows())
-	sum, limit := 0, c.tokens.maxSeqLength
-	l := &tokenLengths{MaxSeqLength: limit}
-	var ids, segments []int32
-	for i, text := range set.Texts {
-		ids, segments, _ = tok.AppendEncode(ids[:0], segments[:0], text, set.Pair(i), 0)
-		n[i] = len(ids)
-		sum += n[i]
-		if n[i] > limit {
-			l.Cut++
-		}
-	}
-	slices.Sort(n)
-	percentile := func(p int) int { return n[(p*len(n)+99)/100-1] } // nearest rank
-	l.P50, l.P90, l.P95, l.P99, l.Max = percentile(50), percentile(90), percentile(95), percentile(99), n[len(n)-1]
-	l.Mean = float64(sum) / float64(len(n))
-	l.CutShare = float64(l.Cut) / float64(len(n))
-	return l
 }
 
 // verdict is the error of files that train or eval would refuse; with drop unknown labels are no reason.

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode"
 
 	"bertlabel/tensor/tensortest"
 )
@@ -28,44 +29,131 @@ func TestCheckData(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &report); err != nil {
 		t.Fatalf("%v\n%s", err, stdout)
 	}
+	var warned []string
+	for _, w := range report.Warnings {
+		warned = append(warned, w.File+":"+w.Code)
+		if w.Message == "" || w.Remedy == "" {
+			t.Errorf("%+v", w)
+		}
+	}
+	if got, want := strings.Join(warned, " "), "train:bad_rows train:empty_texts train:conflicting_duplicates train:duplicates train:labels_without_positives train:rare_labels "+
+		"train:unknown_words train:cut dev:conflicting_duplicates dev:duplicates dev:unknown_label dev:unknown_label dev:labels_without_positives dev:rare_labels "+
+		"dev:leakage :similar_labels"; got != want {
+		t.Errorf("warnings %s\nwant %s", got, want)
+	}
+	report.Warnings = nil
 	for i := range report.Files {
-		report.Files[i].SHA256, report.Files[i].File = "", ""
+		report.Files[i].SHA256, report.Files[i].File, report.Files[i].Runs = "", "", nil // data.TestFindRuns has the last
 	}
 	got, err := json.Marshal(report)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := `{"files":[` +
-		`{"role":"train","file":"","sha256":"","rows":5,"bad_rows":2,"invalid_utf8":0,"empty_texts":1,"duplicates":{"texts":1,"rows":1,"conflicting":1},` +
+		`{"role":"train","file":"","sha256":"","rows":5,"bad_rows":2,"invalid_utf8":0,"empty_texts":1,"duplicates":{"texts":1,"rows":1,"similar":1,"conflicting":1,"first_conflict":[2,3]},` +
 		`"labels":[{"name":"joy","positive":3,"unknown":1},{"name":"Joy","positive":3,"unknown":0},{"name":"fear","positive":0,"unknown":0}],` +
-		`"labels_without_positives":["fear"],"unknown_labels":[],"labels_per_row":[1,2,2],"co_occurrence":[{"labels":["joy","Joy"],"rows":2}],` +
-		`"tokens":{"mean":3.8,"p50":4,"p90":5,"p95":5,"p99":5,"max":5,"max_seq_length":4,"cut":2,"cut_share":0.4}},` +
-		`{"role":"dev","file":"","sha256":"","rows":4,"bad_rows":0,"invalid_utf8":0,"empty_texts":0,"duplicates":{"texts":1,"rows":1,"conflicting":1},` +
+		`"labels_without_positives":["fear"],"label_runs":null,"unknown_labels":[],"labels_per_row":[1,2,2],"co_occurrence":[{"labels":["joy","Joy"],"rows":2}],` +
+		`"tokens":{"mean":3.8,"p50":4,"p90":5,"p95":5,"p99":5,"max":5,"max_seq_length":4,"cut":2,"cut_share":0.4,` +
+		`"unknown":{"tokens":2,"share":0.2222222222222222,"texts":1,"words":[{"word":"x","count":1},{"word":"y","count":1}]},` +
+		`"casing":{"do_lower_case":true,"cased_pieces":0,"texts_with_letters":4,"texts_with_upper_case":0,"texts_in_capitals":0}}},` +
+		`{"role":"dev","file":"","sha256":"","rows":4,"bad_rows":0,"invalid_utf8":0,"empty_texts":0,"duplicates":{"texts":1,"rows":1,"similar":1,"conflicting":1,"first_conflict":[1,2]},` +
 		`"labels":[{"name":"joy","positive":1,"unknown":0},{"name":"Joy","positive":0,"unknown":0},{"name":"fear","positive":1,"unknown":0}],` +
-		`"labels_without_positives":["Joy"],"unknown_labels":[{"name":"hate","rows":1,"line":3,"column":"labels"},{"name":"joi","rows":1,"line":3,"column":"labels","near":"joy"}],` +
-		`"labels_per_row":[2,2],"co_occurrence":[],"tokens":{"mean":3,"p50":3,"p90":3,"p95":3,"p99":3,"max":3,"max_seq_length":4,"cut":0,"cut_share":0}}],` +
-		`"shared_texts":[{"roles":["train","dev"],"texts":1,"rows":[1,2]}],"similar_labels":[["joy","Joy"]]}`
+		`"labels_without_positives":["Joy"],"label_runs":null,"unknown_labels":[{"name":"hate","rows":1,"line":3,"column":"labels"},{"name":"joi","rows":1,"line":3,"column":"labels","near":"joy"}],` +
+		`"labels_per_row":[2,2],"co_occurrence":[],"tokens":{"mean":3,"p50":3,"p90":3,"p95":3,"p99":3,"max":3,"max_seq_length":4,"cut":0,"cut_share":0,` +
+		`"unknown":{"tokens":0,"share":0,"texts":0,"words":[]},"casing":{"do_lower_case":true,"cased_pieces":0,"texts_with_letters":4,"texts_with_upper_case":0,"texts_in_capitals":0}}}],` +
+		`"shared_texts":[{"roles":["train","dev"],"texts":1,"rows":[1,2],"similar":2}],"similar_labels":[["joy","Joy"]],"warnings":null}`
 	if string(got) != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
 
-	table, _, code := bertlabel(t, "", "check-data", "--train", train, "--dev", dev, "--vocab-file", vocab, "--max-seq-length", "4")
+	stdout, table, code := bertlabel(t, "", "check-data", "--train", train, "--dev", dev, "--vocab-file", vocab, "--max-seq-length", "4")
 	for _, line := range []string{
-		"                                          train          dev",
-		"rows that cannot be read                      2            0",
-		"texts over 4 tokens                  2 (40.0 %)    0 (0.0 %)",
-		"joy                                           3 (1 unknown)            1",
-		"joy + Joy                                     2",
-		"2 rows of dev have a text that is in train too (1 texts)",
-		`labels that look alike: ["joy" "Joy"]`,
-		dev + `:3: label "joi" is not in the list, rows that have it: 1; did you mean "joy"?`,
+		"                                          train          dev\n",
+		"rows that cannot be read                      2            0\n",
+		"rows with a text of train                     0            2\n",
+		"texts over 4 tokens                  2 (40.0 %)    0 (0.0 %)\n",
+		"[UNK] among the tokens               2 (22.2 %)    0 (0.0 %)\n",
+		"           3   60.00            1   25.00  joy (1 unknown in train)\n",
+		"           2  joy + Joy\n",
+		"           1  x\n",
+		"warning: dev: 2 of its rows have a text that is in train too, 2 byte for byte: figures on them say little\n  remedy: deal the rows anew",
+		`warning: labels that look alike: "joy", "Joy"`,
+		`warning: dev: label "joi" is not in the list, rows that have it: 1, first on line 3` + "\n" + `  remedy: correct it (did you mean "joy"?), or`,
 	} {
 		if !strings.Contains(table, line) {
 			t.Errorf("no line %q in\n%s", line, table)
 		}
 	}
-	if code != exitData {
-		t.Errorf("table: exit %d", code)
+	if code != exitData || !json.Valid([]byte(stdout)) {
+		t.Errorf("table: exit %d, stdout %s", code, stdout)
+	}
+}
+
+// Each thing about letters that can be wrong has its warning, and what is right has none.
+func TestCheckDataCasing(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		writeFile(t, filepath.Join(dir, name), content)
+		return filepath.Join(dir, name)
+	}
+	const special = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n"
+	uncasedVocab, casedVocab := write("u.txt", special+"the\ncat\n"), write("c.txt", special+"the\ncat\nThe\nCat\nCATSUP\n")
+	mixed, lower, upper := write("mixed.csv", "text,x\nThe cat,1\ncat,0\n"), write("lower.csv", "text,x\nthe cat,1\ncat 猫,0\n"), write("upper.csv", "text,x\nTHE CAT,1\nCATSUP,0\n")
+	for _, c := range []struct{ vocab, flag, train, want string }{
+		{uncasedVocab, "true", mixed, ""},
+		{uncasedVocab, "true", upper, ""},
+		{uncasedVocab, "false", lower, ""},
+		{uncasedVocab, "false", mixed, "1 of 2 texts have upper-case letters, which the vocabulary lacks"},
+		{casedVocab, "false", mixed, ""},
+		{casedVocab, "true", mixed, "33 % of the vocabulary has upper-case letters, which are then never used"},
+		{casedVocab, "false", lower, "0 of 2 texts have an upper-case letter, but the vocabulary is cased"},
+		{casedVocab, "false", upper, "2 of 2 texts are in capitals"},
+	} {
+		stdout, stderr, code := bertlabel(t, "", "check-data", "--json", "--train", c.train, "--vocab-file", c.vocab, "--do-lower-case="+c.flag)
+		var report checkReport
+		if err := json.Unmarshal([]byte(stdout), &report); err != nil || code != exitOK {
+			t.Fatalf("exit %d, %v, %s", code, err, stderr)
+		}
+		got := ""
+		for _, w := range report.Warnings {
+			if w.Code == "casing" {
+				got += w.Message
+			}
+		}
+		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s, %s, lower %s: %q, want %q", filepath.Base(c.train), filepath.Base(c.vocab), c.flag, got, c.want)
+		}
+	}
+}
+
+// Names and texts that would steer a terminal reach it escaped, and columns stay where they are.
+func TestCheckDataHostile(t *testing.T) {
+	dir := t.TempDir()
+	train, vocab := filepath.Join(dir, "train.jsonl"), filepath.Join(dir, "vocab.txt")
+	hostile := []string{"<script>alert(1)</script>", "joy\u202ereversed", "\x1b[2J\x1b[31mred", strings.Repeat("long", 2500), "😀👩\u200d🔬", "שלום", "愛", "a\x00b\ttab", "%s%n"}
+	var rows strings.Builder
+	for i, name := range hostile {
+		row, err := json.Marshal(map[string]any{"text": "a " + name, "labels": []string{name, hostile[(i+1)%len(hostile)]}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows.Write(append(row, '\n'))
+	}
+	writeFile(t, train, rows.String())
+	writeFile(t, vocab, checkVocab)
+	_, table, code := bertlabel(t, "", "check-data", "--train", train, "--vocab-file", vocab, "--do-lower-case=false")
+	if code != exitOK {
+		t.Fatalf("exit %d: %s", code, table)
+	}
+	for _, line := range strings.Split(strings.TrimSuffix(table, "\n"), "\n") {
+		if strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) || displayWidth(line) > 700 {
+			t.Errorf("%q", line)
+		}
+	}
+	for _, line := range []string{"   22.22  <script>alert(1)</script>\n", `   22.22  joy\u202ereversed` + "\n", `   22.22  \x1b[2J\x1b[31mred` + "\n", "   22.22  longlonglong", "   22.22  שלום\n", "   22.22  %s%n\n"} {
+		if !strings.Contains(table, line) {
+			t.Errorf("no %q in\n%s", line, table)
+		}
 	}
 }
 

@@ -4,13 +4,16 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"bertlabel/train/data"
 )
 
-// The table shows this many of a long list.
+// The table shows this many of a long list, and columns of a long name.
 const (
-	shownLabels = 100
-	shownPairs  = 10
-	shownPerRow = 10
+	shownLabels  = 100
+	shownPairs   = 10
+	shownPerRow  = 10
+	shownColumns = 60
 )
 
 // writeTable prints the report for people.
@@ -19,29 +22,19 @@ func (r *checkReport) writeTable(w io.Writer) error {
 	r.writeFiles(b)
 	r.writeLabels(b)
 	r.writePairs(b)
-	r.writeFindings(b)
+	r.writeWarnings(b)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// writeFindings prints a line for each thing that looks wrong.
-func (r *checkReport) writeFindings(b *strings.Builder) {
-	for _, s := range r.Shared {
-		if s.Texts > 0 {
-			fmt.Fprintf(b, "\n%d rows of %s have a text that is in %s too (%d texts): figures on them say little\n", s.Rows[1], s.Roles[1], s.Roles[0], s.Texts)
+// writeWarnings prints what looks wrong, and what to do about it.
+func (r *checkReport) writeWarnings(b *strings.Builder) {
+	for _, w := range r.Warnings {
+		where := ""
+		if w.File != "" {
+			where = w.File + ": "
 		}
-	}
-	for _, group := range r.LookAlikes {
-		fmt.Fprintf(b, "\nlabels that look alike: %q\n", group)
-	}
-	for _, f := range r.Files {
-		for _, u := range f.UnknownLabels[:min(len(f.UnknownLabels), shownLabels)] {
-			hint := ""
-			if u.Near != "" {
-				hint = fmt.Sprintf("; did you mean %q?", u.Near)
-			}
-			fmt.Fprintf(b, "\n%s:%d: label %q is not in the list, rows that have it: %d%s\n", f.File, u.Line, u.Name, u.Rows, hint)
-		}
+		fmt.Fprintf(b, "\nwarning: %s%s\n  remedy: %s\n", where, w.Message, w.Remedy)
 	}
 }
 
@@ -62,9 +55,15 @@ func (r *checkReport) writeFiles(b *strings.Builder) {
 	count("rows that cannot be read", func(f checkedFile) int { return f.BadRows })
 	count("rows with invalid UTF-8", func(f checkedFile) int { return f.InvalidUTF8 })
 	count("empty texts", func(f checkedFile) int { return f.EmptyTexts })
+	count("rows that repeat a text", func(f checkedFile) int { return f.Duplicates.Rows })
+	count("  but for case and white space", func(f checkedFile) int { return f.Duplicates.Similar })
 	count("texts in more than one row", func(f checkedFile) int { return f.Duplicates.Texts })
 	count("  with different labels", func(f checkedFile) int { return f.Duplicates.Conflicting })
+	for i := range r.Files[1:] {
+		count("rows with a text of "+r.Files[i].Role, func(f checkedFile) int { return r.similar(r.Files[i].Role, f.Role) })
+	}
 	count("labels without positives", func(f checkedFile) int { return len(f.WithoutPositives) })
+	count("labels in runs (not shuffled)", func(f checkedFile) int { return countRuns(f.Runs) })
 	most := 0
 	for _, f := range r.Files {
 		most = max(most, len(f.LabelsPerRow))
@@ -72,9 +71,32 @@ func (r *checkReport) writeFiles(b *strings.Builder) {
 	for k := range min(most, shownPerRow) {
 		count(fmt.Sprintf("rows with %d labels", k), func(f checkedFile) int { return at(f.LabelsPerRow, k) })
 	}
-	if r.Files[0].Tokens == nil {
-		return
+	if r.Files[0].Tokens != nil {
+		r.writeTokens(line, count)
 	}
+}
+
+// similar counts the rows of a file that share their text with an earlier one.
+func (r *checkReport) similar(role, with string) int {
+	for _, s := range r.Shared {
+		if s.Roles == [2]string{role, with} {
+			return s.Similar
+		}
+	}
+	return 0
+}
+
+func countRuns(runs []data.LabelRuns) (n int) {
+	for _, r := range runs {
+		if r.InRuns {
+			n++
+		}
+	}
+	return n
+}
+
+// writeTokens prints what the vocabulary makes of the texts.
+func (r *checkReport) writeTokens(line func(string, func(checkedFile) string), count func(string, func(checkedFile) int)) {
 	count("tokens, median", func(f checkedFile) int { return f.Tokens.P50 })
 	count("tokens, 90th percentile", func(f checkedFile) int { return f.Tokens.P90 })
 	count("tokens, 95th percentile", func(f checkedFile) int { return f.Tokens.P95 })
@@ -83,6 +105,12 @@ func (r *checkReport) writeFiles(b *strings.Builder) {
 	line(fmt.Sprintf("texts over %d tokens", r.Files[0].Tokens.MaxSeqLength), func(f checkedFile) string {
 		return fmt.Sprintf("%d (%.1f %%)", f.Tokens.Cut, 100*f.Tokens.CutShare)
 	})
+	line("[UNK] among the tokens", func(f checkedFile) string {
+		return fmt.Sprintf("%d (%.1f %%)", f.Tokens.Unknown.Tokens, 100*f.Tokens.Unknown.Share)
+	})
+	count("texts with [UNK]", func(f checkedFile) int { return f.Tokens.Unknown.Texts })
+	count("texts with upper-case letters", func(f checkedFile) int { return f.Tokens.Casing.WithUpper })
+	count("texts in capitals", func(f checkedFile) int { return f.Tokens.Casing.AllUpper })
 }
 
 // at returns the element at i, or 0 behind the end.
@@ -93,32 +121,42 @@ func at(x []int, i int) int {
 	return 0
 }
 
-// writeLabels prints the rows of each label in each file.
+// writeLabels prints the rows of each label in each file. Names stand last, so that columns stay aligned whatever is in them.
 func (r *checkReport) writeLabels(b *strings.Builder) {
-	fmt.Fprintf(b, "\nlabel\n")
+	b.WriteString("\n")
+	for _, f := range r.Files {
+		fmt.Fprintf(b, "%12s %7s ", f.Role, "%")
+	}
+	b.WriteString(" label\n")
 	for i, label := range r.Files[0].Labels {
 		if i == shownLabels {
 			fmt.Fprintf(b, "… and %d labels more: see --json\n", len(r.Files[0].Labels)-i)
 			break
 		}
-		fmt.Fprintf(b, "%-34.34s", label.Name)
+		unknown := ""
 		for _, f := range r.Files {
-			fmt.Fprintf(b, " %12d", f.Labels[i].Positive)
+			fmt.Fprintf(b, "%12d %7.2f ", f.Labels[i].Positive, 100*float64(f.Labels[i].Positive)/float64(f.Rows))
 			if n := f.Labels[i].Unknown; n > 0 {
-				fmt.Fprintf(b, " (%d unknown)", n)
+				unknown += fmt.Sprintf(" (%d unknown in %s)", n, f.Role)
 			}
 		}
-		b.WriteString("\n")
+		fmt.Fprintf(b, " %s%s\n", clipped(label.Name, shownColumns), unknown)
 	}
 }
 
-// writePairs prints the labels of the training file that stand together most often.
+// writePairs prints the labels of the training file that stand together most often, and the words that the vocabulary lacks.
 func (r *checkReport) writePairs(b *strings.Builder) {
 	pairs := r.Files[0].CoOccurrence
 	if len(pairs) > 0 {
-		fmt.Fprintf(b, "\nlabels that stand together in %s\n", r.Files[0].Role)
+		fmt.Fprintf(b, "\n%12s  labels that stand together\n", r.Files[0].Role)
 	}
 	for _, p := range pairs[:min(len(pairs), shownPairs)] {
-		fmt.Fprintf(b, "%-34.80s %12d\n", p.Labels[0]+" + "+p.Labels[1], p.Rows)
+		fmt.Fprintf(b, "%12d  %s + %s\n", p.Rows, clipped(p.Labels[0], shownColumns), clipped(p.Labels[1], shownColumns))
+	}
+	if t := r.Files[0].Tokens; t != nil && t.Unknown.Tokens > 0 {
+		fmt.Fprintf(b, "\n%12s  words that become [UNK]\n", r.Files[0].Role)
+		for _, w := range t.Unknown.Words[:min(len(t.Unknown.Words), shownPairs)] {
+			fmt.Fprintf(b, "%12d  %s\n", w.Count, clipped(w.Word, shownColumns))
+		}
 	}
 }

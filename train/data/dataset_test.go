@@ -20,12 +20,16 @@ func loadText(t *testing.T, content string, labels *LabelList) *Dataset {
 func TestRepeatsAndOverlap(t *testing.T) {
 	labels := testLabels(t)
 	a := loadText(t, "text,text_b,labels\na,,joy\nb,,joy\na,,love\na,,joy\nb,,joy\nc,,\na,c,fear\n", labels)
-	if got, want := FindRepeats(a), (Repeats{Texts: 2, Rows: 3, Conflicting: 1}); got != want {
+	if got, want := FindRepeats(a), (Repeats{Texts: 2, Rows: 3, Conflicting: 1, FirstConflict: [2]int{2, 4}}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	b := loadText(t, "text,labels\nx,\nb,\nb,\nc,joy\nA,\n", labels)
 	if got, want := FindOverlap(a, b), (Overlap{Texts: 2, RowsA: 3, RowsB: 3}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
+	}
+	b = loadText(t, "text,labels\n\" A \",\n\uff42,\n\"a b\",\nx,\n", labels)
+	if got := FindSimilar(a, b); got != 2 { // A with spaces around it, and a full-width b; a and its second text c are two texts
+		t.Errorf("%d similar rows", got)
 	}
 	b = loadText(t, "text,labels\na,joy\n", labels)
 	if got, want := FindOverlap(b, a), (Overlap{Texts: 1, RowsA: 1, RowsB: 3}); got != want {
@@ -72,7 +76,7 @@ func TestGoEmotions(t *testing.T) {
 			t.Errorf("%s: SHA-256 %s, %d ids", c.file, sum, len(d.IDs))
 		}
 	}
-	if got, want := FindRepeats(parts[0]), (Repeats{Texts: 118, Rows: 183, Conflicting: 58}); got != want {
+	if got, want := FindRepeats(parts[0]), (Repeats{Texts: 118, Rows: 183, Conflicting: 58, FirstConflict: [2]int{3512, 4622}}); got != want {
 		t.Errorf("repeats %+v, want %+v", got, want)
 	}
 	if got, want := FindOverlap(parts[0], parts[1]), (Overlap{Texts: 41, RowsA: 84, RowsB: 43}); got != want {

@@ -18,6 +18,7 @@ type Summary struct {
 	Duplicates       Repeats        `json:"duplicates"`
 	Labels           []LabelCount   `json:"labels"`
 	WithoutPositives []string       `json:"labels_without_positives"`
+	Runs             []LabelRuns    `json:"label_runs"`
 	UnknownLabels    []UnknownLabel `json:"unknown_labels"` // names that the label list lacks
 	LabelsPerRow     []int          `json:"labels_per_row"` // [k] is the number of rows with k labels
 	CoOccurrence     []LabelPair    `json:"co_occurrence"`  // the most frequent first
@@ -42,7 +43,8 @@ const pairedLabels = 2000
 // Summarize counts a data set with labels.
 func Summarize(d *Dataset) *Summary {
 	s := &Summary{File: d.File, SHA256: hex.EncodeToString(d.SHA256[:]), Rows: d.Rows(), BadRows: d.Stats.Bad, InvalidUTF8: d.Stats.InvalidUTF8,
-		Duplicates: FindRepeats(d), UnknownLabels: append([]UnknownLabel{}, d.Dropped...), WithoutPositives: []string{}}
+		Duplicates: FindRepeats(d), UnknownLabels: append([]UnknownLabel{}, d.Dropped...), WithoutPositives: []string{}, Runs: FindRuns(d)}
+	s.Duplicates.Similar = similarRepeats(d)
 	for i, text := range d.Texts {
 		if strings.TrimSpace(text+d.Pair(i)) == "" {
 			s.EmptyTexts++

@@ -16,12 +16,18 @@ func TestSummarize(t *testing.T) {
 	}
 	got := Summarize(d)
 	want := &Summary{
-		File: "f.csv", SHA256: got.SHA256, Rows: 6, BadRows: 1, InvalidUTF8: 1, EmptyTexts: 1, Duplicates: Repeats{1, 1, 1},
+		File: "f.csv", SHA256: got.SHA256, Rows: 6, BadRows: 1, InvalidUTF8: 1, EmptyTexts: 1, Duplicates: Repeats{1, 1, 1, 1, [2]int{2, 3}},
 		Labels:           []LabelCount{{"joy", 4, 0}, {"love", 4, 1}, {"fear", 0, 1}, {"in awe", 2, 0}},
 		WithoutPositives: []string{"fear"},
+		Runs:             got.Runs,
 		UnknownLabels:    []UnknownLabel{},
 		LabelsPerRow:     []int{1, 1, 3, 1},
 		CoOccurrence:     []LabelPair{{[2]string{"joy", "love"}, 3}, {[2]string{"love", "in awe"}, 2}, {[2]string{"joy", "in awe"}, 1}},
+	}
+	for i, runs := range []int{5, 3, 1, 2} { // the rest: TestExpectedRuns
+		if got.Runs[i].Runs != runs {
+			t.Errorf("%+v, want %d runs", got.Runs[i], runs)
+		}
 	}
 	if !reflect.DeepEqual(got, want) || len(got.SHA256) != 64 {
 		t.Errorf("%+v\nwant %+v", got, want)

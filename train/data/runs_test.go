@@ -1,0 +1,58 @@
+package data
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Mean and deviation are those over all orders, counted one by one.
+func TestExpectedRuns(t *testing.T) {
+	const n = 10
+	for ones := range n + 1 {
+		var sum, squares, orders float64
+		for order := range uint(1 << n) {
+			if bits.OnesCount(order) != ones {
+				continue
+			}
+			changes := bits.OnesCount((order ^ order>>1) & (1<<(n-1) - 1))
+			runs := float64(changes + 1)
+			sum, squares, orders = sum+runs, squares+runs*runs, orders+1
+		}
+		mean := sum / orders
+		want := math.Sqrt(max(0, squares/orders-mean*mean))
+		gotMean, got := expectedRuns(n-ones, ones)
+		if !(math.Abs(gotMean-mean) <= 1e-12 && math.Abs(got-want) <= 1e-6) { // the root of a rounding error of 1e-13
+			t.Errorf("%d ones of %d: mean %v, deviation %v, want %v and %v", ones, n, gotMean, got, mean, want)
+		}
+	}
+}
+
+// A sorted file has its labels in runs, a shuffled one has not, and a rare label does not raise the alarm.
+func TestFindRuns(t *testing.T) {
+	var rows []string
+	for i := range 1000 {
+		rows = append(rows, fmt.Sprintf("text %d,%d,%d,", i, 1-i/500, i/900))
+	}
+	rows[0], rows[1] = "a,1,0,1", "b,1,0,1"
+	load := func() []LabelRuns {
+		d, err := LoadFrom(strings.NewReader("text,joy,fear,rare\n"+strings.Join(rows, "\n")), "f.csv", Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return FindRuns(d)
+	}
+	sorted := load()
+	if s := sorted[0]; s.Runs != 2 || s.Expected != 501 || !s.InRuns || !sorted[1].InRuns || sorted[2] != (LabelRuns{"rare", 1, 1, 0, false}) {
+		t.Errorf("sorted: %+v", sorted)
+	}
+	rand.New(rand.NewPCG(1, 2)).Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+	shuffled := load()
+	if slices.ContainsFunc(shuffled, func(r LabelRuns) bool { return r.InRuns || !(math.Abs(r.Z) < 5) }) {
+		t.Errorf("shuffled: %+v", shuffled)
+	}
+}
