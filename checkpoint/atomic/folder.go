@@ -49,6 +49,9 @@ func (f *Folder) Commit(step int64, verify bool) error {
 	if f.open > 0 {
 		return fmt.Errorf("atomic: %d files of %s are not written or not closed", f.open, f.target)
 	}
+	if len(f.manifest.Files) == 0 {
+		return fmt.Errorf("atomic: %s has no files", f.target)
+	}
 	f.manifest.Step = step
 	slices.SortFunc(f.manifest.Files, ManifestFile.compare)
 	if err := f.writeManifest(); err != nil {

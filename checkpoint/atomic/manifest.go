@@ -35,14 +35,23 @@ type ManifestFile struct {
 
 func (f ManifestFile) compare(g ManifestFile) int { return strings.Compare(f.Name, g.Name) }
 
-// ParseManifest parses a manifest.
+// ParseManifest parses a manifest, which lists at least one file.
 func ParseManifest(text []byte) (Manifest, error) {
 	var m Manifest
-	if err := json.Unmarshal(text, &m); err != nil {
+	var keys map[string]json.RawMessage
+	if err := errors.Join(json.Unmarshal(text, &keys), json.Unmarshal(text, &m)); err != nil {
 		return Manifest{}, checkpoint.Refuse(checkpoint.BadManifest, "%v", err)
+	}
+	for _, key := range []string{"format_version", "step", "files"} {
+		if _, ok := keys[key]; !ok { // a key that is damaged must not pass for a zero
+			return Manifest{}, checkpoint.Refuse(checkpoint.BadManifest, "%s is missing", key)
+		}
 	}
 	if m.FormatVersion != manifestVersion {
 		return Manifest{}, checkpoint.Refuse(checkpoint.BadManifest, "format_version is %d, want %d", m.FormatVersion, manifestVersion)
+	}
+	if len(m.Files) == 0 {
+		return Manifest{}, checkpoint.Refuse(checkpoint.BadManifest, "files is empty, want the files of the folder")
 	}
 	for i, f := range m.Files {
 		if checkPlain(f.Name) != nil || f.Bytes < 0 || i > 0 && m.Files[i-1].Name >= f.Name {
