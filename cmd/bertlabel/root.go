@@ -69,6 +69,7 @@ func newRoot(a *app) *cobra.Command {
 		newLabelsCmd(a),
 		newConvertCmd(a),
 		newCheckDataCmd(a),
+		newSplitCmd(a),
 		newMetricsCmd(a),
 		newTokenizeCmd(a),
 		newInspectCmd(a),

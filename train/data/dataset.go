@@ -14,6 +14,8 @@ type Dataset struct {
 	IDs    []string   // [rows], or nil when no row has an id
 	Y      []int8     // [rows, C], row-major: 1, 0 or Unknown; nil when labels were ignored
 	Lines  []int      // [rows], the physical line on which each row starts
+	Raw    []string   // [rows], the bytes of each row with its line end, or nil without Options.KeepRaw
+	Head   string     // with Raw, the bytes before the rows: a byte order mark, the header
 	SHA256 [sha256.Size]byte
 	Stats  Stats
 	// Dropped are the labels that Options.DropUnknown left out.
@@ -35,6 +37,19 @@ func (d *Dataset) Pair(i int) string {
 		return ""
 	}
 	return d.Pairs[i]
+}
+
+// Positives returns the labels of each row, [rows], by their places in the label list.
+func (d *Dataset) Positives() [][]int {
+	positives := make([][]int, d.Rows())
+	for i := range positives {
+		for label, y := range d.Row(i) {
+			if y == 1 {
+				positives[i] = append(positives[i], label)
+			}
+		}
+	}
+	return positives
 }
 
 // Load reads a whole file, or standard input for "-". SHA256 is that of the bytes as they are stored, before unpacking.
@@ -81,7 +96,7 @@ func load(r *Reader) (*Dataset, error) {
 	if r.set != nil {
 		r.set.tally = r.set.tally || stop
 	}
-	d := &loading{Dataset: Dataset{File: r.src.name}}
+	d := &loading{Dataset: Dataset{File: r.src.name, Head: r.head}}
 	for {
 		var ex Example
 		err := r.Read(&ex)
@@ -95,6 +110,9 @@ func load(r *Reader) (*Dataset, error) {
 			return nil, err
 		}
 		d.add(&ex, r.set)
+		if r.options.KeepRaw {
+			d.Raw = append(d.Raw, string(r.lines.row()))
+		}
 	}
 	return d.finish(r)
 }

@@ -89,6 +89,7 @@ type Options struct {
 	OnBad        func(*RowError) // is called for every bad row of skip and report, in order
 	OnLong       LongTexts       // --on-long
 	StrictUTF8   bool            // --strict-utf8: a text with invalid UTF-8 is a bad row; else the tokenizer drops the bytes
+	KeepRaw      bool            // Dataset.Raw and Head keep the bytes of the file; not a flag
 	badRowsLimit limit
 }
 

@@ -44,6 +44,7 @@ type Reader struct {
 	lines   *lines
 	rows    rows
 	set     *labelSet // nil with IgnoreLabels
+	head    string    // with Options.KeepRaw, what comes before the rows
 	stats   Stats
 	unknown map[string]*UnknownLabel // names that the label list lacks, when they do not make a row bad
 	lastBad *RowError
@@ -102,6 +103,9 @@ func newReader(src *source, o Options, gather bool) (*Reader, error) {
 	}
 	if err := r.rows.start(); err != nil {
 		return nil, r.place(noHeader(err), r.lines.first)
+	}
+	if o.KeepRaw {
+		r.head = src.mark + string(r.lines.row())
 	}
 	if r.set != nil && r.set.gather && !gather {
 		return nil, &OptionError{"--labels", "the label list is needed to read " + src.name + " row by row"}

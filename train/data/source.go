@@ -22,6 +22,7 @@ type source struct {
 	sum    hash.Hash
 	file   io.Closer // nil: not ours to close
 	zipped bool
+	mark   string // the byte order mark, which text is without
 }
 
 // openSource opens a file, or standard input for "-".
@@ -66,8 +67,9 @@ func newSource(r io.Reader, name string) (*source, error) {
 func (s *source) checkEncoding() error {
 	s.text.Peek(4) // fills the buffer; an error comes back when the lines are read
 	head, _ := s.text.Peek(min(s.text.Buffered(), 16))
-	if bytes.HasPrefix(head, []byte("\xef\xbb\xbf")) {
-		s.text.Discard(3)
+	if mark := "\xef\xbb\xbf"; bytes.HasPrefix(head, []byte(mark)) {
+		s.mark = mark
+		s.text.Discard(len(s.mark))
 		return nil
 	}
 	for _, f := range []struct{ magic, name, hint string }{

@@ -1,9 +1,6 @@
 package data
 
-import (
-	"math/bits"
-	"math/rand/v2"
-)
+import "math/rand/v2"
 
 // Stream is the endless sequence of training rows: the rows of one epoch after the other. Batches are cut from it without
 // regard to the border of epochs, so none is short (as run_classifier.py does with repeat, shuffle, batch in this order).
@@ -36,21 +33,11 @@ func (s *Stream) Batch(dst []int, start int64) {
 	}
 }
 
-// permute sets order to the permutation of an epoch: Fisher and Yates' shuffle (Knuth, The Art of Computer Programming, 3.4.2,
-// algorithm P) with numbers from the PCG of seed and epoch. The number below i is the upper half of i times 64 random bits
-// (Lemire 2019, arXiv:1805.10941, section 4, without the rejection: i/2⁶⁴ is too small to matter). It is written out here, so
-// that no other version of math/rand/v2 can change the order in the middle of a run.
+// permute sets order to the permutation of an epoch, drawn by the PCG of seed and epoch.
 func (s *Stream) permute(epoch int64) {
 	if len(s.order) != s.Rows {
 		s.order = make([]int, s.Rows)
 	}
-	for i := range s.order {
-		s.order[i] = i
-	}
 	s.epoch = epoch
-	random := rand.NewPCG(s.Seed, uint64(epoch))
-	for i := s.Rows - 1; i > 0; i-- {
-		j, _ := bits.Mul64(random.Uint64(), uint64(i+1))
-		s.order[i], s.order[j] = s.order[j], s.order[i]
-	}
+	shuffle(s.order, rand.NewPCG(s.Seed, uint64(epoch)))
 }

@@ -1,0 +1,315 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"bertlabel/train/data"
+
+	"github.com/spf13/cobra"
+)
+
+// splitting is one run of the verb split.
+type splitting struct {
+	a             *app
+	rows          *dataFlags
+	input, output string
+	parts         []string
+	seed          uint64
+	json          bool
+	overwrite     bool
+}
+
+func newSplitCmd(a *app) *cobra.Command {
+	s := &splitting{a: a}
+	cmd := &cobra.Command{
+		Use:   "split",
+		Short: "Deal labelled texts into train, dev and test parts in which every label has its share",
+		Example: "  bertlabel split --input all.csv --output parts\n" +
+			"  bertlabel split --input all.jsonl.gz --output train.jsonl,dev.jsonl --parts train=0.9,dev=0.1 --seed 7\n" +
+			"  bertlabel split --input all.tsv --output parts --no-header --text-column 1 --labels-column 2",
+		Long: "Iterative stratification for several labels a text (Sechidis et al. 2011): the rarest label is dealt first. Rows with the\n" +
+			"same text, but for case and white space, go to one part, so that no part knows the texts of another. Rows keep their bytes and\n" +
+			"their order, every part has the header, and the same seed makes the same parts. --output is a folder, in which the parts get\n" +
+			"their names and the ending of the input, or a file for each part, separated by commas. JSON goes to stdout, a table to stderr.",
+		RunE: func(*cobra.Command, []string) error { return s.run() },
+	}
+	f := cmd.Flags()
+	f.StringVar(&s.input, "input", "", "`FILE` of labelled texts; - is stdin")
+	f.StringVar(&s.output, "output", "", "`FOLDER` for the parts, or a file for each of them, by commas; .gz is compressed")
+	f.StringSliceVar(&s.parts, "parts", []string{"train=0.8", "dev=0.1", "test=0.1"}, "`NAMES` of the parts and their shares of the rows")
+	f.Uint64Var(&s.seed, "seed", 42, "what is drawn by lot hangs on it")
+	f.BoolVar(&s.overwrite, "overwrite", false, "replace parts that are there")
+	f.BoolVar(&s.json, "json", false, "print JSON and no table")
+	s.rows = addDataFlags(cmd, data.StopAtBadRow)
+	required(cmd, "input", "output")
+	return cmd
+}
+
+// splitReport is the output of the verb.
+type splitReport struct {
+	Input  string       `json:"input"`
+	Seed   uint64       `json:"seed"`
+	Rows   int          `json:"rows"`
+	Texts  int          `json:"texts"`               // different ones, but for case and white space
+	LD     float64      `json:"labels_distribution"` // the measure of Sechidis et al.; 0 is perfect
+	Parts  []splitPart  `json:"parts"`
+	Labels []splitLabel `json:"labels"`
+}
+
+type splitPart struct {
+	Name  string  `json:"name"`
+	File  string  `json:"file"`
+	Share float64 `json:"share"` // as it was asked for
+	Rows  int     `json:"rows"`
+}
+
+type splitLabel struct {
+	Name     string `json:"name"`
+	Positive int    `json:"positive"`
+	Parts    []int  `json:"parts"` // positives of each part
+}
+
+func (s *splitting) run() error {
+	parts, err := s.settle()
+	if err != nil {
+		return err
+	}
+	options, err := s.rows.options(s.a)
+	if err != nil {
+		return err
+	}
+	options.KeepRaw = true
+	set, err := s.rows.load(s.a, s.input, options)
+	if err != nil {
+		return err
+	}
+	shares := make([]float64, len(parts))
+	for j, p := range parts {
+		shares[j] = p.Share
+	}
+	labels := set.Positives()
+	group, texts := data.Groups(set)
+	part := data.Stratify(labels, group, shares, s.seed)
+	report := newSplitReport(set, labels, part, parts)
+	report.Input, report.Seed, report.Texts = s.input, s.seed, texts
+	for _, p := range report.Parts {
+		if p.Rows == 0 {
+			return refused(set.File, 0, "", fmt.Sprintf("%d rows of %d texts, none of them for %s", set.Rows(), texts, p.Name), "a row for each part")
+		}
+	}
+	if err := s.write(set, part, parts); err != nil {
+		return err
+	}
+	s.sayMissing(report)
+	return s.print(report)
+}
+
+// settle checks the flags, and gives the parts their names, shares and files.
+func (s *splitting) settle() (parts []splitPart, err error) {
+	sum := 0.0
+	for _, word := range s.parts {
+		name, number, _ := strings.Cut(word, "=")
+		share, err := strconv.ParseFloat(number, 64)
+		switch {
+		case err != nil || !(share > 0 && share < 1):
+			return nil, usagef("--parts: found %q, want a name and a share between 0 and 1, such as dev=0.1", word)
+		case name == "" || name != filepath.Base(name) || strings.HasPrefix(name, "."):
+			return nil, usagef("--parts: %q is no name for a file", name)
+		case slices.ContainsFunc(parts, func(p splitPart) bool { return p.Name == name }):
+			return nil, usagef("--parts: two parts are called %q", name)
+		}
+		sum += share
+		parts = append(parts, splitPart{Name: name, Share: share})
+	}
+	if !(math.Abs(sum-1) <= 1e-9) {
+		return nil, usagef("--parts: the shares have a sum of %v, want 1", math.Round(sum*1e9)/1e9)
+	}
+	return parts, s.settleFiles(parts)
+}
+
+// settleFiles gives the parts their files.
+func (s *splitting) settleFiles(parts []splitPart) error {
+	if strings.Contains(s.output, ",") {
+		files := strings.Split(s.output, ",")
+		if len(files) != len(parts) {
+			return usagef("--output: found %d files, want one for each of the %d parts", len(files), len(parts))
+		}
+		for j, file := range files {
+			if slices.Contains(files[:j], file) || file == "" || file == "-" {
+				return usagef("--output: found %q, want a file of its own for each part", file)
+			}
+			parts[j].File = file
+		}
+	} else {
+		ending, err := s.ending()
+		if err != nil {
+			return err
+		}
+		for j := range parts {
+			parts[j].File = filepath.Join(s.output, parts[j].Name+ending)
+		}
+	}
+	for _, p := range parts {
+		if _, err := os.Stat(p.File); !errors.Is(err, os.ErrNotExist) && !s.overwrite {
+			return cmp.Or(err, usagef("%s is there already: give --overwrite to replace it", p.File))
+		}
+	}
+	return nil
+}
+
+// ending returns that of the input's name, such as ".csv.gz".
+func (s *splitting) ending() (string, error) {
+	if s.input == "-" {
+		return "." + cmp.Or(s.rows.format, string(data.JSONL)), nil
+	}
+	if strings.HasSuffix(s.input, "/") || filepath.Ext(s.input) == "" {
+		return "." + s.rows.format, nil // without a format, too, the reader refuses it
+	}
+	name := filepath.Base(s.input)
+	zip := ""
+	if strings.EqualFold(filepath.Ext(name), ".gz") {
+		name, zip = name[:len(name)-len(".gz")], ".gz"
+	}
+	return filepath.Ext(name) + zip, nil
+}
+
+func newSplitReport(set *data.Dataset, labels [][]int, part []int, parts []splitPart) *splitReport {
+	r := &splitReport{Rows: set.Rows(), Parts: parts, LD: data.LabelsDistribution(labels, part, len(parts)), Labels: []splitLabel{}}
+	for _, name := range set.Labels.Names() {
+		r.Labels = append(r.Labels, splitLabel{name, 0, make([]int, len(parts))})
+	}
+	for i, j := range part {
+		parts[j].Rows++
+		for _, label := range labels[i] {
+			r.Labels[label].Positive++
+			r.Labels[label].Parts[j]++
+		}
+	}
+	return r
+}
+
+// write writes every part beside its place, and then puts all of them in place.
+func (s *splitting) write(set *data.Dataset, part []int, parts []splitPart) error {
+	if !strings.Contains(s.output, ",") {
+		if err := os.MkdirAll(s.output, 0o777); err != nil {
+			return err
+		}
+	}
+	outputs := make([]*output, len(parts))
+	for j, p := range parts {
+		out, err := s.a.createOutput(p.File)
+		if err != nil {
+			return err
+		}
+		defer out.Discard()
+		outputs[j] = out
+		if err := writePart(out, set, part, j); err != nil {
+			return err
+		}
+	}
+	for _, out := range outputs {
+		if err := out.Commit(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writePart writes the rows of part j as they were. The last row of the input, which may lack its line end, gets one.
+func writePart(w io.Writer, set *data.Dataset, part []int, j int) error {
+	out := bufio.NewWriterSize(w, 1<<16)
+	out.WriteString(set.Head)
+	for i, raw := range set.Raw {
+		if part[i] != j {
+			continue
+		}
+		out.WriteString(raw)
+		if !strings.HasSuffix(raw, "\n") {
+			out.WriteString(lineEnd(set))
+		}
+	}
+	return out.Flush() // bufio keeps the first error
+}
+
+// lineEnd is that of the first line of a file.
+func lineEnd(set *data.Dataset) string {
+	first, _, _ := strings.Cut(cmp.Or(strings.TrimPrefix(set.Head, "\ufeff"), set.Raw[0]), "\n")
+	if strings.HasSuffix(first, "\r") {
+		return "\r\n"
+	}
+	return "\n"
+}
+
+// sayMissing warns of labels that a part has no row of.
+func (s *splitting) sayMissing(r *splitReport) {
+	for j, p := range r.Parts {
+		var missing []string
+		for _, l := range r.Labels {
+			if l.Parts[j] == 0 && l.Positive > 0 {
+				missing = append(missing, l.Name)
+			}
+		}
+		if len(missing) > 0 {
+			s.a.log.Warnf("%s has no row of %s: the labels are too rare; find more rows, or give the part a larger share", p.Name, quotedNames(missing))
+		}
+	}
+}
+
+func (s *splitting) print(r *splitReport) error {
+	if s.json || !s.a.onTerminal() {
+		encoder := json.NewEncoder(s.a.stdout)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(r); err != nil {
+			return err
+		}
+	}
+	if s.json || s.a.quiet || s.a.logFormat == "json" {
+		return nil
+	}
+	return r.writeTable(s.a.stderr)
+}
+
+// writeTable prints how many rows of each label each part has, and the share of the label's rows that these are.
+func (r *splitReport) writeTable(w io.Writer) error {
+	b := new(strings.Builder)
+	line := func(all int, parts []int, name string) {
+		fmt.Fprintf(b, "%9d", all)
+		for _, n := range parts {
+			fmt.Fprintf(b, " %9d %6.2f %%", n, 100*float64(n)/float64(max(all, 1)))
+		}
+		fmt.Fprintf(b, "  %s\n", clipped(name, shownColumns))
+	}
+	rows := make([]int, len(r.Parts))
+	fmt.Fprintf(b, "%9s", "all")
+	for j, p := range r.Parts {
+		rows[j] = p.Rows
+		fmt.Fprintf(b, " %18s", clipped(p.Name, 18))
+	}
+	b.WriteString("\n")
+	line(r.Rows, rows, "rows")
+	for i, l := range r.Labels {
+		if i == shownLabels {
+			fmt.Fprintf(b, "… and %d labels more: see --json\n", len(r.Labels)-i)
+			break
+		}
+		line(l.Positive, l.Parts, l.Name)
+	}
+	fmt.Fprintf(b, "\n%d rows, %d different texts; odds of a label differ by %.2g on average from those of all rows\n", r.Rows, r.Texts, r.LD)
+	for _, p := range r.Parts {
+		fmt.Fprintf(b, "wrote %s\n", printable(p.File))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
