@@ -34,6 +34,7 @@ func newEvalCmd(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		a.found(diagnoseModel(m)...)
 		thresholds := m.Thresholds
 		if cmd.Flags().Changed("threshold") {
 			thresholds = []float32{threshold}
@@ -63,6 +64,7 @@ func newEvalCmd(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		a.diagnoseScores(set, report, scores)
 		return a.printReport(report)
 	}
 	return cmd

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/diagnosis"
 	"bertlabel/train/data"
 
 	"github.com/spf13/cobra"
@@ -53,6 +54,8 @@ func newPredictCmd(a *app) *cobra.Command {
 		} else {
 			sayTuning(a, m)
 		}
+		a.found(diagnoseModel(m)...)
+		scores := diagnosis.NewScores(m.Labels, m.Thresholds)
 		in, err := newRowStream(a, m, rows, input, "predict")
 		if err != nil {
 			return err
@@ -68,11 +71,14 @@ func newPredictCmd(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			addScores(scores, chunk, predictions)
 			return writePredictions(writer, chunk, predictions)
 		})
 		if err != nil {
 			return err
 		}
+		a.found(scores.Findings()...)
+		a.found(scores.Unlabelled()...)
 		return errors.Join(writer.Flush(), out.Commit(), in.verdict())
 	}
 	return cmd

@@ -70,7 +70,7 @@ func TestPredict(t *testing.T) {
 	}
 	for _, threads := range []string{"1", "3"} {
 		stdout, stderr, code := bertlabel(t, jsonLines(texts), "predict", "--model", dir, "--logits", "--threads", threads)
-		if code != exitOK || !strings.Contains(stderr, "texts were longer than 24 tokens and were cut") {
+		if code != exitOK || !strings.Contains(stderr, "were longer than 24 tokens and were cut") {
 			t.Fatalf("exit %d: %s", code, stderr)
 		}
 		rows := predictedRows(t, stdout)

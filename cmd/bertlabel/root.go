@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"bertlabel/cmd/bertlabel/internal/diagnosis"
+
 	"github.com/spf13/cobra"
 )
 
@@ -18,6 +20,8 @@ type app struct {
 	stdout io.Writer // data only
 	stderr io.Writer
 	log    *reporter // everything else
+
+	findings []diagnosis.Finding // of which log has warned
 
 	threads   int
 	quiet     bool

@@ -160,9 +160,7 @@ func (s *rowStream) count(chunk []readRow) {
 
 // verdict says what happened to rows that were cut or refused; refused ones make the exit code that of refused data.
 func (s *rowStream) verdict() error {
-	if s.cut > 0 {
-		s.a.log.Infof("%d of %d texts were longer than %d tokens and were cut", s.cut, s.rows-s.bad, s.m.MaxSeqLength)
-	}
+	s.a.sayCut(s.m, s.input, s.cut, s.rows-s.bad)
 	stats := s.in.Stats()
 	s.flags.sayStats(s.a, s.input, stats)
 	switch {

@@ -123,6 +123,7 @@ func (t *training) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	t.diagnoseStart(m, pooling, trainSet, devSet)
 	lock, err := t.lockOutput()
 	if err != nil {
 		return err
@@ -230,8 +231,6 @@ func encode(a *app, m *model.Model, set *data.Dataset, onLong data.LongTexts) ([
 			cut++
 		}
 	}
-	if cut > 0 {
-		a.log.Infof("%s: %d of %d texts (%.1f %%) were longer than %d tokens and were cut", set.File, cut, len(encoded), 100*float64(cut)/float64(len(encoded)), m.MaxSeqLength)
-	}
+	a.sayCut(m, set.File, cut, len(encoded))
 	return encoded, nil
 }

@@ -123,6 +123,8 @@ type encoderRun struct {
 	texts, devTexts  []tokenizer.Encoding
 	tokensPerText    float64
 	classifier       *layers.Classifier
+	loss             layers.Loss
+	watch            lossWatch
 	run              train.Run
 	encoder          *train.Encoder
 	metricsFile      *os.File
@@ -163,6 +165,7 @@ func (t *training) trainEncoder(ctx context.Context, m *model.Model, pooling ber
 	if err := r.finish(); err != nil {
 		return err
 	}
+	r.diagnoseLosses()
 	return r.tuneOnDev(ctx)
 }
 
@@ -183,15 +186,18 @@ func (r *encoderRun) prepare() (err error) {
 	if r.classifier, err = r.startHead(); err != nil {
 		return err
 	}
+	labels := r.trainSet.Labels.Names()
+	if r.loss, err = r.lossFlags.make(r.a, labels, r.trainSet.Y); err != nil {
+		return err
+	}
 	batch := &bert.Batch{}
 	for i := range r.texts {
 		batch.Append(r.texts[i].IDs, r.texts[i].Segments)
 	}
 	r.tokensPerText = float64(batch.Tokens()) / float64(batch.Texts())
 	fingerprint := hex.EncodeToString(r.m.Fingerprint())
-	labels := r.trainSet.Labels.Names()
 	task := train.EncoderTask{
-		Config: r.config, Encoder: r.m.Encoder, Classifier: r.classifier, Texts: batch, Y: r.trainSet.Y, Workers: tensor.NewWorkers(r.a.threads),
+		Config: r.config, Encoder: r.m.Encoder, Classifier: r.classifier, Loss: r.loss, Texts: batch, Y: r.trainSet.Y, Workers: tensor.NewWorkers(r.a.threads),
 		Tune: bert.TrainerOptions{Pooling: r.pooling, Layers: r.layers, Embeddings: r.embeddings,
 			HiddenDropout: r.hiddenDropout, AttentionDropout: r.attentionDropout},
 		Observe: r.observe,
@@ -421,6 +427,7 @@ func (r *encoderRun) progressAt(step int64) progress {
 
 // observe is called after every step, before its checkpoint.
 func (r *encoderRun) observe(p train.Progress) error {
+	r.watch.observe(p)
 	bar := r.progressAt(p.Step)
 	bar.Epoch, bar.Loss, bar.LearningRate = p.Epoch, p.Loss, float64(p.LearningRate)
 	r.a.log.Progress("train", bar)
@@ -530,7 +537,10 @@ func (r *encoderRun) tuneOnDev(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.devTuning.apply(r.a, m, train.Features{X: features, Y: r.devSet.Y}, r.config.Seed); err != nil || !r.devTuning.changes() {
+	if err := r.devTuning.apply(r.a, m, train.Features{X: features, Y: r.devSet.Y}, r.config.Seed); err != nil {
+		return err
+	}
+	if err := r.a.diagnoseDev(m, features, r.devSet); err != nil || !r.devTuning.changes() {
 		return err
 	}
 	training, err := r.devTuning.addTo(m.Training())

@@ -65,8 +65,12 @@ func (t *training) trainHead(ctx context.Context, m *model.Model, pooling bert.P
 		return err
 	}
 	m.SetHead(r.head, r.labels, r.pooling)
+	r.diagnoseLosses()
 	if devSet != nil {
 		if err := t.devTuning.apply(t.a, m, r.dev, t.config.Seed); err != nil {
+			return err
+		}
+		if err := t.a.diagnoseDev(m, r.dev.X, devSet); err != nil {
 			return err
 		}
 	}
