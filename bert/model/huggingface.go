@@ -102,12 +102,33 @@ func checkArchitecture(o strictjson.Object) error {
 	return nil
 }
 
+// foreignConfig refuses a folder whose config.json is of another architecture. One that cannot be read is for others to report.
+func foreignConfig(folder string) error {
+	path := filepath.Join(folder, hfConfigName)
+	data, err := readFile(path, bert.MaxConfigBytes)
+	if err != nil {
+		return nil
+	}
+	object, err := strictjson.Parse(data)
+	if err != nil {
+		return nil
+	}
+	if err := checkArchitecture(object); err != nil {
+		return fmt.Errorf("config %s: %w", path, err)
+	}
+	return nil
+}
+
 // architectureName spells a model_type as people do.
 func architectureName(modelType string) string {
 	spelled := map[string]string{
-		"albert": "ALBERT", "bart": "BART", "big_bird": "BigBird", "camembert": "CamemBERT (RoBERTa)", "convbert": "ConvBERT", "deberta": "DeBERTa", "deberta-v2": "DeBERTa",
-		"distilbert": "DistilBERT", "electra": "ELECTRA", "ernie": "ERNIE", "gpt2": "GPT-2", "longformer": "Longformer", "mobilebert": "MobileBERT", "modernbert": "ModernBERT",
-		"mpnet": "MPNet", "nomic_bert": "NomicBERT", "roberta": "RoBERTa", "squeezebert": "SqueezeBERT", "t5": "T5", "xlm-roberta": "XLM-RoBERTa", "xlnet": "XLNet",
+		"albert": "ALBERT", "bart": "BART", "bert-generation": "BERT for generation", "big_bird": "BigBird", "camembert": "CamemBERT (RoBERTa)", "canine": "CANINE",
+		"convbert": "ConvBERT", "data2vec-text": "data2vec (RoBERTa)", "deberta": "DeBERTa", "deberta-v2": "DeBERTa", "distilbert": "DistilBERT", "electra": "ELECTRA",
+		"ernie": "ERNIE", "ernie_m": "ERNIE-M", "flaubert": "FlauBERT (XLM)", "fnet": "FNet", "funnel": "Funnel Transformer", "gpt2": "GPT-2", "ibert": "I-BERT",
+		"layoutlm": "LayoutLM", "llama": "Llama", "longformer": "Longformer", "luke": "LUKE", "megatron-bert": "Megatron-BERT", "mobilebert": "MobileBERT",
+		"modernbert": "ModernBERT", "mpnet": "MPNet", "nezha": "NEZHA", "nomic_bert": "NomicBERT", "nystromformer": "Nyströmformer", "rembert": "RemBERT", "roberta": "RoBERTa",
+		"roc_bert": "RoCBert", "roformer": "RoFormer", "splinter": "Splinter", "squeezebert": "SqueezeBERT", "t5": "T5", "xlm": "XLM", "xlm-roberta": "XLM-RoBERTa",
+		"xlm-roberta-xl": "XLM-RoBERTa", "xlnet": "XLNet", "xmod": "X-MOD (RoBERTa)", "yoso": "YOSO",
 	}
 	if name, ok := spelled[modelType]; ok {
 		return name

@@ -487,5 +487,11 @@ func TestRefusedFormats(t *testing.T) {
 		failsWith(t, name, err, dir, name, "convert it to safetensors")
 		_, err = Open(path, nil)
 		failsWith(t, name+" by its name", err, path, "convert it to safetensors")
+		os.Remove(filepath.Join(dir, hfConfigName))
+		_, err = Open(path, nil)
+		failsWith(t, name+" without a config", err, path, "convert it to safetensors")
+		writeFile(t, filepath.Join(dir, hfConfigName), `{"model_type": "xlm"}`)
+		_, err = Open(dir, nil)
+		failsWith(t, name+" of another architecture", err, hfConfigName, "architecture XLM")
 	}
 }

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -129,8 +130,9 @@ func find(path string, o *Options) (f files, err error) {
 		return f, fmt.Errorf("model %s is missing: no such folder, and no checkpoint %s.index", path, path)
 	}
 	if isFolder(f.checkpoint) {
-		if f.checkpoint, err = formats.Find(f.checkpoint); err != nil {
-			return f, err
+		folder := f.checkpoint
+		if f.checkpoint, err = formats.Find(folder); err != nil {
+			return f, cmp.Or(foreignConfig(folder), err)
 		}
 	}
 	var folders []string // of the model, if it is named
@@ -154,19 +156,19 @@ func find(path string, o *Options) (f files, err error) {
 // vocabulary returns the file that has the tokens.
 func (f *files) vocabulary() string { return first(f.vocab, f.hfTokenizer) }
 
-// missing reports config and vocabulary if they are not there, unless the checkpoint shows why.
+// missing reports config and vocabulary if they are not there, unless the checkpoint is the reason that it can be no model.
 func (f *files) missing(huggingFace bool) error {
 	var errs []error
 	if f.config == "" {
-		if err := foreign(f.checkpoint); err != nil {
-			return err
-		}
 		errs = append(errs, fmt.Errorf("model %s: bert_config.json is missing (or Hugging Face's config.json)", f.model))
 	}
 	if f.vocab == "" && !(huggingFace && f.hfTokenizer != "") {
 		errs = append(errs, fmt.Errorf("model %s: vocab.txt is missing (or tokenizer.json beside a config.json)", f.model))
 	}
-	return errors.Join(errs...)
+	if len(errs) == 0 {
+		return nil
+	}
+	return cmp.Or(foreign(f.checkpoint), errors.Join(errs...))
 }
 
 // foldersOf returns the folders in which files that belong to a checkpoint may lie.

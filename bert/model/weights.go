@@ -165,9 +165,14 @@ func foreignNames(stored []string) error {
 	return nil
 }
 
-// foreign refuses a checkpoint of another architecture. One that cannot be opened is for others to report.
+// foreign refuses a checkpoint of another architecture, or a file of a format that is never read. What cannot be opened for
+// another reason is for others to report.
 func foreign(path string) error {
 	src, err := formats.Open(path, checkpoint.Limits{})
+	var refused *checkpoint.FormatError
+	if errors.As(err, &refused) && refused.Class == checkpoint.BadMagic {
+		return err
+	}
 	if err != nil {
 		return nil
 	}

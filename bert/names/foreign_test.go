@@ -17,6 +17,14 @@ func TestForeign(t *testing.T) {
 		"encoder.layer.0.attention.attn.q.weight":                                      "MPNet",
 		"bert/encoder/layer_0/bottleneck/input/dense/kernel":                           "MobileBERT",
 		"mobilebert.encoder.layer.0.bottleneck.input.dense.weight":                     "MobileBERT",
+		"transformer.attentions.0.q_lin.weight":                                        "XLM",
+		"attentions.0.q_lin.weight":                                                    "XLM",
+		"bert.encoder.layer.0.attention.ln.weight":                                     "Megatron-BERT",
+		"ernie.embeddings.word_embeddings.weight":                                      "ERNIE",
+		"transformer.embeddings.word_embeddings.weight":                                "SqueezeBERT",
+		"model.embed_tokens.weight":                                                    "some decoder, such as Llama",
+		"encoder/block_000/layer_000/SelfAttention/q":                                  "T5",
+		"model/h0/attn/c_attn/w":                                                       "GPT-2",
 		"model.embeddings.tok_embeddings.weight":                                       "ModernBERT",
 		"model/transformer/word_embedding/lookup_table":                                "XLNet",
 		"transformer.h.0.attn.c_attn.weight":                                           "",
@@ -28,6 +36,9 @@ func TestForeign(t *testing.T) {
 		if got := Foreign([]string{"first", name}); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
+	}
+	if got := Foreign([]string{"roformer.embeddings_project.weight", "roformer.encoder.layer.0.attention.self.query.weight"}); got != "RoFormer" {
+		t.Errorf("a model that gives its name is taken for %s", got)
 	}
 	for _, google := range googleNames(3) {
 		hf, _, _ := ToHuggingFace(google)

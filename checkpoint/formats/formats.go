@@ -41,6 +41,9 @@ func Open(path string, limits checkpoint.Limits) (checkpoint.Source, error) {
 	case strings.HasSuffix(path, ".safetensors"):
 		return source(safetensors.Open(path, limits))
 	case strings.HasSuffix(path, ".json"):
+		if sentence := refusal(strings.TrimSuffix(path, ".index.json"), nil); sentence != "" { // pytorch_model.bin.index.json
+			return nil, checkpoint.InFile(checkpoint.Refuse(checkpoint.BadMagic, "the index of %s", sentence), path)
+		}
 		return source(safetensors.OpenIndex(path, limits))
 	}
 	if i := strings.LastIndex(path, ".data-"); i >= 0 {
@@ -72,7 +75,7 @@ func openByContent(path string, limits checkpoint.Limits) (checkpoint.Source, er
 		return nil, err
 	}
 	defer f.Close()
-	head, tail := make([]byte, min(9, f.Size)), make([]byte, min(8, f.Size))
+	head, tail := make([]byte, min(32, f.Size)), make([]byte, min(8, f.Size))
 	if _, err := f.ReadAt(head, 0); err != nil {
 		return nil, err
 	}
@@ -82,19 +85,14 @@ func openByContent(path string, limits checkpoint.Limits) (checkpoint.Source, er
 	switch {
 	case bytes.Equal(tail, tableMagic):
 		return source(tfbundle.OpenV1(path, limits))
-	case len(head) == 9 && head[8] == '{':
+	case len(head) > 8 && head[8] == '{':
 		return source(safetensors.Open(path, limits))
 	}
 	what := "neither a TensorFlow checkpoint nor a safetensors file"
-	if neverRead(path) || pickled(head) {
-		what = "a pickle, zip, HDF5 or msgpack file, which is never read: convert it to safetensors"
+	if sentence := refusal(path, head); sentence != "" {
+		what = sentence
 	}
 	return nil, checkpoint.InFile(checkpoint.Refuse(checkpoint.BadMagic, "%s", what), path)
-}
-
-// pickled recognises pytorch_model.bin (zip, or a bare pickle) and tf_model.h5.
-func pickled(head []byte) bool {
-	return bytes.HasPrefix(head, []byte("PK\x03\x04")) || bytes.HasPrefix(head, []byte("\x89HDF")) || len(head) > 1 && head[0] == 0x80 && head[1] <= 5
 }
 
 // Find returns the path of the checkpoint in a model folder. A `checkpoint` state file decides. Without one it is the prefix P with
@@ -150,20 +148,4 @@ func Prefixes(folder string) ([]string, error) {
 		}
 	}
 	return prefixes, nil
-}
-
-// hint names a file of a refused format in a folder that has nothing else.
-func hint(folder string) string {
-	files, _ := os.ReadDir(folder) // a folder that cannot be read is no news here
-	for _, f := range files {
-		if neverRead(f.Name()) {
-			return "; " + f.Name() + " is never read: convert it to safetensors"
-		}
-	}
-	return ""
-}
-
-// neverRead recognises the weights of PyTorch, Keras and Flax, whose formats can run code or are not read, by their names.
-func neverRead(path string) bool {
-	return slices.Contains([]string{".bin", ".pt", ".pth", ".h5", ".keras", ".msgpack"}, filepath.Ext(path))
 }

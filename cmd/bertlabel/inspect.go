@@ -7,6 +7,7 @@ import (
 	"io"
 	"text/tabwriter"
 
+	"bertlabel/bert/names"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/formats"
 	"bertlabel/checkpoint/inspect"
@@ -32,7 +33,11 @@ func newInspectCmd(a *app) *cobra.Command {
 				return errors.Join(err, writeRefusal(a.stdout, err))
 			case err != nil:
 				return err
-			case asJSON:
+			}
+			if other := foreign(report); other != "" {
+				a.log.Infof("these are the variables of %s, another architecture: bertlabel runs BERT only", other)
+			}
+			if asJSON {
 				return json.NewEncoder(a.stdout).Encode(report)
 			}
 			return writeTensors(a.stdout, report)
@@ -51,6 +56,15 @@ func describe(path string, o inspect.Options) (*inspect.Report, error) {
 	}
 	defer src.Close()
 	return inspect.Describe(src, o)
+}
+
+// foreign returns the name of the architecture that the tensors are of if it is known not to be BERT, else "".
+func foreign(r *inspect.Report) string {
+	stored := make([]string, len(r.Tensors))
+	for i, t := range r.Tensors {
+		stored[i] = t.Name
+	}
+	return names.Foreign(stored)
 }
 
 // refusal is what --json prints instead of a report.

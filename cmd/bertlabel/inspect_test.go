@@ -2,13 +2,16 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"bertlabel/checkpoint"
+	"bertlabel/checkpoint/atomic"
 	"bertlabel/checkpoint/inspect"
+	"bertlabel/checkpoint/safetensors"
 	"bertlabel/tensor/tensortest"
 )
 
@@ -78,5 +81,22 @@ func TestInspectTable(t *testing.T) {
 	}
 	if _, _, code := bertlabel(t, "", "inspect"); code != exitUsage {
 		t.Errorf("without a path: exit %d", code)
+	}
+}
+
+// Tensors of another architecture are listed, and called what they are.
+func TestInspectForeign(t *testing.T) {
+	dir := t.TempDir()
+	files, err := atomic.NewFiles(atomic.OS{}, dir, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tensors := []checkpoint.Tensor{checkpoint.Float32Tensor("roberta.embeddings.word_embeddings.weight", []int{1}, []float32{2})}
+	if err := errors.Join(safetensors.Write(files.Create, "model.safetensors", tensors, nil), files.Commit()); err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr, code := bertlabel(t, "", "inspect", "--json", dir)
+	if code != exitOK || !json.Valid([]byte(stdout)) || !strings.Contains(stderr, "RoBERTa") {
+		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
 	}
 }
