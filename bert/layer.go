@@ -131,10 +131,14 @@ type layerTraining struct {
 	*Layer
 	probs                   layers.AttentionDropout
 	attentionOutput, output layers.AddNorm
+	*layerActivations
+}
 
+// layerActivations is what one layer's forward pass leaves for its backward pass. The layers share it when they are computed again.
+type layerActivations struct {
 	x             *tensor.Tensor // the layer's input, [tokens, hidden]
 	first         tensor.Tensor  // its [CLS] rows, [texts, hidden], when only these go on
-	qkv           layers.QKV     // [rows, hidden], [tokens, hidden], [tokens, hidden]; rows are tokens, or texts
+	projected     layers.QKV     // x·Wq + bq and so on, [rows, hidden], [tokens, hidden], [tokens, hidden]; rows are tokens, or texts
 	context       tensor.Tensor  // [rows, hidden]
 	attended      tensor.Tensor  // a, [rows, hidden]
 	inner         tensor.Tensor  // a·W + b, [rows, intermediate]
@@ -147,7 +151,7 @@ type layerTraining struct {
 func newLayerTraining(l *Layer, index int, o *TrainerOptions) *layerTraining {
 	heads := l.Attention.Heads
 	site := firstLayerSite + uint32(index*(heads+2))
-	t := &layerTraining{Layer: l}
+	t := &layerTraining{Layer: l, layerActivations: &layerActivations{}}
 	for i := range heads {
 		t.probs.Heads = append(t.probs.Heads, layers.NewDropout(o.AttentionDropout, o.Seed, site+uint32(i)))
 	}
@@ -174,16 +178,16 @@ func (t *layerTraining) forward(ws *Workspace, y, x *tensor.Tensor, rows *rowSet
 		}
 		residual = &t.first
 	}
-	t.qkv.Query.Resize(y.Rows, h)
-	t.Query.ForwardTraining(w, &t.qkv.Query, residual, nil)
-	t.qkv.Key.Resize(x.Rows, h)
-	t.Key.ForwardTraining(w, &t.qkv.Key, x, nil)
-	t.qkv.Value.Resize(x.Rows, h)
-	t.Value.ForwardTraining(w, &t.qkv.Value, x, nil)
+	t.projected.Query.Resize(y.Rows, h)
+	t.Query.ForwardTraining(w, &t.projected.Query, residual, nil)
+	t.projected.Key.Resize(x.Rows, h)
+	t.Key.ForwardTraining(w, &t.projected.Key, x, nil)
+	t.projected.Value.Resize(x.Rows, h)
+	t.Value.ForwardTraining(w, &t.projected.Value, x, nil)
 
 	t.context.Resize(y.Rows, h)
 	t.probs.At = rows.at
-	t.Attention.ForwardDropout(w, &ws.attention, &t.context, &t.qkv.Query, &t.qkv.Key, &t.qkv.Value, rows.queries, rows.keys, &t.probs)
+	t.Attention.ForwardDropout(w, &ws.attention, &t.context, &t.projected.Query, &t.projected.Key, &t.projected.Value, rows.queries, rows.keys, &t.probs)
 	t.attended.Resize(y.Rows, h)
 	t.attentionOutput.Forward(w, &t.attended, &t.context, residual, rows.at, &t.attentionNorm)
 
@@ -217,7 +221,7 @@ func (t *layerTraining) backward(ws *Workspace, g *layerGradients, dx, dy *tenso
 	w.MapGradient(&g.dintermediate, &g.dintermediate, &t.inner, t.Activation.Gradient())             // i = act(inner)
 	t.Intermediate.Backward(w, dy, &g.dintermediate, &t.attended, dy)                                // inner = a·W + b
 	t.attentionOutput.Backward(w, &g.dcontext, &g.dh, dy, dy, &t.context, rows.at, &t.attentionNorm) // a = LayerNorm(dropout(context·W + b) + x)
-	t.Attention.Backward(w, &ws.attention, g.dqkv, &g.dcontext, t.qkv, rows.queries, rows.keys, &t.probs)
+	t.Attention.Backward(w, &ws.attention, g.dqkv, &g.dcontext, t.projected, rows.queries, rows.keys, &t.probs)
 	if rows.first {
 		t.firstRowsBackward(w, g, dx, dy, rows)
 		return

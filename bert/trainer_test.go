@@ -158,6 +158,45 @@ func TestTrainerBits(t *testing.T) {
 	}
 }
 
+// TestTrainerRecompute: layers that are computed again give the same bits, for any number of workers, trained layers and pooling,
+// and need the activations of one layer.
+func TestTrainerRecompute(t *testing.T) {
+	for _, o := range []TrainerOptions{
+		allWithDropout,
+		{Layers: 3, Pooling: CLS, HiddenDropout: 0.2, AttentionDropout: 0.3},
+		{Layers: 2, Pooling: Mean, HiddenDropout: 0.2, AttentionDropout: 0.3, Seed: 3},
+		{Layers: 1, HiddenDropout: 0.1},
+	} {
+		want := newRun(t, o, 1, "", 64, 1, 30, 7, 64)
+		for range 2 {
+			want.forward(t)
+			want.backward()
+		}
+		for _, workers := range []int{1, 2, 4} {
+			o.Recompute = true
+			r := newRun(t, o, workers, "", 64, 1, 30, 7, 64)
+			for range 2 { // the second batch finds what the first has left
+				r.forward(t)
+				r.backward()
+			}
+			if !slices.Equal(r.features.Data, want.features.Data) {
+				t.Errorf("%+v, %d workers: features have other bits", o, workers)
+			}
+			got := r.gradients()
+			for name, g := range want.gradients() {
+				if !slices.Equal(got[name], g) {
+					t.Errorf("%+v, %d workers: gradient of %s has other bits", o, workers, name)
+				}
+			}
+			for _, l := range r.layers {
+				if l.layerActivations != r.layers[0].layerActivations {
+					t.Errorf("%+v: a layer has activations of its own", o)
+				}
+			}
+		}
+	}
+}
+
 // TestTrainerAccumulates: two batches give the gradient of one, to float32 rounding; a text's dropout goes by its place in the
 // stream alone, and so its features have the same bits.
 func TestTrainerAccumulates(t *testing.T) {
@@ -314,10 +353,12 @@ func TestTrainerInference(t *testing.T) {
 func TestTrainerAllocatesNothing(t *testing.T) {
 	for _, pooling := range []Pooling{Pooled, Mean} {
 		for _, workers := range []int{1, 2} {
-			o := allWithDropout
-			o.Pooling = pooling
-			r := newRun(t, o, workers, "", 40, 7, 64, 20)
-			tensortest.NoAllocs(t, fmt.Sprintf("%v, %d workers", pooling, workers), func() { r.forward(t); r.backward() })
+			for _, recompute := range []bool{false, true} {
+				o := allWithDropout
+				o.Pooling, o.Recompute = pooling, recompute
+				r := newRun(t, o, workers, "", 40, 7, 64, 20)
+				tensortest.NoAllocs(t, fmt.Sprintf("%v, %d workers, recompute %t", pooling, workers, recompute), func() { r.forward(t); r.backward() })
+			}
 		}
 	}
 }
