@@ -65,32 +65,9 @@ type rowSet struct {
 // and Backward are called. It gives the trained parameters gradients of zero, and kernels their row-major values back. While it
 // lives m is not to be packed or loaded; Pack brings inference up to date.
 func (m *Model) NewTrainer(o TrainerOptions, w *tensor.Workers) (*Trainer, error) {
-	n := len(m.Layers)
-	switch {
-	case o.Layers < 1 || o.Layers > n:
-		return nil, fmt.Errorf("%d layers to train, want 1 to %d, which the model has", o.Layers, n)
-	case o.Embeddings && o.Layers < n:
-		return nil, fmt.Errorf("embeddings cannot be trained with %d of %d layers: all that is above them must be", o.Layers, n)
-	case o.Pooling != Pooled && o.Pooling != CLS && o.Pooling != Mean:
-		return nil, fmt.Errorf("pooling %s is for a frozen encoder; with its layers pooled, cls and mean can be trained", o.Pooling)
-	case o.Pooling == Pooled && m.Pooler == nil:
-		return nil, fmt.Errorf("pooling %s needs bert/pooler/dense, which the model does not have", o.Pooling)
-	case !(o.HiddenDropout >= 0 && o.HiddenDropout < 1 && o.AttentionDropout >= 0 && o.AttentionDropout < 1):
-		return nil, fmt.Errorf("dropout of %v and %v (attention probs), want at least 0 and below 1", o.HiddenDropout, o.AttentionDropout)
-	}
-	t := &Trainer{model: m, options: o, ws: NewWorkspace(w), hidden: make([]tensor.Tensor, o.Layers+1)}
-	if o.Embeddings {
-		t.embeddings = &embeddingsTraining{Embeddings: m.Embeddings}
-		t.embeddings.dropout.Dropout = layers.NewDropout(o.HiddenDropout, o.Seed, embeddingsSite)
-	}
-	for i := n - o.Layers; i < n; i++ {
-		t.layers = append(t.layers, newLayerTraining(m.Layers[i], i, &o))
-		if o.Recompute {
-			t.layers[len(t.layers)-1].layerActivations = t.layers[0].layerActivations
-		}
-	}
-	if o.Pooling == Pooled {
-		t.pooler = &poolerTraining{Pooler: m.Pooler}
+	t, err := m.newTrainer(o, NewWorkspace(w))
+	if err != nil {
+		return nil, err
 	}
 	for _, d := range t.dense() {
 		if d.Kernel.Value == nil {
@@ -101,6 +78,47 @@ func (m *Model) NewTrainer(o TrainerOptions, w *tensor.Workers) (*Trainer, error
 		p.Grad = make([]float32, p.Size())
 	}
 	return t, nil
+}
+
+// newTrainer is NewTrainer without the memory.
+func (m *Model) newTrainer(o TrainerOptions, ws *Workspace) (*Trainer, error) {
+	if err := m.checkTrainer(&o); err != nil {
+		return nil, err
+	}
+	t := &Trainer{model: m, options: o, ws: ws, hidden: make([]tensor.Tensor, o.Layers+1)}
+	if o.Embeddings {
+		t.embeddings = &embeddingsTraining{Embeddings: m.Embeddings}
+		t.embeddings.dropout.Dropout = layers.NewDropout(o.HiddenDropout, o.Seed, embeddingsSite)
+	}
+	n := len(m.Layers)
+	for i := n - o.Layers; i < n; i++ {
+		t.layers = append(t.layers, newLayerTraining(m.Layers[i], i, &o))
+		if o.Recompute {
+			t.layers[len(t.layers)-1].layerActivations = t.layers[0].layerActivations
+		}
+	}
+	if o.Pooling == Pooled {
+		t.pooler = &poolerTraining{Pooler: m.Pooler}
+	}
+	return t, nil
+}
+
+// checkTrainer refuses options that do not fit the model.
+func (m *Model) checkTrainer(o *TrainerOptions) error {
+	n := len(m.Layers)
+	switch {
+	case o.Layers < 1 || o.Layers > n:
+		return fmt.Errorf("%d layers to train, want 1 to %d, which the model has", o.Layers, n)
+	case o.Embeddings && o.Layers < n:
+		return fmt.Errorf("embeddings cannot be trained with %d of %d layers: all that is above them must be", o.Layers, n)
+	case o.Pooling != Pooled && o.Pooling != CLS && o.Pooling != Mean:
+		return fmt.Errorf("pooling %s is for a frozen encoder; with its layers pooled, cls and mean can be trained", o.Pooling)
+	case o.Pooling == Pooled && m.Pooler == nil:
+		return fmt.Errorf("pooling %s needs bert/pooler/dense, which the model does not have", o.Pooling)
+	case !(o.HiddenDropout >= 0 && o.HiddenDropout < 1 && o.AttentionDropout >= 0 && o.AttentionDropout < 1):
+		return fmt.Errorf("dropout of %v and %v (attention probs), want at least 0 and below 1", o.HiddenDropout, o.AttentionDropout)
+	}
+	return nil
 }
 
 // dense lists the trained layers whose kernels inference reads packed.

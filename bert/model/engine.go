@@ -28,15 +28,9 @@ func (m *Model) Features(ctx context.Context, texts []tokenizer.Encoding, poolin
 	}
 	y := tensor.New(len(texts), width)
 	run := featuresRun{m: m, texts: texts, pooling: pooling, y: y, progress: progress}
-	run.sort()
-	passes := (run.tokens + batchTokens - 1) / batchTokens
-	if m.threads > 1 {
-		run.cut(max(2, (passes+m.threads-1)/m.threads) * m.threads)
-		if run.even(m.threads) {
-			return y, run.throughput(ctx, m.threads)
-		}
+	if run.plan() {
+		return y, run.throughput(ctx, m.threads)
 	}
-	run.cut(passes)
 	return y, run.latency(ctx)
 }
 
@@ -53,6 +47,20 @@ type featuresRun struct {
 	batches [][2]int // ranges of order
 	next    atomic.Int64
 	done    atomic.Int64
+}
+
+// plan cuts the texts into batches, and tells whether every thread is to take batches of its own.
+func (r *featuresRun) plan() (alone bool) {
+	r.sort()
+	passes, threads := (r.tokens+batchTokens-1)/batchTokens, r.m.threads
+	if threads > 1 {
+		r.cut(max(2, (passes+threads-1)/threads) * threads)
+		if r.even(threads) {
+			return true
+		}
+	}
+	r.cut(passes)
+	return false
 }
 
 // sort puts the longest texts first, so that the last batches, which end at different times, are the cheapest.

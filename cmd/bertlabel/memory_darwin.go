@@ -10,3 +10,6 @@ func totalMemory() int64 {
 	}
 	return int64(n)
 }
+
+// residentMemory returns the bytes that the process holds.
+func residentMemory() int { return mappedMemory() }

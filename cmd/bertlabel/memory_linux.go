@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -8,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// totalMemory returns the bytes of RAM, or of the container's limit if that is less.
+// totalMemory returns the bytes of RAM, or of the limit of the container (cgroup) or of the shell (ulimit -v) if that is less.
 func totalMemory() int64 {
 	var info unix.Sysinfo_t
 	total := int64(0)
@@ -25,7 +27,21 @@ func totalMemory() int64 {
 			total = limit
 		}
 	}
+	if limit := addressSpace(); limit > 0 && limit < total {
+		return limit
+	}
 	return total
+}
+
+// addressSpace returns what the limit of the address space leaves, without that of addresses that the Go runtime has reserved for
+// its tables; 0 if there is no limit.
+func addressSpace() int64 {
+	var limit unix.Rlimit
+	reserved, resident := processMemory()
+	if err := unix.Getrlimit(unix.RLIMIT_AS, &limit); err != nil || limit.Cur > math.MaxInt64 {
+		return 0
+	}
+	return max(1, int64(limit.Cur)-int64(reserved-resident))
 }
 
 // cgroupLimits names the files that may hold a limit: those of our own group and its parents (v2), or of version 1.
@@ -42,4 +58,24 @@ func cgroupLimits() []string {
 		}
 	}
 	return files
+}
+
+// residentMemory returns the bytes of RAM that the process holds.
+func residentMemory() int {
+	if _, resident := processMemory(); resident > 0 {
+		return resident
+	}
+	return mappedMemory()
+}
+
+// processMemory returns the bytes of addresses and of RAM that the process holds, 0 if that is unknown.
+func processMemory() (reserved, resident int) {
+	text, err := os.ReadFile("/proc/self/statm") // pages: size, resident, …
+	if err != nil {
+		return 0, 0
+	}
+	if _, err := fmt.Sscan(string(text), &reserved, &resident); err != nil {
+		return 0, 0
+	}
+	return reserved * os.Getpagesize(), resident * os.Getpagesize()
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"bertlabel/bert"
 	"bertlabel/bert/model"
 
 	"github.com/spf13/cobra"
@@ -37,8 +38,8 @@ func addModelFlags(cmd *cobra.Command) *modelFlags {
 	return m
 }
 
-// open opens the model. Flags that contradict it are wrong usage, all else that is wrong is the model's fault.
-func (m *modelFlags) open(a *app) (*model.Model, error) {
+// options returns what the flags say of the model, which need not exist.
+func (m *modelFlags) options(a *app) (*model.Options, error) {
 	if m.path == "" && (m.config == "" || m.vocab == "" || m.initCheckpoint == "") {
 		return nil, usagef("%s needs --model, or --bert-config-file, --vocab-file and --init-checkpoint", m.cmd.Name())
 	}
@@ -56,6 +57,25 @@ func (m *modelFlags) open(a *app) (*model.Model, error) {
 	}
 	if m.keepTokens != "" {
 		o.KeepTokens = strings.Split(m.keepTokens, ",")
+	}
+	return o, nil
+}
+
+// readConfig reads the configuration of the model only.
+func (m *modelFlags) readConfig(a *app) (bert.Config, error) {
+	o, err := m.options(a)
+	if err != nil {
+		return bert.Config{}, err
+	}
+	o.Log = nil // open will say it
+	return model.ReadConfig(m.path, o)
+}
+
+// open opens the model. Flags that contradict it are wrong usage, all else that is wrong is the model's fault.
+func (m *modelFlags) open(a *app) (*model.Model, error) {
+	o, err := m.options(a)
+	if err != nil {
+		return nil, err
 	}
 	opened, err := model.Open(m.path, o)
 	if err != nil {

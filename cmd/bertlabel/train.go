@@ -109,6 +109,9 @@ func (t *training) run(ctx context.Context) error {
 	if err := checkOutputDir(t.output, t.resume, t.overwrite); err != nil {
 		return err
 	}
+	if err := t.admitWeights(); err != nil {
+		return err
+	}
 	m, err := t.models.open(t.a)
 	if err != nil {
 		return err

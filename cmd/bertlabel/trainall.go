@@ -39,6 +39,7 @@ type tuning struct {
 	keep        int
 	verify      bool
 	tensorboard bool
+	recompute   bool
 
 	layers           int  // trained layers, counted from the last; 0: the head only
 	embeddings       bool // trained too
@@ -55,8 +56,9 @@ func addTuningFlags(cmd *cobra.Command, t *training) {
 	f.IntVar(&u.keep, "keep-checkpoints", 3, "newest checkpoints that stay")
 	f.BoolVar(&u.verify, "verify-save", true, "read every checkpoint back before it counts")
 	f.BoolVar(&u.tensorboard, "tensorboard", true, "write event files for TensorBoard")
+	f.BoolVar(&u.recompute, "recompute", false, "compute each layer again on the way back: the same bits in less memory and more time")
 	f.Float64Var(&t.config.LayerDecay, "layerwise-lr-decay", 1, "factor of the learning rate from layer to layer downwards")
-	minor(cmd, "Run flags", "overwrite", "resume", "resume-from", "save-checkpoints-steps", "keep-checkpoints", "verify-save", "tensorboard", "layerwise-lr-decay", "features-cache")
+	minor(cmd, "Run flags", "overwrite", "resume", "resume-from", "save-checkpoints-steps", "keep-checkpoints", "verify-save", "tensorboard", "recompute", "layerwise-lr-decay", "features-cache")
 	f.Lookup("learning-rate").DefValue = "5e-05; head: 0.01"
 	f.Lookup("num-train-epochs").DefValue = "3; head: 10"
 	f.Lookup("dropout").DefValue = "the config's; features: 0.1"
@@ -148,6 +150,14 @@ type runSettings struct {
 // trainEncoder trains encoder and head, and writes the model.
 func (t *training) trainEncoder(ctx context.Context, m *model.Model, pooling bert.Pooling, trainSet, devSet *data.Dataset) error {
 	r := &encoderRun{training: t, m: m, pooling: pooling, trainSet: trainSet, devSet: devSet}
+	if err := r.fit(ctx); err != nil || devSet == nil {
+		return err
+	}
+	return t.tuneOnDev(ctx, pooling, devSet, r.devTexts) // nothing holds r any more: that makes room for the model in the folder
+}
+
+// fit trains and writes the model.
+func (r *encoderRun) fit(ctx context.Context) error {
 	if err := r.prepare(); err != nil {
 		return err
 	}
@@ -156,9 +166,9 @@ func (t *training) trainEncoder(ctx context.Context, m *model.Model, pooling ber
 		return err
 	}
 	defer r.closeLogs()
-	t.a.log.Progress("train", r.progressAt(r.firstStep))
+	r.a.log.Progress("train", r.progressAt(r.firstStep))
 	err := r.run.Do(ctx)
-	t.a.log.Done()
+	r.a.log.Done()
 	if err != nil {
 		return r.stopped(err)
 	}
@@ -166,7 +176,7 @@ func (t *training) trainEncoder(ctx context.Context, m *model.Model, pooling ber
 		return err
 	}
 	r.diagnoseLosses()
-	return r.tuneOnDev(ctx)
+	return nil
 }
 
 // prepare tokenises the texts and makes loop and run.
@@ -199,11 +209,14 @@ func (r *encoderRun) prepare() (err error) {
 	task := train.EncoderTask{
 		Config: r.config, Encoder: r.m.Encoder, Classifier: r.classifier, Loss: r.loss, Texts: batch, Y: r.trainSet.Y, Workers: tensor.NewWorkers(r.a.threads),
 		Tune: bert.TrainerOptions{Pooling: r.pooling, Layers: r.layers, Embeddings: r.embeddings,
-			HiddenDropout: r.hiddenDropout, AttentionDropout: r.attentionDropout},
+			HiddenDropout: r.hiddenDropout, AttentionDropout: r.attentionDropout, Recompute: r.recompute},
 		Observe: r.observe,
 	}
 	if r.devSet != nil {
 		task.Evaluate = r.evaluate
+	}
+	if err := r.admit(task); err != nil {
+		return err
 	}
 	loop, encoder, err := train.NewEncoderLoop(task)
 	if err != nil {
@@ -522,30 +535,27 @@ func (r *encoderRun) finish() error {
 }
 
 // tuneOnDev does to the model in the output folder what --calibrate and --tune-thresholds say, once.
-func (r *encoderRun) tuneOnDev(ctx context.Context) error {
-	if r.devSet == nil {
-		return nil
-	}
-	m, err := model.Open(r.output, &model.Options{Threads: r.a.threads})
+func (t *training) tuneOnDev(ctx context.Context, pooling bert.Pooling, devSet *data.Dataset, devTexts []tokenizer.Encoding) error {
+	m, err := model.Open(t.output, &model.Options{Threads: t.a.threads})
 	if err != nil {
 		return withCode(exitModel, err)
 	}
 	if done, err := tuned(m); err != nil || done {
 		return err
 	}
-	features, err := m.Features(ctx, r.devTexts, r.pooling, nil)
+	features, err := m.Features(ctx, devTexts, pooling, nil)
 	if err != nil {
 		return err
 	}
-	if err := r.devTuning.apply(r.a, m, train.Features{X: features, Y: r.devSet.Y}, r.config.Seed); err != nil {
+	if err := t.devTuning.apply(t.a, m, train.Features{X: features, Y: devSet.Y}, t.config.Seed); err != nil {
 		return err
 	}
-	if err := r.a.diagnoseDev(m, features, r.devSet); err != nil || !r.devTuning.changes() {
+	if err := t.a.diagnoseDev(m, features, devSet); err != nil || !t.devTuning.changes() {
 		return err
 	}
-	training, err := r.devTuning.addTo(m.Training())
+	training, err := t.devTuning.addTo(m.Training())
 	if err != nil {
 		return err
 	}
-	return m.Save(r.output, training)
+	return m.Save(t.output, training)
 }

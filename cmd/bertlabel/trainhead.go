@@ -11,6 +11,7 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/bert/tokenizer"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train"
@@ -26,6 +27,7 @@ type headRun struct {
 	labels           []string
 	loss             layers.Loss
 	workers          *tensor.Workers
+	texts, devTexts  []tokenizer.Encoding
 	log              *train.Log
 
 	train, dev train.Features     // dev is zero for none
@@ -43,6 +45,12 @@ func (t *training) trainHead(ctx context.Context, m *model.Model, pooling bert.P
 		if candidates, r.pooling, err = r.autoPoolings(); err != nil {
 			return err
 		}
+	}
+	if err := r.encode(); err != nil {
+		return err
+	}
+	if err := r.admit(); err != nil {
+		return err
 	}
 	if err := r.computeFeatures(ctx); err != nil {
 		return err
@@ -129,15 +137,24 @@ func (r *headRun) observe(p train.Progress) error {
 	return r.log.Observe(p)
 }
 
+// encode tokenises the texts.
+func (r *headRun) encode() (err error) {
+	onLong := data.LongTexts(r.rows.onLong)
+	if r.texts, err = encode(r.a, r.m, r.trainSet, onLong); err == nil && r.devSet != nil {
+		r.devTexts, err = encode(r.a, r.m, r.devSet, onLong)
+	}
+	return err
+}
+
 // computeFeatures sets train and dev.
 func (r *headRun) computeFeatures(ctx context.Context) (err error) {
 	start, rows := time.Now(), fmt.Sprintf("%d rows", r.trainSet.Rows())
-	if r.train, err = r.features(ctx, r.m, r.pooling, r.trainSet); err != nil {
+	if r.train, err = r.featuresOf(ctx, r.m, r.pooling, r.trainSet, r.texts); err != nil {
 		return err
 	}
 	if r.devSet != nil {
 		rows = fmt.Sprintf("%d + %d rows", r.trainSet.Rows(), r.devSet.Rows())
-		if r.dev, err = r.features(ctx, r.m, r.pooling, r.devSet); err != nil {
+		if r.dev, err = r.featuresOf(ctx, r.m, r.pooling, r.devSet, r.devTexts); err != nil {
 			return err
 		}
 	}
@@ -151,6 +168,11 @@ func (t *training) features(ctx context.Context, m *model.Model, pooling bert.Po
 	if err != nil {
 		return train.Features{}, err
 	}
+	return t.featuresOf(ctx, m, pooling, set, encoded)
+}
+
+// featuresOf is features of a data set that has been tokenised.
+func (t *training) featuresOf(ctx context.Context, m *model.Model, pooling bert.Pooling, set *data.Dataset, encoded []tokenizer.Encoding) (train.Features, error) {
 	compute := func() (*tensor.Tensor, error) {
 		work := "features of " + filepath.Base(set.File)
 		t.a.log.Progress(work, progress{Steps: len(encoded)})

@@ -1,0 +1,160 @@
+package bert
+
+import (
+	"bertlabel/layers"
+	"bertlabel/tensor"
+)
+
+// BatchSize is the largest of each among the batches that pass through a model: what the memory of a pass hangs on.
+type BatchSize struct {
+	Tokens  int // of a batch
+	Texts   int // of a batch
+	Longest int // tokens of a text
+}
+
+// Memory is the bytes that a model and a Trainer of it take, by what they are for.
+type Memory struct {
+	Weights     int // all weights, in the order in which inference reads them; with it the tables, biases and norms
+	Kernels     int // trained kernels in row-major order, which the optimizer steps
+	Gradients   int // of what is trained
+	Activations int // what the backward pass reads of the forward pass, and its gradients on the way down
+	Workspace   int // packed operands, copies of blocks and partial sums of the products; attention's scratch
+}
+
+// Memory returns the bytes of m and of a Trainer made with o once it has seen batches of the given size, on so many workers. It
+// needs the configuration only, not the weights, and allocates nothing to speak of. The error is that of NewTrainer.
+//
+// With R rows, T tokens, H hidden, I intermediate, a layer keeps 4·(8·R·H + 2·R·I) bytes where all of its rows go on, R = T: its
+// input, query, key, value, context, a and two x̂, and the two of width I. The scores of the attention are not kept. The last
+// layer under a head that reads [CLS] keeps x, key and value for all tokens, all else for the first of each text. With
+// Recompute the inputs are kept for every layer, the rest for one.
+func (m *Model) Memory(o TrainerOptions, size BatchSize, workers int) (Memory, error) {
+	t, err := m.newTrainer(o, nil)
+	if err != nil {
+		return Memory{}, err
+	}
+	var kernels []*tensor.Param
+	for _, d := range t.dense() {
+		kernels = append(kernels, d.Kernel)
+	}
+	return Memory{
+		Weights:     m.weightsMemory(),
+		Kernels:     4 * elements(kernels),
+		Gradients:   4 * elements(t.Params()),
+		Activations: t.activationsMemory(size),
+		Workspace:   t.workspaceMemory(size, max(1, workers)),
+	}, nil
+}
+
+// FeaturesMemory returns the bytes of the workspace of one pass of inference over batches of the given size.
+func (m *Model) FeaturesMemory(size BatchSize, workers int) int {
+	h, i := m.Config.HiddenSize, m.Config.IntermediateSize
+	rows := 4*size.Tokens*(h+3*h+h+h+i) + 4*size.Texts*(h+3*h+h) // x, qkv, context, attended, intermediate; cls, clsQuery, last
+	attention := layers.Attention{Heads: m.Config.NumAttentionHeads}
+	return rows + workers*(attention.ForwardMemory(size.Longest, size.Longest, h/attention.Heads)+tensor.ProductMemory(size.Tokens, max(h, i), false))
+}
+
+func elements(ps []*tensor.Param) (n int) {
+	for _, p := range ps {
+		n += p.Size()
+	}
+	return n
+}
+
+// weightsMemory is that of allocate, biases and norms.
+func (m *Model) weightsMemory() int {
+	floats := elements(m.Params())
+	for _, l := range m.Layers {
+		for _, n := range l.packedSizes() {
+			floats += n
+		}
+	}
+	if m.Pooler != nil {
+		floats += m.Pooler.Dense.PackedSize()
+	}
+	for _, d := range m.dense() {
+		floats -= d.Kernel.Size() // packed only
+	}
+	return 4 * floats
+}
+
+// rowsMemory returns how many rows of trained layer i go on (rowsOf), and whether these are the first of each text.
+func (t *Trainer) rowsMemory(i int, size BatchSize) (rows int, first bool) {
+	if t.rowsOf(i) == &t.last {
+		return size.Texts, true
+	}
+	return size.Tokens, false
+}
+
+// activationsMemory is that of Forward and Backward beside the workspace.
+func (t *Trainer) activationsMemory(size BatchSize) int {
+	h, inter := t.model.Config.HiddenSize, t.model.Config.IntermediateSize
+	var kept, largest, down int // of layerActivations, all of them and the largest; of layerGradients
+	hidden := 4 * size.Tokens * h
+	for i := range t.layers {
+		rows, first := t.rowsMemory(i, size)
+		hidden += 4 * rows * h
+		n := 4*(2*size.Tokens*h+rows*(5*h+2*inter)) + 2*4*(rows+2*h) // key, value; query, context, a, x̂, x̂; inner, intermediate; rstd, ones, zeros
+		if first {
+			n += 4 * size.Texts * h
+		}
+		kept, largest = kept+n, max(largest, n)
+		down = max(down, 4*(2*size.Tokens*h+rows*(3*h+inter))) // dkey, dvalue; dquery, dh, dcontext; dintermediate
+	}
+	if t.options.Recompute {
+		kept = largest
+	}
+	total := hidden + kept + down
+	if len(t.layers) > 1 || t.embeddings != nil || t.options.Pooling == Mean {
+		total += 4 * size.Tokens * h // dx
+	}
+	if t.options.Pooling != Mean {
+		total += 4 * size.Texts * h // dlast
+	}
+	if t.pooler != nil {
+		total += 2 * 4 * size.Texts * h // inner, dinner
+	}
+	if t.embeddings != nil {
+		total += 4*(size.Tokens*h+size.Tokens+2*h) + 4*size.Tokens // x̂, rstd, ones, zeros; positions
+	}
+	const place, offset = 16, 8
+	return total + size.Tokens*place + size.Texts*(place+offset) // rows.at; last.at, last.queries
+}
+
+// workspaceMemory is that of the products and of attention; and, where layers are frozen, of the rows of their inference.
+func (t *Trainer) workspaceMemory(size BatchSize, workers int) int {
+	h, inter := t.model.Config.HiddenSize, t.model.Config.IntermediateSize
+	attention, d := layers.Attention{Heads: t.model.Config.NumAttentionHeads}, h/t.model.Config.NumAttentionHeads
+	operand, scratch, sums, forward, backward := 0, 0, 0, 0, 0
+	product := func(rows, in, out int) { // y [rows, out] = x [rows, in]·W, and its gradients
+		operand = max(operand, tensor.PackedMemory(in, out), tensor.PackedMemory(out, in), tensor.PackedMemory(rows, out))
+		scratch = max(scratch, tensor.ProductMemory(rows, in, false), tensor.ProductMemory(rows, out, false), tensor.ProductMemory(in, rows, true))
+		sums = max(sums, tensor.SumMemory(rows, max(out, 2*h)))
+	}
+	for i := range t.layers {
+		rows, first := t.rowsMemory(i, size)
+		queries := size.Longest
+		if first {
+			queries = 1
+		}
+		forward = max(forward, attention.ForwardMemory(queries, size.Longest, d))
+		backward = max(backward, attention.BackwardMemory(queries, size.Longest, d))
+		product(size.Tokens, h, h)
+		product(rows, h, inter)
+		product(rows, inter, h)
+	}
+	rows := 0
+	if len(t.layers) < len(t.model.Layers) {
+		rows = 4 * size.Tokens * (3*h + h + h + inter) // qkv, context, attended, intermediate
+		forward = attention.ForwardMemory(size.Longest, size.Longest, d)
+	}
+	return rows + operand + sums + workers*(scratch+forward+backward)
+}
+
+// KernelElements returns the number of elements of all kernels of dense layers: what inference has packed.
+func (m *Model) KernelElements() (n int) {
+	for _, d := range m.dense() {
+		n += d.Kernel.Size()
+	}
+	return n
+}

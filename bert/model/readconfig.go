@@ -1,0 +1,14 @@
+package model
+
+import "bertlabel/bert"
+
+// ReadConfig returns the configuration of the model that Open would open with the same arguments, without a look at its weights:
+// what they will take in memory hangs on it.
+func ReadConfig(path string, o *Options) (bert.Config, error) {
+	f, err := find(path, o)
+	if err != nil {
+		return bert.Config{}, err
+	}
+	config, err := readConfig(f.config, o)
+	return config.Config, err
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"fmt"
+	"runtime/debug"
+	"strings"
+
+	"bertlabel/bert"
+	"bertlabel/train"
+)
+
+// heldMemory returns the bytes that the process holds now, garbage left out.
+func heldMemory() int {
+	debug.FreeOSMemory()
+	return residentMemory()
+}
+
+// admit says what a run will take at its largest, refuses one that the memory budget does not allow, and bounds the garbage that
+// may come on top. advice is what the user can do.
+func (a *app) admit(need *train.Memory, advice func() []string) error {
+	total := need.Total()
+	a.log.Infof("memory: about %s%s: %s", bytesText(total), a.budgetText(), memoryText(need))
+	if a.maxMemory > 0 && total > int(a.maxMemory) {
+		return withCode(exitResources, fmt.Errorf("training needs about %s, %s more than the memory budget of %s (--max-memory; else 80 %% of what the machine or its container has):\n  %s",
+			bytesText(total), bytesText(total-int(a.maxMemory)), bytesText(int(a.maxMemory)), strings.Join(advice(), "\n  ")))
+	}
+	const garbage = 64 << 20 // at most a tenth, but room for that of a small run
+	if limit := int64(total + max(total/10, garbage)); limit < debug.SetMemoryLimit(-1) {
+		debug.SetMemoryLimit(limit)
+	}
+	return nil
+}
+
+func (a *app) budgetText() string {
+	if a.maxMemory == 0 {
+		return ""
+	}
+	return " of " + bytesText(int(a.maxMemory))
+}
+
+// memoryText lists the parts of an estimate that are not nothing.
+func memoryText(m *train.Memory) string {
+	activations := "activations"
+	if m.Largest.Tokens > 0 {
+		activations = fmt.Sprintf("activations of %d tokens", m.Largest.Tokens)
+	}
+	var parts []string
+	for _, p := range []struct {
+		what  string
+		bytes int
+	}{
+		{"weights", m.Model.Weights + m.Head}, {"row-major kernels", m.Model.Kernels}, {"gradients", m.Model.Gradients}, {"moments", m.Moments},
+		{activations, m.Model.Activations}, {"workspace", m.Model.Workspace}, {"features", m.Features}, {"saving", m.Saving},
+		{"dev", m.Evaluation}, {"program and texts", m.Other},
+	} {
+		if p.bytes > 0 {
+			parts = append(parts, p.what+" "+bytesText(p.bytes))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// bytesText writes a size with three digits.
+func bytesText(n int) string {
+	switch x := float64(n); {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.3g GiB", x/(1<<30))
+	default:
+		return fmt.Sprintf("%.3g MiB", x/(1<<20))
+	}
+}
+
+// admitWeights refuses, before the weights are read, a model for whose weights alone the budget is too small; with training, for
+// their gradients and moments too.
+func (t *training) admitWeights() error {
+	config, err := t.models.readConfig(t.a)
+	if err != nil || t.a.maxMemory == 0 {
+		return nil // opening the model will say what is wrong with it
+	}
+	m, err := bert.New(config)
+	if err != nil {
+		return nil
+	}
+	need, what := train.Memory{}, "the weights"
+	if need.Model, err = m.Memory(bert.TrainerOptions{Pooling: bert.CLS, Layers: 1}, bert.BatchSize{}, 1); err != nil {
+		return nil
+	}
+	need.Model = bert.Memory{Weights: need.Model.Weights}
+	if layers := min(t.layers, len(m.Layers)); t.tune != "head" {
+		if layers < 0 {
+			layers = len(m.Layers)
+		}
+		o := bert.TrainerOptions{Pooling: bert.CLS, Layers: layers, Embeddings: t.embeddings}
+		if need.Model, err = m.Memory(o, bert.BatchSize{}, 1); err != nil {
+			return nil
+		}
+		need.Moments, what = 2*need.Model.Gradients, "weights, gradients and the optimizer's moments"
+	}
+	if total := need.Total(); total > int(t.a.maxMemory) {
+		return withCode(exitResources, fmt.Errorf("--model %s: %s alone take %s, the memory budget is %s (--max-memory; else 80 %% of what the machine or its container has):\n  %s",
+			t.models.path, what, bytesText(total), bytesText(int(t.a.maxMemory)), strings.Join(t.smallerTuning(), "\n  ")))
+	}
+	return nil
+}
+
+// smallerTuning is what helps when even the smallest batch is too much.
+func (t *training) smallerTuning() []string {
+	if t.tune == "head" {
+		return []string{"a smaller model", "a larger --max-memory, if the machine has it"}
+	}
+	return []string{"--tune last:1 trains one layer, --tune head the head alone", "a smaller model", "a larger --max-memory, if the machine has it"}
+}
+
+// admit refuses a run that needs too much memory.
+func (r *encoderRun) admit(task train.EncoderTask) error {
+	need, err := r.memory(task)
+	if err != nil {
+		return withCode(exitUsage, err)
+	}
+	return r.a.admit(&need, func() []string { return r.advice(task, need) })
+}
+
+// memory estimates what a task takes.
+func (r *encoderRun) memory(task train.EncoderTask) (need train.Memory, err error) {
+	if need, err = task.Memory(); err != nil {
+		return need, err
+	}
+	if r.devSet != nil {
+		hidden := r.m.Encoder.Config.HiddenSize
+		need.Evaluation = r.m.FeaturesMemory(r.devTexts, hidden) + 2*4*len(r.devTexts)*r.classifier.Labels() // logits, probabilities
+	}
+	need.Other = max(0, heldMemory()-need.Model.Weights)
+	return need, nil
+}
+
+// advice says what makes the run smaller, and by how much.
+func (r *encoderRun) advice(task train.EncoderTask, need train.Memory) (lines []string) {
+	try := func(change func(*train.EncoderTask)) string {
+		smaller := task
+		change(&smaller)
+		m, err := smaller.Memory()
+		if err != nil {
+			return "less"
+		}
+		m.Evaluation, m.Other = need.Evaluation, need.Other
+		return "about " + bytesText(m.Total())
+	}
+	if batch, steps := task.Config.BatchSize, max(1, task.Config.AccumulationSteps); batch > 1 {
+		half := (batch + 1) / 2
+		size := try(func(t *train.EncoderTask) { t.Config.BatchSize = half })
+		lines = append(lines,
+			fmt.Sprintf("--train-batch-size %d, now %d: %s", half, batch, size),
+			fmt.Sprintf("with --gradient-accumulation-steps %d, now %d, a step keeps its rows", 2*steps, steps))
+	}
+	if longest := need.Largest.Longest; longest > 4 {
+		lines = append(lines, fmt.Sprintf("--max-seq-length %d: the longest text has %d tokens", longest/2, longest))
+	}
+	if !task.Tune.Recompute {
+		lines = append(lines, "--recompute, which computes every layer twice: "+try(func(t *train.EncoderTask) { t.Tune.Recompute = true }))
+	}
+	return append(lines, r.smallerTuning()...)
+}
+
+// admit refuses a run that needs too much memory.
+func (r *headRun) admit() error {
+	width, err := r.m.Encoder.PoolingWidth(r.pooling)
+	if err != nil {
+		return err
+	}
+	model, err := r.m.Encoder.Memory(bert.TrainerOptions{Pooling: bert.CLS, Layers: 1}, bert.BatchSize{}, 1)
+	if err != nil {
+		return err
+	}
+	rows, dev := len(r.texts), len(r.devTexts)
+	passes := max(r.m.FeaturesMemory(r.texts, 0), r.m.FeaturesMemory(r.devTexts, 0))
+	need := train.Memory{
+		Features: passes + train.HeadMemory(rows, dev, width, len(r.labels), r.config.BatchSize, r.Solver == "lbfgs"),
+		Saving:   4 * r.m.Encoder.KernelElements(), // kernels in row-major order
+	}
+	need.Model.Weights = model.Weights
+	need.Other = max(0, heldMemory()-model.Weights)
+	return r.a.admit(&need, func() []string {
+		return append([]string{
+			fmt.Sprintf("a narrower --pooling than %s, whose features are %d numbers a text", r.pooling, width),
+			fmt.Sprintf("fewer rows than %d", rows+dev),
+		}, r.smallerTuning()...)
+	})
+}

@@ -1,0 +1,20 @@
+package layers
+
+import "bertlabel/tensor"
+
+// ForwardMemory returns the bytes of one worker's part of an AttentionWorkspace that has seen texts of at most so many queries and
+// keys in Forward, with heads of width d.
+func (a *Attention) ForwardMemory(queries, keys, d int) int {
+	padded := wholePanels(keys)
+	scores := 4 * min(queries, queryBlock) * (padded + 16)
+	return tensor.PackedMemory(d, padded) + tensor.PackedMemory(keys, d) + scores
+}
+
+// BackwardMemory returns what Backward adds to it.
+func (a *Attention) BackwardMemory(queries, keys, d int) int {
+	padded := wholePanels(keys)
+	queries = min(queries, backwardQueries)
+	rows := 3 * 4 * queries * (padded + 16)                                     // probs, dropped, dprobs
+	operands := 2*tensor.PackedMemory(d, padded) + tensor.PackedMemory(keys, d) // keysT, valuesT; keys
+	return rows + operands + 2*tensor.PackedMemory(queries, d)                  // queries, dcontext
+}

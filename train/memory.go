@@ -1,0 +1,104 @@
+package train
+
+import (
+	"slices"
+
+	"bertlabel/bert"
+	"bertlabel/tensor"
+	"bertlabel/train/data"
+)
+
+// Memory is an estimate of what a run takes at its largest, in bytes, by what it is for. It follows from the configuration, the
+// plan of the code and the lengths of the texts; nothing in it is fitted (docs/training.md compares it with what is measured).
+type Memory struct {
+	Model      bert.Memory // of encoder and trainer; for a frozen encoder Weights only
+	Head       int         // weights, gradients and moments of the head, and its part of a batch
+	Moments    int         // Adam's m and v of the trained parameters of the encoder
+	Features   int         // of a frozen encoder, and what the head is found with
+	Saving     int         // copies that a checkpoint is written from
+	Evaluation int         // a pass over the dev texts, and their scores
+	Other      int         // what the process holds besides: program, vocabulary, texts
+
+	Largest bert.BatchSize // the batches that it is for
+}
+
+// Total returns the sum.
+func (m *Memory) Total() int {
+	e := &m.Model
+	return e.Weights + e.Kernels + e.Gradients + e.Activations + e.Workspace + m.Head + m.Moments + m.Features + m.Saving + m.Evaluation + m.Other
+}
+
+// Memory returns what training by t takes, but for Evaluation and Other. With P the trained parameters, gradients are 4·P bytes, the
+// moments of Adam 8·P; bert.Model.Memory has the rest. The batches are those that the run will draw.
+func (t *EncoderTask) Memory() (Memory, error) {
+	largest, err := t.largest()
+	if err != nil {
+		return Memory{}, err
+	}
+	model, err := t.Encoder.Memory(t.Tune, largest, t.Workers.Count())
+	if err != nil {
+		return Memory{}, err
+	}
+	labels, hidden := t.Classifier.Labels(), t.Encoder.Config.HiddenSize
+	kernels := 4 * t.Encoder.KernelElements()
+	return Memory{
+		Model:   model,
+		Head:    16*labels*(hidden+1) + 4*largest.Texts*(3*hidden+2*labels), // features, dfeatures, x; logits, dlogits
+		Moments: 2 * model.Gradients,
+		Saving:  kernels - model.Kernels, // frozen kernels, in row-major order
+		Largest: largest,
+	}, nil
+}
+
+// maxDraws bounds the rows that largest draws to see what batches come: it takes less than a second.
+const maxDraws = 1 << 22
+
+// largest returns the size of the largest batches of the run, each quantity for itself. Of a run that is too long to look at it
+// takes the longest texts together.
+func (t *EncoderTask) largest() (size bert.BatchSize, err error) {
+	config := t.Config.withDefaults()
+	schedule, err := config.Schedule(t.Texts.Texts())
+	if err != nil {
+		return size, err
+	}
+	lengths := make([]int, t.Texts.Texts())
+	for i := range lengths {
+		lengths[i] = t.Texts.Offsets[i+1] - t.Texts.Offsets[i]
+	}
+	size.Texts, size.Longest = config.BatchSize, slices.Max(lengths)
+	if draws := schedule.Steps * config.StepRows(); draws/config.StepRows() == schedule.Steps && draws <= maxDraws {
+		stream := data.Stream{Rows: len(lengths), Seed: config.Seed, Shuffle: config.Shuffle}
+		for from := 0; from < draws; from += config.BatchSize {
+			tokens := 0
+			for i := range config.BatchSize {
+				tokens += lengths[stream.Row(int64(from+i))]
+			}
+			size.Tokens = max(size.Tokens, tokens)
+		}
+		return size, nil
+	}
+	slices.Sort(lengths)
+	for i := range config.BatchSize {
+		size.Tokens += lengths[len(lengths)-1-i%len(lengths)]
+	}
+	return size, nil
+}
+
+// HeadMemory returns what finding a head takes: on features [rows, width] of a frozen encoder, and [dev, width] to choose by. exact
+// is for SolveHead, else it is for TrainHead with batches of so many rows.
+func HeadMemory(rows, dev, width, labels, batch int, exact bool) int {
+	weights := 4 * labels * (width + 1)
+	features := 4 * (rows + dev) * width
+	scores := 2 * 4 * dev * labels
+	if !exact {
+		return features + scores + 5*weights + 4*batch*(width+2*labels) // weights, gradient, m, v, the best; x, logits, dlogits
+	}
+	standardised := 4 * (rows + dev) * width
+	logits := 4 * rows * labels
+	cells := 2*logits + rows*labels // logits, their change, classes
+	steps := labels * (2*4 + 5*8) * width
+	square := width * width
+	gram := 8*square + 4*blockCols*rows
+	inverses := (maxExponent-minExponent+1)*tensor.PackedMemory(width, width) + (3*8+4)*square // the last one is being made, from three float64 matrices
+	return features + standardised + cells + logits + scores + weights + steps + gram + inverses
+}
