@@ -24,7 +24,7 @@ func (a *app) admit(need *train.Memory, advice func() []string) error {
 		return withCode(exitResources, fmt.Errorf("training needs about %s, %s more than the memory budget of %s (--max-memory; else 80 %% of what the machine or its container has):\n  %s",
 			bytesText(total), bytesText(total-int(a.maxMemory)), bytesText(int(a.maxMemory)), strings.Join(advice(), "\n  ")))
 	}
-	const garbage = 64 << 20 // at most a tenth, but room for that of a small run
+	const garbage = 16 << 20 // at most a tenth, but room for that of a small run
 	if limit := int64(total + max(total/10, garbage)); limit < debug.SetMemoryLimit(-1) {
 		debug.SetMemoryLimit(limit)
 	}
