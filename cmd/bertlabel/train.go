@@ -35,6 +35,7 @@ func newTrainCmd(a *app) *cobra.Command {
 	f.StringVar(&t.tune, "tune", "head", "what is trained: head (frozen encoder), last:N (layers too), or all")
 	f.StringVar(&t.pooling, "pooling", "pooled", "features: pooled (default), cls, mean, max, mean:-1..-3, concat:cls,mean, auto")
 	f.StringVar(&t.cache, "features-cache", "", "`FOLDER` that keeps computed features for the next run")
+	f.BoolVar(&t.baseline, "baseline", false, "also train TF-IDF with logistic regression, to see on --dev what BERT is worth")
 	c := &t.config
 	f.IntVar(&c.BatchSize, "train-batch-size", c.BatchSize, "rows of a batch")
 	f.Float64Var(&c.LearningRate, "learning-rate", c.LearningRate, "peak learning rate")
@@ -77,7 +78,7 @@ type training struct {
 
 	train, dev, output   string
 	tune, pooling, cache string
-	overwrite            bool
+	overwrite, baseline  bool
 	tuning
 	solverFlags
 	lossFlags
@@ -97,6 +98,8 @@ func (t *training) check() (pooling bert.Pooling, err error) {
 		return "", usagef("--pooling auto is chosen by the exact heads on --dev: give --dev and --solver lbfgs")
 	case err != nil && t.pooling != autoPooling:
 		return "", usagef("--pooling: %v", err)
+	case t.baseline && t.dev == "":
+		return "", usagef("--baseline is compared with the model on --dev: give --dev")
 	}
 	return pooling, withCode(exitUsage, t.config.Check())
 }
@@ -132,10 +135,19 @@ func (t *training) run(ctx context.Context) error {
 		return err
 	}
 	defer lock.Release()
-	if t.tune != "head" {
-		return t.trainEncoder(ctx, m, pooling, trainSet, devSet)
+	linear, err := t.trainBaseline(ctx, trainSet, devSet)
+	if err != nil {
+		return err
 	}
-	return t.trainHead(ctx, m, pooling, trainSet, devSet)
+	if t.tune != "head" {
+		err = t.trainEncoder(ctx, m, pooling, trainSet, devSet)
+	} else {
+		err = t.trainHead(ctx, m, pooling, trainSet, devSet)
+	}
+	if err == nil {
+		linear.say(t.a)
+	}
+	return err
 }
 
 // load reads the two files, and says what looks wrong with them.

@@ -58,7 +58,7 @@ func addTuningFlags(cmd *cobra.Command, t *training) {
 	f.BoolVar(&u.tensorboard, "tensorboard", true, "write event files for TensorBoard")
 	f.BoolVar(&u.recompute, "recompute", false, "compute each layer again on the way back: the same bits in less memory and more time")
 	f.Float64Var(&t.config.LayerDecay, "layerwise-lr-decay", 1, "factor of the learning rate from layer to layer downwards")
-	minor(cmd, "Run flags", "overwrite", "resume", "resume-from", "save-checkpoints-steps", "keep-checkpoints", "verify-save", "tensorboard", "recompute", "layerwise-lr-decay", "features-cache")
+	minor(cmd, "Run flags", "overwrite", "resume", "resume-from", "save-checkpoints-steps", "keep-checkpoints", "verify-save", "tensorboard", "recompute", "layerwise-lr-decay", "features-cache", "baseline")
 	f.Lookup("learning-rate").DefValue = "5e-05; head: 0.01"
 	f.Lookup("num-train-epochs").DefValue = "3; head: 10"
 	f.Lookup("dropout").DefValue = "the config's; features: 0.1"
