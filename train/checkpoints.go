@@ -28,7 +28,7 @@ import (
 // A checkpoint appears under its name whole and on the disk, or not at all; older ones go only after that.
 type Checkpoints struct {
 	Dir    string
-	Keep   int               // how many stay, at least 1; besides these the one of the best step
+	Keep   int               // how many stay, at least 1; besides these the one of the best step and of State.RestoreStep
 	Verify bool              // read every checkpoint back before it counts
 	FS     atomic.FS         // nil for the machine's
 	Warn   func(text string) // told of damaged checkpoints and of old ones that cannot be removed; nil for nobody
@@ -126,7 +126,7 @@ func (c *Checkpoints) Save(s Saved, variables []checkpoint.Tensor) error {
 	}); err != nil {
 		return err
 	}
-	return c.prune(s.State.BestStep)
+	return c.prune(s.State.BestStep, s.State.RestoreStep)
 }
 
 func (c *Checkpoints) write(s Saved, variables []checkpoint.Tensor) error {
@@ -164,15 +164,15 @@ func (c *Checkpoints) write(s Saved, variables []checkpoint.Tensor) error {
 	return folder.Commit(step, c.Verify)
 }
 
-// prune removes the oldest checkpoints beyond Keep, but never the one of the best step. The newest has just been written.
-func (c *Checkpoints) prune(best int64) error {
+// prune removes the oldest checkpoints beyond Keep, but never those of the given steps. The newest has just been written.
+func (c *Checkpoints) prune(needed ...int64) error {
 	steps, err := c.steps()
 	if err != nil {
 		return err
 	}
 	newest := slices.Index(steps, c.last) + 1 // later ones are damaged, or of a run that this one has branched off from
 	for i, step := range steps[:newest] {
-		if i >= newest-max(1, c.Keep) || step == best {
+		if i >= newest-max(1, c.Keep) || slices.Contains(needed, step) {
 			continue
 		}
 		if err := c.FS.RemoveAll(c.path(step)); err != nil {

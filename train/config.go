@@ -26,6 +26,8 @@ type Config struct {
 	Seed    uint64 `json:"seed"`
 	Shuffle bool   `json:"shuffle"` // a new permutation each epoch; false: the rows in their order
 
+	OnNaN string `json:"on_nan"` // StopOnNaN, SkipOnNaN or RestoreOnNaN; "" is StopOnNaN
+
 	LogSteps      int    `json:"log_steps"`      // steps between two rows of metrics.csv; 0: the last step only
 	EvalSteps     int    `json:"eval_steps"`     // steps between two evaluations; 0: at the end of each epoch. The last step always evaluates
 	BestMetric    string `json:"best_metric"`    // a name of metrics.Summary; "" is f1_macro
@@ -40,7 +42,7 @@ func DefaultConfig() Config {
 	return Config{
 		BatchSize: 32, AccumulationSteps: 1, Epochs: 3,
 		Optimizer: Google, LearningRate: 5e-5, WarmupProportion: 0.1, WeightDecay: 0.01, ClipNorm: 1, LayerDecay: 1, Dropout: 0.1,
-		Seed: 42, Shuffle: true, LogSteps: 10, BestMetric: "f1_macro",
+		Seed: 42, Shuffle: true, OnNaN: StopOnNaN, LogSteps: 10, BestMetric: "f1_macro",
 	}
 }
 
@@ -62,6 +64,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.LayerDecay == 0 {
 		c.LayerDecay = 1
+	}
+	if c.OnNaN == "" {
+		c.OnNaN = StopOnNaN
 	}
 	if c.BestMetric == "" {
 		c.BestMetric = "f1_macro"
@@ -91,6 +96,7 @@ func (c Config) Check() error {
 	want(nonNegative(c.ClipNorm), "clip_norm", c.ClipNorm, "at least 0")
 	want(c.LayerDecay > 0 && c.LayerDecay <= 1, "layer_decay", c.LayerDecay, "more than 0, at most 1")
 	want(c.Dropout >= 0 && c.Dropout < 1, "dropout", c.Dropout, "at least 0 and below 1")
+	want(c.OnNaN == StopOnNaN || c.OnNaN == SkipOnNaN || c.OnNaN == RestoreOnNaN, "on_nan", c.OnNaN, StopOnNaN+", "+SkipOnNaN+" or "+RestoreOnNaN)
 	want(c.LogSteps >= 0, "log_steps", c.LogSteps, "at least 0")
 	want(c.EvalSteps >= 0, "eval_steps", c.EvalSteps, "at least 0")
 	want(c.EarlyStopping >= 0, "early_stopping", c.EarlyStopping, "at least 0")

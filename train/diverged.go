@@ -1,9 +1,20 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
+
+// What a run does when a number is not finite.
+const (
+	StopOnNaN    = "stop"    // it ends with a *DivergedError
+	SkipOnNaN    = "skip"    // the step makes no update; the run goes on with the next
+	RestoreOnNaN = "restore" // so it does, from the weights and moments of the last regular checkpoint (Run.SaveSteps)
+)
+
+// maxLeftOut is how often in a row a run puts up with what is not finite. Behind that it is the weights, not a batch.
+const maxLeftOut = 10
 
 // DivergedError reports the first number of a training step that is NaN or infinite. The parameters are those of the last good
 // step, unless Tensor is itself a parameter.
@@ -39,3 +50,43 @@ func diverged(name string, shape []int, x []float32) error {
 
 // finite reports whether x is neither NaN nor infinite.
 func finite(x float64) bool { return x-x == 0 }
+
+// leaveOut makes the step that was being made one without an update, if the configuration says so and it can be done; else it
+// returns d, with the reason why it cannot.
+func (l *Loop) leaveOut(d *DivergedError) error {
+	switch {
+	case l.Config.OnNaN != SkipOnNaN && l.Config.OnNaN != RestoreOnNaN:
+		return d
+	case l.state.LeftOutInARow == maxLeftOut:
+		return fmt.Errorf("%w: the %dth time in a row", d, maxLeftOut+1)
+	case l.Config.OnNaN == RestoreOnNaN:
+		if l.goBack == nil || l.state.RestoreStep == 0 {
+			return fmt.Errorf("%w, and there is no checkpoint to go back to yet", d)
+		}
+		if err := l.goBack(l.state.RestoreStep); err != nil {
+			return errors.Join(d, err)
+		}
+	}
+	for _, p := range l.model.Params() {
+		if diverged(p.Name, p.Shape, p.Value) != nil {
+			return fmt.Errorf("%w: leaving the step out does not undo that", d)
+		}
+		clear(p.Grad)
+	}
+	l.model.SparseSquares() // forgets those of this step
+	l.state.LeftOut++
+	l.state.LeftOutInARow++
+	return nil
+}
+
+// markRegular makes the variables behind step p those to go back to: its regular checkpoint is about to be written. One that a
+// signal asks for is none, or where a run goes back to would hang on when it was stopped.
+func (l *Loop) markRegular(p Progress) {
+	if l.Config.OnNaN != RestoreOnNaN {
+		return
+	}
+	l.state.RestoreStep = p.Step
+	if p.LeftOut == "" {
+		l.state.LeftOutInARow = 0
+	}
+}

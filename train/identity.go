@@ -38,8 +38,9 @@ type DataHash struct {
 	Rows string `json:"rows_sha256"` // of what is trained on: tokens and labels
 }
 
-// freeSettings may change in the middle of a run: they decide what is logged and when dev is looked at, not the weights of a step.
-var freeSettings = []string{"log_steps", "eval_steps", "early_stopping"}
+// freeSettings may change in the middle of a run: they decide what is logged, when dev is looked at, and what follows on what is
+// not finite, not the weights of a good step.
+var freeSettings = []string{"log_steps", "eval_steps", "early_stopping", "on_nan", "restore_steps"}
 
 // Compare compares the identity of a run with that of its checkpoint. changes are differences with which the run would no longer
 // be the same: going on is refused. hints are differences to warn of: the bits may differ, or only what is logged does.

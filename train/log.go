@@ -51,6 +51,9 @@ func (l *Log) Header() error {
 // Observe writes the row of a step that has one.
 func (l *Log) Observe(p Progress) error {
 	l.rows, l.seconds = l.rows+p.Rows, l.seconds+p.Seconds
+	if p.LeftOut != "" {
+		p.Loss, p.GradNorm = math.NaN(), math.NaN()
+	}
 	if !p.Last && p.Dev == nil && (l.logSteps == 0 || p.Step%int64(l.logSteps) != 0) {
 		return nil
 	}

@@ -55,6 +55,7 @@ type Loop struct {
 	stream    data.Stream
 	labels    []int8 // of all rows, row-major [rows, labels]
 	state     State
+	goBack    func(step int64) error // reads the variables of a checkpoint; nil without any
 
 	rows      []int  // of one step
 	rowLabels []int8 // of one step
@@ -66,6 +67,10 @@ type State struct {
 	BestStep int64   `json:"best_step"`              // the step whose evaluation was best; 0 for none yet
 	Best     float64 `json:"best"`                   // the value of the best metric there
 	Worse    int     `json:"evaluations_since_best"` // for early stopping
+
+	LeftOut       int64 `json:"left_out,omitempty"`          // steps that made no update, because something was not finite
+	LeftOutInARow int   `json:"left_out_in_a_row,omitempty"` // of these, since the last good step; with RestoreOnNaN since the last good one that was saved
+	RestoreStep   int64 `json:"restore_step,omitempty"`      // the last regular checkpoint, to which RestoreOnNaN goes back
 
 	// Owed is the report of the last step when the run was stopped in the middle of its evaluation, which is then made first.
 	Owed *Progress `json:"evaluation_owed,omitempty"`
@@ -89,6 +94,8 @@ type Progress struct {
 	GradNorm     float64 `json:"grad_norm"` // global norm as clipping uses it, before clipping
 	Rows         int     `json:"rows"`      // of this step
 	Seconds      float64 `json:"seconds"`   // that it took, evaluation left out
+
+	LeftOut string `json:"left_out,omitempty"` // why the step made no update: then it has no loss and no norm
 
 	Dev  *metrics.Report `json:"-"` // nil where nothing was evaluated
 	Best bool            `json:"-"` // Dev is the best so far: these are the weights to keep
@@ -190,18 +197,23 @@ func (l *Loop) step() (Progress, error) {
 	if err == nil {
 		err = l.optimizer.Step(done, lr, ClipFactor(norm, l.Config.ClipNorm))
 	}
+	leftOut := ""
 	if d, ok := errors.AsType[*DivergedError](err); ok {
 		d.Step = done + 1
+		err, leftOut, loss, norm = l.leaveOut(d), d.Error(), 0, 0
 	}
 	if err != nil {
 		return Progress{}, err
+	}
+	if l.Config.OnNaN == SkipOnNaN && leftOut == "" {
+		l.state.LeftOutInARow = 0
 	}
 	l.state.Step++
 	return Progress{
 		Step: l.state.Step, Steps: l.Schedule.Steps,
 		Epoch: float64(l.state.Step*int64(len(l.rows))) / float64(l.stream.Rows),
 		Loss:  loss, LearningRate: lr, GradNorm: norm,
-		Rows: len(l.rows), Seconds: time.Since(start).Seconds(),
+		Rows: len(l.rows), Seconds: time.Since(start).Seconds(), LeftOut: leftOut,
 	}, nil
 }
 

@@ -43,29 +43,50 @@ func (r *Run) Resume() (State, bool, error) {
 	for _, hint := range hints {
 		r.Checkpoints.warn("since %s: %s", filepath.Base(r.Checkpoints.Last()), hint)
 	}
-	src, err := tfbundle.Open(r.Checkpoints.Prefix(saved.State.Step), checkpoint.Limits{})
-	if err != nil {
+	if err := r.read(saved.State.Step); err != nil {
 		return State{}, false, err
-	}
-	defer src.Close()
-	if err := readVariables(src, r.Loop.Variables(), func(name string) string { return name }); err != nil {
-		return State{}, false, fmt.Errorf("checkpoint %s: %w", r.Checkpoints.Last(), err)
 	}
 	r.Loop.Restore(saved.State)
 	return saved.State, true, nil
 }
 
+// read sets the variables of the loop to those of a checkpoint that has been verified.
+func (r *Run) read(step int64) error {
+	src, err := tfbundle.Open(r.Checkpoints.Prefix(step), checkpoint.Limits{})
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	if err := readVariables(src, r.Loop.Variables(), func(name string) string { return name }); err != nil {
+		return fmt.Errorf("checkpoint %s: %w", r.Checkpoints.path(step), err)
+	}
+	return nil
+}
+
+// goBack is read for a checkpoint that the run has written some time ago.
+func (r *Run) goBack(step int64) error {
+	if _, err := r.Checkpoints.verify(step); err != nil {
+		return fmt.Errorf("going back to step %d: %w", step, err)
+	}
+	return r.read(step)
+}
+
 // Do makes the steps that are left. When ctx ends it writes a checkpoint before it returns the cause.
 func (r *Run) Do(ctx context.Context) error {
 	observe := r.Loop.Observe
-	defer func() { r.Loop.Observe = observe }()
+	defer func() { r.Loop.Observe, r.Loop.goBack = observe, nil }()
+	r.Loop.goBack = r.goBack
 	r.Loop.Observe = func(p Progress) error {
 		if observe != nil {
 			if err := observe(p); err != nil {
 				return err
 			}
 		}
-		if p.Last || r.SaveSteps > 0 && p.Step%int64(r.SaveSteps) == 0 {
+		regular := r.SaveSteps > 0 && p.Step%int64(r.SaveSteps) == 0
+		if regular {
+			r.Loop.markRegular(p)
+		}
+		if regular || p.Last {
 			return r.save()
 		}
 		return nil

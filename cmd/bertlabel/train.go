@@ -53,8 +53,9 @@ func newTrainCmd(a *app) *cobra.Command {
 	f.IntVar(&c.EvalSteps, "eval-steps", 0, "steps between two evaluations on --dev; 0: each epoch")
 	f.StringVar(&c.BestMetric, "best-metric", c.BestMetric, "metric on --dev by which weights are kept")
 	f.IntVar(&c.EarlyStopping, "early-stopping", 0, "stop after so many evaluations without a better one; 0: never")
+	f.StringVar(&c.OnNaN, "on-nan", c.OnNaN, "at a NaN or infinity: stop (exit 5), skip that update, or restore the last checkpoint")
 	minor(cmd, "Training flags", "max-steps", "warmup-proportion", "weight-decay", "optimizer", "clip-norm", "dropout", "gradient-accumulation-steps",
-		"seed", "shuffle", "log-steps", "eval-steps", "best-metric", "early-stopping")
+		"seed", "shuffle", "log-steps", "eval-steps", "best-metric", "early-stopping", "on-nan")
 	required(cmd, "train", "output")
 	addDevTuningFlags(cmd, &t.devTuning)
 	addSolverFlags(cmd, &t.solverFlags)

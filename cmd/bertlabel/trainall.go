@@ -74,6 +74,9 @@ func (t *training) settleTuning(cmd *cobra.Command) error {
 		if u.resumeFrom != "" {
 			return usagef("--resume-from goes on with a run that trained the encoder: give --tune all or last:N")
 		}
+		if t.config.OnNaN == train.RestoreOnNaN {
+			return usagef("--on-nan restore goes back to a checkpoint, and --tune head writes none: give stop or skip")
+		}
 		return nil
 	case t.tune == "all":
 		u.layers, u.embeddings = -1, true // as many as there are
@@ -143,6 +146,7 @@ type runSettings struct {
 	MaxSeqLength     int     `json:"max_seq_length"`
 	HiddenDropout    float64 `json:"hidden_dropout"`
 	AttentionDropout float64 `json:"attention_dropout"`
+	RestoreSteps     int     `json:"restore_steps,omitempty"` // --save-checkpoints-steps, where --on-nan restore hangs on it
 	lossFlags
 	train.Config
 }
@@ -245,7 +249,10 @@ func (r *encoderRun) settleModel() error {
 	if r.hiddenDropout < 0 {
 		r.hiddenDropout, r.attentionDropout = c.HiddenDropoutProb, c.AttentionProbsDropoutProb
 	}
-	r.settings = runSettings{r.tune, r.pooling.String(), r.m.MaxSeqLength, r.hiddenDropout, r.attentionDropout, r.lossFlags, r.config}
+	r.settings = runSettings{r.tune, r.pooling.String(), r.m.MaxSeqLength, r.hiddenDropout, r.attentionDropout, 0, r.lossFlags, r.config}
+	if r.config.OnNaN == train.RestoreOnNaN {
+		r.settings.RestoreSteps = r.saveSteps
+	}
 	return nil
 }
 
@@ -440,10 +447,15 @@ func (r *encoderRun) progressAt(step int64) progress {
 
 // observe is called after every step, before its checkpoint.
 func (r *encoderRun) observe(p train.Progress) error {
-	r.watch.observe(p)
+	if p.LeftOut == "" {
+		r.watch.observe(p)
+	}
 	bar := r.progressAt(p.Step)
 	bar.Epoch, bar.Loss, bar.LearningRate = p.Epoch, p.Loss, float64(p.LearningRate)
 	r.a.log.Progress("train", bar)
+	if p.LeftOut != "" {
+		r.a.log.Warnf("%s: left out (--on-nan %s)", p.LeftOut, r.config.OnNaN)
+	}
 	if p.Dev != nil {
 		value, _ := p.Dev.Get(r.config.BestMetric)
 		r.a.log.Infof("step %d, epoch %.2f: dev loss %.4f, %s %.4f", p.Step, p.Epoch, p.Dev.LogLoss, r.config.BestMetric, value)
@@ -466,7 +478,10 @@ func (r *encoderRun) plot(p train.Progress) error {
 	if r.events == nil || !logged {
 		return nil
 	}
-	scalars := []tensorboard.Scalar{{Tag: "loss", Value: p.Loss}, {Tag: "learning_rate", Value: float64(p.LearningRate)}, {Tag: "grad_norm", Value: p.GradNorm}, {Tag: "epoch", Value: p.Epoch}}
+	scalars := []tensorboard.Scalar{{Tag: "learning_rate", Value: float64(p.LearningRate)}, {Tag: "epoch", Value: p.Epoch}}
+	if p.LeftOut == "" {
+		scalars = append(scalars, tensorboard.Scalar{Tag: "loss", Value: p.Loss}, tensorboard.Scalar{Tag: "grad_norm", Value: p.GradNorm})
+	}
 	if p.Dev != nil {
 		for name, value := range p.Dev.All() {
 			if value.Defined() {
@@ -529,6 +544,9 @@ func (r *encoderRun) finish() error {
 			r.output, state.BestStep, r.config.BestMetric, at))
 	} else {
 		r.a.log.Infof("kept the weights of step %d: %s %.4f on %s", state.BestStep, r.config.BestMetric, state.Best, r.dev)
+	}
+	if state.LeftOut > 0 {
+		r.a.log.Warnf("%d of %d steps made no update: something in them was not finite", state.LeftOut, state.Step)
 	}
 	r.a.log.Infof("trained %d steps; wrote %s", state.Step, r.output)
 	return nil

@@ -238,6 +238,8 @@ func TestRunRefused(t *testing.T) {
 		{"--resume --train " + filepath.Join(dir, "dev.csv"), "SHA-256 of the training rows", exitUsage},
 		{"--resume --learning-rate 1e30", "learning_rate", exitUsage},
 		{"--tune head --overwrite --resume-from x", "--tune all", exitUsage},
+		{"--tune head --overwrite --on-nan restore", "--on-nan restore", exitUsage},
+		{"--overwrite --on-nan ignore", "on_nan is ignore, want stop, skip or restore", exitUsage},
 	} {
 		stderr, code := train(strings.Fields(c.flags)...)
 		if code != c.code || !strings.Contains(stderr, c.want) {
@@ -250,6 +252,15 @@ func TestRunRefused(t *testing.T) {
 	stderr, code := train("--overwrite", "--learning-rate", "1e30", "--save-checkpoints-steps", "1")
 	if code != exitDiverged || !regexp.MustCompile(`diverged at step \d+: [^ ]+ is [-+]?(NaN|Inf)`).MatchString(stderr) || !strings.Contains(stderr, "last good checkpoint") {
 		t.Errorf("rate 1e30: exit %d, want %d, step and tensor\n%s", code, exitDiverged, stderr)
+	}
+	for flags, want := range map[string]string{
+		"--on-nan skip": "leaving the step out does not undo that", "--on-nan restore": "no checkpoint to go back to yet",
+		"--on-nan restore --save-checkpoints-steps 1 --warmup-proportion 0": "no checkpoint to go back to yet",
+	} {
+		stderr, code := train(append(strings.Fields(flags), "--overwrite", "--learning-rate", "1e38")...)
+		if code != exitDiverged || !strings.Contains(stderr, want) {
+			t.Errorf("rate 1e38, %s: exit %d, want %d and %q\n%s", flags, code, exitDiverged, want, stderr)
+		}
 	}
 }
 

@@ -130,6 +130,9 @@ func (r *headRun) descend(ctx context.Context) error {
 func (r *headRun) observe(p train.Progress) error {
 	r.a.log.Progress("train", progress{Step: int(p.Step), Steps: p.Steps, Examples: int(p.Step) * p.Rows, Epoch: p.Epoch,
 		Loss: p.Loss, LearningRate: float64(p.LearningRate)})
+	if p.LeftOut != "" {
+		r.a.log.Warnf("%s: left out (--on-nan %s)", p.LeftOut, r.config.OnNaN)
+	}
 	if p.Dev != nil {
 		value, _ := p.Dev.Get(r.config.BestMetric)
 		r.a.log.Infof("step %d, epoch %.2f: dev loss %.4f, %s %.4f", p.Step, p.Epoch, p.Dev.LogLoss, r.config.BestMetric, value)
