@@ -3,6 +3,7 @@ package model
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -16,6 +17,9 @@ import (
 // batchTokens is the size of one pass for many texts: enough rows to use every loaded block of weights well, few enough that the
 // activations of a layer stay in the cache.
 const batchTokens = 512
+
+// ErrNotFinite is the cause of an error about a feature that is NaN or infinite.
+var ErrNotFinite = errors.New("the weights or the input are broken")
 
 // Features returns the vectors that stand for the texts, [len(texts), width], in the order of texts. The texts are sorted by
 // length and cut into batches; every thread takes batches of its own and runs them alone, so threads never wait for each
@@ -149,7 +153,7 @@ func (r *featuresRun) batch(p *pass, b [2]int) error {
 	}
 	for i, t := range texts {
 		if j := notFinite(p.features.Row(i)); j >= 0 {
-			return fmt.Errorf("feature %d of text %d is %v: the weights or the input are broken", j, t, p.features.Row(i)[j])
+			return fmt.Errorf("feature %d of text %d is %v: %w", j, t, p.features.Row(i)[j], ErrNotFinite)
 		}
 		copy(r.y.Row(t), p.features.Row(i))
 	}

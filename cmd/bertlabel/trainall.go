@@ -433,6 +433,9 @@ func (r *encoderRun) closeLogs() {
 // evaluate scores the dev texts at a threshold of 0.5.
 func (r *encoderRun) evaluate(ctx context.Context) (*metrics.Report, error) {
 	features, err := r.m.Features(ctx, r.devTexts, r.pooling, nil)
+	if errors.Is(err, model.ErrNotFinite) {
+		return nil, withCode(exitDiverged, err)
+	}
 	if err != nil {
 		return nil, err
 	}
