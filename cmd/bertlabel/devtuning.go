@@ -18,6 +18,9 @@ type devTuning struct {
 	Calibrate  string `json:"calibrate,omitempty"`           // "", temperature or platt
 	Thresholds string `json:"tune_thresholds,omitempty"`     // "", per-label or global
 	Objective  string `json:"threshold_objective,omitempty"` // see metrics.ParseAim
+
+	// What apply has left, for the report: the probabilities of the dev rows and the thresholds of the model.
+	devScores, devThresholds []float32
 }
 
 func addDevTuningFlags(cmd *cobra.Command, d *devTuning) {
@@ -55,10 +58,12 @@ const (
 
 // apply calibrates the head of m and chooses its thresholds on dev, as far as the flags say, and reports what dev says of it.
 func (d *devTuning) apply(a *app, m *model.Model, dev train.Features, seed uint64) error {
+	defer func() { d.devThresholds = m.Thresholds }()
 	if err := d.calibrate(a, m, dev, seed); err != nil {
 		return err
 	}
 	_, probabilities := m.Score(dev.X)
+	d.devScores = probabilities.Data
 	rows := metrics.Data{Labels: m.Labels, Truth: dev.Y, Scores: probabilities.Data}
 	aim, err := metrics.ParseAim(d.Objective)
 	if err != nil {

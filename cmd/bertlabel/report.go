@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -34,6 +35,15 @@ type reporter struct {
 	last time.Time                // when a progress line was printed, or the work began
 
 	start time.Time
+
+	works    []work   // that have ended
+	warnings []string // as they were printed
+}
+
+// work is how long a work of the progress display took.
+type work struct {
+	name string
+	time time.Duration
 }
 
 func newReporter(out io.Writer, quiet bool, format string) *reporter {
@@ -73,6 +83,9 @@ func (r *reporter) Error(code int, message, command string) {
 func (r *reporter) print(level slog.Level, message string, attrs ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if level == slog.LevelWarn {
+		r.warnings = append(r.warnings, message)
+	}
 	if r.json != nil {
 		r.json.Log(context.Background(), level, message, attrs...)
 		return
@@ -99,13 +112,13 @@ type progress struct {
 // Progress shows how far the work has come ("train", "predict", …): by one bar on a terminal, else by a line at most every
 // 10 s. Rates are those since the first report of the work, so that one should come before the first step.
 func (r *reporter) Progress(work string, p progress) {
-	if r.quiet {
-		return
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.work != work {
 		r.begin(work, p)
+	}
+	if r.quiet {
+		return
 	}
 	if r.bar != nil {
 		r.bar.Describe(strings.Join(r.describe(p), " "))
@@ -138,10 +151,27 @@ func (r *reporter) Done() {
 	r.end()
 }
 
+// Works returns how long each work took that has ended, in order.
+func (r *reporter) Works() []work {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.works)
+}
+
+// Warnings returns what has been warned of.
+func (r *reporter) Warnings() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.warnings)
+}
+
 func (r *reporter) end() {
 	if r.bar != nil {
 		r.bar.Exit() // leaves the bar as it stands and ends its line
 		fmt.Fprintln(r.out)
+	}
+	if r.work != "" {
+		r.works = append(r.works, work{r.work, r.now().Sub(r.start)})
 	}
 	r.bar, r.work = nil, ""
 }
@@ -149,7 +179,7 @@ func (r *reporter) end() {
 func (r *reporter) begin(work string, p progress) {
 	r.end()
 	r.work, r.from, r.start, r.last = work, p, r.now(), r.now()
-	if !r.terminal {
+	if !r.terminal || r.quiet {
 		return
 	}
 	steps := p.Steps

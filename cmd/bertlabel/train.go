@@ -7,6 +7,7 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
@@ -61,6 +62,8 @@ func newTrainCmd(a *app) *cobra.Command {
 	addSolverFlags(cmd, &t.solverFlags)
 	addLossFlags(cmd, &t.lossFlags)
 	addTuningFlags(cmd, t)
+	addReportFlags(cmd, &t.reportFlags)
+	minor(cmd, "Run flags", "plots")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := t.settleTuning(cmd); err != nil {
 			return err
@@ -84,6 +87,7 @@ type training struct {
 	solverFlags
 	lossFlags
 	devTuning
+	reportFlags
 }
 
 // autoPooling is the value of --pooling that has one chosen on dev.
@@ -106,6 +110,7 @@ func (t *training) check() (pooling bert.Pooling, err error) {
 }
 
 func (t *training) run(ctx context.Context) error {
+	start := time.Now()
 	pooling, err := t.check()
 	if err != nil {
 		return err
@@ -140,15 +145,16 @@ func (t *training) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	tune := t.trainHead
 	if t.tune != "head" {
-		err = t.trainEncoder(ctx, m, pooling, trainSet, devSet)
-	} else {
-		err = t.trainHead(ctx, m, pooling, trainSet, devSet)
+		tune = t.trainEncoder
 	}
-	if err == nil {
-		linear.say(t.a)
+	if err := tune(ctx, m, pooling, trainSet, devSet); err != nil {
+		return err
 	}
-	return err
+	linear.say(t.a)
+	t.report(m, devSet, start)
+	return nil
 }
 
 // load reads the two files, and says what looks wrong with them.

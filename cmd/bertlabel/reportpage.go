@@ -1,0 +1,221 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"bertlabel/bert/model"
+	htmlreport "bertlabel/cmd/bertlabel/internal/report"
+	"bertlabel/train/data"
+	"bertlabel/train/metrics"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// reportFlags say what else than the page a report leaves.
+type reportFlags struct {
+	plots string
+}
+
+func addReportFlags(cmd *cobra.Command, r *reportFlags) {
+	cmd.Flags().StringVar(&r.plots, "plots", "", "`FOLDER` for the figures of the report as SVG and PNG")
+}
+
+// write writes the page to path, "" for none, and the figures to --plots.
+func (f *reportFlags) write(a *app, r *htmlreport.Report, path string) error {
+	if path != "" {
+		out, err := a.createOutput(path)
+		if err != nil {
+			return err
+		}
+		defer out.Discard()
+		if err := errors.Join(r.WriteHTML(out), out.Commit()); err != nil {
+			return err
+		}
+		a.log.Infof("wrote %s", path)
+	}
+	if f.plots == "" {
+		return nil
+	}
+	n, err := r.WritePlots(f.plots)
+	if err == nil {
+		a.log.Infof("wrote %d figures to %s, as SVG and PNG", n, f.plots)
+	}
+	return err
+}
+
+// newReport returns a report with what every verb can say of a run that began at start.
+func newReport(a *app, cmd *cobra.Command, m *model.Model, start time.Time) *htmlreport.Report {
+	build := readBuildInfo()
+	r := &htmlreport.Report{Command: commandLine(cmd), Version: strings.TrimSpace("bertlabel " + build.Version + " " + build.Revision)}
+	for _, w := range a.log.Works() {
+		r.Timings = append(r.Timings, htmlreport.Timing{Name: w.name, Time: w.time})
+	}
+	r.Timings = append(r.Timings, htmlreport.Timing{Name: "in all", Time: time.Since(start)})
+	r.Notes, r.Settings = a.log.Warnings(), settingsOf(cmd)
+	add := func(name string, value any) {
+		r.Settings = append(r.Settings, htmlreport.Pair{Name: name, Value: fmt.Sprint(value)})
+	}
+	add("model: layers × hidden size", fmt.Sprintf("%d × %d", len(m.Encoder.Layers), m.Encoder.Config.HiddenSize))
+	add("model: pooling", m.Pooling)
+	add("model: max_seq_length", m.MaxSeqLength)
+	var training map[string]any
+	if text := m.Training(); text != nil && cmd.Name() != "train" && json.Unmarshal(text, &training) == nil {
+		for _, key := range slices.Sorted(maps.Keys(training)) {
+			add("trained with: "+key, training[key])
+		}
+	}
+	return r
+}
+
+// scoredReport is the part of a report that is about a data set.
+func scoredReport(set *data.Dataset, scores []float32, r *metrics.Report) *htmlreport.Scored {
+	s := &htmlreport.Scored{Data: metrics.Data{Labels: r.Labels, Truth: set.Y, Scores: scores}, Metrics: r, Texts: set.Texts, IDs: set.IDs, Lines: set.Lines}
+	if set.Pairs != nil {
+		s.Texts = make([]string, set.Rows())
+		for i, text := range set.Texts {
+			if s.Texts[i] = text; set.Pairs[i] != "" {
+				s.Texts[i] += " ‖ " + set.Pairs[i]
+			}
+		}
+	}
+	return s
+}
+
+// settingsOf returns every flag of a verb with its value, as it was settled.
+func settingsOf(cmd *cobra.Command) (settings []htmlreport.Pair) {
+	eachSetting(cmd, func(f *pflag.Flag) {
+		if value := f.Value.String(); value != "" && value != "[]" {
+			settings = append(settings, htmlreport.Pair{Name: "--" + f.Name, Value: value})
+		}
+	})
+	return settings
+}
+
+// commandLine returns the command that gives the same again, quoted for a shell: what was set by the environment or by --config
+// stands in it as flags.
+func commandLine(cmd *cobra.Command) string {
+	words := strings.Fields(cmd.CommandPath())
+	eachSetting(cmd, func(f *pflag.Flag) {
+		if !f.Changed || f.Name == "config" {
+			return
+		}
+		value := f.Value.String()
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			value = csvLine(list.GetSlice())
+		}
+		words = append(words, shellQuoted("--"+f.Name+"="+value))
+	})
+	return strings.Join(words, " ")
+}
+
+// csvLine is how pflag takes a list.
+func csvLine(fields []string) string {
+	var b strings.Builder
+	w := csv.NewWriter(&b)
+	w.Write(fields) // a Builder can always be written
+	w.Flush()
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// shellQuoted returns a word as bash, zsh and ksh read it: bare where that is safe, in single quotes, or with the escapes of $'…'
+// if there is something in it that cannot be seen.
+func shellQuoted(word string) string {
+	plain, visible := word != "", true
+	for _, r := range word {
+		plain = plain && (r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)) || strings.ContainsRune("-_=./:,@%+", r))
+		visible = visible && unicode.IsPrint(r) && r != unicode.ReplacementChar
+	}
+	switch {
+	case plain:
+		return word
+	case visible:
+		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	var b strings.Builder
+	for i := range len(word) {
+		if c := word[i]; c >= ' ' && c <= '~' && c != '\'' && c != '\\' {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, `\x%02x`, c)
+			if i+1 < len(word) && strings.IndexByte("0123456789abcdefABCDEF", word[i+1]) >= 0 {
+				b.WriteString("'$'") // zsh would read on
+			}
+		}
+	}
+	return "$'" + b.String() + "'"
+}
+
+// report leaves report.html in the output folder of a training run: on the dev rows if there are any, else its curves only. The model
+// stands there already, so a report that fails is said and no more.
+func (t *training) report(m *model.Model, dev *data.Dataset, start time.Time) {
+	path := filepath.Join(t.output, "report.html")
+	if _, err := os.Stat(path); err == nil && dev != nil && t.devScores == nil {
+		return // --resume found a run at its end, whose report knows more
+	}
+	r := newReport(t.a, t.models.cmd, m, start)
+	r.Title = "Training of " + base(t.output)
+	r.Facts = []htmlreport.Pair{{Name: "from", Value: t.models.path}, {Name: "trained on", Value: t.train}}
+	err := t.addHistory(r)
+	if t.devScores != nil {
+		var evaluated *metrics.Report
+		if evaluated, err = metrics.Evaluate(metrics.Data{Labels: m.Labels, Truth: dev.Y, Scores: t.devScores}, t.devThresholds); err == nil {
+			r.Scored = scoredReport(dev, t.devScores, evaluated)
+		}
+		r.Facts = append(r.Facts, htmlreport.Pair{Name: "evaluated on", Value: fmt.Sprintf("%s, %d rows", t.dev, dev.Rows())})
+		r.Baseline = readBaseline(filepath.Join(t.output, "baseline.json"))
+	}
+	if err = errors.Join(err, t.reportFlags.write(t.a, r, path)); err != nil {
+		t.a.log.Warnf("the report could not be written: %v", err)
+	}
+}
+
+// addHistory adds what metrics.csv has.
+func (t *training) addHistory(r *htmlreport.Report) error {
+	f, err := os.Open(filepath.Join(t.output, "metrics.csv"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	r.History, err = htmlreport.ReadHistory(f, t.config.BestMetric)
+	return err
+}
+
+// readBaseline returns what the linear baseline of the run scores on dev, nil if there is none.
+func readBaseline(path string) *htmlreport.Baseline {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var values map[string]json.RawMessage
+	if err != nil || json.Unmarshal(text, &values) != nil {
+		return nil
+	}
+	b := &htmlreport.Baseline{Name: "a linear baseline", Values: map[string]float64{}}
+	for name, value := range values {
+		if v, err := strconv.ParseFloat(string(value), 64); err == nil {
+			b.Values[name] = v
+		}
+	}
+	return b
+}
+
+// base returns the last part of a path, of "." too.
+func base(path string) string {
+	if absolute, err := filepath.Abs(path); err == nil {
+		path = absolute
+	}
+	return filepath.Base(path)
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// train always leaves a page: with dev rows all figures, else its curves; eval makes one where it is asked to.
+func TestReportPage(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	base, data, dev := modelFolder(t, tinyModel(t, 3, "", nil)), write("train.csv", labelledCSV(40, 1)), write("dev.csv", labelledCSV(30, 2))
+	read := func(path string) string {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	for _, c := range []struct {
+		name    string
+		args    []string
+		has, no []string
+	}{
+		{"plain", nil, []string{"Loss", "Learning rate", "--num-train-epochs"}, []string{"F1 of each label", "Rows that are most wrong"}},
+		{"head", []string{"--dev", dev}, []string{"Loss", "F1 of each label", "Reliability", "Rows that are most wrong", "features of train.csv", "bertlabel train --model="}, nil},
+		{"exact", []string{"--dev", dev, "--solver", "lbfgs", "--calibrate", "--tune-thresholds"}, []string{"F1 of each label"}, []string{"Learning rate"}},
+		{"all", []string{"--dev", dev, "--tune", "all"}, []string{"F1 on dev", "F1 of each label"}, nil},
+	} {
+		output := filepath.Join(dir, c.name)
+		if _, stderr, code := bertlabel(t, "", append([]string{"train", "--model", base, "--train", data, "--output", output, "--log-steps", "1", "--pooling", "mean"}, c.args...)...); code != exitOK || strings.Contains(stderr, "could not be written") {
+			t.Fatalf("%s: exit %d, %s", c.name, code, stderr)
+		}
+		page := read(filepath.Join(output, "report.html"))
+		for _, want := range c.has {
+			if !strings.Contains(page, want) {
+				t.Errorf("%s: the page has no %q", c.name, want)
+			}
+		}
+		for _, bad := range append(c.no, "<script", "NaN") {
+			if strings.Contains(page, bad) {
+				t.Errorf("%s: the page has %q", c.name, bad)
+			}
+		}
+	}
+	page, plots := filepath.Join(dir, "r.html"), filepath.Join(dir, "plots")
+	if _, stderr, code := bertlabel(t, "", "eval", "--model", filepath.Join(dir, "head"), "--data", dev, "--report", page, "--plots", plots); code != exitOK {
+		t.Fatalf("exit %d, %s", code, stderr)
+	}
+	if text := read(page); !strings.Contains(text, "bertlabel eval --model=") || !strings.Contains(text, "F1 of each label") || !strings.Contains(text, "trained with: optimizer") {
+		t.Errorf("eval's page of %d bytes", len(text))
+	}
+	onlyFile(t, plots, "co-occurrence.png", "co-occurrence.svg", "confusion.png", "confusion.svg", "f1.png", "f1.svg", "precision-recall.png", "precision-recall.svg",
+		"reliability.png", "reliability.svg", "roc.png", "roc.svg", "scores.png", "scores.svg", "threshold-sweep.png", "threshold-sweep.svg")
+	if _, _, code := bertlabel(t, "", "eval", "--model", filepath.Join(dir, "head"), "--data", dev, "--report", filepath.Join(dir, "no", "such", "folder.html")); code == exitOK {
+		t.Error("a report that cannot be written is no failure")
+	}
+}
+
+// A shell gives back the word that was quoted.
+func TestShellQuoted(t *testing.T) {
+	words := []string{"--data=a.csv", "", "two words", "it's", `back\slash`, "$HOME `id` !x", "a\nb\x1b[0m", "\u202eturned", "é", "'", "x\xffy", "\x01f", "emoji 👍"}
+	for _, want := range words {
+		quoted := shellQuoted(want)
+		for _, r := range quoted {
+			if r < ' ' || r == '\u202e' {
+				t.Errorf("%q has %q", quoted, r)
+			}
+		}
+		bash, err := exec.LookPath("bash")
+		if err != nil {
+			continue
+		}
+		if out, err := exec.Command(bash, "-c", "printf %s "+quoted).Output(); err != nil || string(out) != want {
+			t.Errorf("%s gives %q, want %q (%v)", quoted, out, want, err)
+		}
+	}
+	if got := shellQuoted("--data=a.csv"); got != "--data=a.csv" {
+		t.Errorf("a plain word becomes %s", got)
+	}
+}
