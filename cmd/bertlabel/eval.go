@@ -16,71 +16,80 @@ import (
 )
 
 func newEvalCmd(a *app) *cobra.Command {
-	var (
-		path, page string
-		threshold  float32
-		figures    reportFlags
-	)
+	e := &evaluation{a: a}
 	cmd := &cobra.Command{
 		Use:     "eval",
 		Short:   "Evaluate a model on labelled texts: JSON on stdout, a table on stderr",
 		Example: "  bertlabel eval --model model --data test.csv\n  bertlabel eval --model model --data test.csv --report report.html > metrics.json",
 	}
-	models, rows := addModelFlags(cmd), addDataFlags(cmd, data.StopAtBadRow)
+	e.models, e.rows = addModelFlags(cmd), addDataFlags(cmd, data.StopAtBadRow)
 	f := cmd.Flags()
-	f.StringVar(&path, "data", "", "`FILE` of labelled texts")
-	f.Float32Var(&threshold, "threshold", 0, "probability above which a label is predicted (default: the model's)")
-	f.StringVar(&page, "report", "", "`FILE` for a page with all figures, the rows most wrong and those likely mislabelled")
-	addReportFlags(cmd, &figures)
+	f.StringVar(&e.data, "data", "", "`FILE` of labelled texts")
+	f.Float32Var(&e.threshold, "threshold", 0, "probability above which a label is predicted (default: the model's)")
+	f.StringVar(&e.page, "report", "", "`FILE` for a page with all figures, the rows most wrong and those likely mislabelled")
+	addReportFlags(cmd, &e.reportFlags)
 	required(cmd, "data")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if cmd.Flags().Changed("threshold") && !(threshold >= 0 && threshold <= 1) {
-			return usagef("--threshold %v: want 0 to 1", threshold)
-		}
-		start := time.Now()
-		options, err := rows.options(a)
-		if err != nil {
-			return err
-		}
-		m, err := models.openWithHead(a)
-		if err != nil {
-			return err
-		}
-		a.found(diagnoseModel(m)...)
-		thresholds := m.Thresholds
-		if cmd.Flags().Changed("threshold") {
-			thresholds = []float32{threshold}
-		} else {
-			sayTuning(a, m)
-		}
-		if options.Labels, err = data.NewLabelList(m.Labels, "the model's labels"); err != nil {
-			return withCode(exitModel, err)
-		}
-		set, err := rows.load(a, path, options)
-		if err != nil {
-			return err
-		}
-		scores, err := score(cmd.Context(), a, m, set, options.OnLong)
-		if err != nil {
-			return err
-		}
-		report, err := metrics.Evaluate(metrics.Data{Labels: m.Labels, Truth: set.Y, Scores: scores}, thresholds)
-		if err != nil {
-			return err
-		}
-		a.diagnoseScores(set, report, scores)
-		if page != "" || figures.plots != "" {
-			r := newReport(a, cmd, m, start)
-			r.Title = base(models.path) + " on " + filepath.Base(path)
-			r.Facts = []htmlreport.Pair{{Name: "model", Value: models.path}, {Name: "data", Value: path}, {Name: "rows", Value: strconv.Itoa(set.Rows())}, {Name: "labels", Value: strconv.Itoa(len(m.Labels))}}
-			r.Scored = scoredReport(set, scores, report)
-			if err := figures.write(a, r, page); err != nil {
-				return err
-			}
-		}
-		return a.printReport(report)
-	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return e.run(cmd) }
 	return cmd
+}
+
+// evaluation is one run of the verb.
+type evaluation struct {
+	a          *app
+	models     *modelFlags
+	rows       *dataFlags
+	data, page string
+	threshold  float32
+	reportFlags
+}
+
+func (e *evaluation) run(cmd *cobra.Command) error {
+	start := time.Now()
+	if cmd.Flags().Changed("threshold") && !(e.threshold >= 0 && e.threshold <= 1) {
+		return usagef("--threshold %v: want 0 to 1", e.threshold)
+	}
+	options, err := e.rows.options(e.a)
+	if err != nil {
+		return err
+	}
+	m, err := e.models.openWithHead(e.a)
+	if err != nil {
+		return err
+	}
+	e.a.found(diagnoseModel(m)...)
+	thresholds := m.Thresholds
+	if cmd.Flags().Changed("threshold") {
+		thresholds = []float32{e.threshold}
+	} else {
+		sayTuning(e.a, m)
+	}
+	if options.Labels, err = data.NewLabelList(m.Labels, "the model's labels"); err != nil {
+		return withCode(exitModel, err)
+	}
+	set, err := e.rows.load(e.a, e.data, options)
+	if err != nil {
+		return err
+	}
+	scores, err := score(cmd.Context(), e.a, m, set, options.OnLong)
+	if err != nil {
+		return err
+	}
+	report, err := metrics.Evaluate(metrics.Data{Labels: m.Labels, Truth: set.Y, Scores: scores}, thresholds)
+	if err != nil {
+		return err
+	}
+	e.a.diagnoseScores(set, report, scores)
+	if e.page != "" || e.plots != "" {
+		r := newReport(e.a, cmd, m, start)
+		r.Title = base(e.models.path) + " on " + filepath.Base(e.data)
+		r.Facts = []htmlreport.Pair{{Name: "model", Value: e.models.path}, {Name: "data", Value: e.data},
+			{Name: "rows", Value: strconv.Itoa(set.Rows())}, {Name: "labels", Value: strconv.Itoa(len(m.Labels))}}
+		r.Scored = scoredReport(set, scores, report)
+		if err := e.write(e.a, r, e.page); err != nil {
+			return err
+		}
+	}
+	return e.a.printReport(report)
 }
 
 // score returns the probabilities of all rows of a data set, [rows, labels].

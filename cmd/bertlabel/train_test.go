@@ -81,7 +81,7 @@ func TestTrain(t *testing.T) {
 		t.Fatalf("exit %d, stdout %q, stderr %s", code, stdout, stderr)
 	}
 	onlyFile(t, output, "bert_config.json", "bert_model.ckpt.data-00000-of-00001", "bert_model.ckpt.index", "bertlabel.json", "checkpoint", "labels.txt",
-		"metrics.csv", "vocab.txt")
+		"metrics.csv", "report.html", "vocab.txt")
 	if err := os.RemoveAll(base); err != nil {
 		t.Fatal(err)
 	}
