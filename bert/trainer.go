@@ -172,6 +172,12 @@ func (t *Trainer) Release() {
 // b is example first + i of the endless stream of training texts. b must stay as it is until Backward. The error says that b
 // does not fit the model.
 func (t *Trainer) Forward(features *tensor.Tensor, b *Batch, first uint64) error {
+	return t.ForwardKept(features, b, first, nil, nil)
+}
+
+// ForwardKept is Forward, bit for bit, of those texts of a training set whose frozen states kept has room for: it runs the frozen layers
+// only if it has not seen one of them yet. A nil kept keeps nothing.
+func (t *Trainer) ForwardKept(features *tensor.Tensor, b *Batch, first uint64, kept *FrozenStates, texts []int) error {
 	if err := b.Check(&t.model.Config); err != nil {
 		return err
 	}
@@ -179,7 +185,12 @@ func (t *Trainer) Forward(features *tensor.Tensor, b *Batch, first uint64) error
 		panic(fmt.Sprintf("bert.Trainer.Forward: features [%d, %d] of %d texts", features.Rows, features.Cols, b.Texts()))
 	}
 	t.begin(b, first)
-	t.forwardFrozen()
+	x := &t.hidden[0]
+	x.Resize(b.Tokens(), features.Cols)
+	if !kept.load(x, texts) {
+		t.forwardFrozen()
+		kept.store(x, texts)
+	}
 	for i, l := range t.layers {
 		rows := t.rowsOf(i)
 		t.hidden[i+1].Resize(len(rows.at), features.Cols)
@@ -222,8 +233,7 @@ func (t *Trainer) rowsOf(i int) *rowSet {
 
 // forwardFrozen sets hidden[0], the input of the first trained layer.
 func (t *Trainer) forwardFrozen() {
-	x, h := &t.hidden[0], t.model.Config.HiddenSize
-	x.Resize(t.batch.Tokens(), h)
+	x := &t.hidden[0]
 	if t.embeddings != nil {
 		t.embeddings.forward(&t.ws.Workspace, x, t.batch, t.rows.at)
 		return

@@ -22,6 +22,10 @@ type EncoderTask struct {
 	Loss       layers.Loss         // nil for layers.SigmoidCrossEntropy
 	Workers    *tensor.Workers     // nil for one goroutine; their number does not change a bit of the result
 
+	// KeepFrozen keeps what the frozen layers give for every text between epochs, which takes 4·tokens·hidden bytes and saves their
+	// forward pass from the second epoch on. It changes no bit.
+	KeepFrozen bool
+
 	// Evaluate scores Encoder and Classifier, which it finds with their present values, on held-out texts; nil without any.
 	Evaluate func(ctx context.Context) (*metrics.Report, error)
 
@@ -33,7 +37,8 @@ type EncoderTask struct {
 type Encoder struct {
 	task    EncoderTask
 	trainer *bert.Trainer
-	head    *head // on the features of the batch in flight
+	head    *head              // on the features of the batch in flight
+	kept    *bert.FrozenStates // nil: computed again in each epoch
 
 	batch               bert.Batch
 	rows                []int         // 0, 1, … of the batch
@@ -95,6 +100,9 @@ func newEncoder(task EncoderTask) (*Encoder, error) {
 		return nil, err
 	}
 	e := &Encoder{task: task, trainer: trainer, squares: map[string]float64{}}
+	if task.KeepFrozen && task.Tune.Layers < len(task.Encoder.Layers) {
+		e.kept = bert.NewFrozenStates(task.Texts, task.Encoder.Config.HiddenSize)
+	}
 	e.head = newHead(HeadTask{
 		Config: task.Config, Classifier: task.Classifier, Loss: task.Loss, Workers: task.Workers, Train: Features{X: &e.features},
 	})
@@ -107,7 +115,7 @@ func (e *Encoder) Params() []*tensor.Param { return append(e.trainer.Params(), e
 // AddGradient implements Model.
 func (e *Encoder) AddGradient(b Batch) (loss float64, err error) {
 	e.gather(b.Rows)
-	if err := e.trainer.Forward(&e.features, &e.batch, b.First); err != nil {
+	if err := e.trainer.ForwardKept(&e.features, &e.batch, b.First, e.kept, b.Rows); err != nil {
 		return 0, err
 	}
 	b.Rows = e.rows

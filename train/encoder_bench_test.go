@@ -41,6 +41,29 @@ func BenchmarkEncoderStep(b *testing.B) {
 }
 
 func benchmarkEncoderStep(b *testing.B, depth, width, threads int, shape string) {
+	lengths, work := stepLengths(b, shape), 0.0
+	for _, n := range lengths {
+		work += 3 * float64(depth*width) * (24*float64(n*width) + 4*float64(n*n)) / float64(len(lengths)) * 16
+	}
+	loop, _, err := NewEncoderLoop(benchmarkTask(b, depth, width, threads, lengths))
+	if err != nil {
+		b.Fatal(err)
+	}
+	step := func() {
+		if _, err := loop.step(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	step() // sizes the memory
+	b.ResetTimer()
+	for b.Loop() {
+		step()
+	}
+	b.ReportMetric(work*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+}
+
+// benchmarkTask is the training of a random BERT on random texts of the given lengths, 16 a step.
+func benchmarkTask(b *testing.B, depth, width, threads int, lengths []int) EncoderTask {
 	const labels = 28
 	c := bert.DefaultConfig()
 	c.VocabSize, c.TypeVocabSize = 30522, 2
@@ -58,33 +81,17 @@ func benchmarkEncoderStep(b *testing.B, depth, width, threads int, shape string)
 	}
 	task.Config.BatchSize, task.Config.MaxSteps, task.Config.LearningRate, task.Config.Optimizer = 16, math.MaxInt32, 1e-5, AdamW
 	InitClassifier(task.Classifier, 1)
-	lengths, work := stepLengths(b, shape), 0.0
 	for _, n := range lengths {
 		ids := make([]int32, n)
 		for i := range ids {
 			ids[i] = 1000 + rng.Int32N(19000)
 		}
 		task.Texts.Append(ids, make([]int32, n))
-		work += 3 * float64(depth*width) * (24*float64(n*width) + 4*float64(n*n)) / float64(len(lengths)) * 16
 		for range labels {
 			task.Y = append(task.Y, int8(rng.IntN(10)/9))
 		}
 	}
-	loop, _, err := NewEncoderLoop(task)
-	if err != nil {
-		b.Fatal(err)
-	}
-	step := func() {
-		if _, err := loop.step(); err != nil {
-			b.Fatal(err)
-		}
-	}
-	step() // sizes the memory
-	b.ResetTimer()
-	for b.Loop() {
-		step()
-	}
-	b.ReportMetric(work*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+	return task
 }
 
 // stepLengths returns the lengths of the training texts of a shape "16xS", or of "goemotions".
@@ -111,4 +118,29 @@ func stepLengths(b *testing.B, shape string) (lengths []int) {
 		lengths = append(lengths, n)
 	}
 	return lengths
+}
+
+// BenchmarkFrozenEpochs is a run of three epochs that trains the last layers of MiniLM's shape, with and without the outputs of the
+// frozen ones kept; an operation is the whole run.
+//
+//	go test ./train -run '^$' -bench FrozenEpochs -benchtime 3x
+func BenchmarkFrozenEpochs(b *testing.B) {
+	for _, n := range []int{1, 2} {
+		for _, keep := range []bool{false, true} {
+			b.Run(fmt.Sprintf("last=%d/keep=%t", n, keep), func(b *testing.B) {
+				for b.Loop() {
+					task := benchmarkTask(b, 6, 384, 2, stepLengths(b, "goemotions")[:20*16])
+					task.Tune.Layers, task.Tune.Embeddings, task.KeepFrozen = n, false, keep
+					task.Config.MaxSteps, task.Config.Epochs = 0, 3
+					loop, _, err := NewEncoderLoop(task)
+					if err != nil {
+						b.Fatal(err)
+					}
+					if err := loop.Run(b.Context()); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
 }

@@ -299,6 +299,38 @@ func TestEncoderDiverges(t *testing.T) {
 	}
 }
 
+// TestKeepFrozen: outputs of frozen layers that are kept between epochs change no bit, with batches over the border of epochs,
+// accumulation, and texts that have not come yet among those that have.
+func TestKeepFrozen(t *testing.T) {
+	for n := 1; n <= 2; n++ {
+		var want string
+		for _, keep := range []bool{false, true} {
+			task := newEncoderTask(t, 7, 40)
+			task.Tune.Layers, task.Tune.Embeddings, task.KeepFrozen = n, false, keep
+			task.Config.AccumulationSteps, task.Config.MaxSteps = 2, 30
+			loop, encoder, err := NewEncoderLoop(task)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := loop.Run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if frozen := n < len(task.Encoder.Layers); (encoder.kept != nil) != (keep && frozen) {
+				t.Errorf("last %d, keep %t: kept %v", n, keep, encoder.kept)
+			}
+			var got strings.Builder
+			for _, p := range loop.Variables() {
+				fmt.Fprintln(&got, p.Name, p.Value)
+			}
+			if !keep {
+				want = got.String()
+			} else if got.String() != want {
+				t.Errorf("last %d: kept outputs give other bits", n)
+			}
+		}
+	}
+}
+
 func TestEncoderStepAllocatesNothing(t *testing.T) {
 	for _, threads := range []int{1, 2} {
 		task := newEncoderTask(t, 8, 16)

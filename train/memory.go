@@ -15,6 +15,7 @@ type Memory struct {
 	Head       int         // weights, gradients and moments of the head, and its part of a batch
 	Moments    int         // Adam's m and v of the trained parameters of the encoder
 	Features   int         // of a frozen encoder, and what the head is found with
+	Frozen     int         // states below the trained layers, kept between epochs
 	Saving     int         // copies that a checkpoint is written from
 	Evaluation int         // a pass over the dev texts, and their scores
 	Other      int         // what the process holds besides: program, vocabulary, texts
@@ -25,7 +26,7 @@ type Memory struct {
 // Total returns the sum.
 func (m *Memory) Total() int {
 	e := &m.Model
-	return e.Weights + e.Kernels + e.Gradients + e.Activations + e.Workspace + m.Head + m.Moments + m.Features + m.Saving + m.Evaluation + m.Other
+	return e.Weights + e.Kernels + e.Gradients + e.Activations + e.Workspace + m.Head + m.Moments + m.Features + m.Frozen + m.Saving + m.Evaluation + m.Other
 }
 
 // Memory returns what training by t takes, but for Evaluation and Other. With P the trained parameters, gradients are 4·P bytes, the
@@ -40,11 +41,15 @@ func (t *EncoderTask) Memory() (Memory, error) {
 		return Memory{}, err
 	}
 	labels, hidden := t.Classifier.Labels(), t.Encoder.Config.HiddenSize
-	kernels := 4 * t.Encoder.KernelElements()
+	kernels, frozen := 4*t.Encoder.KernelElements(), 0
+	if t.KeepFrozen && t.Tune.Layers < len(t.Encoder.Layers) {
+		frozen = 4 * t.Texts.Tokens() * hidden
+	}
 	return Memory{
 		Model:   model,
 		Head:    16*labels*(hidden+1) + 4*largest.Texts*(3*hidden+2*labels), // features, dfeatures, x; logits, dlogits
 		Moments: 2 * model.Gradients,
+		Frozen:  frozen,
 		Saving:  kernels - model.Kernels, // frozen kernels, in row-major order
 		Largest: largest,
 	}, nil

@@ -50,7 +50,7 @@ func memoryText(m *train.Memory) string {
 		bytes int
 	}{
 		{"weights", m.Model.Weights + m.Head}, {"row-major kernels", m.Model.Kernels}, {"gradients", m.Model.Gradients}, {"moments", m.Moments},
-		{activations, m.Model.Activations}, {"workspace", m.Model.Workspace}, {"features", m.Features}, {"saving", m.Saving},
+		{activations, m.Model.Activations}, {"workspace", m.Model.Workspace}, {"features", m.Features}, {"frozen layers' outputs", m.Frozen}, {"saving", m.Saving},
 		{"dev", m.Evaluation}, {"program and texts", m.Other},
 	} {
 		if p.bytes > 0 {
@@ -111,13 +111,23 @@ func (t *training) smallerTuning() []string {
 	return []string{"--tune last:1 trains one layer, --tune head the head alone", "a smaller model", "a larger --max-memory, if the machine has it"}
 }
 
-// admit refuses a run that needs too much memory.
-func (r *encoderRun) admit(task train.EncoderTask) error {
-	need, err := r.memory(task)
+// admit refuses a run that needs too much memory, and has the outputs of frozen layers kept where there is room for them and a second
+// epoch that reads them.
+func (r *encoderRun) admit(task *train.EncoderTask) error {
+	schedule, err := task.Config.Schedule(task.Texts.Texts())
 	if err != nil {
 		return withCode(exitUsage, err)
 	}
-	return r.a.admit(&need, func() []string { return r.advice(task, need) })
+	task.KeepFrozen = schedule.Steps > task.Texts.Texts()/task.Config.StepRows()
+	need, err := r.memory(*task)
+	if err != nil {
+		return withCode(exitUsage, err)
+	}
+	if budget := int(r.a.maxMemory); budget > 0 && need.Total() > budget && need.Frozen > 0 {
+		r.a.log.Infof("the frozen layers run again in every epoch: there is no room for their outputs, %s", bytesText(need.Frozen))
+		task.KeepFrozen, need.Frozen = false, 0
+	}
+	return r.a.admit(&need, func() []string { return r.advice(*task, need) })
 }
 
 // memory estimates what a task takes.

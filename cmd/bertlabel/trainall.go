@@ -219,7 +219,7 @@ func (r *encoderRun) prepare() (err error) {
 	if r.devSet != nil {
 		task.Evaluate = r.evaluate
 	}
-	if err := r.admit(task); err != nil {
+	if err := r.admit(&task); err != nil {
 		return err
 	}
 	loop, encoder, err := train.NewEncoderLoop(task)
