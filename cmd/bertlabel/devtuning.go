@@ -45,7 +45,7 @@ func (d *devTuning) check(dev string) error {
 		return usagef("--threshold-objective: %v", err)
 	}
 	if dev == "" && (d.Thresholds != "" || d.Calibrate != "") {
-		return usagef("--tune-thresholds and --calibrate need --dev")
+		return usagef("--tune-thresholds needs --dev or --folds, --calibrate needs --dev")
 	}
 	return nil
 }

@@ -37,6 +37,7 @@ func newTrainCmd(a *app) *cobra.Command {
 	f.StringVar(&t.pooling, "pooling", "pooled", "features: pooled (default), cls, mean, max, mean:-1..-3, concat:cls,mean, auto")
 	f.StringVar(&t.cache, "features-cache", "", "`FOLDER` that keeps computed features for the next run")
 	f.BoolVar(&t.baseline, "baseline", false, "also train TF-IDF with logistic regression, to see on --dev what BERT is worth")
+	f.IntVar(&t.folds, "folds", 0, "evaluate the head on `K` stratified folds of --train, each scored by a head of the others; 0: none")
 	c := &t.config
 	f.IntVar(&c.BatchSize, "train-batch-size", c.BatchSize, "rows of a batch")
 	f.Float64Var(&c.LearningRate, "learning-rate", c.LearningRate, "peak learning rate")
@@ -61,6 +62,7 @@ func newTrainCmd(a *app) *cobra.Command {
 	addDevTuningFlags(cmd, &t.devTuning)
 	addSolverFlags(cmd, &t.solverFlags)
 	addLossFlags(cmd, &t.lossFlags)
+	minor(cmd, "Head flags", "folds")
 	addTuningFlags(cmd, t)
 	addReportFlags(cmd, &t.reportFlags)
 	minor(cmd, "Run flags", "plots")
@@ -83,6 +85,7 @@ type training struct {
 	train, dev, output   string
 	tune, pooling, cache string
 	overwrite, baseline  bool
+	folds                int
 	tuning
 	solverFlags
 	lossFlags
@@ -95,7 +98,7 @@ const autoPooling = "auto"
 
 // check refuses flags that do not go together, before anything is read, and returns the pooling.
 func (t *training) check() (pooling bert.Pooling, err error) {
-	if err := errors.Join(t.lossFlags.check(), t.solverFlags.check(t), t.devTuning.check(t.dev)); err != nil {
+	if err := errors.Join(t.lossFlags.check(), t.solverFlags.check(t), t.checkFolds(), t.devTuning.check(t.heldOut())); err != nil {
 		return "", withCode(exitUsage, err)
 	}
 	switch pooling, err = bert.ParsePooling(t.pooling); {
@@ -107,6 +110,14 @@ func (t *training) check() (pooling bert.Pooling, err error) {
 		return "", usagef("--baseline is compared with the model on --dev: give --dev")
 	}
 	return pooling, withCode(exitUsage, t.config.Check())
+}
+
+// heldOut says what thresholds are chosen on; it is empty for nothing.
+func (t *training) heldOut() string {
+	if t.folds > 0 {
+		return "the folds"
+	}
+	return t.dev
 }
 
 func (t *training) run(ctx context.Context) error {
@@ -141,6 +152,9 @@ func (t *training) run(ctx context.Context) error {
 		return err
 	}
 	defer lock.Release()
+	if err := t.removeEarlier(); err != nil {
+		return err
+	}
 	linear, err := t.trainBaseline(ctx, trainSet, devSet)
 	if err != nil {
 		return err

@@ -38,14 +38,20 @@ type baselineReport struct {
 	PerLabelTuned *metrics.Report `json:"tuned"` // at thresholds for each label that were chosen on dev
 }
 
-// trainBaseline does what --baseline asks for: it trains TF-IDF with logistic regression on the same rows, judges it on dev and
-// writes baseline.json. Without the flag it takes away what an earlier run has left.
-func (t *training) trainBaseline(ctx context.Context, trainSet, devSet *data.Dataset) (*baselineReport, error) {
-	path := filepath.Join(t.output, baselineFile)
-	if !t.baseline {
-		if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
+// removeEarlier takes away what an earlier run in the folder has left beside its model.
+func (t *training) removeEarlier() error {
+	for _, name := range []string{baselineFile, foldsFile} {
+		if err := os.Remove(filepath.Join(t.output, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
 		}
+	}
+	return nil
+}
+
+// trainBaseline does what --baseline asks for: it trains TF-IDF with logistic regression on the same rows, judges it on dev and
+// writes baseline.json. Without the flag there is no report.
+func (t *training) trainBaseline(ctx context.Context, trainSet, devSet *data.Dataset) (*baselineReport, error) {
+	if !t.baseline {
 		return nil, nil
 	}
 	start, labels := time.Now(), trainSet.Labels.Names()
@@ -67,7 +73,7 @@ func (t *training) trainBaseline(ctx context.Context, trainSet, devSet *data.Dat
 		return nil, err
 	}
 	t.a.log.Infof("baseline (%s, %d terms) in %.1f s", r.Name, r.Terms, time.Since(start).Seconds())
-	return r, atomic.WriteFile(atomic.OS{}, path, r.write)
+	return r, atomic.WriteFile(atomic.OS{}, filepath.Join(t.output, baselineFile), r.write)
 }
 
 // judge evaluates on dev, with thresholds by the rules of the model's.

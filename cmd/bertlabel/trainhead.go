@@ -31,6 +31,7 @@ type headRun struct {
 	log              *train.Log
 
 	train, dev train.Features     // dev is zero for none
+	folded     *foldsReport       // nil without --folds
 	head       *layers.Classifier // the result
 }
 
@@ -55,6 +56,9 @@ func (t *training) trainHead(ctx context.Context, m *model.Model, pooling bert.P
 	if err := r.computeFeatures(ctx); err != nil {
 		return err
 	}
+	if err := r.crossValidate(ctx); err != nil {
+		return err
+	}
 	metricsFile, err := os.Create(filepath.Join(t.output, "metrics.csv"))
 	if err != nil {
 		return err
@@ -73,6 +77,9 @@ func (t *training) trainHead(ctx context.Context, m *model.Model, pooling bert.P
 		return err
 	}
 	m.SetHead(r.head, r.labels, r.pooling)
+	if tuned := r.folded.thresholds(t.devTuning, len(r.labels)); tuned != nil {
+		m.Thresholds = tuned
+	}
 	r.diagnoseLosses()
 	if devSet != nil {
 		if err := t.devTuning.apply(t.a, m, r.dev, t.config.Seed); err != nil {
@@ -101,11 +108,12 @@ func (r *headRun) resolved() (json.RawMessage, error) {
 		Model   string `json:"model"`
 		Train   string `json:"train"`
 		Dev     string `json:"dev,omitempty"`
+		Folds   int    `json:"folds,omitempty"`
 		solverFlags
 		lossFlags
 		devTuning
 		train.Config
-	}{r.tune, r.training.pooling, r.models.path, r.training.train, r.training.dev, r.solverFlags, r.lossFlags, r.devTuning, r.config})
+	}{r.tune, r.training.pooling, r.models.path, r.training.train, r.training.dev, r.folds, r.solverFlags, r.lossFlags, r.devTuning, r.config})
 }
 
 // descend trains the head by gradient steps.
