@@ -25,8 +25,6 @@ type Model struct {
 	Bias       []float64   // [labels]
 }
 
-// defaultC are the values of C that are tried.
-var defaultC = []float64{1, 4, 16}
 
 // Train trains a model for labels labels on the rows of train. For each label C is the one of cs, which rise, with the lowest log
 // loss on dev; with one value there is nothing to choose, and dev is not looked at. A label with cells of one class only gets
