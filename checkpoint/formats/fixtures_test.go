@@ -111,12 +111,17 @@ func readAll(path string) error {
 // the files are long and 1 MiB (a snappy block: 32 times its length and 64 KiB).
 func TestHostile(t *testing.T) {
 	m, folder := readManifest(t)
+	refused := map[checkpoint.Class]int{}
+	var slowest time.Duration
+	var most, mostBeyond uint64
 	for _, c := range m.Hostile {
 		t.Run(c.Name, func(t *testing.T) {
 			budget := uint64(1 << 20)
+			files := uint64(0)
 			for _, f := range c.Files {
-				budget += uint64(f.Bytes)
+				files += uint64(f.Bytes)
 			}
+			budget += files
 			if strings.HasPrefix(c.Name, "snappy_") {
 				budget += 32*uint64(c.Files[len(c.Files)-1].Bytes) + 64<<10
 			}
@@ -126,22 +131,27 @@ func TestHostile(t *testing.T) {
 			err := readAll(filepath.Join(folder, c.Path))
 			took := time.Since(start)
 			runtime.ReadMemStats(&after)
-			var refused *checkpoint.FormatError
+			var refusal *checkpoint.FormatError
 			switch {
 			case err == nil && c.Expect == "refuse or read":
-			case !errors.As(err, &refused):
+			case !errors.As(err, &refusal):
 				t.Fatalf("read, or refused by another kind of error (%v), want class %s", err, c.Class)
-			case refused.Class != c.Class && (math.MaxInt > math.MaxInt32 || refused.Class != checkpoint.BadShape): // which holds 2³¹ elements in 32 bits
+			case refusal.Class != c.Class && (math.MaxInt > math.MaxInt32 || refusal.Class != checkpoint.BadShape): // which holds 2³¹ elements in 32 bits
 				t.Errorf("refused as %v, want class %s", err, c.Class)
-			case refused.File == "" || !strings.Contains(err.Error(), filepath.Base(refused.File)):
+			case refusal.File == "" || !strings.Contains(err.Error(), filepath.Base(refusal.File)):
 				t.Errorf("%q names no file", err)
+			default:
+				refused[refusal.Class]++
 			}
-			if used := after.TotalAlloc - before.TotalAlloc; used > budget {
+			used := after.TotalAlloc - before.TotalAlloc
+			if used > budget {
 				t.Errorf("took %d bytes of memory, at most %d", used, budget)
 			}
+			slowest, most, mostBeyond = max(slowest, took), max(most, used), max(mostBeyond, used-min(used, files))
 			if took > 2*time.Second { // a guard against hanging: usually under a millisecond
 				t.Errorf("took %v", took)
 			}
 		})
 	}
+	t.Logf("%d cases; the slowest took %v; the most memory is %d bytes, %d beyond the files; refused by class: %v", len(m.Hostile), slowest, most, mostBeyond, refused)
 }

@@ -2,10 +2,12 @@ package formats_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/atomic"
@@ -150,5 +152,30 @@ func TestRecognise(t *testing.T) {
 		if !errors.As(err, &refused) || refused.Class != checkpoint.BadMagic || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, want that it says %q", name, err, c.says)
 		}
+	}
+}
+
+// TestCrowdedFolder finds the checkpoint in a folder of many other files (RELIABILITY H13; 100,000 by hand, making them takes a while).
+func TestCrowdedFolder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes 10,000 files")
+	}
+	dir := t.TempDir()
+	saveV2(t, dir+"/m")
+	for i := range 10_000 {
+		f, err := os.Create(fmt.Sprintf("%s/%d.txt", dir, i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	start := time.Now()
+	src, err := formats.Open(dir, checkpoint.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	src.Close()
+	if took := time.Since(start); took > 10*time.Second { // a guard: usually some 100 ms
+		t.Errorf("took %v", took)
 	}
 }

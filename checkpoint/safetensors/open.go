@@ -55,7 +55,8 @@ func (s *store) add(f *checkpoint.File, limits checkpoint.Limits) (*header, []ch
 		return nil, nil, checkpoint.InFile(err, f.Path)
 	}
 	s.files = append(s.files, f)
-	var tensors []checkpoint.Info
+	tensors := make([]checkpoint.Info, 0, len(h.entries))
+	s.spans = slices.Grow(s.spans, len(h.entries))
 	for _, e := range h.entries {
 		info := checkpoint.Info{Name: e.name, DType: e.dtype, Shape: make([]int, len(e.dims)), Bytes: int64(e.end - e.begin),
 			File: filepath.Base(f.Path), Offset: start + int64(e.begin)}

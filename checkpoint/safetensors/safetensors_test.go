@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -121,6 +122,9 @@ func TestHeader(t *testing.T) {
 		{`"shape":[2]`, `"shape":[2147483648]`, checkpoint.STShape},
 		{`"shape":[2]`, `"shape":[18446744073709551616]`, checkpoint.STJSON},
 		{`"shape":[2]`, `"shape":[4294967296,4294967296,2]`, checkpoint.STShape},
+		{`"shape":[2]`, `"shape":[1e400]`, checkpoint.STJSON},
+		{`"shape":[2]`, `"shape":[-1]`, checkpoint.STJSON},
+		{`"shape":[2]`, `"shape":[2.0]`, checkpoint.STJSON},
 		{`"shape":[2]`, `"shapes":[2]`, checkpoint.STJSON},
 		{`"shape":[2],`, ``, checkpoint.STJSON},
 		{`[0,8]`, `[0,8,9]`, checkpoint.STOffsets},
@@ -168,6 +172,7 @@ func fixtures(t *testing.T) []string {
 // TestDamaged cuts files at every byte, and flips every bit of the header (RELIABILITY H1, H2): cut files are refused, no
 // flip makes a panic or changes what is not in the header.
 func TestDamaged(t *testing.T) {
+	cuts, bits := 0, 0
 	for _, path := range fixtures(t) {
 		if strings.Contains(path, "numerics") {
 			continue // more of the same
@@ -184,14 +189,19 @@ func TestDamaged(t *testing.T) {
 			if n > header && n < len(good)-2 && n%4096 > 1 {
 				continue
 			}
+			cuts++
 			if _, err := openBytes(good[:n]); err == nil {
 				t.Errorf("%s cut to %d of %d bytes was opened", path, n, len(good))
 			} else {
 				classOf(t, err)
 			}
 		}
-		step := 1 + header/500
+		step := 1
+		if testing.Short() {
+			step += header / 500
+		}
 		for bit := 0; bit < 8*header; bit += step {
+			bits++
 			bad := slices.Clone(good)
 			bad[bit/8] ^= 1 << (bit % 8)
 			if f, err := openBytes(bad); err != nil {
@@ -199,6 +209,44 @@ func TestDamaged(t *testing.T) {
 			} else if _, err := json.Marshal(f.Metadata); err != nil || !json.Valid(bad[8:header]) {
 				t.Errorf("%s: bit %d flipped is no JSON, and was opened", path, bit)
 			}
+		}
+	}
+	t.Logf("%d cuts, %d bits", cuts, bits)
+}
+
+// TestManyTensors has more tensors than a file may have, and longer names (RELIABILITY H6): refused, within the memory that the
+// limits allow.
+func TestManyTensors(t *testing.T) {
+	most := checkpoint.Defaults().Tensors
+	many := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `,"t%d":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`, i)
+		}
+		return "{" + b.String()[1:] + "}"
+	}
+	for name, c := range map[string]struct {
+		header string
+		want   checkpoint.Class
+	}{
+		"as many as allowed":         {many(most), ""},
+		"one more":                   {many(most + 1), checkpoint.OutOfRange},
+		"a million":                  {many(1_000_000), checkpoint.OutOfRange},
+		"a name of a million bytes":  {`{"` + strings.Repeat("n", 1_000_000) + `":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}`, checkpoint.BadName},
+		"a million dimensions":       {`{"a":{"dtype":"U8","shape":[` + strings.Repeat("1,", 1_000_000) + `1],"data_offsets":[0,1]}}`, checkpoint.STShape},
+		"a million keys of metadata": {`{"__metadata__":{"k":"v"` + strings.Repeat(`,"k":"v"`, 1_000_000) + `}}`, checkpoint.STDuplicate},
+	} {
+		data := file(c.header, nil)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := openBytes(data)
+		runtime.ReadMemStats(&after)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || classOf(t, err) != c.want) {
+			t.Errorf("%s: %v, want class %q", name, err, c.want)
+		}
+		// The file once, and for each tensor what the directory takes, while it is sorted too.
+		if used, limit := after.TotalAlloc-before.TotalAlloc, uint64(len(data)+1000*most+1<<20); used > limit {
+			t.Errorf("%s: %d bytes of memory for a file of %d, at most %d", name, used, len(data), limit)
 		}
 	}
 }

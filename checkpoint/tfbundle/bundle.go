@@ -292,7 +292,14 @@ func (b *bundle) Fill(i int, dst []byte) error {
 func (b *bundle) Stream(i int, visit func(piece []byte) error) error {
 	info, v := &b.tensors[i], &b.variables[i]
 	switch {
-	case v.parts != nil: // the parts lie anywhere: in memory, where they take no more than the files that hold them
+	case stacked(v.parts, info.Shape):
+		for _, p := range v.parts {
+			if err := b.span(p.region, info.DType).Stream(visit); err != nil {
+				return err
+			}
+		}
+		return nil
+	case v.parts != nil: // cut along other axes: put together in memory, where they take no more than the files that hold them
 		whole := make([]byte, info.Bytes)
 		if err := b.assemble(i, whole); err != nil {
 			return err

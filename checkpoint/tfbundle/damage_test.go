@@ -5,8 +5,10 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
+	"time"
 
 	"bertlabel/checkpoint"
 	"bertlabel/tensor/tensortest"
@@ -17,26 +19,54 @@ func damaged(t *testing.T) map[string]files {
 	t.Helper()
 	all := map[string]files{"small": small()}
 	for _, name := range []string{"single/model.ckpt-7", "dtypes/model.ckpt", "partitioned/model.ckpt", "object_based/ckpt-1", "aligned/model.ckpt",
-		"big_endian/model.ckpt", "scalars_and_empty/model.ckpt"} {
+		"big_endian/model.ckpt", "scalars_and_empty/model.ckpt", "proto_variants/model.ckpt"} {
+		if testing.Short() && len(all) == 3 {
+			break
+		}
 		all[name] = load(t, filepath.Dir(name), filepath.Base(name))
 	}
 	return all
 }
 
-// TestTruncated cuts the index at every byte, and the data at every 64th and the last ones (RELIABILITY H1).
+// bounded calls read and fails if that allocates more than the files are long and 1 MiB, or hangs.
+func bounded(t *testing.T, f files, read func() error) error {
+	t.Helper()
+	budget := uint64(1 << 20)
+	for _, data := range f {
+		budget += uint64(len(data))
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	start := time.Now()
+	err := read()
+	took := time.Since(start)
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > budget {
+		t.Errorf("took %d bytes of memory, at most %d: %v", used, budget, err)
+	}
+	if took > 2*time.Second { // a guard: usually some 50 µs
+		t.Errorf("took %v: %v", took, err)
+	}
+	return err
+}
+
+// TestTruncated cuts the index at every byte, and the data at every 32nd and the last ones: refused within the memory of the files
+// and 1 MiB (RELIABILITY H1).
 func TestTruncated(t *testing.T) {
+	cases := 0
 	for name, good := range damaged(t) {
 		if _, err := good.readAll(); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		for file, data := range good {
 			for n := 0; n < len(data); n++ {
-				if file != "m.index" && n%64 != 0 && n < len(data)-4 {
+				if file != "m.index" && n%32 != 0 && n < len(data)-4 {
 					continue
 				}
 				bad := maps.Clone(good)
 				bad[file] = data[:n]
-				if _, err := bad.readAll(); err == nil {
+				cases++
+				if err := bounded(t, bad, func() error { _, err := bad.readAll(); return err }); err == nil {
 					if name == "aligned/model.ckpt" && file != "m.index" {
 						continue // what is cut off may be a gap
 					}
@@ -47,11 +77,15 @@ func TestTruncated(t *testing.T) {
 			}
 		}
 	}
+	if t.Logf("%d cases", cases); cases < 5000 && !testing.Short() {
+		t.Errorf("%d cases, want 5,000", cases)
+	}
 }
 
 // TestFlipped flips every bit of the index, and one bit of every byte of the data: an error, or the same tensors where
 // the bit means nothing (padding of the footer, gaps between tensors). RELIABILITY H2, H3.
 func TestFlipped(t *testing.T) {
+	cases := map[bool]int{} // of the index and of the data
 	for name, good := range damaged(t) {
 		want, err := good.readAll()
 		if err != nil {
@@ -66,6 +100,7 @@ func TestFlipped(t *testing.T) {
 				bad := maps.Clone(good)
 				bad[file] = slices.Clone(data)
 				bad[file][bit/8] ^= 1 << (bit % 8)
+				cases[file == "m.index"]++
 				got, err := bad.readAll()
 				if err == nil {
 					harmless++
@@ -80,6 +115,9 @@ func TestFlipped(t *testing.T) {
 				t.Errorf("%s: %d flips of %s have no effect", name, harmless, file)
 			}
 		}
+	}
+	if t.Logf("%d bits of indexes, %d bytes of data", cases[true], cases[false]); (cases[true] < 30_000 || cases[false] < 10_000) && !testing.Short() {
+		t.Error("want 30,000 bits and 10,000 bytes")
 	}
 }
 

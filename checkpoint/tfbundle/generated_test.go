@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -251,6 +252,69 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestManyTensors has more tensors and longer lists than a checkpoint may have (RELIABILITY H6, H9), under the limits that hold by
+// default: refused, or read, within the memory that the limits allow.
+func TestManyTensors(t *testing.T) {
+	limits := checkpoint.Defaults()
+	many := func(n int) files {
+		pairs := []pair{headerPair}
+		empty := message(1, []int64{0}, 0, 0, 0, masked(nil))
+		for i := range n {
+			pairs = append(pairs, pair{fmt.Appendf(nil, "t%07d", i), empty})
+		}
+		return bundleOf(buildTable(pairs), nil)
+	}
+	entries := func(name string, value []byte) files {
+		return bundleOf(buildTable([]pair{headerPair, {[]byte(name), value}}), nil)
+	}
+	dims := bytes.Repeat(appendMessage(nil, 2, appendInt(nil, 1, 1)), 10_000_000)
+	listed := bytes.Repeat(appendMessage(nil, entrySlices, sliceMessage([]extent{{0, 1}})), 1_000_000)
+	nested := appendInt(nil, 1, 1)
+	for range 5_000 {
+		nested = appendMessage(nil, 2, nested)
+	}
+	good := message(1, []int64{0}, 0, 0, 0, masked(nil))
+	for _, c := range []struct {
+		name string
+		m    files
+		want checkpoint.Class
+	}{
+		{"as many as allowed", many(limits.Tensors), ""},
+		{"one more", many(limits.Tensors + 1), checkpoint.OutOfRange},
+		{"a million", many(1_000_000), checkpoint.OutOfRange},
+		{"a name of a million bytes", entries(strings.Repeat("n", 1_000_000), good), checkpoint.BadName},
+		{"the longest name", entries(strings.Repeat("n", limits.NameBytes), good), ""},
+		{"a name that is not UTF-8", entries("a\xff", good), checkpoint.BadName},
+		{"a name with a NUL", entries("a\x00b", good), checkpoint.BadName},
+		{"ten million dimensions", entries("n", appendMessage(appendInt(nil, 1, 1), 2, dims)), checkpoint.BadShape},
+		{"a million slices", entries("n", append(message(1, []int64{1}, 0, 0, 0, 0), listed...)), checkpoint.BadSlices},
+		{"messages in messages", entries("n", appendMessage(appendInt(nil, 1, 1), 2, nested)), ""}, // a dimension with a long name
+	} {
+		size := len(c.m["m.index"])
+		if int64(size) > limits.IndexBytes && c.want != checkpoint.OutOfRange {
+			c.want = checkpoint.OutOfRange
+		}
+		start := time.Now()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		src, err := open("m", checkpoint.Limits{}, c.m.open)
+		runtime.ReadMemStats(&after)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || classOf(t, err) != c.want) {
+			t.Errorf("%s: %v, want class %q", c.name, err, c.want)
+		}
+		if src != nil {
+			src.Close()
+		}
+		// The file once, and for each tensor 300 bytes and its name (package checkpoint).
+		if used, most := after.TotalAlloc-before.TotalAlloc, uint64(2*size+400*limits.Tensors+1<<20); used > most {
+			t.Errorf("%s: %d bytes of memory for an index of %d, at most %d", c.name, used, size, most)
+		}
+		if took := time.Since(start); took > 5*time.Second { // a guard: usually some 100 ms
+			t.Errorf("%s: took %v", c.name, took)
+		}
+	}
+}
+
 // TestLongPrefix is a block whose many keys share a megabyte with the one before: work in proportion to the file, not to
 // the keys that it stands for.
 func TestLongPrefix(t *testing.T) {
@@ -305,6 +369,62 @@ func TestSnappyLimits(t *testing.T) {
 	}
 }
 
+// TestSnappyHostile has compressed blocks that are wrong in one place (RELIABILITY H8): refused before more memory is taken than
+// their length allows.
+func TestSnappyHostile(t *testing.T) {
+	literal := func(tag byte, rest ...byte) []byte { return append([]byte{tag}, rest...) }
+	good := append([]byte{20, 3 << 2}, "abcd"...)
+	declares := func(n uint64, body ...byte) []byte { return append(binary.AppendUvarint(nil, n), body...) }
+	for name, packed := range map[string][]byte{
+		"4 GiB in 20 bytes":           declares(1<<32, make([]byte, 15)...),
+		"4 GiB less one":              declares(1<<32-1, make([]byte, 15)...),
+		"2^63":                        declares(1<<63, make([]byte, 10)...),
+		"more than 64 MiB":            declares(64<<20+1, make([]byte, 4<<20)...),
+		"32 times and 64 KiB and one": declares(32*7+64<<10+1, make([]byte, 4)...),
+		"length without end":          bytes.Repeat([]byte{0x80}, 20),
+		"length of eleven bytes":      append(bytes.Repeat([]byte{0x80}, 10), 1),
+		"nothing":                     {},
+		"one byte declared, none":     {1},
+		"none declared, one there":    {0, 0, 'a'},
+		"literal cut":                 append([]byte{20, 19 << 2}, "abc"...),
+		"literal of a length cut":     {20, 60 << 2},
+		"literal of 2 bytes, cut":     {20, 61 << 2, 9},
+		"literal of 2^32":             {20, 63 << 2, 0xff, 0xff, 0xff, 0xff},
+		"literal past the end":        append([]byte{3, 3 << 2}, "abcd"...),
+		"copy first":                  {4, 3<<2 | 2, 1, 0},
+		"copy from offset 0":          append(slices.Clone(good), 15<<2|2, 0, 0),
+		"short copy from offset 0":    append(slices.Clone(good), 7<<2|1, 0),
+		"long copy from offset 0":     append(slices.Clone(good), 15<<2|3, 0, 0, 0, 0),
+		"copy from before":            append(slices.Clone(good), 15<<2|2, 5, 0),
+		"long copy from before":       append(slices.Clone(good), 15<<2|3, 0xff, 0xff, 0xff, 0xff),
+		"copy past the end":           append(slices.Clone(good), 63<<2|2, 4, 0),
+		"copy cut":                    append(slices.Clone(good), 15<<2|2, 4),
+		"short copy cut":              append(slices.Clone(good), 7<<2|1),
+		"long copy cut":               append(slices.Clone(good), 15<<2|3, 4, 0, 0),
+		"too little":                  append(slices.Clone(good), 14<<2|2, 4, 0),
+		"too much":                    append(slices.Clone(good), 16<<2|2, 4, 0),
+		"a plain block":               newBlockBuilder(1).finish(),
+		"framed":                      literal(0xff, 6, 0, 0, 's', 'N', 'a', 'P', 'p', 'Y'),
+		"zeros":                       make([]byte, 50),
+	} {
+		table := &table{limits: checkpoint.Defaults()}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		got, err := table.decompress(packed)
+		runtime.ReadMemStats(&after)
+		if err == nil {
+			t.Errorf("%s: decoded to %d bytes", name, len(got))
+		}
+		if used, most := after.TotalAlloc-before.TotalAlloc, uint64(32*len(packed)+96<<10); used > most {
+			t.Errorf("%s: %d bytes of memory for %d", name, used, len(packed))
+		}
+	}
+	table := &table{limits: checkpoint.Defaults()}
+	if got, err := table.decompress(append(slices.Clone(good), 15<<2|2, 4, 0)); err != nil || string(got) != strings.Repeat("abcd", 5) {
+		t.Errorf("the good one: %q, %v", got, err)
+	}
+}
+
 // TestSnappyRepeat is a copy with offset 0 after another copy, which extended decoders take for "the same offset again".
 func TestSnappyRepeat(t *testing.T) {
 	packed := []byte{12, 3 << 2, 'a', 'b', 'c', 'd', 3<<2 | 2, 4, 0, 3<<2 | 2, 0, 0}
@@ -343,6 +463,10 @@ func TestHeaders(t *testing.T) {
 		{"bad consumer unpacked", version(appendInt(nil, 3, 1)), checkpoint.Version},
 		{"bad consumer cut", version(appendMessage(nil, 3, []byte{0x80})), checkpoint.BadProto},
 		{"bad consumer fixed", version(protowire.AppendFixed32(protowire.AppendTag(nil, 3, 5), 1)), checkpoint.BadProto},
+		{"2^31 data files", appendInt(nil, 1, 1<<31), checkpoint.BadProto},
+		{"2^31-1 data files", appendInt(nil, 1, 1<<31-1), checkpoint.BadHeader},
+		{"-1 data files", appendInt(nil, 1, -1), checkpoint.BadHeader},
+		{"endianness 2", appendInt(appendInt(nil, 1, 1), 2, 2), checkpoint.BadHeader},
 		{"version an integer", appendInt(appendInt(nil, 1, 1), 3, 1), checkpoint.BadProto},
 	} {
 		_, err := bundleOf(buildTable([]pair{{nil, c.header}}), nil).readAll()

@@ -1,6 +1,7 @@
 package tfbundle
 
 import (
+	"cmp"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -68,7 +69,22 @@ func (c *contents) join(i int, number protowire.Number, limits checkpoint.Limits
 		return err
 	}
 	v.listed = nil
+	slices.SortFunc(v.parts, func(p, q part) int {
+		return slices.CompareFunc(p.box, q.box, func(a, b extent) int { return cmp.Compare(a.start, b.start) })
+	})
 	return tiles(v.parts, info.Shape)
+}
+
+// stacked reports whether parts, which tile a tensor, are its rows from the first to the last, so that their bytes follow each other.
+func stacked(parts []part, shape []int) bool {
+	for _, p := range parts {
+		for k := 1; k < len(shape); k++ {
+			if p.box[k].length != int64(shape[k]) {
+				return false
+			}
+		}
+	}
+	return len(parts) > 0
 }
 
 // noOrphans refuses stored slices that no variable lists.
