@@ -69,16 +69,27 @@ func (d *Dense) ForwardTraining(ws *tensor.Workspace, y, x *tensor.Tensor, finis
 	ws.MatMulNN(y, x, &w, tensor.Epilogue{Bias: d.Bias.Value, Rows: finish})
 }
 
-// Backward overwrites dx and adds to Kernel.Grad and Bias.Grad, given dy and the x of the forward pass:
+// Frozen returns the same map with its own row-major kernel and without gradients: Backward of it is about dx alone. d must have
+// been packed, and is only read.
+func (d *Dense) Frozen() *Dense {
+	kernel, bias := *d.Kernel, *d.Bias
+	kernel.Value, kernel.Grad, bias.Grad = d.Unpack(), nil, nil
+	return &Dense{Kernel: &kernel, Bias: &bias}
+}
+
+// Backward overwrites dx and adds to Kernel.Grad and Bias.Grad, unless they are nil, given dy and the x of the forward pass:
 //
 //	dx = dy·Wᵀ + plus    dW += xᵀ·dy    db += Σ over rows of dy
 //
 // plus [rows, in] is the gradient that reaches x by other ways: nil for none; it may be dx itself. dx may be nil when nothing
 // below is trained; it must not share memory with dy.
 func (d *Dense) Backward(ws *tensor.Workspace, dx, dy, x, plus *tensor.Tensor) {
-	w, dw := d.matrix(d.Kernel.Value), d.matrix(d.Kernel.Grad)
-	ws.MatMulTN(&dw, x, dy, tensor.Epilogue{Accumulate: true})
-	ws.AddColumnSums(d.Bias.Grad, dy)
+	w := d.matrix(d.Kernel.Value)
+	if d.Kernel.Grad != nil {
+		dw := d.matrix(d.Kernel.Grad)
+		ws.MatMulTN(&dw, x, dy, tensor.Epilogue{Accumulate: true})
+		ws.AddColumnSums(d.Bias.Grad, dy)
+	}
 	if dx != nil {
 		ws.MatMulNT(dx, dy, &w, tensor.Epilogue{Residual: plus})
 	}

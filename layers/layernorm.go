@@ -20,6 +20,13 @@ func NewLayerNorm(name string, hidden int, eps float32) *LayerNorm {
 // Params returns gamma and beta.
 func (l *LayerNorm) Params() []*tensor.Param { return []*tensor.Param{l.Gamma, l.Beta} }
 
+// Frozen returns the same layer without gradients of its parameters, whose values the two share.
+func (l *LayerNorm) Frozen() *LayerNorm {
+	gamma, beta := *l.Gamma, *l.Beta
+	gamma.Grad, beta.Grad = nil, nil
+	return &LayerNorm{Gamma: &gamma, Beta: &beta, Eps: l.Eps}
+}
+
 // FinishRows normalises rows [from, to) of c in place: the epilogue of the product in front of the layer.
 func (l *LayerNorm) FinishRows(c *tensor.Tensor, from, to int) {
 	for i := from; i < to; i++ {
@@ -80,7 +87,7 @@ func (l *LayerNorm) row(y, x []float32, i int, c *LayerNormCache) {
 	asm.Best.MulAdd(y, l.Gamma.Value, norm)
 }
 
-// Backward overwrites dx and adds to Gamma.Grad and Beta.Grad. dx may be dy. With g = gamma·dy and means over a row,
+// Backward overwrites dx and adds to Gamma.Grad and Beta.Grad, unless they are nil. dx may be dy. With g = gamma·dy and means over a row,
 //
 //	dx = rstd · (g − mean(g) − x̂·mean(g·x̂))    dgamma += Σ over rows of dy·x̂    dbeta += Σ over rows of dy
 func (l *LayerNorm) Backward(ws *tensor.Workspace, dx, dy *tensor.Tensor, c *LayerNormCache) {
@@ -91,6 +98,9 @@ func (l *LayerNorm) Backward(ws *tensor.Workspace, dx, dy *tensor.Tensor, c *Lay
 
 // addGradients adds to the gradients of gamma and beta, which sum holds side by side.
 func (l *LayerNorm) addGradients(sum []float32) {
+	if l.Gamma.Grad == nil {
+		return
+	}
 	hidden := len(sum) / 2
 	asm.Best.Add(l.Gamma.Grad, sum[:hidden])
 	asm.Best.Add(l.Beta.Grad, sum[hidden:])

@@ -176,6 +176,7 @@ func compare(t *testing.T, tok *Tokenizer, ref reference, text string) {
 	if got := tok.AppendIDs(nil, text); !slices.Equal(got, ids) {
 		t.Fatalf("ids of %+q: %v, want %v", text, got, ids)
 	}
+	checkWords(t, tok, text, len(ids))
 	for i, id := range ids {
 		if id < 0 || int(id) >= tok.vocab.Size() || ref.vocab[want[i]] != id {
 			t.Fatalf("id %d of %+q in %+q, want %d", id, want[i], text, ref.vocab[want[i]])

@@ -1,0 +1,350 @@
+package model
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"bertlabel/bert"
+	"bertlabel/bert/tokenizer"
+	"bertlabel/tensor"
+)
+
+// Method is a way to share a logit out among the words of a text.
+type Method string
+
+// The methods, both over the word embeddings x of the tokens; segments and positions stay. docs/explain.md has more of them.
+const (
+	// IntegratedGradients (Sundararajan et al. 2017, arXiv:1703.01365, §3) follows the logit F from a baseline x′ to x in a
+	// straight line, and gives token i the sum over its columns of
+	//
+	//	(x_i − x′_i) · ∫₀¹ ∂F(x′ + α(x − x′))/∂x_i dα
+	//
+	// The contributions of all tokens add up to F(x) − F(x′), up to the error of the integral. x′ has the embedding of [PAD] in
+	// place of every token of the text; [CLS] and [SEP] stay, so that it is the input of an empty text of the same length.
+	IntegratedGradients Method = "integrated-gradients"
+
+	// GradientTimesInput (Shrikumar et al. 2016, arXiv:1605.01713, §3.2) gives token i the sum over its columns of x_i·∂F(x)/∂x_i:
+	// one pass instead of many, and what it adds up to means nothing.
+	GradientTimesInput Method = "gradient-x-input"
+)
+
+// DefaultSteps is how many gradients IntegratedGradients takes.
+const DefaultSteps = 64
+
+// maxSteps bounds them.
+const maxSteps = 10000
+
+// ExplainOptions say how texts are explained. The zero value is IntegratedGradients with DefaultSteps.
+type ExplainOptions struct {
+	Method Method
+	Steps  int // gradients of IntegratedGradients, taken as the next multiple of four; 0: DefaultSteps
+}
+
+// Contribution is how much a word moved a logit: up if it is positive.
+type Contribution struct {
+	Word       string   // as it stands in the text; "[CLS]" or "[SEP]"
+	Second     bool     // it stands in the second text of a pair
+	Start, End int      // bytes [Start, End) of that text; 0, 0 for [CLS] and [SEP]
+	Pieces     []string // word pieces, whose contributions are added up
+	Value      float64
+}
+
+// Explanation is how a text came by the logit of one label.
+type Explanation struct {
+	Label           string
+	Logit, Baseline float64        // of the text, and of the baseline
+	Words           []Contribution // of the text, in order, as far as the model read it
+	Special         []Contribution // [CLS] and the [SEP]s: 0 by IntegratedGradients
+	Cut             int            // tokens that the model did not read
+}
+
+// Sum returns the sum of all contributions. By IntegratedGradients it is Logit − Baseline, up to the error of the integral.
+func (e *Explanation) Sum() (sum float64) {
+	for _, c := range slices.Concat(e.Words, e.Special) {
+		sum += c.Value
+	}
+	return sum
+}
+
+// Explainer shares the logits of a model out among words. It holds a copy of the encoder's kernels, and serves one call at a time; the
+// model must not change.
+type Explainer struct {
+	m        *Model
+	gradient *bert.InputGradient
+	workers  *tensor.Workers
+	nothing  int32 // the token of the baseline: [PAD], or [UNK] in a vocabulary without it
+
+	// Of one pass: rows of the same tokens, each at a place of the line.
+	batch               bert.Batch
+	words, dwords       tensor.Tensor // [rows·tokens, hidden]
+	features, dfeatures tensor.Tensor // [rows, width]
+}
+
+// NewExplainer returns an explainer of m. The error says that m has no head.
+func (m *Model) NewExplainer() (*Explainer, error) {
+	if m.Head == nil {
+		return nil, errors.New("the model has no head (output_weights, output_bias): train one first")
+	}
+	e := &Explainer{m: m, workers: tensor.NewWorkers(m.threads)}
+	var found bool
+	if e.nothing, found = m.Tokenizer.Vocab().ID("[PAD]"); !found {
+		e.nothing, _ = m.Tokenizer.Vocab().ID("[UNK]")
+	}
+	var err error
+	e.gradient, err = m.Encoder.NewInputGradient(m.Pooling, e.workers)
+	return e, err
+}
+
+// Explain explains the logits of some labels for a text, in their order. The bits of an explanation do not depend on the other
+// labels or on the number of threads. The error names a label that the model lacks or an option out of range, or is ctx's.
+func (e *Explainer) Explain(ctx context.Context, text Text, labels []string, o ExplainOptions) ([]Explanation, error) {
+	if o.Method == "" {
+		o.Method = IntegratedGradients
+	}
+	if o.Steps == 0 {
+		o.Steps = DefaultSteps
+	}
+	if o.Method != IntegratedGradients && o.Method != GradientTimesInput || o.Steps < 1 || o.Steps > maxSteps {
+		return nil, fmt.Errorf("method %q with %d steps, want %s or %s with 1 to %d", o.Method, o.Steps, IntegratedGradients, GradientTimesInput, maxSteps)
+	}
+	rows := make([]int, len(labels)) // of the head
+	for i, label := range labels {
+		if rows[i] = slices.Index(e.m.Labels, label); rows[i] < 0 {
+			return nil, fmt.Errorf("the model has no label %q", label)
+		}
+	}
+	encoded := e.m.Tokenizer.Encode(text.A, text.B, e.m.MaxSeqLength)
+	predictions, err := e.m.PredictEncoded(ctx, []tokenizer.Encoding{encoded, e.baseline(encoded)})
+	if err != nil {
+		return nil, err
+	}
+	explanations := make([]Explanation, len(labels))
+	for i, label := range labels {
+		tokens, err := e.contributions(ctx, encoded, rows[i], o)
+		if err != nil {
+			return nil, err
+		}
+		explanations[i] = e.join(text, encoded, tokens)
+		explanations[i].Label = label
+		explanations[i].Logit = float64(predictions[0].Logits[rows[i]])
+		explanations[i].Baseline = float64(predictions[1].Logits[rows[i]])
+	}
+	return explanations, nil
+}
+
+// isMarker reports whether token i of a row is [CLS] or a [SEP].
+func isMarker(encoded tokenizer.Encoding, i int) bool {
+	return i == 0 || i == len(encoded.IDs)-1 || encoded.Segments[i] != encoded.Segments[i+1]
+}
+
+// baseline returns the row that says nothing.
+func (e *Explainer) baseline(encoded tokenizer.Encoding) tokenizer.Encoding {
+	ids := slices.Clone(encoded.IDs)
+	for i := range ids {
+		if !isMarker(encoded, i) {
+			ids[i] = e.nothing
+		}
+	}
+	return tokenizer.Encoding{IDs: ids, Segments: encoded.Segments}
+}
+
+// contributions returns those of each token to the logit of a label, [tokens].
+func (e *Explainer) contributions(ctx context.Context, encoded tokenizer.Encoding, label int, o ExplainOptions) ([]float64, error) {
+	e.workers.Start()
+	defer e.workers.Stop()
+	if o.Method == GradientTimesInput { // the last place of the line from zero to x
+		l := e.line(encoded.IDs, nil, encoded.Segments)
+		return e.integrate(ctx, l, label, []float64{1}, []float64{1})
+	}
+	l := e.line(encoded.IDs, e.baseline(encoded).IDs, encoded.Segments)
+	panels := max(1, (o.Steps+gaussPoints-1)/gaussPoints)
+	profile, err := e.profile(ctx, l, label, panels*gaussPoints)
+	if err != nil {
+		return nil, err
+	}
+	places, weights := quadrature(profile, panels)
+	return e.integrate(ctx, l, label, places, weights)
+}
+
+// line is the straight line of word embeddings from + place·step, 0 ≤ place ≤ 1.
+type line struct {
+	ids, segments []int32
+	from, step    *tensor.Tensor // [tokens, hidden]
+}
+
+// line returns the line from the embeddings of some tokens, nil for zero, to those of ids.
+func (e *Explainer) line(ids, from, segments []int32) *line {
+	table, h := e.m.Encoder.Embeddings.Word, e.m.Encoder.Config.HiddenSize
+	l := &line{ids, segments, tensor.New(len(ids), h), tensor.New(len(ids), h)}
+	for i := range from {
+		copy(l.from.Row(i), table.Row(int(from[i])))
+	}
+	for i, id := range ids {
+		for j, v := range table.Row(int(id)) {
+			l.step.Row(i)[j] = v - l.from.Row(i)[j]
+		}
+	}
+	return l
+}
+
+// profile returns the logit at n + 1 places of the line, from 0 to 1.
+func (e *Explainer) profile(ctx context.Context, l *line, label, n int) ([]float64, error) {
+	places := make([]float64, n+1)
+	for i := range places {
+		places[i] = float64(i) / float64(n)
+	}
+	logits := make([]float64, 0, n+1)
+	err := e.passes(ctx, l, places, func(_, _ int) {
+		for k := range e.features.Rows {
+			z := float64(e.m.Head.Bias.Value[label])
+			for j, w := range e.headRow(label) {
+				z += float64(w) * float64(e.features.Row(k)[j])
+			}
+			logits = append(logits, z)
+		}
+	})
+	return logits, err
+}
+
+// integrate returns Σ over the places of weight·step·gradient, summed over columns, [tokens].
+func (e *Explainer) integrate(ctx context.Context, l *line, label int, places, weights []float64) ([]float64, error) {
+	sum := make([]float64, len(l.ids))
+	err := e.passes(ctx, l, places, func(first, end int) { e.backward(sum, label, l.step, weights[first:end]) })
+	return sum, err
+}
+
+// passes runs the places of a line forward, as many at a time as a pass takes well, and calls f behind each pass.
+func (e *Explainer) passes(ctx context.Context, l *line, places []float64, f func(first, end int)) error {
+	together := max(1, batchTokens/len(l.ids))
+	for first := 0; first < len(places); first += together {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		end := min(first+together, len(places))
+		if err := e.forward(l, places[first:end]); err != nil {
+			return err
+		}
+		f(first, end)
+	}
+	return nil
+}
+
+// headRow returns the weights of a label.
+func (e *Explainer) headRow(label int) []float32 {
+	width := e.m.Head.Weights.Shape[1]
+	return e.m.Head.Weights.Value[label*width : (label+1)*width]
+}
+
+// forward runs rows that stand at some places of a line.
+func (e *Explainer) forward(l *line, places []float64) error {
+	n := len(l.ids)
+	e.batch.Reset()
+	e.words.Resize(len(places)*n, l.from.Cols)
+	for k, place := range places {
+		e.batch.Append(l.ids, l.segments)
+		for i := range n {
+			row, x, dx := e.words.Row(k*n+i), l.from.Row(i), l.step.Row(i)
+			for j := range row {
+				row[j] = float32(float64(x[j]) + place*float64(dx[j]))
+			}
+		}
+	}
+	e.features.Resize(len(places), e.m.Head.Weights.Shape[1])
+	return e.gradient.Forward(&e.features, &e.words, &e.batch)
+}
+
+// backward adds to sum [tokens] what the rows of the last forward give.
+func (e *Explainer) backward(sum []float64, label int, step *tensor.Tensor, weights []float64) {
+	e.dfeatures.Resize(e.features.Rows, e.features.Cols)
+	for k := range weights { // logit = w·features + b
+		copy(e.dfeatures.Row(k), e.headRow(label))
+	}
+	e.dwords.Resize(e.words.Rows, e.words.Cols)
+	e.gradient.Backward(&e.dwords, &e.dfeatures)
+	for k, weight := range weights {
+		for i := range sum {
+			dot, gradient := 0.0, e.dwords.Row(k*len(sum)+i)
+			for j, v := range step.Row(i) {
+				dot += float64(v) * float64(gradient[j])
+			}
+			sum[i] += weight * dot
+		}
+	}
+}
+
+// join adds up the contributions of the pieces of each word.
+func (e *Explainer) join(text Text, encoded tokenizer.Encoding, tokens []float64) Explanation {
+	x := Explanation{Cut: encoded.Cut}
+	var ends []int // of each text, the token behind its last one: a [SEP]
+	for i := range tokens {
+		if isMarker(encoded, i) {
+			x.Special = append(x.Special, Contribution{Word: e.m.Tokenizer.Token(encoded.IDs[i]), Pieces: e.m.Tokenizer.Tokens(encoded.IDs[i : i+1]), Value: tokens[i]})
+			ends = append(ends, i)
+		}
+	}
+	for second, end := range ends[1:] {
+		at, s := ends[second]+1, []string{text.A, text.B}[second]
+		for _, w := range e.m.Tokenizer.Words(s) {
+			pieces := min(w.Pieces, end-at)
+			if pieces == 0 {
+				break // cut
+			}
+			c := Contribution{Word: s[w.Start:w.End], Second: second == 1, Start: w.Start, End: w.End, Pieces: e.m.Tokenizer.Tokens(encoded.IDs[at : at+pieces])}
+			for _, v := range tokens[at : at+pieces] {
+				c.Value += v
+			}
+			x.Words = append(x.Words, c)
+			at += pieces
+		}
+	}
+	return x
+}
+
+// gaussPoints is how many gradients are taken in a part of the line.
+const gaussPoints = 4
+
+// gauss are the places in [−1, 1] and the weights of the Gauss-Legendre rule with four points, exact for polynomials up to degree
+// seven (Abramowitz and Stegun, table 25.4).
+var gauss = [gaussPoints][2]float64{
+	{-0.861136311594052575, 0.347854845137453857}, {-0.339981043584856265, 0.652145154862546143},
+	{0.339981043584856265, 0.652145154862546143}, {0.861136311594052575, 0.347854845137453857},
+}
+
+// quadrature returns places in (0, 1) and weights, which add up to 1, for the integral of the derivative of a function that has
+// the given values at 0, …, 1. A tuned BERT goes through most of its change in a small part of the line, so the line is cut into
+// panels that share evenly in half its length and half the function's variation; each has the Gauss-Legendre rule.
+func quadrature(values []float64, panels int) (places, weights []float64) {
+	cells := len(values) - 1
+	variation := 0.0
+	for i := range cells {
+		variation += math.Abs(values[i+1] - values[i])
+	}
+	shared := make([]float64, cells+1) // the share of all up to a value, 0 to 1
+	for i := range cells {
+		share := 1 / float64(cells)
+		if variation > 0 {
+			share = (share + math.Abs(values[i+1]-values[i])/variation) / 2
+		}
+		shared[i+1] = shared[i] + share
+	}
+	from, cell := 0.0, 0
+	for p := range panels {
+		to := 1.0
+		if p < panels-1 {
+			want := shared[cells] * float64(p+1) / float64(panels)
+			for shared[cell+1] < want {
+				cell++
+			}
+			to = (float64(cell) + (want-shared[cell])/(shared[cell+1]-shared[cell])) / float64(cells)
+		}
+		for _, g := range gauss {
+			places = append(places, from+(to-from)*(1+g[0])/2)
+			weights = append(weights, (to-from)*g[1]/2)
+		}
+		from = to
+	}
+	return places, weights
+}
