@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
 	"bertlabel/train/data"
 
@@ -117,7 +118,11 @@ func (c *dataCheck) tokenizer() (*tokenizer.Tokenizer, error) {
 		if info, err := os.Stat(folder); err != nil || !info.IsDir() {
 			folder = filepath.Dir(folder) // a checkpoint prefix
 		}
-		c.tokens.vocab = cmp.Or(c.tokens.vocab, filepath.Join(folder, "vocab.txt"))
+		vocab := filepath.Join(folder, "vocab.txt")
+		if _, err := os.Stat(vocab); err != nil && c.tokens.vocab == "" {
+			return c.modelTokenizer()
+		}
+		c.tokens.vocab = cmp.Or(c.tokens.vocab, vocab)
 		for _, name := range []string{"bertlabel.json", "tokenizer_config.json"} {
 			if err := c.applySettings(filepath.Join(folder, name)); err != nil {
 				return nil, withCode(exitModel, err)
@@ -129,6 +134,25 @@ func (c *dataCheck) tokenizer() (*tokenizer.Tokenizer, error) {
 		return nil, nil
 	}
 	return c.tokens.tokenizer(c.a)
+}
+
+// modelTokenizer opens a whole model for the sake of its tokenizer: that of Hugging Face may be in tokenizer.json alone.
+func (c *dataCheck) modelTokenizer() (*tokenizer.Tokenizer, error) {
+	o, changed := &model.Options{Threads: c.a.threads}, c.tokens.cmd.Flags().Changed
+	if changed("do-lower-case") {
+		o.LowerCase = &c.tokens.lowerCase
+	}
+	if changed("keep-tokens") {
+		o.KeepTokens = strings.Split(c.tokens.keepTokens, ",")
+	}
+	m, err := model.Open(c.model, o)
+	if err != nil {
+		return nil, err
+	}
+	if !changed("max-seq-length") {
+		c.tokens.maxSeqLength = m.MaxSeqLength
+	}
+	return m.Tokenizer, nil
 }
 
 // applySettings sets the flags that nobody has set from a settings file of the model's folder, if there is one.

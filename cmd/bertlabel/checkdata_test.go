@@ -2,11 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"unicode"
 
+	"bertlabel/bert"
 	"bertlabel/tensor/tensortest"
 )
 
@@ -86,6 +88,29 @@ func TestCheckData(t *testing.T) {
 	}
 	if code != exitData || !json.Valid([]byte(stdout)) {
 		t.Errorf("table: exit %d, stdout %s", code, stdout)
+	}
+}
+
+// A Hugging Face folder may have its vocabulary in tokenizer.json alone.
+func TestCheckDataTokenizerFile(t *testing.T) {
+	m := tinyModel(t, 1, bert.Pooled, []string{"animal", "colour"})
+	m.MaxSeqLength = 5
+	folder := filepath.Join(t.TempDir(), "hf")
+	if err := m.SaveHuggingFace(folder); err != nil {
+		t.Fatal(err)
+	}
+	train := filepath.Join(t.TempDir(), "train.csv")
+	writeFile(t, train, labelledCSV(20, 1))
+	args := []string{"check-data", "--json", "--train", train, "--model", folder}
+	want, stderr, code := bertlabel(t, "", args...)
+	if code != exitOK || !strings.Contains(want, `"max_seq_length": 5`) {
+		t.Fatalf("exit %d, %s", code, stderr)
+	}
+	if err := os.Remove(filepath.Join(folder, "vocab.txt")); err != nil {
+		t.Fatal(err)
+	}
+	if got, stderr, code := bertlabel(t, "", args...); code != exitOK || got != want {
+		t.Errorf("exit %d, %s\n%s\nwant %s", code, stderr, got, want)
 	}
 }
 

@@ -19,7 +19,7 @@ type devTuning struct {
 	Thresholds string `json:"tune_thresholds,omitempty"`     // "", per-label or global
 	Objective  string `json:"threshold_objective,omitempty"` // see metrics.ParseAim
 
-	// What apply has left, for the report: the probabilities of the dev rows and the thresholds of the model.
+	// What apply or the folds have left, for the report: the probabilities of the rows that judged, and the model's thresholds.
 	devScores, devThresholds []float32
 }
 

@@ -158,7 +158,7 @@ func shellQuoted(word string) string {
 	return "$'" + b.String() + "'"
 }
 
-// report leaves report.html in the output folder of a training run: on the dev rows if there are any, else its curves only. The model
+// report leaves report.html in the output folder of a training run: on the dev rows or those out of fold if there are any, else its curves only. The model
 // stands there already, so a report that fails is said and no more.
 func (t *training) report(m *model.Model, dev *data.Dataset, start time.Time) {
 	path := filepath.Join(t.output, "report.html")
@@ -174,7 +174,11 @@ func (t *training) report(m *model.Model, dev *data.Dataset, start time.Time) {
 		if evaluated, err = metrics.Evaluate(metrics.Data{Labels: m.Labels, Truth: dev.Y, Scores: t.devScores}, t.devThresholds); err == nil {
 			r.Scored = scoredReport(dev, t.devScores, evaluated)
 		}
-		r.Facts = append(r.Facts, htmlreport.Pair{Name: "evaluated on", Value: fmt.Sprintf("%s, %d rows", t.dev, dev.Rows())})
+		evaluatedOn := fmt.Sprintf("%s, %d rows", dev.File, dev.Rows())
+		if t.folds > 0 {
+			evaluatedOn += fmt.Sprintf(", each by a head of the other folds, of %d", t.folds)
+		}
+		r.Facts = append(r.Facts, htmlreport.Pair{Name: "evaluated on", Value: evaluatedOn})
 		r.Baseline = readBaseline(filepath.Join(t.output, "baseline.json"))
 	}
 	if err = errors.Join(err, t.reportFlags.write(t.a, r, path)); err != nil {

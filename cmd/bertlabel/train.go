@@ -36,7 +36,7 @@ func newTrainCmd(a *app) *cobra.Command {
 	f.StringVar(&t.tune, "tune", "head", "what is trained: head (frozen encoder), last:N (layers too), or all")
 	f.StringVar(&t.pooling, "pooling", "pooled", "features: pooled (default), cls, mean, max, mean:-1..-3, concat:cls,mean, auto")
 	f.StringVar(&t.cache, "features-cache", "", "`FOLDER` that keeps computed features for the next run")
-	f.BoolVar(&t.baseline, "baseline", false, "also train TF-IDF with logistic regression, to see on --dev what BERT is worth")
+	f.BoolVar(&t.baseline, "baseline", false, "also train TF-IDF with logistic regression, to see on --dev or --folds what BERT is worth")
 	f.IntVar(&t.folds, "folds", 0, "evaluate the head on `K` stratified folds of --train, each scored by a head of the others; 0: none")
 	c := &t.config
 	f.IntVar(&c.BatchSize, "train-batch-size", c.BatchSize, "rows of a batch")
@@ -106,8 +106,8 @@ func (t *training) check() (pooling bert.Pooling, err error) {
 		return "", usagef("--pooling auto is chosen by the exact heads on --dev: give --dev and --solver lbfgs")
 	case err != nil && t.pooling != autoPooling:
 		return "", usagef("--pooling: %v", err)
-	case t.baseline && t.dev == "":
-		return "", usagef("--baseline is compared with the model on --dev: give --dev")
+	case t.baseline && t.heldOut() == "":
+		return "", usagef("--baseline is compared with the model on rows that both do not know: give --dev or --folds")
 	}
 	return pooling, withCode(exitUsage, t.config.Check())
 }
@@ -166,8 +166,14 @@ func (t *training) run(ctx context.Context) error {
 	if err := tune(ctx, m, pooling, trainSet, devSet); err != nil {
 		return err
 	}
-	linear.say(t.a)
-	t.report(m, devSet, start)
+	judges := devSet
+	if t.folds > 0 {
+		judges = trainSet
+	}
+	if err := t.compareBaseline(linear, judges); err != nil {
+		return err
+	}
+	t.report(m, judges, start)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
@@ -14,6 +15,7 @@ import (
 	"bertlabel/bert/model"
 	"bertlabel/checkpoint/atomic"
 	"bertlabel/cmd/bertlabel/internal/baseline"
+	"bertlabel/cmd/bertlabel/internal/diagnosis"
 	"bertlabel/train/data"
 	"bertlabel/train/metrics"
 )
@@ -26,7 +28,11 @@ var baselineOptions = baseline.Options{Words: 2, MinDF: 2, SublinearTF: true}
 
 func baselineCs() []float64 { return []float64{1, 4, 16} }
 
-// baselineReport is the content of baseline.json: how it was trained, and what dev says of it, under the names of every report, at
+// baselineC is the one that most labels of GoEmotions choose.
+const baselineC = 4
+
+// baselineReport is the content of baseline.json: how it was trained, and what dev or the
+// rows out of fold say of it, under the names of every report, at
 // thresholds chosen as those of the model are.
 type baselineReport struct {
 	Name        string             `json:"name"`
@@ -35,7 +41,9 @@ type baselineReport struct {
 	SublinearTF bool               `json:"sublinear_tf"`
 	C           map[string]float64 `json:"c"` // by label
 	*metrics.Report
-	PerLabelTuned *metrics.Report `json:"tuned"` // at thresholds for each label that were chosen on dev
+	PerLabelTuned *metrics.Report `json:"tuned"` // at thresholds for each label that were chosen on the same rows
+
+	on string // the rows that judged, in words
 }
 
 // removeEarlier takes away what an earlier run in the folder has left beside its model.
@@ -48,35 +56,80 @@ func (t *training) removeEarlier() error {
 	return nil
 }
 
-// trainBaseline does what --baseline asks for: it trains TF-IDF with logistic regression on the same rows, judges it on dev and
-// writes baseline.json. Without the flag there is no report.
-func (t *training) trainBaseline(ctx context.Context, trainSet, devSet *data.Dataset) (*baselineReport, error) {
+// trainBaseline does what --baseline asks for: it trains TF-IDF with logistic regression on the same rows, judges it on dev or out of
+// fold, and writes baseline.json. Without the flag there is no report.
+func (t *training) trainBaseline(ctx context.Context, trainSet, devSet *data.Dataset) (r *baselineReport, err error) {
 	if !t.baseline {
 		return nil, nil
 	}
 	start, labels := time.Now(), trainSet.Labels.Names()
-	t.a.log.Progress("baseline", progress{Steps: len(labels)})
-	dev := baselineData(devSet)
-	m, err := baseline.Train(ctx, baselineData(trainSet), dev, len(labels), baselineOptions, baselineCs(), func(done int) {
-		t.a.log.Progress("baseline", progress{Step: done, Steps: len(labels)})
-	})
-	t.a.log.Done()
+	r = &baselineReport{Name: "TF-IDF of words and word pairs, logistic regression", MinDF: baselineOptions.MinDF, SublinearTF: baselineOptions.SublinearTF,
+		C: map[string]float64{}, on: "dev"}
+	judged := metrics.Data{Labels: labels}
+	if t.folds > 0 {
+		r.on, judged.Truth = "rows out of fold", trainSet.Y
+		judged.Scores, err = r.crossFit(ctx, t, trainSet)
+	} else {
+		judged.Truth = devSet.Y
+		judged.Scores, err = r.fit(ctx, t.a, "baseline", labels, baselineData(trainSet), baselineData(devSet), baselineCs())
+	}
 	if err != nil {
 		return nil, err
 	}
-	r := &baselineReport{Name: "TF-IDF of words and word pairs, logistic regression", Terms: m.Vectorizer.Terms(),
-		MinDF: baselineOptions.MinDF, SublinearTF: baselineOptions.SublinearTF, C: map[string]float64{}}
-	for i, label := range labels {
-		r.C[label] = m.C[i]
-	}
-	if err := r.judge(metrics.Data{Labels: labels, Truth: devSet.Y, Scores: m.Predict(dev.Texts)}, t.devTuning, t.config.Seed); err != nil {
+	if err := r.judge(judged, t.devTuning, t.config.Seed); err != nil {
 		return nil, err
 	}
 	t.a.log.Infof("baseline (%s, %d terms) in %.1f s", r.Name, r.Terms, time.Since(start).Seconds())
 	return r, atomic.WriteFile(atomic.OS{}, filepath.Join(t.output, baselineFile), r.write)
 }
 
-// judge evaluates on dev, with thresholds by the rules of the model's.
+// fit trains on rows, and returns the probabilities of others, [rows, labels].
+func (r *baselineReport) fit(ctx context.Context, a *app, work string, labels []string, rows, others baseline.Data, cs []float64) ([]float32, error) {
+	a.log.Progress(work, progress{Steps: len(labels)})
+	defer a.log.Done()
+	m, err := baseline.Train(ctx, rows, others, len(labels), baselineOptions, cs, func(done int) {
+		a.log.Progress(work, progress{Step: done, Steps: len(labels)})
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.Terms = m.Vectorizer.Terms()
+	for i, label := range labels {
+		r.C[label] = m.C[i]
+	}
+	return m.Predict(others.Texts), nil
+}
+
+// crossFit returns the probabilities of all rows, each by a model of the other folds, which are those of the head. There is nothing
+// to choose C on.
+func (r *baselineReport) crossFit(ctx context.Context, t *training, set *data.Dataset) ([]float32, error) {
+	fold, err := t.dealFolds(set)
+	if err != nil {
+		return nil, err
+	}
+	all, labels, scores := baselineData(set), set.Labels.Names(), make([]float32, len(set.Y))
+	c := len(labels)
+	for k := range t.folds {
+		var parts [2]baseline.Data
+		rest, held := splitFold(fold, k)
+		for i, rows := range [][]int{rest, held} {
+			for _, row := range rows {
+				parts[i].Texts = append(parts[i].Texts, all.Texts[row])
+				parts[i].Truth = append(parts[i].Truth, all.Truth[row*c:(row+1)*c]...)
+			}
+		}
+		p, err := r.fit(ctx, t.a, fmt.Sprintf("baseline %d/%d", k+1, t.folds), labels, parts[0], parts[1], []float64{baselineC})
+		if err != nil {
+			return nil, err
+		}
+		for i, row := range held {
+			copy(scores[row*c:(row+1)*c], p[i*c:(i+1)*c])
+		}
+	}
+	return scores, nil
+}
+
+// judge evaluates on rows, with thresholds by the rules of the model's.
 func (r *baselineReport) judge(dev metrics.Data, d devTuning, seed uint64) error {
 	aim, err := metrics.ParseAim(d.Objective)
 	if err != nil {
@@ -107,16 +160,29 @@ func (r *baselineReport) write(w io.Writer) error {
 	return encoder.Encode(r)
 }
 
-// say tells the figures in the words of devTuning.apply, which tells those of the model. r may be nil.
-func (r *baselineReport) say(a *app) {
+// compareBaseline tells the figures in the words of devTuning.apply, which tells those of the model, and warns when the model is
+// behind. set are the rows of devScores. r may be nil.
+func (t *training) compareBaseline(r *baselineReport, set *data.Dataset) error {
 	if r == nil {
-		return
+		return nil
 	}
 	line := func(at string, m *metrics.Report) {
-		a.log.Infof("baseline on dev at %s: f1_macro %.4f, f1_micro %.4f, precision_macro %.4f, recall_macro %.4f", at, m.F1Macro, m.F1Micro, m.PrecisionMacro, m.RecallMacro)
+		t.a.log.Infof("baseline on %s at %s: f1_macro %.4f, f1_micro %.4f, precision_macro %.4f, recall_macro %.4f", r.on, at, m.F1Macro, m.F1Micro, m.PrecisionMacro, m.RecallMacro)
 	}
-	line(span(r.Report.Threshold), r.Report)
+	if t.Thresholds != "per-label" {
+		line(span(r.Report.Threshold), r.Report)
+	}
 	line(span(r.PerLabelTuned.Threshold)+", tuned per label", r.PerLabelTuned)
+	if t.devScores == nil {
+		return nil // --resume found a run at its end
+	}
+	model, err := metrics.Evaluate(metrics.Data{Labels: set.Labels.Names(), Truth: set.Y, Scores: t.devScores}, t.devThresholds)
+	if err != nil {
+		return err
+	}
+	t.a.log.Infof("average_precision_macro on %s: model %.4f, baseline %.4f", r.on, model.AveragePrecisionMacro, r.AveragePrecisionMacro)
+	t.a.found(diagnosis.Baseline(model, r.Report)...)
+	return nil
 }
 
 // baselineData is a data set for the baseline.

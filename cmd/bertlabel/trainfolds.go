@@ -66,13 +66,13 @@ func (r *headRun) crossValidate(ctx context.Context) error {
 		return nil
 	}
 	start := time.Now()
-	fold, err := r.dealFolds()
+	fold, err := r.dealFolds(r.trainSet)
 	if err != nil {
 		return err
 	}
 	scores, rows := make([]float32, len(r.train.Y)), r.train.X.Rows
 	for k := range r.folds {
-		rest, held := r.split(fold, k)
+		rest, held := splitFold(fold, k)
 		head, err := r.fitFold(ctx, k, r.subset(rest))
 		if err != nil {
 			return fmt.Errorf("fold %d of %d: %w", k+1, r.folds, err)
@@ -86,23 +86,24 @@ func (r *headRun) crossValidate(ctx context.Context) error {
 	if r.folded, err = r.judgeFolds(fold, scores); err != nil {
 		return err
 	}
+	r.devScores, r.devThresholds = scores, r.folded.thresholds(r.devTuning, len(r.labels))
 	r.a.log.Infof("%d folds of %d rows in %.1f s", r.folds, rows, time.Since(start).Seconds())
 	r.folded.say(r.a)
 	return atomic.WriteFile(atomic.OS{}, filepath.Join(r.output, foldsFile), r.folded.write)
 }
 
 // dealFolds returns the fold of every row.
-func (r *headRun) dealFolds() ([]int, error) {
-	group, texts := data.Groups(r.trainSet)
-	if texts < r.folds {
-		return nil, refused(r.trainSet.File, 0, "", fmt.Sprintf("%d different texts", texts), fmt.Sprintf("at least %d, one for each fold", r.folds))
+func (t *training) dealFolds(set *data.Dataset) ([]int, error) {
+	group, texts := data.Groups(set)
+	if texts < t.folds {
+		return nil, refused(set.File, 0, "", fmt.Sprintf("%d different texts", texts), fmt.Sprintf("at least %d, one for each fold", t.folds))
 	}
-	shares := slices.Repeat([]float64{1 / float64(r.folds)}, r.folds)
-	return data.Stratify(r.trainSet.Positives(), group, shares, r.config.Seed), nil
+	shares := slices.Repeat([]float64{1 / float64(t.folds)}, t.folds)
+	return data.Stratify(set.Positives(), group, shares, t.config.Seed), nil
 }
 
-// split returns the rows of the other folds, and those of fold k.
-func (r *headRun) split(fold []int, k int) (rest, held []int) {
+// splitFold returns the rows of the other folds, and those of fold k.
+func splitFold(fold []int, k int) (rest, held []int) {
 	for row, f := range fold {
 		if f == k {
 			held = append(held, row)
@@ -178,7 +179,7 @@ func (r *headRun) judgeFolds(fold []int, scores []float32) (*foldsReport, error)
 		return nil, err
 	}
 	for k := range r.folds {
-		_, held := r.split(fold, k)
+		_, held := splitFold(fold, k)
 		part, c := metrics.Data{Labels: r.labels}, len(r.labels)
 		for _, row := range held {
 			part.Truth = append(part.Truth, r.train.Y[row*c:(row+1)*c]...)
@@ -231,15 +232,13 @@ func (f *foldsReport) write(w io.Writer) error {
 	return encoder.Encode(f)
 }
 
-// thresholds returns those that --tune-thresholds asks for, nil for those of a new head.
+// thresholds returns those that --tune-thresholds asks for, else those of a new head.
 func (f *foldsReport) thresholds(d devTuning, labels int) []float32 {
-	switch {
-	case f == nil:
-		return nil
-	case d.Thresholds == "per-label":
+	switch d.Thresholds {
+	case "per-label":
 		return f.guarded.Thresholds
-	case d.Thresholds == "global":
+	case "global":
 		return slices.Repeat([]float32{f.guarded.Global}, labels)
 	}
-	return nil
+	return slices.Repeat([]float32{model.DefaultThreshold}, labels)
 }

@@ -53,6 +53,10 @@ func TestTrainFolds(t *testing.T) {
 		if !strings.Contains(stderr, "out of fold at 0.5: f1_macro") || f.Folds != 4 || f.Rows != 120 || len(f.Each) != 4 || !(f.F1Macro > 0.9) || trainingOf(t, m)["folds"] != 4.0 {
 			t.Errorf("%s: %+v\n%s", name, f, stderr)
 		}
+		page, err := os.ReadFile(filepath.Join(task.dir, name, "report.html"))
+		if err != nil || !strings.Contains(string(page), "120 rows, each by a head of the other folds") || !strings.Contains(string(page), fmt.Sprintf("%.4f", f.F1Macro)[:5]) {
+			t.Errorf("%s: %v, the report does not show the folds", name, err)
+		}
 		rows, mean, squares := 0.0, 0.0, 0.0
 		for _, fold := range f.Each {
 			rows += fold["rows"].(float64)

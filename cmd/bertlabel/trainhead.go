@@ -77,8 +77,8 @@ func (t *training) trainHead(ctx context.Context, m *model.Model, pooling bert.P
 		return err
 	}
 	m.SetHead(r.head, r.labels, r.pooling)
-	if tuned := r.folded.thresholds(t.devTuning, len(r.labels)); tuned != nil {
-		m.Thresholds = tuned
+	if t.folds > 0 {
+		m.Thresholds = t.devThresholds
 	}
 	r.diagnoseLosses()
 	if devSet != nil {

@@ -31,6 +31,7 @@ const (
 	SoftmaxSums         Kind = "softmax-sums"
 	CutTexts            Kind = "cut-texts"
 	SplitsApart         Kind = "splits-apart"
+	BehindBaseline      Kind = "behind-baseline"
 )
 
 // String returns the finding on one line.

@@ -272,3 +272,15 @@ func TestSplits(t *testing.T) {
 	want(t, "other lengths", Splits(train, file(200, 0.2, long)), SplitsApart)
 	want(t, "too few rows to tell", Splits(train, file(4, 0.5, long)))
 }
+
+func TestBaseline(t *testing.T) {
+	report := func(precision float64) *metrics.Report {
+		r := &metrics.Report{}
+		r.AveragePrecisionMacro = metrics.Number(precision)
+		return r
+	}
+	want(t, "ahead", Baseline(report(0.5), report(0.4)))
+	want(t, "equal", Baseline(report(0.4), report(0.4)))
+	want(t, "behind", Baseline(report(0.4), report(0.5)), BehindBaseline)
+	want(t, "undefined", Baseline(report(math.NaN()), report(0.5)))
+}

@@ -123,6 +123,17 @@ func Labels(r *metrics.Report) []Finding {
 	return neverOrAlways(never, always, len(r.PerLabel), fmt.Sprintf("of %d rows, some of which have them", r.Rows))
 }
 
+// Baseline says when a linear model of the words ranks the rows better than the model does, by the mean over the labels of the
+// average precision, on which no threshold has a part.
+func Baseline(model, linear *metrics.Report) []Finding {
+	m, l := model.AveragePrecisionMacro, linear.AveragePrecisionMacro
+	if !(l > m) {
+		return nil
+	}
+	return []Finding{{BehindBaseline, fmt.Sprintf("A linear model of the words is ahead of this one: average_precision_macro %.4f, here %.4f", l, m),
+		"Train the encoder too (--tune last:2 or all), try --pooling mean, or take the linear model: it costs next to nothing"}}
+}
+
 func neverOrAlways(never, always []string, labels int, of string) (found []Finding) {
 	if len(never) > 0 {
 		found = append(found, Finding{NeverPredicted, fmt.Sprintf("%d of %d labels are predicted for none %s: %s", len(never), labels, of, listed(never)),
