@@ -25,7 +25,6 @@ type Model struct {
 	Bias       []float64   // [labels]
 }
 
-
 // Train trains a model for labels labels on the rows of train. For each label C is the one of cs, which rise, with the lowest log
 // loss on dev; with one value there is nothing to choose, and dev is not looked at. A label with cells of one class only gets
 // weights of zero and a bias of the log-odds with half a cell added to both classes. Labels are trained side by side; their number
