@@ -244,6 +244,9 @@ func (t *hfTokenizer) vocabText() ([]byte, error) {
 		}
 		size = max(size, id+1)
 	}
+	if size > 2*len(t.vocab) { // a vocabulary has no holes; this one would be made of them
+		return nil, fmt.Errorf("vocab has %d tokens and the id %d, expected ids from 0 on without gaps", len(t.vocab), size-1)
+	}
 	tokens := make([]string, size)
 	for token, id := range t.vocab {
 		if tokens[id] != "" {

@@ -142,6 +142,7 @@ func TestHuggingFaceTokenizerRefused(t *testing.T) {
 	}
 	for name, replacement := range map[string]string{
 		"huge id":     `"cat": 2000000000`,
+		"holes":       `"cat": 999999`,
 		"negative id": `"cat": -1`,
 		"same id":     `"cat": 1`,
 		"line end":    `"c\nat": 67`,

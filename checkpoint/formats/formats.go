@@ -65,6 +65,11 @@ func exists(path string) bool {
 	return err == nil
 }
 
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
 // tableMagic ends every TensorFlow table, and so every V1 file.
 var tableMagic = binary.LittleEndian.AppendUint64(nil, 0xdb4775248b80fb57)
 
@@ -96,8 +101,8 @@ func openByContent(path string, limits checkpoint.Limits) (checkpoint.Source, er
 }
 
 // Find returns the path of the checkpoint in a model folder. A `checkpoint` state file decides. Without one it is the prefix P with
-// P.index, here or in variables/; of several the one that is called bert_model.ckpt. Without any it is model.safetensors,
-// or model.safetensors.index.json.
+// P.index, here or in variables/; of several the one that is called bert_model.ckpt. Without any it is the V1 file bert_model.ckpt,
+// model.safetensors, or model.safetensors.index.json.
 func Find(folder string) (string, error) {
 	prefix, err := tfbundle.Latest(folder)
 	if !stateMissing(err) {
@@ -116,6 +121,9 @@ func Find(folder string) (string, error) {
 	}
 	if len(prefixes) == 1 {
 		return prefixes[0], nil
+	}
+	if path := filepath.Join(folder, googleName); isFile(path) {
+		return path, nil
 	}
 	for _, name := range []string{safetensorsName, safetensorsIndexName} {
 		if path := filepath.Join(folder, name); exists(path) {

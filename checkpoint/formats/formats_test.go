@@ -62,6 +62,11 @@ func write(t *testing.T, path, text string) {
 
 // TestFolders opens folders: the tensor that is found says which checkpoint was taken.
 func TestFolders(t *testing.T) {
+	file, err := os.ReadFile(filepath.Join(tensortest.Shared(t, "fixtures/checkpoints/good/v1"), "model.ckpt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v1 := string(file)
 	for _, c := range []struct {
 		name string
 		make func(dir string)
@@ -87,6 +92,11 @@ func TestFolders(t *testing.T) {
 			write(t, dir+"/model.safetensors.index.json", `{"weight_map":{"s1.safetensors":"s1.safetensors"}}`)
 		}, "s1.safetensors", ""},
 		{"Google's first", func(dir string) { saveSafetensors(t, dir+"/model.safetensors"); saveV2(t, dir+"/a") }, "a", ""},
+		{"V1", func(dir string) { write(t, dir+"/bert_model.ckpt", v1); saveSafetensors(t, dir+"/model.safetensors") }, "bias", ""},
+		{"V1 of the state file", func(dir string) {
+			write(t, dir+"/model.ckpt-3", v1)
+			write(t, dir+"/checkpoint", `model_checkpoint_path: "model.ckpt-3"`)
+		}, "bias", ""},
 		{"nothing", func(dir string) {}, "", checkpoint.MissingFile},
 		{"a pickle alone", func(dir string) { write(t, dir+"/pytorch_model.bin", "x") }, "", checkpoint.MissingFile},
 		{"index without data", func(dir string) { saveV2(t, dir+"/a"); os.Remove(dir + "/a.data-00000-of-00001") }, "", checkpoint.MissingFile},

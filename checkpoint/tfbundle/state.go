@@ -1,8 +1,10 @@
 package tfbundle
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,7 +25,7 @@ type State struct {
 	All    []string // all that are kept, oldest first; may name deleted ones
 }
 
-// Latest returns the prefix that the state file of a folder names as the newest checkpoint. It must lie in the folder:
+// Latest returns the prefix, or the V1 file, that the state file of a folder names as the newest checkpoint. It must lie in the folder:
 // absolute paths, "..", and links that lead out are refused. A folder without state file gives a *checkpoint.FormatError
 // of class MissingFile that wraps fs.ErrNotExist.
 func Latest(folder string) (prefix string, err error) {
@@ -45,11 +47,17 @@ func Latest(folder string) (prefix string, err error) {
 	if err != nil {
 		return "", checkpoint.InFile(err, f.Path)
 	}
-	index, err := checkpoint.OpenIn(root, filepath.FromSlash(state.Latest)+".index")
+	name := filepath.FromSlash(state.Latest)
+	index, err := checkpoint.OpenIn(root, name+".index")
+	if errors.Is(err, fs.ErrNotExist) {
+		if v1, errV1 := checkpoint.OpenIn(root, name); errV1 == nil {
+			index, err = v1, nil
+		}
+	}
 	if err != nil {
 		return "", err
 	}
-	return filepath.Join(folder, filepath.FromSlash(state.Latest)), index.Close()
+	return filepath.Join(folder, name), index.Close()
 }
 
 // ParseState parses a state file: text protobuf, a field a line.

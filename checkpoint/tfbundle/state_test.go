@@ -72,6 +72,15 @@ func TestLatest(t *testing.T) {
 	if prefix, err := Latest(dir); err != nil || prefix != filepath.Join(dir, "model") {
 		t.Errorf("%q, %v", prefix, err)
 	}
+	write(filepath.Join(dir, "old"), "")
+	write(state, `model_checkpoint_path: "old"`)
+	if path, err := Latest(dir); err != nil || path != filepath.Join(dir, "old") {
+		t.Errorf("a V1 file: %q, %v", path, err)
+	}
+	write(state, `model_checkpoint_path: "gone"`)
+	if path, err := Latest(dir); err == nil || !strings.Contains(err.Error(), "gone.index") {
+		t.Errorf("no checkpoint of that name: %q, %v", path, err)
+	}
 	write(state, `model_checkpoint_path: "link"`)
 	if err := os.Symlink(filepath.Join(outside, "model.index"), filepath.Join(dir, "link.index")); err != nil {
 		t.Skip(err)
