@@ -171,7 +171,7 @@ func (p *page) addRows(a *analysis) {
 		to   *[]pageRow
 		mark string
 	}{{missing, &p.Missing, "false"}, {surplus, &p.Surplus, "missed"}} {
-		for _, s := range fewOfRow(list.from, shownSuspects) {
+		for _, s := range list.from[:min(shownSuspects, len(list.from))] {
 			row := a.row(s.row)
 			row.Marks = []mark{{a.label(s.label), probability(s.p), list.mark}}
 			*list.to = append(*list.to, row)

@@ -58,37 +58,31 @@ type suspect struct {
 
 // suspects finds cells that are likely mislabelled, as confident learning does (Northcutt et al. 2021, arXiv:1911.00068, §3.1): the
 // model's probability for the other class is at least its mean over the rows that were given that class, and if that holds for both
-// classes, the more probable one counts. missing are labels that were not given, surplus those that were; the surest stand first.
+// classes, the more probable one counts. missing are labels that were not given, surplus those that were; the surest stand first, the
+// surest suspectsOfRow of each row only.
 func (a *analysis) suspects() (missing, surplus []suspect) {
 	c := len(a.Labels)
-	for i, p32 := range a.Scores {
-		p, label := float64(p32), i%c
-		mean := &a.labels[label].mean
-		likely1 := p >= mean[1] && (p > 0.5 || !(p <= mean[0]))
-		likely0 := p <= mean[0] && (p < 0.5 || !(p >= mean[1]))
-		if at := (suspect{i / c, label, p}); a.Truth[i] == 0 && likely1 {
-			missing = append(missing, at)
-		} else if a.Truth[i] == 1 && likely0 {
-			surplus = append(surplus, at)
+	least := func(x, y suspect) int { return cmp.Compare(x.p, y.p) }
+	most := func(x, y suspect) int { return cmp.Compare(y.p, x.p) }
+	var ofRow classes[[]suspect]
+	for row := range a.rows() {
+		ofRow[0], ofRow[1] = ofRow[0][:0], ofRow[1][:0]
+		for label := range c {
+			p, mean := float64(a.Scores[row*c+label]), &a.labels[label].mean
+			likely1 := p >= mean[1] && (p > 0.5 || !(p <= mean[0]))
+			likely0 := p <= mean[0] && (p < 0.5 || !(p >= mean[1]))
+			if y := a.Truth[row*c+label]; y == 0 && likely1 || y == 1 && likely0 {
+				ofRow[y] = append(ofRow[y], suspect{row, label, p})
+			}
 		}
+		slices.SortStableFunc(ofRow[0], most)
+		slices.SortStableFunc(ofRow[1], least)
+		missing = append(missing, ofRow[0][:min(suspectsOfRow, len(ofRow[0]))]...)
+		surplus = append(surplus, ofRow[1][:min(suspectsOfRow, len(ofRow[1]))]...)
 	}
-	slices.SortStableFunc(missing, func(a, b suspect) int { return cmp.Compare(b.p, a.p) })
-	slices.SortStableFunc(surplus, func(a, b suspect) int { return cmp.Compare(a.p, b.p) })
+	slices.SortStableFunc(missing, most)
+	slices.SortStableFunc(surplus, least)
 	return missing, surplus
-}
-
-// fewOfRow returns the first n suspects, no more than suspectsOfRow of one row.
-func fewOfRow(all []suspect, n int) (few []suspect) {
-	of := map[int]int{}
-	for _, s := range all {
-		if len(few) == n {
-			break
-		}
-		if of[s.row]++; of[s.row] <= suspectsOfRow {
-			few = append(few, s)
-		}
-	}
-	return few
 }
 
 // mostPairs is how many labels are looked at in pairs, those with the most rows: time and memory grow with the square.
