@@ -71,7 +71,7 @@ func (d *demonstration) run(ctx context.Context) error {
 		return err
 	}
 	var report bytes.Buffer
-	if err := d.verb(ctx, &report, "eval", "--model", d.path("model"), "--data", d.path("test.csv")); err != nil {
+	if err := d.verb(ctx, &report, "eval", "--model", d.path("model"), "--data", d.path("test.csv"), "--report", d.path("report.html")); err != nil {
 		return err
 	}
 	if err := os.WriteFile(d.path("metrics.json"), report.Bytes(), 0o666); err != nil {
@@ -90,7 +90,7 @@ func (d *demonstration) run(ctx context.Context) error {
 			return err
 		}
 	}
-	d.a.log.Infof("all of it is in %s: look at metrics.json, predictions.jsonl, model/metrics.csv", d.dir)
+	d.a.log.Infof("all of it is in %s: open report.html and model/report.html in a browser; look at metrics.json, predictions.jsonl", d.dir)
 	return nil
 }
 

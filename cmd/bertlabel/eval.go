@@ -28,6 +28,7 @@ func newEvalCmd(a *app) *cobra.Command {
 	f.Float32Var(&e.threshold, "threshold", 0, "probability above which a label is predicted (default: the model's)")
 	f.StringVar(&e.page, "report", "", "`FILE` for a page with all figures, the rows most wrong and those likely mislabelled")
 	addReportFlags(cmd, &e.reportFlags)
+	addPrettyFlag(cmd, &e.pretty)
 	required(cmd, "data")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return e.run(cmd) }
 	return cmd
@@ -40,6 +41,7 @@ type evaluation struct {
 	rows       *dataFlags
 	data, page string
 	threshold  float32
+	pretty     bool
 	reportFlags
 }
 
@@ -88,6 +90,9 @@ func (e *evaluation) run(cmd *cobra.Command) error {
 		if err := e.write(e.a, r, e.page); err != nil {
 			return err
 		}
+	}
+	if e.pretty || !cmd.Flags().Changed("pretty") && e.a.onTerminal() {
+		return e.a.newCanvas(e.a.stdout).writeReport(report)
 	}
 	return e.a.printReport(report)
 }

@@ -11,12 +11,7 @@ import (
 )
 
 func newPredictCmd(a *app) *cobra.Command {
-	var (
-		input, outputPath, format string
-		threshold                 float32
-		topK                      int
-		logits                    bool
-	)
+	p := &predicting{a: a}
 	cmd := &cobra.Command{
 		Use:   "predict",
 		Short: "Predict the labels of texts: one line out for each row in, in order, as soon as it is known",
@@ -24,68 +19,115 @@ func newPredictCmd(a *app) *cobra.Command {
 			"  echo '{\"text\": \"My parcel never came.\"}' | bertlabel predict --model model\n" +
 			"  bertlabel predict --model model --input texts.tsv --output-format csv --threshold 0.3",
 	}
-	models := addModelFlags(cmd)
-	rows := addDataFlags(cmd, data.ReportBadRows)
+	p.models = addModelFlags(cmd)
+	p.rows = addDataFlags(cmd, data.ReportBadRows)
 	f := cmd.Flags()
-	f.StringVar(&input, "input", "-", "`FILE` of texts; - is stdin")
-	f.StringVar(&outputPath, "output", "-", "`FILE` to write; - is stdout")
-	f.StringVar(&format, "output-format", "jsonl", "jsonl, csv or tsv (id, then one probability a label)")
-	f.Float32Var(&threshold, "threshold", 0, "probability above which a label is predicted (default: the model's)")
-	f.IntVar(&topK, "top-k", 0, "show the K most probable labels only, most probable first")
-	f.BoolVar(&logits, "logits", false, "add the logits")
+	f.StringVar(&p.input, "input", "-", "`FILE` of texts; - is stdin")
+	f.StringVar(&p.output, "output", "-", "`FILE` to write; - is stdout")
+	f.StringVar(&p.format, "output-format", "jsonl", "jsonl, csv or tsv (id, then one probability a label)")
+	f.Float32Var(&p.threshold, "threshold", 0, "probability above which a label is predicted (default: the model's)")
+	f.IntVar(&p.topK, "top-k", 0, "show the K most probable labels only, most probable first")
+	f.BoolVar(&p.logits, "logits", false, "add the logits")
+	addPrettyFlag(cmd, &p.pretty)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := oneOf("output-format", format, "jsonl", "csv", "tsv"); err != nil {
+		if err := p.settle(cmd); err != nil {
 			return err
 		}
-		if changed := cmd.Flags().Changed("threshold"); changed && !(threshold >= 0 && threshold <= 1) {
-			return usagef("--threshold %v: want 0 to 1", threshold)
-		}
-		if topK < 0 || format != "jsonl" && (topK > 0 || logits) {
-			return usagef("--top-k wants 1 or more, and like --logits the output format jsonl")
-		}
-		m, err := models.openWithHead(a)
-		if err != nil {
-			return err
-		}
-		if cmd.Flags().Changed("threshold") {
-			for i := range m.Thresholds {
-				m.Thresholds[i] = threshold
-			}
-		} else {
-			sayTuning(a, m)
-		}
-		a.found(diagnoseModel(m)...)
-		scores := diagnosis.NewScores(m.Labels, m.Thresholds)
-		in, err := newRowStream(a, m, rows, input, "predict")
-		if err != nil {
-			return err
-		}
-		out, err := a.createOutput(outputPath)
-		if err != nil {
-			return err
-		}
-		defer out.Discard()
-		writer := newPredictionWriter(out, format, m, topK, logits)
-		err = in.run(cmd.Context(), func(chunk []readRow) error {
-			predictions, err := m.PredictEncoded(cmd.Context(), encodings(chunk))
-			if err != nil {
-				return err
-			}
-			addScores(scores, chunk, predictions)
-			return writePredictions(writer, chunk, predictions)
-		})
-		if err != nil {
-			return err
-		}
-		a.found(scores.Findings()...)
-		a.found(scores.Unlabelled()...)
-		return errors.Join(writer.Flush(), out.Commit(), in.verdict())
+		return p.run(cmd)
 	}
 	return cmd
 }
 
+// predicting is one run of the verb.
+type predicting struct {
+	a                     *app
+	models                *modelFlags
+	rows                  *dataFlags
+	input, output, format string
+	threshold             float32
+	topK                  int
+	logits, pretty        bool
+}
+
+// settle refuses flags that do not go together, and decides how predictions are shown.
+func (p *predicting) settle(cmd *cobra.Command) error {
+	changed := cmd.Flags().Changed
+	if err := oneOf("output-format", p.format, "jsonl", "csv", "tsv"); err != nil {
+		return err
+	}
+	switch {
+	case changed("threshold") && !(p.threshold >= 0 && p.threshold <= 1):
+		return usagef("--threshold %v: want 0 to 1", p.threshold)
+	case p.topK < 0 || p.format != "jsonl" && (p.topK > 0 || p.logits):
+		return usagef("--top-k wants 1 or more, and like --logits the output format jsonl")
+	case p.pretty && (changed("output-format") || p.logits):
+		return usagef("--pretty is for people: it has no --output-format and no --logits")
+	}
+	if !changed("pretty") {
+		p.pretty = p.output == "-" && p.a.onTerminal() && !changed("output-format") && !p.logits
+	}
+	return nil
+}
+
+func (p *predicting) run(cmd *cobra.Command) error {
+	m, err := p.models.openWithHead(p.a)
+	if err != nil {
+		return err
+	}
+	if cmd.Flags().Changed("threshold") {
+		for i := range m.Thresholds {
+			m.Thresholds[i] = p.threshold
+		}
+	} else {
+		sayTuning(p.a, m)
+	}
+	p.a.found(diagnoseModel(m)...)
+	scores := diagnosis.NewScores(m.Labels, m.Thresholds)
+	in, err := newRowStream(p.a, m, p.rows, p.input, "predict")
+	if err != nil {
+		return err
+	}
+	out, err := p.a.createOutput(p.output)
+	if err != nil {
+		return err
+	}
+	defer out.Discard()
+	writer := p.writer(out, m)
+	err = in.run(cmd.Context(), func(chunk []readRow) error {
+		predictions, err := m.PredictEncoded(cmd.Context(), encodings(chunk))
+		if err != nil {
+			return err
+		}
+		addScores(scores, chunk, predictions)
+		return writePredictions(writer, chunk, predictions)
+	})
+	if err != nil {
+		return err
+	}
+	p.a.found(scores.Findings()...)
+	p.a.found(scores.Unlabelled()...)
+	return errors.Join(writer.Flush(), out.Commit(), in.verdict())
+}
+
+// rowWriter writes the rows of predict in order.
+type rowWriter interface {
+	row(*data.Example, model.Prediction) error // a prediction
+	refused(*data.Example, error) error        // in its place, a row that could not be read
+	Flush() error                              // hands everything on to the writer below
+}
+
+func (p *predicting) writer(out *output, m *model.Model) rowWriter {
+	if !p.pretty {
+		return newPredictionWriter(out, p.format, m, p.topK, p.logits)
+	}
+	if p.output == "-" {
+		p.a.log.terminal = false // a progress bar would stand between the rows
+	}
+	return newPrettyPredictions(p.a.newCanvas(out.Writer), m, p.topK)
+}
+
 // writePredictions writes a chunk of rows, those that could not be read with their error.
-func writePredictions(w *predictionWriter, chunk []readRow, predictions []model.Prediction) error {
+func writePredictions(w rowWriter, chunk []readRow, predictions []model.Prediction) error {
 	for i := range chunk {
 		var err error
 		if chunk[i].err != nil {

@@ -179,7 +179,7 @@ func (t *training) report(m *model.Model, dev *data.Dataset, start time.Time) {
 			evaluatedOn += fmt.Sprintf(", each by a head of the other folds, of %d", t.folds)
 		}
 		r.Facts = append(r.Facts, htmlreport.Pair{Name: "evaluated on", Value: evaluatedOn})
-		r.Baseline = readBaseline(filepath.Join(t.output, "baseline.json"))
+		r.Baseline = readBaseline(filepath.Join(t.output, baselineFile))
 	}
 	if err = errors.Join(err, t.reportFlags.write(t.a, r, path)); err != nil {
 		t.a.log.Warnf("the report could not be written: %v", err)
@@ -208,6 +208,10 @@ func readBaseline(path string) *htmlreport.Baseline {
 		return nil
 	}
 	b := &htmlreport.Baseline{Name: "a linear baseline", Values: map[string]float64{}}
+	var name string
+	if json.Unmarshal(values["name"], &name) == nil {
+		b.Name = name
+	}
 	for name, value := range values {
 		if v, err := strconv.ParseFloat(string(value), 64); err == nil {
 			b.Values[name] = v

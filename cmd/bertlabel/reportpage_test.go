@@ -33,6 +33,7 @@ func TestReportPage(t *testing.T) {
 	}{
 		{"plain", nil, []string{"Loss", "Learning rate", "--num-train-epochs"}, []string{"F1 of each label", "Rows that are most wrong"}},
 		{"head", []string{"--dev", dev}, []string{"Loss", "F1 of each label", "Reliability", "Rows that are most wrong", "features of train.csv", "bertlabel train --model="}, nil},
+		{"baseline", []string{"--dev", dev, "--baseline"}, []string{"Against TF-IDF", "average_precision_macro"}, nil},
 		{"exact", []string{"--dev", dev, "--solver", "lbfgs", "--calibrate", "--tune-thresholds"}, []string{"F1 of each label"}, []string{"Learning rate"}},
 		{"all", []string{"--dev", dev, "--tune", "all"}, []string{"F1 on dev", "F1 of each label"}, nil},
 	} {
