@@ -34,8 +34,8 @@ const (
 // DefaultSteps is how many gradients IntegratedGradients takes.
 const DefaultSteps = 64
 
-// maxSteps bounds them.
-const maxSteps = 10000
+// MaxSteps bounds them.
+const MaxSteps = 10000
 
 // ExplainOptions say how texts are explained. The zero value is IntegratedGradients with DefaultSteps.
 type ExplainOptions struct {
@@ -107,8 +107,8 @@ func (e *Explainer) Explain(ctx context.Context, text Text, labels []string, o E
 	if o.Steps == 0 {
 		o.Steps = DefaultSteps
 	}
-	if o.Method != IntegratedGradients && o.Method != GradientTimesInput || o.Steps < 1 || o.Steps > maxSteps {
-		return nil, fmt.Errorf("method %q with %d steps, want %s or %s with 1 to %d", o.Method, o.Steps, IntegratedGradients, GradientTimesInput, maxSteps)
+	if o.Method != IntegratedGradients && o.Method != GradientTimesInput || o.Steps < 1 || o.Steps > MaxSteps {
+		return nil, fmt.Errorf("method %q with %d steps, want %s or %s with 1 to %d", o.Method, o.Steps, IntegratedGradients, GradientTimesInput, MaxSteps)
 	}
 	rows := make([]int, len(labels)) // of the head
 	for i, label := range labels {

@@ -27,6 +27,7 @@ func newEvalCmd(a *app) *cobra.Command {
 	f.StringVar(&e.data, "data", "", "`FILE` of labelled texts")
 	f.Float32Var(&e.threshold, "threshold", 0, "probability above which a label is predicted (default: the model's)")
 	f.StringVar(&e.page, "report", "", "`FILE` for a page with all figures, the rows most wrong and those likely mislabelled")
+	f.IntVar(&e.explained, "explain-rows", 10, "rows most wrong that the report explains word by word")
 	addReportFlags(cmd, &e.reportFlags)
 	addPrettyFlag(cmd, &e.pretty)
 	required(cmd, "data")
@@ -42,6 +43,7 @@ type evaluation struct {
 	data, page string
 	threshold  float32
 	pretty     bool
+	explained  int // rows of the page
 	reportFlags
 }
 
@@ -87,6 +89,11 @@ func (e *evaluation) run(cmd *cobra.Command) error {
 		r.Facts = []htmlreport.Pair{{Name: "model", Value: e.models.path}, {Name: "data", Value: e.data},
 			{Name: "rows", Value: strconv.Itoa(set.Rows())}, {Name: "labels", Value: strconv.Itoa(len(m.Labels))}}
 		r.Scored = scoredReport(set, scores, report)
+		if e.page != "" {
+			if r.Scored.Explanations, err = explainWrong(cmd.Context(), e.a, m, set, r.Scored, e.explained); err != nil {
+				return err
+			}
+		}
 		if err := e.write(e.a, r, e.page); err != nil {
 			return err
 		}

@@ -9,8 +9,6 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"bertlabel/cmd/bertlabel/internal/diagnosis"
-
 	"github.com/spf13/cobra"
 )
 
@@ -20,8 +18,6 @@ type app struct {
 	stdout io.Writer // data only
 	stderr io.Writer
 	log    *reporter // everything else
-
-	findings []diagnosis.Finding // of which log has warned
 
 	threads   int
 	quiet     bool
@@ -69,6 +65,7 @@ func newRoot(a *app) *cobra.Command {
 		newTrainCmd(a),
 		newEvalCmd(a),
 		newPredictCmd(a),
+		newExplainCmd(a),
 		newEmbedCmd(a),
 		newLabelsCmd(a),
 		newConvertCmd(a),

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"math"
+
+	"bertlabel/bert/model"
+	htmlreport "bertlabel/cmd/bertlabel/internal/report"
+	"bertlabel/train/data"
+)
+
+// explainWrong explains, for the n rows of a report that are most wrong, the label that is most wrong.
+func explainWrong(ctx context.Context, a *app, m *model.Model, set *data.Dataset, scored *htmlreport.Scored, n int) (map[int][]htmlreport.Explanation, error) {
+	const work = "explain"
+	explainer, err := m.NewExplainer()
+	if err != nil {
+		return nil, err
+	}
+	rows := scored.MostWrong(max(0, n))
+	a.log.Progress(work, progress{Steps: len(rows)})
+	defer a.log.Done()
+	explained := map[int][]htmlreport.Explanation{}
+	for i, row := range rows {
+		c := len(m.Labels)
+		label := m.Labels[mostWrongLabel(set.Row(row), scored.Scores[row*c:(row+1)*c])]
+		found, err := explainer.Explain(ctx, model.Text{A: set.Texts[row], B: set.Pair(row)}, []string{label}, model.ExplainOptions{})
+		if err != nil {
+			return nil, err
+		}
+		shown := htmlreport.Explanation{Label: label}
+		for _, w := range found[0].Words {
+			shown.Words = append(shown.Words, htmlreport.Word{Text: w.Word, Contribution: w.Value})
+		}
+		explained[row] = append(explained[row], shown)
+		a.log.Progress(work, progress{Step: i + 1, Steps: len(rows), Examples: i + 1})
+	}
+	return explained, nil
+}
+
+// mostWrongLabel returns the label of a row whose known cell is farthest from the truth.
+func mostWrongLabel(truth []int8, scores []float32) (label int) {
+	farthest := -1.0
+	for l, y := range truth {
+		if distance := math.Abs(float64(y) - float64(scores[l])); y != data.Unknown && distance > farthest {
+			label, farthest = l, distance
+		}
+	}
+	return label
+}
