@@ -318,36 +318,6 @@ func TestCheckpointFiles(t *testing.T) {
 	}
 }
 
-// TestPruneKeeps: whatever the order of saves and of best steps, the newest ones and the best stay, and nothing else (C10).
-func TestPruneKeeps(t *testing.T) {
-	rng := rand.New(rand.NewPCG(5, 6))
-	for range 40 {
-		c := &Checkpoints{Dir: filepath.Join(t.TempDir(), "c"), Keep: rng.IntN(4), FS: &faultyFS{left: never}}
-		if err := c.Open(); err != nil {
-			t.Fatal(err)
-		}
-		var saved []int64
-		var state State
-		for range 1 + rng.IntN(8) {
-			state.Step += 1 + rng.Int64N(3)
-			if rng.IntN(3) == 0 {
-				state.BestStep = state.Step
-			}
-			if err := c.Save(Saved{State: state}, nil); err != nil {
-				t.Fatal(err)
-			}
-			saved = append(saved, state.Step)
-			want := saved[max(0, len(saved)-max(1, c.Keep)):]
-			if slices.Contains(saved, state.BestStep) && !slices.Contains(want, state.BestStep) {
-				want = append([]int64{state.BestStep}, want...)
-			}
-			if got, err := c.steps(); err != nil || !slices.Equal(got, want) {
-				t.Fatalf("after %v with best %d, keeping %d: %v, %v, want %v", saved, state.BestStep, c.Keep, got, err, want)
-			}
-		}
-	}
-}
-
 // faultyFS fails its n-th operation, and with broken every one behind it too, as a full disk does. It does not wait for the disk:
 // nothing of a test outlives it.
 type faultyFS struct {
