@@ -18,6 +18,15 @@ import (
 // direction marks and joiners, variation selectors, lone surrogates, and bytes that are no UTF-8.
 func printable(s string) string { return escaped(s, math.MaxInt, math.MaxInt) }
 
+// printableLines is printable for a message of several lines.
+func printableLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		lines[i] = printable(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
 // cell returns s for a column of a table: as printable, on exactly so many columns of the terminal, cut by "…" or filled up
 // with spaces.
 func cell(s string, columns int) string {

@@ -96,7 +96,7 @@ func (r *reporter) print(level slog.Level, message string, attrs ...any) {
 	if level == slog.LevelWarn {
 		message = "warning: " + message
 	}
-	fmt.Fprintln(r.out, message)
+	fmt.Fprintln(r.out, printableLines(message))
 }
 
 // progress is one report of long work. Fields that are zero are not shown.

@@ -41,11 +41,11 @@ func (e *RowError) Error() string {
 	}
 	switch {
 	case e.Byte > 0 && e.Column != "":
-		fmt.Fprintf(&b, " column %d (%s):", e.Byte, e.Column)
+		fmt.Fprintf(&b, " column %d (%s):", e.Byte, cut(e.Column))
 	case e.Byte > 0:
 		fmt.Fprintf(&b, " column %d:", e.Byte)
 	case e.Column != "":
-		fmt.Fprintf(&b, " column %s:", e.Column)
+		fmt.Fprintf(&b, " column %s:", cut(e.Column))
 	}
 	b.WriteString(" found " + e.Found)
 	if e.Value != "" {
