@@ -45,7 +45,13 @@ func benchmarkEncoderStep(b *testing.B, depth, width, threads int, shape string)
 	for _, n := range lengths {
 		work += 3 * float64(depth*width) * (24*float64(n*width) + 4*float64(n*n)) / float64(len(lengths)) * 16
 	}
-	loop, _, err := NewEncoderLoop(benchmarkTask(b, depth, width, threads, lengths))
+	timeSteps(b, benchmarkTask(b, depth, width, threads, lengths))
+	b.ReportMetric(work*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+}
+
+// timeSteps makes steps behind a first one, which sizes the memory.
+func timeSteps(b *testing.B, task EncoderTask) {
+	loop, _, err := NewEncoderLoop(task)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -54,12 +60,24 @@ func benchmarkEncoderStep(b *testing.B, depth, width, threads int, shape string)
 			b.Fatal(err)
 		}
 	}
-	step() // sizes the memory
-	b.ResetTimer()
+	step()
+	b.ReportAllocs()
 	for b.Loop() {
 		step()
 	}
-	b.ReportMetric(work*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+}
+
+// BenchmarkRecompute is a step on 16 texts of 32 tokens whose layers run again on the way back, beside one whose do not.
+//
+//	go test ./train -run '^$' -bench Recompute -benchtime 5x
+func BenchmarkRecompute(b *testing.B) {
+	for _, recompute := range []bool{false, true} {
+		b.Run(fmt.Sprintf("minilm/recompute=%t", recompute), func(b *testing.B) {
+			task := benchmarkTask(b, 6, 384, 2, stepLengths(b, "16x32"))
+			task.Tune.Recompute = recompute
+			timeSteps(b, task)
+		})
+	}
 }
 
 // benchmarkTask is the training of a random BERT on random texts of the given lengths, 16 a step.

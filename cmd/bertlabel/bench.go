@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"bertlabel/asm"
+	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/bench"
 
@@ -240,8 +241,8 @@ func (b *benchmark) open() (m *model.Model, err error) {
 		if err := config.Check(); err != nil {
 			return nil, usagef("--model %s: %w", b.model, err)
 		}
-		if need := bench.Bytes(&config); b.a.maxMemory > 0 && need > float64(b.a.maxMemory) {
-			return nil, withCode(exitResources, fmt.Errorf("--model %s needs about %.1f GiB, the memory budget is %.1f GiB (--max-memory)", b.model, need/(1<<30), float64(b.a.maxMemory)/(1<<30)))
+		if err := b.admit(&config); err != nil {
+			return nil, err
 		}
 		if m, err = bench.NewModel(config, b.labels, b.a.threads); err != nil {
 			return nil, err
@@ -253,6 +254,27 @@ func (b *benchmark) open() (m *model.Model, err error) {
 		}
 	}
 	return m, nil
+}
+
+// admit refuses a model of random weights that the memory budget does not allow.
+func (b *benchmark) admit(c *bert.Config) error {
+	need := bench.Bytes(c)
+	if b.train {
+		var size bert.BatchSize
+		for _, t := range b.texts {
+			longest := slices.Max(t.lengths)
+			size.Texts, size.Longest = max(size.Texts, t.batch), max(size.Longest, longest)
+			size.Tokens = max(size.Tokens, t.batch*longest)
+		}
+		var err error
+		if need, err = bench.TrainBytes(c, size, b.a.threads); err != nil {
+			return err
+		}
+	}
+	if b.a.maxMemory > 0 && need > float64(b.a.maxMemory) {
+		return withCode(exitResources, fmt.Errorf("--model %s needs about %s, the memory budget is %s (--max-memory)", b.model, bytesText(int(need)), bytesText(int(b.a.maxMemory))))
+	}
+	return nil
 }
 
 func (b *benchmark) runProducts(ctx context.Context) error {

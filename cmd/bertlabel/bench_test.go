@@ -132,6 +132,7 @@ func TestBenchRefuses(t *testing.T) {
 		{"--lengths " + file("empty", ""), exitData, "no lengths"},
 		{"--lengths " + file("huge", "60000000\n60000000\n"), exitData, "huge:2:1"},
 		{"--model 1x64 --lengths " + file("long", "3\n600\n"), exitUsage, "max_position_embeddings"},
+		{"--train --model base --shape 256x512 --max-memory 12GiB", exitResources, "needs about 7"},
 		{"--train --model 1x64 --batch 3 --lengths " + file("two", "3\n4\n"), exitUsage, "--batch 3"},
 		{"--train --model 1x64 --batch 0 --lengths " + file("two", "3\n4\n"), exitUsage, "--batch 0"},
 		{"--train --model 1x64 --batch 1 --steps 0 --lengths " + file("two", "3\n4\n"), exitUsage, "--steps 0"},

@@ -32,7 +32,7 @@ func Train(ctx context.Context, m *model.Model, lengths []int, batch, steps, thr
 	times := make(Times, 0, steps)
 	loop, encoder, err := train.NewEncoderLoop(train.EncoderTask{
 		Config: config, Encoder: m.Encoder, Classifier: m.Head, Texts: texts, Y: y, Workers: tensor.NewWorkers(threads),
-		Tune: bert.TrainerOptions{Pooling: m.Pooling, Layers: m.Encoder.Config.NumHiddenLayers, Embeddings: true, HiddenDropout: 0.1, AttentionDropout: 0.1},
+		Tune: everything(&m.Encoder.Config, m.Pooling),
 		Observe: func(p train.Progress) error {
 			if p.Step > 1 {
 				times = append(times, time.Duration(p.Seconds*float64(time.Second)))
@@ -47,4 +47,20 @@ func Train(ctx context.Context, m *model.Model, lengths []int, batch, steps, thr
 	err = loop.Run(ctx)
 	slices.Sort(times)
 	return times, err
+}
+
+// everything trains all of a model, with the dropout of BERT's pre-training.
+func everything(c *bert.Config, p bert.Pooling) bert.TrainerOptions {
+	return bert.TrainerOptions{Pooling: p, Layers: c.NumHiddenLayers, Embeddings: true, HiddenDropout: 0.1, AttentionDropout: 0.1}
+}
+
+// TrainBytes estimates the memory of Train on a model of random weights, for batches of the given size.
+func TrainBytes(c *bert.Config, size bert.BatchSize, threads int) (float64, error) {
+	m, err := bert.New(*c)
+	if err != nil {
+		return 0, err
+	}
+	n, err := m.Memory(everything(c, bert.Pooled), size, threads)
+	moments := 2 * n.Gradients
+	return float64(n.Weights + n.Kernels + n.Gradients + moments + n.Activations + n.Workspace), err
 }
