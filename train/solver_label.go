@@ -19,6 +19,7 @@ type labelSolver struct {
 	class []cellClass        // [rows]
 	terms [classes]cellTerms // of the loss
 	known float64            // cells in the loss
+	base  float64            // mean loss of the best bias alone
 
 	w        []float64 // [hidden+1]
 	z        []float32 // logits, [rows]
@@ -31,6 +32,7 @@ type labelSolver struct {
 	bend      float64 // mean second derivative of the loss by z, at w
 	curvature float64 // the one that the preconditioner goes by
 	steps     int     // made for this l2
+	promised  float64 // by how much the last step was to lower the loss, if it were quadratic; +Inf before the first
 	stalled   bool    // not even the preconditioned gradient leads down
 	restart   bool    // this round computes z and the gradient, and makes no step
 
@@ -43,9 +45,10 @@ type labelSolver struct {
 }
 
 const (
-	// Work on a strength ends when no element of the gradient is above the tolerance times the curvature. On the path that
-	// leaves the loss on held-out cells within about half a percent of its end, closer than its minimum is sharp.
-	pathTolerance  = 3e-2
+	// Work on a strength of the path ends with a step that promises less than this share of the loss without features: what is
+	// left to gain is then small beside what the strengths differ by. Work on the solution ends when no element of the gradient is
+	// above the tolerance times the curvature.
+	pathTolerance  = 1e-4
 	finalTolerance = 1e-5
 
 	maxSteps     = 300  // for one strength; 10 are usual
@@ -60,7 +63,7 @@ func (s *solver) newLabel(label int, order []int) *labelSolver {
 	l := &labelSolver{
 		solver: s, label: label, class: make([]cellClass, rows), z: make([]float32, rows),
 		w: make([]float64, size), gradient: make([]float64, size), before: make([]float64, size), step: make([]float64, size),
-		restart: true, bestLoss: math.NaN(),
+		restart: true, promised: math.Inf(1), bestLoss: math.NaN(),
 	}
 	for i := range l.class {
 		l.class[i] = classOf(s.Train.Y[i*len(s.Labels)+label])
@@ -74,6 +77,7 @@ func (s *solver) newLabel(label int, order []int) *labelSolver {
 	l.setTerms()
 	n, p := l.terms[negativeCell], l.terms[positiveCell]
 	l.w[size-1] = math.Log((positives*p.right + negatives*n.wrong) / (positives*p.wrong + negatives*n.right))
+	l.base = l.constantLoss(negatives, positives)
 	switch {
 	case len(s.L2) == 1:
 		l.l2, l.chosen = s.L2[0], true
@@ -83,6 +87,14 @@ func (s *solver) newLabel(label int, order []int) *labelSolver {
 		l.l2, l.bestLoss = s.L2[0], math.Inf(1)
 	}
 	return l
+}
+
+// constantLoss returns the mean loss of the bias for so many cells.
+func (l *labelSolver) constantLoss(negatives, positives float64) float64 {
+	z := l.w[len(l.w)-1]
+	n, _ := l.Loss.Cell(z, false, l.label)
+	p, _ := l.Loss.Cell(z, true, l.label)
+	return (negatives*n + positives*p) / (negatives + positives)
 }
 
 // count sets known, and returns the cells in the loss.
@@ -172,7 +184,7 @@ func (l *labelSolver) nextStrength() {
 func (l *labelSolver) begin(l2 float64) {
 	hidden := len(l.w) - 1
 	axpy(l.gradient[:hidden], l2-l.l2, l.w[:hidden])
-	l.l2, l.curvature, l.steps, l.stalled = l2, l.bend, 0, false
+	l.l2, l.curvature, l.steps, l.promised, l.stalled = l2, l.bend, 0, math.Inf(1), false
 	l.memory.forget()
 }
 
@@ -283,11 +295,13 @@ func (l *labelSolver) judge(product []float64) {
 
 // settled reports whether work on this strength is over.
 func (l *labelSolver) settled() bool {
-	tolerance := pathTolerance
-	if l.chosen {
-		tolerance = finalTolerance
+	if l.stalled || l.steps >= maxSteps {
+		return true
 	}
-	return l.stalled || l.steps >= maxSteps || largest(l.gradient) <= tolerance*l.bend
+	if l.chosen {
+		return largest(l.gradient) <= finalTolerance*l.bend
+	}
+	return l.promised <= pathTolerance*l.base
 }
 
 // largest returns the largest magnitude in x.

@@ -92,6 +92,7 @@ func (l *labelSolver) search(dz []float32) float32 {
 	w, step := l.w[:hidden], l.step[:hidden]
 	penalty, bend := l.l2*dot(w, step), l.l2*dot(step, step)
 	start := dot(l.gradient, l.step)
+	l.promised = -start / 2
 	if !(start < 0) {
 		return 0
 	}
