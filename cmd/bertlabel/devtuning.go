@@ -25,7 +25,7 @@ type devTuning struct {
 
 func addDevTuningFlags(cmd *cobra.Command, d *devTuning) {
 	f := cmd.Flags()
-	f.StringVar(&d.Thresholds, "tune-thresholds", "", "choose thresholds on --dev: per-label (guarded where positives are few), or global")
+	f.StringVar(&d.Thresholds, "tune-thresholds", "", "choose thresholds on --dev: per-label, or global (one for all)")
 	f.Lookup("tune-thresholds").NoOptDefVal = "per-label"
 	f.StringVar(&d.Objective, "threshold-objective", "f1", "what thresholds are chosen for: f1, f2, f0.5, precision@0.9 (then the best recall) or recall@0.9")
 	f.StringVar(&d.Calibrate, "calibrate", "", "make probabilities mean what they say, on --dev: temperature or platt, for each label")
@@ -50,11 +50,8 @@ func (d *devTuning) check(dev string) error {
 	return nil
 }
 
-// The streams of random numbers that deal the dev rows into folds.
-const (
-	calibrationStream = 1 << 40
-	thresholdStream   = calibrationStream + 1
-)
+// calibrationStream is the stream of random numbers that deals the dev rows into folds.
+const calibrationStream = 1 << 40
 
 // apply calibrates the head of m and chooses its thresholds on dev, as far as the flags say, and reports what dev says of it.
 func (d *devTuning) apply(a *app, m *model.Model, dev train.Features, seed uint64) error {
@@ -69,17 +66,25 @@ func (d *devTuning) apply(a *app, m *model.Model, dev train.Features, seed uint6
 	if err != nil {
 		return err
 	}
-	tuned, err := metrics.TuneGuarded(rows, aim, rand.New(rand.NewPCG(seed, thresholdStream)))
+	global, err := metrics.TuneGlobal(rows, aim)
 	if err != nil {
 		return err
+	}
+	each, err := metrics.TuneEach(rows, aim)
+	if err != nil {
+		return err
+	}
+	perLabel := make([]float32, len(each))
+	for i, c := range each {
+		perLabel[i] = c.Threshold
 	}
 	for _, c := range []struct {
 		at         string
 		thresholds []float32
 	}{
 		{"at 0.5", []float32{model.DefaultThreshold}},
-		{fmt.Sprintf("at %.4g for all labels, the best for %s", tuned.Global, aim), []float32{tuned.Global}},
-		{fmt.Sprintf("at %s, tuned per label", span(tuned.Thresholds)), tuned.Thresholds},
+		{fmt.Sprintf("at %.4g for all labels, the best for %s", global.Threshold, aim), []float32{global.Threshold}},
+		{fmt.Sprintf("at %s, the best of each label", span(perLabel)), perLabel},
 	} {
 		r, err := metrics.Evaluate(rows, c.thresholds)
 		if err != nil {
@@ -87,19 +92,18 @@ func (d *devTuning) apply(a *app, m *model.Model, dev train.Features, seed uint6
 		}
 		a.log.Infof("dev %s: f1_macro %.4f, f1_micro %.4f, precision_macro %.4f, recall_macro %.4f", c.at, r.F1Macro, r.F1Micro, r.PrecisionMacro, r.RecallMacro)
 	}
-	a.log.Infof("on dev rows that they were not chosen on, thresholds per label have a mean %s of %.4f, one for all %.4f", aim, tuned.Value, tuned.GlobalValue)
 	switch d.Thresholds {
 	case "per-label":
-		m.Thresholds = tuned.Thresholds
+		m.Thresholds = perLabel
 	case "global":
 		for i := range m.Thresholds {
-			m.Thresholds[i] = tuned.Global
+			m.Thresholds[i] = global.Threshold
 		}
 	default:
 		a.log.Infof("thresholds stay %v; --tune-thresholds keeps the tuned ones", model.DefaultThreshold)
 		return nil
 	}
-	a.log.Infof("kept the %s thresholds: %s", d.Thresholds, span(m.Thresholds))
+	a.log.Infof("kept the %s thresholds: %s; on the rows that chose them they look a little better than they are", d.Thresholds, span(m.Thresholds))
 	return nil
 }
 

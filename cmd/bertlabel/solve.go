@@ -27,25 +27,32 @@ type solverFlags struct {
 
 func addSolverFlags(cmd *cobra.Command, s *solverFlags) {
 	f := cmd.Flags()
-	f.StringVar(&s.Solver, "solver", "gradient", "head by gradient (Google's recipe) or lbfgs (the exact optimum)")
-	f.Float64Var(&s.L2, "l2", 0, "strength of the L2 penalty of --solver lbfgs, on standardised features; 0: chosen for each label on --dev, else on a fifth of the rows")
+	f.StringVar(&s.Solver, "solver", "gradient", "head by gradient (Google's), lbfgs (exact), lda (discriminant)")
+	f.Float64Var(&s.L2, "l2", 0, "strength of the L2 penalty of --solver lbfgs and lda, on standardised features; 0: chosen on --dev, by lbfgs for each label and without --dev on a fifth of the rows")
 	minor(cmd, "Head flags", "l2")
 }
 
 func (s *solverFlags) check(t *training) error {
-	if err := oneOf("solver", s.Solver, "gradient", "lbfgs"); err != nil {
+	if err := oneOf("solver", s.Solver, "gradient", "lbfgs", "lda"); err != nil {
 		return err
 	}
-	lbfgs := s.Solver == "lbfgs"
+	exact := s.Solver != "gradient"
 	switch {
-	case lbfgs && t.tune != "head":
-		return usagef("--solver lbfgs finds a head on a frozen encoder: give --tune head")
-	case lbfgs && (t.Loss == "focal" || t.Loss == "asymmetric"):
-		return usagef("--solver lbfgs has no use for --loss %s, which is not convex", t.Loss)
+	case exact && t.tune != "head":
+		return usagef("--solver %s finds a head on a frozen encoder: give --tune head", s.Solver)
+	case exact && (t.Loss == "focal" || t.Loss == "asymmetric"):
+		return usagef("--solver %s has no use for --loss %s, which is not convex", s.Solver, t.Loss)
+	case s.Solver == "lda" && (t.PosWeight != "" || t.LabelSmoothing != 0):
+		return usagef("--solver lda has no loss that --pos-weight or --label-smoothing could change")
+	case s.Solver == "lda" && t.dev == "" && s.L2 == 0:
+		return usagef("--solver lda chooses its strength on --dev: give that, or --l2")
 	case !(s.L2 >= 0) || math.IsInf(s.L2, 0):
 		return usagef("--l2 %v: want 0 (chosen) or more", s.L2)
-	case s.L2 > 0 && !lbfgs:
-		return usagef("--l2 is for --solver lbfgs; the gradient has --weight-decay")
+	case s.L2 > 0 && !exact:
+		return usagef("--l2 is for --solver lbfgs and lda; the gradient has --weight-decay")
+	}
+	if s.Solver == "lda" && t.dev != "" && t.Calibrate == "" {
+		t.Calibrate = "platt" // its logits are too sure of themselves
 	}
 	return nil
 }
@@ -105,7 +112,11 @@ func (r *headRun) solveOn(ctx context.Context, pooling bert.Pooling, trainPart, 
 		task.L2 = []float64{r.L2}
 	}
 	r.a.log.Progress("solve", progress{Steps: len(r.labels)})
-	solutions, err := train.SolveHead(ctx, task)
+	find := train.SolveHead
+	if r.Solver == "lda" {
+		find = train.SolveDiscriminant
+	}
+	solutions, err := find(ctx, task)
 	r.a.log.Done()
 	if err != nil {
 		return nil, 0, err

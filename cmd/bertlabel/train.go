@@ -102,8 +102,8 @@ func (t *training) check() (pooling bert.Pooling, err error) {
 		return "", withCode(exitUsage, err)
 	}
 	switch pooling, err = bert.ParsePooling(t.pooling); {
-	case t.pooling == autoPooling && (t.dev == "" || t.Solver != "lbfgs"):
-		return "", usagef("--pooling auto is chosen by the exact heads on --dev: give --dev and --solver lbfgs")
+	case t.pooling == autoPooling && (t.dev == "" || t.Solver == "gradient"):
+		return "", usagef("--pooling auto is chosen by the exact heads on --dev: give --dev and --solver lbfgs or lda")
 	case err != nil && t.pooling != autoPooling:
 		return "", usagef("--pooling: %v", err)
 	case t.baseline && t.heldOut() == "":

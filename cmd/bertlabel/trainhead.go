@@ -68,7 +68,7 @@ func (t *training) trainHead(ctx context.Context, m *model.Model, pooling bert.P
 	if err := r.log.Header(); err != nil {
 		return err
 	}
-	if t.Solver == "lbfgs" {
+	if t.Solver != "gradient" {
 		err = r.solve(ctx, candidates)
 	} else {
 		err = r.descend(ctx)

@@ -12,6 +12,6 @@
 // class, is NaN in Go and null in JSON, never a silent 0.
 //
 // Read first: counts.go (the formulas above), ranking.go (what is read off a sorted list), evaluate.go (which cells go where),
-// report.go (the result). threshold.go and guarded.go choose thresholds; calibrate.go (with
-// newton.go) makes probabilities of logits that mean what they say.
+// report.go (the result). threshold.go chooses thresholds; calibrate.go (with newton.go) makes probabilities of logits
+// that mean what they say.
 package metrics
