@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 
+	"bertlabel/asm"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train/metrics"
@@ -28,9 +28,9 @@ func DiscriminantPath() []float64 { return []float64{1, 0.3, 0.1, 0.03, 0.01, 0.
 // G + l2·I serves all labels (Sherman and Morrison 1950). Nothing is iterated. Where features are many and positives few that beats
 // the logistic regression of SolveHead, since every row helps to know Σ (Efron 1975); docs/quality.md has figures.
 //
-// The logits order texts well but are too sure of themselves: calibrate them (metrics.Calibrate). l2 is one for all labels, the
-// strength with the lowest log loss on Dev after calibration. The strengths are tried from the strongest on, until the loss has got
-// worse. Unknown cells count for no mean; their rows still count for G. A label with cells of one class only gets what SolveHead
+// The logits order texts well but are too sure of themselves: calibrate them (metrics.Calibrate). So what l2 is chosen by is the order
+// alone: it is the strength, one for all labels, with the highest macro-averaged average precision on Dev. The strengths are tried
+// from the strongest on, until that has got worse; HeldLoss is what it lacks to 1. Unknown cells count for no mean; their rows still count for G. A label with cells of one class only gets what SolveHead
 // gives it. task.Loss is not used.
 //
 // The error is that of Observe, the cause of ctx's end, or says what is wrong with the task, such as several strengths and no Dev.
@@ -59,7 +59,7 @@ func SolveDiscriminant(ctx context.Context, task SolveTask) ([]Solution, error) 
 		}
 		loss := math.NaN()
 		if d.Dev.X != nil {
-			if loss, err = d.devLoss(head); err != nil {
+			if loss, err = d.heldLoss(head); err != nil {
 				return nil, err
 			}
 		}
@@ -170,13 +170,17 @@ func (m *classMoments) logit(w []float64) (v []float64, b float64) {
 	return w, math.Log(m.positives/m.negatives) - dot(w, m.mean) - (0.5-pi)/(pi*(1-pi))*dot(w, m.covariance)
 }
 
-// devLoss returns the log loss on Dev after calibration, each row calibrated by others.
-func (d *discriminant) devLoss(head *layers.Classifier) (float64, error) {
-	logits := tensor.New(d.Dev.X.Rows, len(d.Labels))
-	head.Forward(logits, d.Dev.X)
-	c, err := metrics.Calibrate(d.Labels, d.Dev.Y, logits.Data, metrics.Platt, rand.New(rand.NewPCG(d.Seed, holdOutStream)))
-	if err != nil {
+// heldLoss returns 1 − the macro-averaged average precision on Dev; 0 when no label has positives there.
+func (d *discriminant) heldLoss(head *layers.Classifier) (float64, error) {
+	scores := tensor.New(d.Dev.X.Rows, len(d.Labels))
+	head.Forward(scores, d.Dev.X)
+	for i := range scores.Data { // probabilities close to 1 would tie
+		scores.Data[i] /= 8
+	}
+	asm.Best.Sigmoid(scores.Data, scores.Data)
+	r, err := metrics.Evaluate(metrics.Data{Labels: d.Labels, Truth: d.Dev.Y, Scores: scores.Data}, []float32{0.5})
+	if err != nil || !r.AveragePrecisionMacro.Defined() {
 		return 0, err
 	}
-	return float64(c.After.LogLoss), nil
+	return 1 - float64(r.AveragePrecisionMacro), nil
 }

@@ -38,7 +38,7 @@ type SolveProgress struct {
 	Labels int
 }
 
-// Solution is what SolveHead found for one label.
+// Solution is what SolveHead or SolveDiscriminant found for one label.
 type Solution struct {
 	L2       float64 // the strength of the penalty that was chosen
 	HeldLoss float64 // mean loss at L2 on the cells it was chosen on, from the rows it was chosen with; NaN when none chose

@@ -57,7 +57,7 @@ func (s *solverFlags) check(t *training) error {
 	return nil
 }
 
-// solve finds the exact head on each of the candidates, which are all part of the features, and keeps the one with the lowest loss
+// solve finds the head on each of the candidates, which are all part of the features, and keeps the one with the lowest loss
 // on the rows that its strengths were chosen on: for several, those of dev.
 func (r *headRun) solve(ctx context.Context, candidates []bert.Pooling) error {
 	wide, wideTrain, wideDev := r.pooling, r.train, r.dev
@@ -123,6 +123,9 @@ func (r *headRun) solveOn(ctx context.Context, pooling bert.Pooling, trainPart, 
 	}
 	seconds := time.Since(start).Seconds()
 	loss, said := heldLoss(solutions)
+	if r.Solver == "lda" && dev.X != nil {
+		said += " (1 − average_precision_macro on dev)"
+	}
 	r.a.log.Infof("solved %d labels on %s (%d features) in %.1f s, %d rounds; %s", len(r.labels), pooling, trainPart.X.Cols, seconds, rounds, said)
 	return head, loss, r.logSolution(head, trainPart, dev, solutions, rounds, seconds)
 }

@@ -82,6 +82,30 @@ func TestTrainLBFGS(t *testing.T) {
 	}
 }
 
+// The discriminant is calibrated without being told, has learnt, and is the same for any number of threads.
+func TestTrainLDA(t *testing.T) {
+	task := newHeadTask(t)
+	m, stderr := task.run(t, "lda", "--pooling", "mean:-1..-2", "--solver", "lda", "--dev", task.dev, "--tune-thresholds")
+	if config := trainingOf(t, m); config["solver"] != "lda" || config["calibrate"] != "platt" || !strings.Contains(stderr, "1 − average_precision_macro on dev") {
+		t.Errorf("%v\n%s", config, stderr)
+	}
+	if r := evaluate(t, "--model", filepath.Join(task.dir, "lda"), "--data", task.dev); !(r.F1Macro > 0.9) {
+		t.Errorf("%+v", r)
+	}
+	again, _ := task.run(t, "threads", "--pooling", "mean:-1..-2", "--solver", "lda", "--dev", task.dev, "--threads", "3")
+	if !slices.Equal(again.Head.Weights.Value, m.Head.Weights.Value) {
+		t.Error("another number of threads gives other weights")
+	}
+	raw, stderr := task.run(t, "raw", "--pooling", "mean:-1..-2", "--solver", "lda", "--l2", "0.1")
+	if config := trainingOf(t, raw); config["calibrate"] != nil || config["l2"] != 0.1 || !strings.Contains(stderr, "l2 0.1 to 0.1") {
+		t.Errorf("%v\n%s", config, stderr)
+	}
+	auto, stderr := task.run(t, "auto", "--pooling", "auto", "--solver", "lda", "--dev", task.dev)
+	if !strings.Contains(stderr, "chose --pooling "+auto.Pooling.String()) {
+		t.Errorf("pooling %s\n%s", auto.Pooling, stderr)
+	}
+}
+
 // Wide features are kept in the model, and auto chooses among poolings by their loss on dev.
 func TestTrainPoolings(t *testing.T) {
 	task := newHeadTask(t)
@@ -197,6 +221,9 @@ func TestTrainHeadRefuses(t *testing.T) {
 		{"--solver lbfgs --tune all", "--tune head", exitUsage},
 		{"--solver lbfgs --loss focal", "not convex", exitUsage},
 		{"--l2 0.1", "--weight-decay", exitUsage},
+		{"--solver lda", "chooses its strength on --dev", exitUsage},
+		{"--solver lda --l2 1 --label-smoothing 0.1", "has no loss", exitUsage},
+		{"--solver lda --l2 1 --tune last:1", "--tune head", exitUsage},
 		{"--solver lbfgs --l2 -1", "--l2 -1", exitUsage},
 		{"--loss hinge", "--loss", exitUsage},
 		{"--loss focal --pos-weight balanced", "give one of them", exitUsage},
