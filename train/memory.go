@@ -90,7 +90,7 @@ func (t *EncoderTask) largest() (size bert.BatchSize, err error) {
 }
 
 // HeadMemory returns what finding a head takes: on features [rows, width] of a frozen encoder, and [dev, width] to choose by. exact
-// is for SolveHead, else it is for TrainHead with batches of so many rows.
+// is for SolveHead, which takes more than SolveDiscriminant, else it is for TrainHead with batches of so many rows.
 func HeadMemory(rows, dev, width, labels, batch int, exact bool) int {
 	weights := 4 * labels * (width + 1)
 	features := 4 * (rows + dev) * width

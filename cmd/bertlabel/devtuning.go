@@ -66,25 +66,17 @@ func (d *devTuning) apply(a *app, m *model.Model, dev train.Features, seed uint6
 	if err != nil {
 		return err
 	}
-	global, err := metrics.TuneGlobal(rows, aim)
+	tuned, err := metrics.Tune(rows, aim)
 	if err != nil {
 		return err
-	}
-	each, err := metrics.TuneEach(rows, aim)
-	if err != nil {
-		return err
-	}
-	perLabel := make([]float32, len(each))
-	for i, c := range each {
-		perLabel[i] = c.Threshold
 	}
 	for _, c := range []struct {
 		at         string
 		thresholds []float32
 	}{
 		{"at 0.5", []float32{model.DefaultThreshold}},
-		{fmt.Sprintf("at %.4g for all labels, the best for %s", global.Threshold, aim), []float32{global.Threshold}},
-		{fmt.Sprintf("at %s, the best of each label", span(perLabel)), perLabel},
+		{fmt.Sprintf("at %.4g for all labels, the best for %s", tuned.Global, aim), []float32{tuned.Global}},
+		{fmt.Sprintf("at %s, the best of each label", span(tuned.Thresholds)), tuned.Thresholds},
 	} {
 		r, err := metrics.Evaluate(rows, c.thresholds)
 		if err != nil {
@@ -94,10 +86,10 @@ func (d *devTuning) apply(a *app, m *model.Model, dev train.Features, seed uint6
 	}
 	switch d.Thresholds {
 	case "per-label":
-		m.Thresholds = perLabel
+		m.Thresholds = tuned.Thresholds
 	case "global":
 		for i := range m.Thresholds {
-			m.Thresholds[i] = global.Threshold
+			m.Thresholds[i] = tuned.Global
 		}
 	default:
 		a.log.Infof("thresholds stay %v; --tune-thresholds keeps the tuned ones", model.DefaultThreshold)

@@ -45,7 +45,7 @@ func (t *training) diagnoseStart(m *model.Model, pooling bert.Pooling, trainSet,
 	}
 	t.a.found(encoder.Findings(all)...)
 	switch {
-	case t.tune == "head" && t.Solver == "lbfgs":
+	case t.tune == "head" && t.Solver != "gradient":
 	case t.tune == "head":
 		t.a.found(diagnosis.LearningRate(t.config.LearningRate, diagnosis.Head)...)
 	case encoder.Scratch():
@@ -70,7 +70,7 @@ func (r *headRun) diagnoseLosses() {
 		Train: loss(r.loss, r.train), Prior: diagnosis.PriorLoss(r.loss, r.train.Y, len(r.labels)), Comparable: plain,
 		Dev: math.NaN(), DevLowest: math.NaN(), AgainstOverfitting: "a larger --weight-decay or fewer epochs",
 	}
-	if r.Solver == "lbfgs" {
+	if r.Solver != "gradient" {
 		l.AgainstOverfitting = "a larger --l2"
 	}
 	if r.dev.X != nil {

@@ -184,7 +184,7 @@ func (r *headRun) admit() error {
 	rows, dev := len(r.texts), len(r.devTexts)
 	passes := max(r.m.FeaturesMemory(r.texts, 0), r.m.FeaturesMemory(r.devTexts, 0))
 	need := train.Memory{
-		Features: passes + train.HeadMemory(rows, dev, width, len(r.labels), r.config.BatchSize, r.Solver == "lbfgs"),
+		Features: passes + train.HeadMemory(rows, dev, width, len(r.labels), r.config.BatchSize, r.Solver != "gradient"),
 		Saving:   4 * r.m.Encoder.KernelElements(), // kernels in row-major order
 	}
 	need.Model.Weights = model.Weights

@@ -57,6 +57,14 @@ func (s *solverFlags) check(t *training) error {
 	return nil
 }
 
+// solver returns what finds an exact head.
+func (s *solverFlags) solver() func(context.Context, train.SolveTask) ([]train.Solution, error) {
+	if s.Solver == "lda" {
+		return train.SolveDiscriminant
+	}
+	return train.SolveHead
+}
+
 // solve finds the head on each of the candidates, which are all part of the features, and keeps the one with the lowest loss
 // on the rows that its strengths were chosen on: for several, those of dev.
 func (r *headRun) solve(ctx context.Context, candidates []bert.Pooling) error {
@@ -112,11 +120,7 @@ func (r *headRun) solveOn(ctx context.Context, pooling bert.Pooling, trainPart, 
 		task.L2 = []float64{r.L2}
 	}
 	r.a.log.Progress("solve", progress{Steps: len(r.labels)})
-	find := train.SolveHead
-	if r.Solver == "lda" {
-		find = train.SolveDiscriminant
-	}
-	solutions, err := find(ctx, task)
+	solutions, err := r.solver()(ctx, task)
 	r.a.log.Done()
 	if err != nil {
 		return nil, 0, err

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"time"
@@ -76,7 +75,7 @@ func (t *training) trainBaseline(ctx context.Context, trainSet, devSet *data.Dat
 	if err != nil {
 		return nil, err
 	}
-	if err := r.judge(judged, t.devTuning, t.config.Seed); err != nil {
+	if err := r.judge(judged, t.devTuning); err != nil {
 		return nil, err
 	}
 	t.a.log.Infof("baseline (%s, %d terms) in %.1f s", r.Name, r.Terms, time.Since(start).Seconds())
@@ -130,12 +129,12 @@ func (r *baselineReport) crossFit(ctx context.Context, t *training, set *data.Da
 }
 
 // judge evaluates on rows, with thresholds by the rules of the model's.
-func (r *baselineReport) judge(dev metrics.Data, d devTuning, seed uint64) error {
+func (r *baselineReport) judge(dev metrics.Data, d devTuning) error {
 	aim, err := metrics.ParseAim(d.Objective)
 	if err != nil {
 		return err
 	}
-	tuned, err := metrics.TuneGuarded(dev, aim, rand.New(rand.NewPCG(seed, thresholdStream)))
+	tuned, err := metrics.Tune(dev, aim)
 	if err != nil {
 		return err
 	}

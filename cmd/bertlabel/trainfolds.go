@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"time"
@@ -34,7 +33,7 @@ type foldsReport struct {
 	Std   map[string]metrics.Number `json:"std"`   // sample standard deviation over the folds (of n, the divisor is n − 1)
 	Each  []foldReport              `json:"each"`
 
-	guarded *metrics.Guarded
+	tuned *metrics.Tuned
 }
 
 type foldReport struct {
@@ -136,7 +135,7 @@ func (r *headRun) fitFold(ctx context.Context, k int, rest train.Features) (*lay
 	r.a.log.Progress(work, progress{})
 	defer r.a.log.Done()
 	head := layers.NewClassifier(len(r.labels), rest.X.Cols)
-	if r.Solver == "lbfgs" {
+	if r.Solver != "gradient" {
 		crossEntropy, _ := loss.(layers.CrossEntropy) // check has refused the others
 		task := train.SolveTask{Labels: r.labels, Train: rest, Classifier: head, Loss: crossEntropy, Seed: r.config.Seed, Workers: r.workers,
 			Observe: func(p train.SolveProgress) error {
@@ -146,7 +145,7 @@ func (r *headRun) fitFold(ctx context.Context, k int, rest train.Features) (*lay
 		if r.L2 > 0 {
 			task.L2 = []float64{r.L2}
 		}
-		_, err = train.SolveHead(ctx, task)
+		_, err = r.solver()(ctx, task)
 		return head, err
 	}
 	train.InitClassifier(head, r.config.Seed)
@@ -169,13 +168,13 @@ func (r *headRun) judgeFolds(fold []int, scores []float32) (*foldsReport, error)
 		return nil, err
 	}
 	report := &foldsReport{Folds: r.folds, Seed: r.config.Seed}
-	if report.guarded, err = metrics.TuneGuarded(all, aim, rand.New(rand.NewPCG(r.config.Seed, thresholdStream))); err != nil {
+	if report.tuned, err = metrics.Tune(all, aim); err != nil {
 		return nil, err
 	}
 	if report.Report, err = metrics.Evaluate(all, []float32{model.DefaultThreshold}); err != nil {
 		return nil, err
 	}
-	if report.Tuned, err = metrics.Evaluate(all, report.guarded.Thresholds); err != nil {
+	if report.Tuned, err = metrics.Evaluate(all, report.tuned.Thresholds); err != nil {
 		return nil, err
 	}
 	for k := range r.folds {
@@ -236,9 +235,9 @@ func (f *foldsReport) write(w io.Writer) error {
 func (f *foldsReport) thresholds(d devTuning, labels int) []float32 {
 	switch d.Thresholds {
 	case "per-label":
-		return f.guarded.Thresholds
+		return f.tuned.Thresholds
 	case "global":
-		return slices.Repeat([]float32{f.guarded.Global}, labels)
+		return slices.Repeat([]float32{f.tuned.Global}, labels)
 	}
 	return slices.Repeat([]float32{model.DefaultThreshold}, labels)
 }

@@ -80,7 +80,6 @@ func (t *training) trainHead(ctx context.Context, m *model.Model, pooling bert.P
 	if t.folds > 0 {
 		m.Thresholds = t.devThresholds
 	}
-	r.diagnoseLosses()
 	if devSet != nil {
 		if err := t.devTuning.apply(t.a, m, r.dev, t.config.Seed); err != nil {
 			return err
@@ -89,6 +88,7 @@ func (t *training) trainHead(ctx context.Context, m *model.Model, pooling bert.P
 			return err
 		}
 	}
+	r.diagnoseLosses() // when calibrated: the logits of --solver lda are none before
 	settings, err := r.resolved()
 	if err != nil {
 		return err
