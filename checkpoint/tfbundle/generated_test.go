@@ -487,4 +487,10 @@ func TestStrings(t *testing.T) {
 	if got, err := m.readAll(); err != nil || !bytes.Equal(got["textstring [7 1]"], raw) {
 		t.Errorf("%d tensors, %v", len(got), err)
 	}
+	for crc, want := range map[uint32]checkpoint.Class{masked(nil): "", 0: checkpoint.DataChecksum, masked([]byte{0}): checkpoint.DataChecksum} {
+		m := bundleOf(buildTable([]pair{headerPair, {[]byte("none"), message(7, []int64{0, 4}, 0, 0, 0, crc)}}), nil)
+		if _, err := m.readAll(); want == "" && err != nil || want != "" && (err == nil || classOf(t, err) != want) {
+			t.Errorf("no strings in no bytes, checksum %08x: %v, want class %q", crc, err, want)
+		}
+	}
 }
