@@ -59,7 +59,10 @@ func (f *reportFlags) write(a *app, r *htmlreport.Report, path string) error {
 // newReport returns a report with what every verb can say of a run that began at start.
 func newReport(a *app, cmd *cobra.Command, m *model.Model, start time.Time) *htmlreport.Report {
 	build := readBuildInfo()
-	r := &htmlreport.Report{Command: commandLine(cmd), Version: strings.TrimSpace("bertlabel " + build.Version + " " + build.Revision)}
+	r := &htmlreport.Report{Command: commandLine(cmd), Version: "bertlabel " + build.Version}
+	if build.Revision != "unknown" {
+		r.Version += " " + build.Revision
+	}
 	for _, w := range a.log.Works() {
 		r.Timings = append(r.Timings, htmlreport.Timing{Name: w.name, Time: w.time})
 	}

@@ -51,8 +51,11 @@ func Width(s string) int { return uniseg.StringWidth(s) }
 // Fit returns Visible(s) in at most width columns: what does not fit is cut, between characters as people see them, and "…" stands
 // for it.
 func Fit(s string, width int) string {
-	if most := 16 * width; len(s) > most { // a column of text takes fewer bytes
-		s = s[:most] + "……"
+	if most := 16 * width; len(s) > most { // a column of text takes fewer bytes, unless marks pile up on it
+		for !utf8.RuneStart(s[most]) && most > 16*width-utf8.UTFMax {
+			most--
+		}
+		s = s[:most] + "…"
 	}
 	s = Visible(s)
 	if Width(s) <= width {

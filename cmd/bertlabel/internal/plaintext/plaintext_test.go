@@ -40,6 +40,7 @@ func TestFit(t *testing.T) {
 		{"👨\u200d👩\u200d👧👍👍", 4, "👨\u200d👩\u200d👧…"},
 		{"", 4, ""},
 		{strings.Repeat("x", 10000), 4, "xxx…"},
+		{"z" + strings.Repeat("\u0336\u0489", 500), 3, "z\u0336\u0489\u0336\u0489…"},
 		{"a\u202eb", 6, `a\u20…`},
 	} {
 		if got := Fit(c.in, c.width); got != c.want {
