@@ -41,6 +41,7 @@ type page struct {
 	Training      []pageFigure
 	Confusions    []pageConfusion
 	Wrong         []pageRow
+	Explained     bool
 	Missing       []pageRow
 	Surplus       []pageRow
 	Labels        []pageLabel
@@ -163,7 +164,7 @@ func (p *page) addRows(a *analysis) {
 		for _, e := range a.Explanations[r.row] {
 			row.Explanations = append(row.Explanations, shaded(e))
 		}
-		p.Wrong = append(p.Wrong, row)
+		p.Wrong, p.Explained = append(p.Wrong, row), p.Explained || row.Explanations != nil
 	}
 	missing, surplus := a.suspects()
 	for _, list := range []struct {
