@@ -315,7 +315,7 @@ var gauss = [gaussPoints][2]float64{
 
 // quadrature returns places in (0, 1) and weights, which add up to 1, for the integral of the derivative of a function that has
 // the given values at 0, …, 1. A tuned BERT goes through most of its change in a small part of the line, so the line is cut into
-// panels that share evenly in half its length and half the function's variation; each has the Gauss-Legendre rule.
+// panels that share evenly in its length, which counts twice, and the function's variation; each has the Gauss-Legendre rule.
 func quadrature(values []float64, panels int) (places, weights []float64) {
 	cells := len(values) - 1
 	variation := 0.0
@@ -326,7 +326,7 @@ func quadrature(values []float64, panels int) (places, weights []float64) {
 	for i := range cells {
 		share := 1 / float64(cells)
 		if variation > 0 {
-			share = (share + math.Abs(values[i+1]-values[i])/variation) / 2
+			share = (2*share + math.Abs(values[i+1]-values[i])/variation) / 3
 		}
 		shared[i+1] = shared[i] + share
 	}

@@ -218,7 +218,7 @@ func TestExplainRefuses(t *testing.T) {
 
 // The rule is exact for polynomials up to degree seven whatever the panels are, and finds a step that a hundredth of the line holds.
 func TestQuadrature(t *testing.T) {
-	sigmoid := func(a float64) float64 { return 1 / (1 + math.Exp(-(a-0.237)*2000)) }
+	sigmoid := func(a float64) float64 { return 1 / (1 + math.Exp(-(a-0.237)*400)) }
 	var values, constant []float64
 	for i := range 65 {
 		values, constant = append(values, sigmoid(float64(i)/64)), append(constant, 3)
@@ -242,7 +242,7 @@ func TestQuadrature(t *testing.T) {
 	sum := 0.0
 	for i, a := range places {
 		s := sigmoid(a)
-		sum += weights[i] * 2000 * s * (1 - s)
+		sum += weights[i] * 400 * s * (1 - s)
 	}
 	if want := sigmoid(1) - sigmoid(0); !(math.Abs(sum-want) <= 0.01) {
 		t.Errorf("the step has %v, want %v", sum, want)
