@@ -1,6 +1,7 @@
 package main
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -33,6 +34,9 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// shellWord is a word of a command line; quotes stay on it.
+var shellWord = regexp.MustCompile(`"[^"]*"|\S+`)
+
 // Every verb and flag of the examples exists, and each flag has its line in the long help.
 func TestExamples(t *testing.T) {
 	root := newRoot(newApp(nil, nil, nil))
@@ -40,7 +44,7 @@ func TestExamples(t *testing.T) {
 		for line := range strings.Lines(cmd.Example) {
 			line, _, _ = strings.Cut(line, "#")
 			for _, part := range strings.FieldsFunc(line, func(r rune) bool { return r == '|' || r == '(' || r == ')' || r == '>' }) {
-				checkExample(t, cmd.Name(), strings.Fields(part))
+				checkExample(t, cmd.Name(), shellWord.FindAllString(part, -1))
 			}
 		}
 		if cmd == root {
