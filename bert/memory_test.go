@@ -3,6 +3,7 @@ package bert
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 
 	"bertlabel/layers"
@@ -119,4 +120,23 @@ func weightsOf(m *Model) (bytes int) {
 		bytes -= 4 * len(l.qkvBias) // parameters are views of it
 	}
 	return bytes + reachable(m, &tensor.Param{})
+}
+
+// TestFeaturesMemory compares the estimate for a pass of inference with what its workspace then holds. It counts rows for every
+// pooling, of which one pass needs those of its own, up to a fifth too much, and no offsets of texts.
+func TestFeaturesMemory(t *testing.T) {
+	for _, pooling := range []Pooling{Pooled, CLS, Mean} {
+		for _, lengths := range [][]int{{64, 64, 64, 64, 64, 64, 64, 64}, {30, 50, 33, 12}} {
+			r := newRun(t, TrainerOptions{Layers: 1}, 1, "", lengths...) // its model is packed
+			size := BatchSize{Tokens: r.batch.Tokens(), Texts: r.batch.Texts(), Longest: slices.Max(lengths)}
+			ws := NewWorkspace(nil)
+			if err := r.model.Features(ws, r.features, r.batch, pooling); err != nil {
+				t.Fatal(err)
+			}
+			got := reachable(ws, &Model{}, &Layer{}, &layers.Dense{}, &layers.LayerNorm{}, &tensor.Param{}, &tensor.Workers{}, &Batch{})
+			if want := r.model.FeaturesMemory(size, 1); !(got <= want+1024 && want <= got+got/5) {
+				t.Errorf("%v, lengths %v: %d bytes, estimated %d (%+.1f %%)", pooling, lengths, got, want, 100*float64(want-got)/float64(got))
+			}
+		}
+	}
 }

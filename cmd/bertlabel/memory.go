@@ -15,8 +15,8 @@ func heldMemory() int {
 	return residentMemory()
 }
 
-// admit says what a run will take at its largest, refuses one that the memory budget does not allow, and bounds the garbage that
-// may come on top. advice is what the user can do.
+// admit says what a run will take at its largest, and refuses one that the memory budget does not allow. advice is what the user can
+// do.
 func (a *app) admit(need *train.Memory, advice func() []string) error {
 	total := need.Total()
 	a.log.Infof("memory: about %s%s: %s", bytesText(total), a.budgetText(), memoryText(need))
@@ -24,11 +24,14 @@ func (a *app) admit(need *train.Memory, advice func() []string) error {
 		return withCode(exitResources, fmt.Errorf("training needs about %s, %s more than the memory budget of %s (--max-memory; else 80 %% of what the machine or its container has):\n  %s",
 			bytesText(total), bytesText(total-int(a.maxMemory)), bytesText(int(a.maxMemory)), strings.Join(advice(), "\n  ")))
 	}
-	const garbage = 16 << 20 // at most a tenth, but room for that of a small run
-	if limit := int64(total + max(total/10, garbage)); limit < debug.SetMemoryLimit(-1) {
-		debug.SetMemoryLimit(limit)
-	}
 	return nil
+}
+
+// boundGarbage has the garbage collector keep what comes on top of an estimate to a tenth of it, or to some MiB for a small one. Steps
+// make no garbage, checkpoints and evaluations do.
+func boundGarbage(estimate int) {
+	const least = 16 << 20
+	debug.SetMemoryLimit(min(debug.SetMemoryLimit(-1), int64(estimate+max(estimate/10, least))))
 }
 
 func (a *app) budgetText() string {
@@ -127,6 +130,7 @@ func (r *encoderRun) admit(task *train.EncoderTask) error {
 		r.a.log.Infof("the frozen layers run again in every epoch: there is no room for their outputs, %s", bytesText(need.Frozen))
 		task.KeepFrozen, need.Frozen = false, 0
 	}
+	r.estimate = need.Total()
 	return r.a.admit(&need, func() []string { return r.advice(*task, need) })
 }
 
@@ -189,6 +193,7 @@ func (r *headRun) admit() error {
 	}
 	need.Model.Weights = model.Weights
 	need.Other = max(0, heldMemory()-model.Weights)
+	r.estimate = need.Total()
 	return r.a.admit(&need, func() []string {
 		return append([]string{
 			fmt.Sprintf("a narrower --pooling than %s, whose features are %d numbers a text", r.pooling, width),

@@ -137,6 +137,7 @@ type encoderRun struct {
 	events           *tensorboard.Writer // nil with --tensorboard=false
 	settings         runSettings
 	firstStep        int64 // behind which this process began
+	estimate         int   // of the run's memory, in bytes
 }
 
 // runSettings is what the bits of a run hang on, besides data, labels and model.
@@ -166,6 +167,7 @@ func (r *encoderRun) fit(ctx context.Context) error {
 		return err
 	}
 	defer r.encoder.Release()
+	boundGarbage(r.estimate)
 	if err := r.begin(); err != nil {
 		return err
 	}

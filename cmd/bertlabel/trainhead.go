@@ -29,6 +29,7 @@ type headRun struct {
 	workers          *tensor.Workers
 	texts, devTexts  []tokenizer.Encoding
 	log              *train.Log
+	estimate         int // of the run's memory, in bytes
 
 	train, dev train.Features     // dev is zero for none
 	folded     *foldsReport       // nil without --folds
@@ -52,6 +53,9 @@ func (t *training) trainHead(ctx context.Context, m *model.Model, pooling bert.P
 	}
 	if err := r.admit(); err != nil {
 		return err
+	}
+	if !t.baseline && t.folds == 0 && t.pooling != autoPooling { // whose garbage is work in progress
+		boundGarbage(r.estimate)
 	}
 	if err := r.computeFeatures(ctx); err != nil {
 		return err
