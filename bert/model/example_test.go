@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -127,4 +128,34 @@ func trainedFolder() (dir string, err error) {
 		return "", err
 	}
 	return dir, m.Save(dir, nil)
+}
+
+// Contributions of the words to a logit add up to what the words have done to it.
+func ExampleExplainer() {
+	m := exampleModel()
+	labels := []string{"delivery", "money"}
+	head := layers.NewClassifier(len(labels), m.Encoder.Config.HiddenSize)
+	train.InitClassifier(head, 1) // random, in place of a trained one
+	m.SetHead(head, labels, bert.Mean)
+
+	explainer, err := m.NewExplainer()
+	if err != nil {
+		log.Fatal(err)
+	}
+	found, err := explainer.Explain(context.Background(), model.Text{A: "My parcel never came."}, labels[:1], model.ExplainOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, word := range found[0].Words {
+		fmt.Println(word.Word, word.Start, word.End, word.Pieces)
+	}
+	change := found[0].Logit - found[0].Baseline
+	fmt.Println(math.Abs(found[0].Sum()-change) < 0.01*math.Abs(change))
+	// Output:
+	// My 0 2 [my]
+	// parcel 3 9 [parcel]
+	// never 10 15 [never]
+	// came 16 20 [came]
+	// . 20 21 [.]
+	// true
 }

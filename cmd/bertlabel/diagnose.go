@@ -58,16 +58,24 @@ func (t *training) diagnoseStart(m *model.Model, pooling bert.Pooling, trainSet,
 	}
 }
 
-// diagnoseLosses looks at how well the head fits the training rows and those of dev; dev.X is nil for none.
+// diagnoseLosses looks at how well the head fits the training rows and those of dev; dev.X is nil for none. A calibrated head is judged
+// as the probabilities that it has become; discriminants that were not calibrated are none.
 func (r *headRun) diagnoseLosses() {
+	minimised := r.loss
+	switch {
+	case r.Calibrate != "":
+		minimised = layers.SigmoidCrossEntropy{}
+	case r.Solver == "lda":
+		return
+	}
 	loss := func(l layers.Loss, f train.Features) float64 {
 		logits := tensor.New(f.X.Rows, len(r.labels))
 		r.head.Forward(logits, f.X)
 		return layers.MeanLoss(l, nil, logits, f.Y, 0)
 	}
-	_, plain := r.loss.(layers.SigmoidCrossEntropy)
+	_, plain := minimised.(layers.SigmoidCrossEntropy)
 	l := diagnosis.Losses{
-		Train: loss(r.loss, r.train), Prior: diagnosis.PriorLoss(r.loss, r.train.Y, len(r.labels)), Comparable: plain,
+		Train: loss(minimised, r.train), Prior: diagnosis.PriorLoss(minimised, r.train.Y, len(r.labels)), Comparable: plain,
 		Dev: math.NaN(), DevLowest: math.NaN(), AgainstOverfitting: "a larger --weight-decay or fewer epochs",
 	}
 	if r.Solver != "gradient" {

@@ -92,7 +92,7 @@ func (t *training) trainHead(ctx context.Context, m *model.Model, pooling bert.P
 			return err
 		}
 	}
-	r.diagnoseLosses() // when calibrated: the logits of --solver lda are none before
+	r.diagnoseLosses()
 	settings, err := r.resolved()
 	if err != nil {
 		return err
