@@ -25,13 +25,13 @@ func DiscriminantPath() []float64 { return []float64{1, 0.3, 0.1, 0.03, 0.01, 0.
 //	logit = v·x + b    v = (Σ + l2·I)⁻¹·δ    b = ln π/(1−π) − v·(μ₁ + μ₀)/2
 //
 // Σ is what the covariance G of all rows leaves without the distance of the means, G − π(1−π)·δδᵀ, so one decomposition of
-// G + l2·I serves all labels (Sherman and Morrison 1950). Nothing is iterated. Where features are many and positives few that beats
-// the logistic regression of SolveHead, since every row helps to know Σ (Efron 1975); docs/quality.md has figures.
+// G + l2·I serves all labels (Sherman and Morrison 1950). Nothing is iterated. Where features are many and positives few this can
+// beat the logistic regression of SolveHead, since every row helps to know Σ (Efron 1975); docs/quality.md has figures.
 //
-// The logits order texts well but are too sure of themselves: calibrate them (metrics.Calibrate). So what l2 is chosen by is the order
-// alone: it is the strength, one for all labels, with the highest macro-averaged average precision on Dev. The strengths are tried
-// from the strongest on, until that has got worse; HeldLoss is what it lacks to 1. Unknown cells count for no mean; their rows still count for G. A label with cells of one class only gets what SolveHead
-// gives it. task.Loss is not used.
+// The logits order texts well but are too sure of themselves: calibrate them (metrics.Calibrate). So what l2 is chosen by is the
+// order alone: it is the strength, one for all labels, with the highest macro-averaged average precision on Dev. The strengths are
+// tried from the strongest on, until that has got no better; HeldLoss is what it lacks to 1. Unknown cells count for no mean; their
+// rows still count for G. A label with cells of one class only gets what SolveHead gives it. task.Loss is not used.
 //
 // The error is that of Observe, the cause of ctx's end, or says what is wrong with the task, such as several strengths and no Dev.
 func SolveDiscriminant(ctx context.Context, task SolveTask) ([]Solution, error) {
@@ -46,35 +46,40 @@ func SolveDiscriminant(ctx context.Context, task SolveTask) ([]Solution, error) 
 	}
 	task.Workers.Start()
 	defer task.Workers.Stop()
-	d := newDiscriminant(task)
-	best := d.Classifier
-	solution := Solution{L2: task.L2[0], HeldLoss: math.NaN()}
-	for round, l2 := range task.L2 {
+	best, solution, err := newDiscriminant(task).choose(ctx)
+	if err != nil {
+		return nil, err
+	}
+	task.Classifier.Weights.Value, task.Classifier.Bias.Value = best.Weights.Value, best.Bias.Value
+	return slices.Repeat([]Solution{solution}, len(task.Labels)), nil
+}
+
+// choose tries the strengths, and returns the head of the best one.
+func (d *discriminant) choose(ctx context.Context) (best *layers.Classifier, solution Solution, err error) {
+	solution.HeldLoss = math.NaN() // no loss is at least that
+	for round, l2 := range d.L2 {
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return nil, solution, context.Cause(ctx)
 		}
 		head, err := d.solve(l2)
 		if err != nil {
-			return nil, err
+			return nil, solution, err
 		}
-		loss := math.NaN()
-		if d.Dev.X != nil {
-			if loss, err = d.heldLoss(head); err != nil {
-				return nil, err
-			}
+		loss, err := d.heldLoss(head)
+		if err != nil {
+			return nil, solution, err
 		}
 		if loss >= solution.HeldLoss {
 			break
 		}
 		best, solution = head, Solution{L2: l2, HeldLoss: loss, Rounds: round + 1}
-		if task.Observe != nil {
-			if err := task.Observe(SolveProgress{Round: round + 1, Labels: len(task.Labels)}); err != nil {
-				return nil, err
+		if d.Observe != nil {
+			if err := d.Observe(SolveProgress{Round: round + 1, Labels: len(d.Labels)}); err != nil {
+				return nil, solution, err
 			}
 		}
 	}
-	task.Classifier.Weights.Value, task.Classifier.Bias.Value = best.Weights.Value, best.Bias.Value
-	return slices.Repeat([]Solution{solution}, len(task.Labels)), nil
+	return best, solution, nil
 }
 
 // discriminant is one call of SolveDiscriminant.
@@ -170,8 +175,11 @@ func (m *classMoments) logit(w []float64) (v []float64, b float64) {
 	return w, math.Log(m.positives/m.negatives) - dot(w, m.mean) - (0.5-pi)/(pi*(1-pi))*dot(w, m.covariance)
 }
 
-// heldLoss returns 1 − the macro-averaged average precision on Dev; 0 when no label has positives there.
+// heldLoss returns 1 − the macro-averaged average precision on Dev; 0 when no label has positives there, NaN without Dev.
 func (d *discriminant) heldLoss(head *layers.Classifier) (float64, error) {
+	if d.Dev.X == nil {
+		return math.NaN(), nil
+	}
 	scores := tensor.New(d.Dev.X.Rows, len(d.Labels))
 	head.Forward(scores, d.Dev.X)
 	for i := range scores.Data { // probabilities close to 1 would tie
