@@ -590,3 +590,39 @@ func (l *labelSolver) evaluate64(w []float64, l2 float64, g []float64) (f, known
 	}
 	return f/known + l2/2*dot(w[:hidden], w[:hidden]), known
 }
+
+// TestSolverRareLabel: the path goes on from strong penalties also where a label is so rare that its gradient is small from the
+// start, and ends at the strength with the lowest loss.
+func TestSolverRareLabel(t *testing.T) {
+	task := newSolveTask(41, 6000, 12, 2)
+	rng := rand.New(rand.NewPCG(41, 3))
+	for i := range task.Train.X.Rows { // features with much in common, and a label that a small part of them tells
+		x, common := task.Train.X.Row(i), 10*rng.NormFloat64()
+		for j := range x {
+			x[j] = float32(common + rng.NormFloat64())
+		}
+		z := -5 + 1.5*float64(x[0]-x[1])
+		for l := range 2 {
+			task.Train.Y[2*i+l] = layers.Negative
+			if rng.Float64() < 1/(1+math.Exp(-z)) {
+				task.Train.Y[2*i+l] = layers.Positive
+			}
+		}
+	}
+	all := task.Train
+	head, rest := all.X.SliceRows(0, 4000), all.X.SliceRows(4000, 6000)
+	task.Train, task.Dev = Features{&head, all.Y[:4000*2]}, Features{&rest, all.Y[4000*2:]}
+	chosen, _ := solve(t, task)
+	for l := range task.Labels {
+		best := math.Inf(1)
+		for _, l2 := range DefaultL2Path() {
+			alone := task
+			alone.L2 = []float64{l2}
+			solve(t, alone)
+			best = min(best, devLosses(alone)[l])
+		}
+		if !(chosen[l].HeldLoss <= 1.01*best) {
+			t.Errorf("label %d: l2 %g with loss %g, the best is %g", l, chosen[l].L2, chosen[l].HeldLoss, best)
+		}
+	}
+}
