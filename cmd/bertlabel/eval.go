@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -47,10 +48,24 @@ type evaluation struct {
 	reportFlags
 }
 
+// checkPage refuses a place for the report before the long work.
+func (e *evaluation) checkPage() error {
+	if e.page == "-" {
+		return usagef("--report -: stdout has the metrics; want a file")
+	}
+	if _, err := os.Stat(filepath.Dir(e.page)); e.page != "" && err != nil {
+		return withCode(exitUsage, fmt.Errorf("--report: %w", err))
+	}
+	return nil
+}
+
 func (e *evaluation) run(cmd *cobra.Command) error {
 	start := time.Now()
 	if cmd.Flags().Changed("threshold") && !(e.threshold >= 0 && e.threshold <= 1) {
 		return usagef("--threshold %v: want 0 to 1", e.threshold)
+	}
+	if err := e.checkPage(); err != nil {
+		return err
 	}
 	options, err := e.rows.options(e.a)
 	if err != nil {

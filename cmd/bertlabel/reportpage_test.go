@@ -62,8 +62,10 @@ func TestReportPage(t *testing.T) {
 	}
 	onlyFile(t, plots, "co-occurrence.png", "co-occurrence.svg", "confusion.png", "confusion.svg", "f1.png", "f1.svg", "precision-recall.png", "precision-recall.svg",
 		"reliability.png", "reliability.svg", "roc.png", "roc.svg", "scores.png", "scores.svg", "threshold-sweep.png", "threshold-sweep.svg")
-	if _, _, code := bertlabel(t, "", "eval", "--model", filepath.Join(dir, "head"), "--data", dev, "--report", filepath.Join(dir, "no", "such", "folder.html")); code == exitOK {
-		t.Error("a report that cannot be written is no failure")
+	for _, bad := range []string{filepath.Join(dir, "no", "such", "folder.html"), "-"} {
+		if _, stderr, code := bertlabel(t, "", "eval", "--model", filepath.Join(dir, "head"), "--data", dev, "--report", bad); code != exitUsage {
+			t.Errorf("--report %s: exit %d, %s", bad, code, stderr)
+		}
 	}
 }
 
