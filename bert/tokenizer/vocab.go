@@ -137,11 +137,11 @@ func (v *Vocab) ID(token string) (int32, bool) { return v.trie.find(token) }
 // Token returns the token of an id in [0, Size): "" for a blank line.
 func (v *Vocab) Token(id int32) string { return v.tokens[id] }
 
-// Cased reports whether some token, bracketed ones like [CLS] apart, holds an upper-case letter (category Lu): the vocabulary
-// then comes from text that was not lower-cased.
+// Cased reports whether some token, bracketed ones like [CLS] apart, holds an upper-case letter: the vocabulary then comes from text
+// that was not lower-cased. Letters that lower-casing leaves alone do not count, such as ℝ of Google's uncased vocabularies.
 func (v *Vocab) Cased() bool {
 	return slices.ContainsFunc(v.tokens, func(token string) bool {
-		return !strings.HasPrefix(token, "[") && strings.ContainsFunc(token, unicode.IsUpper)
+		return !strings.HasPrefix(token, "[") && strings.ContainsFunc(token, func(r rune) bool { return unicode.ToLower(r) != r })
 	})
 }
 

@@ -111,7 +111,7 @@ func TestCased(t *testing.T) {
 		tokens string
 		want   bool
 	}{
-		{"cat ##s [NAME] ß 東 ａ", false}, {"Cat", true}, {"##S", true}, {"Ä", true}, {"Σ", true},
+		{"cat ##s [NAME] ß 東 ａ ℝ ##ℝ", false}, {"Cat", true}, {"##S", true}, {"Ä", true}, {"Σ", true},
 	} {
 		v, err := NewVocab(append(strings.Fields(specials), strings.Fields(c.tokens)...))
 		if err != nil {

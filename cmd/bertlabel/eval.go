@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -56,6 +57,15 @@ func (e *evaluation) checkPage() error {
 	if _, err := os.Stat(filepath.Dir(e.page)); e.page != "" && err != nil {
 		return withCode(exitUsage, fmt.Errorf("--report: %w", err))
 	}
+	if info, err := os.Stat(e.page); err == nil && info.IsDir() {
+		return usagef("--report %s is a folder, want a file", e.page)
+	}
+	if info, err := os.Stat(e.plots); err == nil && !info.IsDir() {
+		return usagef("--plots %s is a file, want a folder", e.plots)
+	}
+	if e.explained < 0 {
+		return usagef("--explain-rows %d: want 0 or more", e.explained)
+	}
 	return nil
 }
 
@@ -104,6 +114,12 @@ func (e *evaluation) run(cmd *cobra.Command) error {
 		r.Facts = []htmlreport.Pair{{Name: "model", Value: e.models.path}, {Name: "data", Value: e.data},
 			{Name: "rows", Value: strconv.Itoa(set.Rows())}, {Name: "labels", Value: strconv.Itoa(len(m.Labels))}}
 		r.Scored = scoredReport(set, scores, report)
+		var training struct {
+			BestMetric string `json:"best_metric"`
+		}
+		if json.Unmarshal(m.Training(), &training) == nil { // the model's own course of training, where its folder still has it
+			r.History, _ = historyOf(e.models.path, training.BestMetric)
+		}
 		if e.page != "" {
 			if r.Scored.Explanations, err = explainWrong(cmd.Context(), e.a, m, set, r.Scored, e.explained); err != nil {
 				return err

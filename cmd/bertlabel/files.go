@@ -187,7 +187,7 @@ func checkOutputDir(dir string, resume, overwrite bool) error {
 	case err != nil:
 		return err
 	case len(entries) > 0 && !resume && !overwrite:
-		return usagef("--output %s is not empty: give --resume to continue the run in it, or --overwrite", dir)
+		return usagef("--output %s is not empty: give another, or --overwrite (a stopped run of train goes on with --resume)", dir)
 	}
 	return nil
 }

@@ -130,6 +130,7 @@ func oneOf(flag, value string, allowed ...string) error {
 	if slices.Contains(allowed, value) {
 		return nil
 	}
+	allowed = slices.DeleteFunc(slices.Clone(allowed), func(s string) bool { return s == "" }) // not set
 	return usagef("--%s %q: want %s", flag, value, strings.Join(allowed, ", "))
 }
 

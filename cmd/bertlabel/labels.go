@@ -131,6 +131,9 @@ func (e *labelEditing) check(action string) error {
 // checkNames refuses names that are not there, or are there already.
 func checkNames(action string, names []string, into string, labels []string) error {
 	var errs []error
+	if strings.ContainsAny(into+strings.Join(names, ""), "\r\n") {
+		errs = append(errs, usagef("a label of --names or --into has a line end, and labels.txt has one label a line"))
+	}
 	for i, name := range names {
 		has := slices.Contains(labels, name)
 		switch {
@@ -220,8 +223,15 @@ func (e *labelEditing) load(path string, labels, parts []string) (*data.Dataset,
 	if parts != nil {
 		wanted = parts
 	}
-	if options.Labels, err = data.NewLabelList(wanted, "--names"); err != nil {
-		return nil, withCode(exitUsage, err)
+	if options.Labels == nil { // without --labels, whose names cells may say by index
+		if options.Labels, err = data.NewLabelList(wanted, "--names"); err != nil {
+			return nil, withCode(exitUsage, err)
+		}
+	}
+	for _, name := range wanted {
+		if _, found := options.Labels.Index(name); !found {
+			return nil, usagef("--labels has no label %q%s", name, didYouMean(name, "", options.Labels.Names()))
+		}
 	}
 	options.DropUnknown = true // what is not in the list is no concern of ours
 	set, err := e.rows.loadQuietly(e.a, path, options)
@@ -230,6 +240,7 @@ func (e *labelEditing) load(path string, labels, parts []string) (*data.Dataset,
 	}
 	e.rows.sayStats(e.a, path, set.Stats)
 	e.rows.saySkipped(e.a, path, set.Stats.Bad, set.Stats.Rows+set.Stats.Bad)
+	set.Y = columns(set.Y, options.Labels, wanted)
 	if parts != nil {
 		set.Y = anyOf(set.Y, len(parts))
 	}
@@ -239,6 +250,17 @@ func (e *labelEditing) load(path string, labels, parts []string) (*data.Dataset,
 		}
 	}
 	return known(set, len(labels)), nil
+}
+
+// columns returns the cells of the wanted labels of a list, [rows, wanted], given those of all, [rows, list].
+func columns(y []int8, list *data.LabelList, wanted []string) (cells []int8) {
+	for row := range slices.Chunk(y, list.Len()) {
+		for _, name := range wanted {
+			l, _ := list.Index(name)
+			cells = append(cells, row[l])
+		}
+	}
+	return cells
 }
 
 // known returns the rows of a set that say something of one of the labels: the others need no features.

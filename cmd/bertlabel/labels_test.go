@@ -100,6 +100,14 @@ func TestLabels(t *testing.T) {
 	if len(known) != 81 || !slices.Equal(again.Outputs()[2].Weights, plain.Outputs()[2].Weights) || !strings.Contains(said, "calibrated (platt), and those of home are not") {
 		t.Errorf("%d lines, stderr %s", len(known), said)
 	}
+	// Cells that name labels by their index in --labels, of which only one is wanted.
+	list, indexed := filepath.Join(dir, "list.txt"), filepath.Join(dir, "indexed.tsv")
+	writeFile(t, list, "noise\nhome\n")
+	writeFile(t, indexed, strings.Repeat("the cat sat\t0\nthe cat ran home\t0,1\n", 30))
+	if m, said := change("indexed", "add", "--model", baseDir, "--names", "home", "--train", indexed, "--labels", list,
+		"--no-header", "--text-column", "1", "--labels-column", "2"); m.Labels[2] != "home" || !strings.Contains(said, "from 30 rows that say 1 and 30 that say 0") {
+		t.Errorf("labels %v, stderr %s", m.Labels, said)
+	}
 	r := evaluate(t, "--model", filepath.Join(dir, "added"), "--data", fresh, "--drop-unknown-labels")
 	if !(r.PerLabel["home"].F1 > 0.99) {
 		t.Errorf("%+v", r)

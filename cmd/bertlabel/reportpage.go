@@ -74,6 +74,8 @@ func newReport(a *app, cmd *cobra.Command, m *model.Model, start time.Time) *htm
 	add("model: layers × hidden size", fmt.Sprintf("%d × %d", len(m.Encoder.Layers), m.Encoder.Config.HiddenSize))
 	add("model: pooling", m.Pooling)
 	add("model: max_seq_length", m.MaxSeqLength)
+	add("model: do_lower_case", m.Tokenizer.Options().LowerCase)
+	add("threads", a.threads)
 	var training map[string]any
 	if text := m.Training(); text != nil && cmd.Name() != "train" && json.Unmarshal(text, &training) == nil {
 		for _, key := range slices.Sorted(maps.Keys(training)) {
@@ -100,7 +102,8 @@ func scoredReport(set *data.Dataset, scores []float32, r *metrics.Report) *htmlr
 // settingsOf returns every flag of a verb with its value, as it was settled.
 func settingsOf(cmd *cobra.Command) (settings []htmlreport.Pair) {
 	eachSetting(cmd, func(f *pflag.Flag) {
-		if value := f.Value.String(); value != "" && value != "[]" {
+		unset := !f.Changed && slices.Contains([]string{"do-lower-case", "max-seq-length", "threshold", "threads"}, f.Name) // the model's or the machine's, below
+		if value := f.Value.String(); value != "" && value != "[]" && !unset {
 			settings = append(settings, htmlreport.Pair{Name: "--" + f.Name, Value: value})
 		}
 	})
@@ -171,7 +174,8 @@ func (t *training) report(m *model.Model, dev *data.Dataset, start time.Time) {
 	r := newReport(t.a, t.models.cmd, m, start)
 	r.Title = "Training of " + base(t.output)
 	r.Facts = []htmlreport.Pair{{Name: "from", Value: t.models.path}, {Name: "trained on", Value: t.train}}
-	err := t.addHistory(r)
+	history, err := historyOf(t.output, t.config.BestMetric)
+	r.History = history
 	if t.devScores != nil {
 		var evaluated *metrics.Report
 		if evaluated, err = metrics.Evaluate(metrics.Data{Labels: m.Labels, Truth: dev.Y, Scores: t.devScores}, t.devThresholds); err == nil {
@@ -189,15 +193,14 @@ func (t *training) report(m *model.Model, dev *data.Dataset, start time.Time) {
 	}
 }
 
-// addHistory adds what metrics.csv has.
-func (t *training) addHistory(r *htmlreport.Report) error {
-	f, err := os.Open(filepath.Join(t.output, "metrics.csv"))
+// historyOf reads the metrics.csv of a folder that train has written.
+func historyOf(dir, bestMetric string) (*htmlreport.History, error) {
+	f, err := os.Open(filepath.Join(dir, "metrics.csv"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer f.Close()
-	r.History, err = htmlreport.ReadHistory(f, t.config.BestMetric)
-	return err
+	return htmlreport.ReadHistory(f, bestMetric)
 }
 
 // readBaseline returns what the linear baseline of the run scores on dev, nil if there is none.

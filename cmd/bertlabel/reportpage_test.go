@@ -60,8 +60,8 @@ func TestReportPage(t *testing.T) {
 	if text := read(page); !strings.Contains(text, "bertlabel eval --model=") || !strings.Contains(text, "F1 of each label") || !strings.Contains(text, "trained with: optimizer") {
 		t.Errorf("eval's page of %d bytes", len(text))
 	}
-	onlyFile(t, plots, "co-occurrence.png", "co-occurrence.svg", "confusion.png", "confusion.svg", "f1.png", "f1.svg", "precision-recall.png", "precision-recall.svg",
-		"reliability.png", "reliability.svg", "roc.png", "roc.svg", "scores.png", "scores.svg", "threshold-sweep.png", "threshold-sweep.svg")
+	onlyFile(t, plots, "co-occurrence.png", "co-occurrence.svg", "confusion.png", "confusion.svg", "dev-f1.png", "dev-f1.svg", "f1.png", "f1.svg",
+		"learning-rate.png", "learning-rate.svg", "loss.png", "loss.svg", "precision-recall.png", "precision-recall.svg", "reliability.png", "reliability.svg", "roc.png", "roc.svg", "scores.png", "scores.svg", "threshold-sweep.png", "threshold-sweep.svg")
 	for _, bad := range []string{filepath.Join(dir, "no", "such", "folder.html"), "-"} {
 		if _, stderr, code := bertlabel(t, "", "eval", "--model", filepath.Join(dir, "head"), "--data", dev, "--report", bad); code != exitUsage {
 			t.Errorf("--report %s: exit %d, %s", bad, code, stderr)

@@ -144,7 +144,7 @@ func (a *app) finish(ctx context.Context, cmd *cobra.Command, err error) int {
 // noArgs is the Args of a verb that takes flags only; it is the default.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usagef("unexpected argument %q: %s takes flags only", args[0], cmd.Name())
+		return usagef("unexpected argument %q: %s takes flags only; the value of one that may stand alone follows =", args[0], cmd.Name())
 	}
 	return nil
 }

@@ -106,6 +106,8 @@ func (t *training) check() (pooling bert.Pooling, err error) {
 		return "", usagef("--pooling auto is chosen by the exact heads on --dev: give --dev and --solver lbfgs or lda")
 	case err != nil && t.pooling != autoPooling:
 		return "", usagef("--pooling: %v", err)
+	case t.config.EarlyStopping > 0 && t.dev == "":
+		return "", usagef("--early-stopping stops when --dev gets no better: give --dev")
 	case t.baseline && t.heldOut() == "":
 		return "", usagef("--baseline is compared with the model on rows that both do not know: give --dev or --folds")
 	}

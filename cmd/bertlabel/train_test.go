@@ -194,6 +194,8 @@ func TestTrainRefuses(t *testing.T) {
 		{flags + full, "is not empty", exitUsage},
 		{flags + good, "is a file", exitUsage},
 		{flags + out + " --pooling avg", "--pooling", exitUsage},
+		{flags + out + " --early-stopping 2", "--early-stopping stops when --dev", exitUsage},
+		{flags + out + " --tune-thresholds=some", `"some": want per-label, global`, exitUsage},
 		{flags + out + " --tune some", "--tune", exitUsage},
 		{flags + out + " --learning-rate -1", "learning_rate is -1", exitUsage},
 		{flags + out + " --dropout 1", "dropout is 1", exitUsage},

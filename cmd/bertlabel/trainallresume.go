@@ -5,12 +5,15 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"bertlabel/asm"
 	"bertlabel/bert/names"
 	"bertlabel/bert/tokenizer"
 	"bertlabel/checkpoint"
+	"bertlabel/checkpoint/atomic"
 	"bertlabel/checkpoint/formats"
 	"bertlabel/train"
 	"bertlabel/train/data"
@@ -69,6 +72,16 @@ func (r *encoderRun) begin() error {
 		}
 	}
 	return r.openLogs(resumed)
+}
+
+// clearEncoderRun removes what a run of the encoder has left in the output folder, so that --resume cannot take it for what stands
+// there now.
+func (t *training) clearEncoderRun() error {
+	c := &train.Checkpoints{Dir: filepath.Join(t.output, "checkpoints"), FS: atomic.OS{}}
+	if _, err := os.Stat(c.Dir); err != nil {
+		return nil
+	}
+	return errors.Join(c.Clear(), clearEvents(filepath.Join(t.output, "tensorboard")))
 }
 
 // resumeError gives the refusal of a changed run its exit code.

@@ -63,6 +63,9 @@ func (t *training) trainHead(ctx context.Context, m *model.Model, pooling bert.P
 	if err := r.crossValidate(ctx); err != nil {
 		return err
 	}
+	if err := t.clearEncoderRun(); err != nil {
+		return err
+	}
 	metricsFile, err := os.Create(filepath.Join(t.output, "metrics.csv"))
 	if err != nil {
 		return err

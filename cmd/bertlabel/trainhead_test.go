@@ -271,3 +271,22 @@ func TestTrainAllTunesOnDev(t *testing.T) {
 		t.Errorf("resuming a finished run has changed the model, %v", err)
 	}
 }
+
+// A head in the folder of a run of the encoder: nothing of that run stays for --resume to go on with.
+func TestHeadClearsEncoderRun(t *testing.T) {
+	dir := t.TempDir()
+	task := headTask{base: modelFolder(t, tinyModel(t, 1, bert.Mean, nil)), train: filepath.Join(dir, "train.csv"), dir: dir}
+	writeFile(t, task.train, labelledCSV(20, 1))
+	task.run(t, "model", "--tune", "all", "--max-steps", "4")
+	saved := func() []string {
+		names, _ := filepath.Glob(filepath.Join(dir, "model", "checkpoints", "ckpt-*")) // the pattern is fine
+		return names
+	}
+	if len(saved()) == 0 {
+		t.Fatal("the run of the encoder left no checkpoint")
+	}
+	task.run(t, "model", "--max-steps", "2")
+	if left := saved(); len(left) > 0 {
+		t.Errorf("the run of the head leaves %v", left)
+	}
+}

@@ -239,10 +239,16 @@ func (r *Report) averageLabels() {
 	r.JaccardMicro = Number(total.Jaccard())
 	r.HammingLoss = Number(float64(total.FP+total.FN) / float64(total.Known()))
 
-	r.PrecisionMacro, r.PrecisionWeighted = r.PerLabel.mean(func(l *LabelReport) Number { return l.Precision })
-	r.RecallMacro, r.RecallWeighted = r.PerLabel.mean(func(l *LabelReport) Number { return l.Recall })
-	r.F1Macro, r.F1Weighted = r.PerLabel.mean(func(l *LabelReport) Number { return l.F1 })
-	r.JaccardMacro, _ = r.PerLabel.mean(func(l *LabelReport) Number { return Number(l.Jaccard()) })
+	known := func(l *LabelReport, v Number) Number { // a label of which nothing is known counts nowhere, unless there are no others
+		if l.Known() == 0 && total.Known() > 0 {
+			return Number(math.NaN())
+		}
+		return v
+	}
+	r.PrecisionMacro, r.PrecisionWeighted = r.PerLabel.mean(func(l *LabelReport) Number { return known(l, l.Precision) })
+	r.RecallMacro, r.RecallWeighted = r.PerLabel.mean(func(l *LabelReport) Number { return known(l, l.Recall) })
+	r.F1Macro, r.F1Weighted = r.PerLabel.mean(func(l *LabelReport) Number { return known(l, l.F1) })
+	r.JaccardMacro, _ = r.PerLabel.mean(func(l *LabelReport) Number { return known(l, Number(l.Jaccard())) })
 	r.AveragePrecisionMacro, _ = r.PerLabel.mean(func(l *LabelReport) Number { return l.AveragePrecision })
 	r.ROCAUCMacro, r.ROCAUCWeighted = r.PerLabel.mean(func(l *LabelReport) Number { return l.ROCAUC })
 }

@@ -180,6 +180,17 @@ func TestUnknownCellsAreLeftOut(t *testing.T) {
 	}
 }
 
+// TestUnknownLabelIsLeftOut: a label of which nothing is known changes no average.
+func TestUnknownLabelIsLeftOut(t *testing.T) {
+	want := evaluate(t, Data{[]string{"a", "b"}, []int8{1, 0, 0, 0, 1, 1}, []float32{0.9, 0.2, 0.4, 0.7, 0.3, 0.6}}, 0.5)
+	got := evaluate(t, Data{[]string{"a", "none", "b"}, []int8{1, -1, 0, 0, -1, 0, 1, -1, 1}, []float32{0.9, 0.8, 0.2, 0.4, 0.1, 0.7, 0.3, 0.6, 0.6}}, 0.5)
+	for name, v := range want.All() {
+		if w, _ := got.Get(name); w != v {
+			t.Errorf("%s = %v, want %v as without the label", name, w, v)
+		}
+	}
+}
+
 // TestNothingKnown: without any known cell, means over nothing are null and ratios are 0.
 func TestNothingKnown(t *testing.T) {
 	r := evaluate(t, Data{[]string{"a", "b"}, []int8{-1, -1}, []float32{0.2, 0.9}}, 0.5)

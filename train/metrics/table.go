@@ -27,7 +27,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 		fmt.Fprintf(&b, "; %d without both classes, left out of the averages of roc_auc", n)
 	}
 	if n := len(r.Undefined.AveragePrecision); n > 0 {
-		fmt.Fprintf(&b, "; %d without positives, left out of those of average_precision", n)
+		fmt.Fprintf(&b, "; %d without positives, left out of those of average_precision and 0 in that of f1", n)
 	}
 	b.WriteByte('\n')
 	_, err := w.Write(b.Bytes())

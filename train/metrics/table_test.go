@@ -76,7 +76,7 @@ log_loss                           0.3715
 brier_score                        0.1094
 expected_calibration_error         0.2917
 
-1 rows, 3 labels; 3 without both classes, left out of the averages of roc_auc; 1 without positives, left out of those of average_precision
+1 rows, 3 labels; 3 without both classes, left out of the averages of roc_auc; 1 without positives, left out of those of average_precision and 0 in that of f1
 `
 	if got := "\n" + b.String(); got != want {
 		t.Errorf("table is%s\nwant%s", got, want)

@@ -37,6 +37,9 @@ const (
 // String returns the finding on one line.
 func (f Finding) String() string { return f.Found + ". " + f.Remedy + "." }
 
+// longestName is how many characters of a label's name a message has.
+const longestName = 40
+
 // listed returns the first names of a list, quoted, and how many more there are.
 func listed(names []string) string {
 	const most = 6
@@ -48,6 +51,9 @@ func listed(names []string) string {
 		}
 		if i > 0 {
 			b.WriteString(", ")
+		}
+		if r := []rune(name); len(r) > longestName {
+			name = string(r[:longestName]) + "…"
 		}
 		fmt.Fprintf(&b, "%q", name)
 	}
