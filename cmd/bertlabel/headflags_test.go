@@ -164,3 +164,20 @@ func TestCalibrateSaysBeforeAndAfter(t *testing.T) {
 		t.Errorf("said %v before and %v after, eval finds %+v", before, after, calibrated)
 	}
 }
+
+// A flag that was set for nothing is named; one that has its default is not.
+func TestUnusedFlagsAreNamed(t *testing.T) {
+	task := newHeadTask(t)
+	writeFile(t, task.train, labelledCSV(30, 1))
+	for _, c := range []struct{ args, want string }{
+		{"--solver lbfgs --learning-rate 3 --optimizer adamw", "--solver lbfgs takes no steps, so --learning-rate, --optimizer changes nothing"},
+		{"--max-steps 1 --recompute", "--tune head leaves the encoder as it is, so --recompute changes nothing"},
+		{"--max-steps 1 --eval-steps 1", "there is no --dev to evaluate on, so --eval-steps changes nothing"},
+		{"--max-steps 1", ""},
+	} {
+		_, said := task.run(t, "unused", append(strings.Fields(c.args), "--pooling", "mean")...)
+		if !strings.Contains(said, c.want) || c.want == "" && strings.Contains(said, "changes nothing") {
+			t.Errorf("%s: stderr %s", c.args, said)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"bertlabel/bert"
@@ -111,7 +112,28 @@ func (t *training) check() (pooling bert.Pooling, err error) {
 	case t.baseline && t.heldOut() == "":
 		return "", usagef("--baseline is compared with the model on rows that both do not know: give --dev or --folds")
 	}
+	t.sayUnused()
 	return pooling, withCode(exitUsage, t.config.Check())
+}
+
+// sayUnused warns of flags that were set and that this kind of training has no use for.
+func (t *training) sayUnused() {
+	say := func(why string, flags ...string) {
+		set := slices.DeleteFunc(flags, func(name string) bool { return !t.models.cmd.Flags().Changed(name) })
+		if len(set) > 0 {
+			t.a.log.Warnf("%s, so --%s changes nothing", why, strings.Join(set, ", --"))
+		}
+	}
+	if t.Solver != "gradient" {
+		say("--solver "+t.Solver+" takes no steps", "learning-rate", "num-train-epochs", "max-steps", "train-batch-size", "gradient-accumulation-steps",
+			"warmup-proportion", "weight-decay", "optimizer", "clip-norm", "dropout", "shuffle", "eval-steps", "early-stopping", "best-metric")
+	}
+	if t.tune == "head" {
+		say("--tune head leaves the encoder as it is", "recompute", "layerwise-lr-decay", "save-checkpoints-steps", "keep-checkpoints")
+	}
+	if t.dev == "" {
+		say("there is no --dev to evaluate on", "eval-steps", "best-metric")
+	}
 }
 
 // heldOut says what thresholds are chosen on; it is empty for nothing.
