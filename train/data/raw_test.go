@@ -26,6 +26,7 @@ func FuzzRaw(f *testing.F) {
 	f.Add([]byte("a\tjoy\nb\t"), 2)
 	f.Add([]byte(" {\"text\":\"a\",\"labels\":[0,1]}\r\n\n{\"labels\":[1,null],\"text\":\"b\"}"), 3)
 	f.Add([]byte("__label__joy a\n\n __label__love\tb \n"), 4)
+	f.Add([]byte("\ufeff\r\n\r\ntext,joy\r\n\r\na,"), 0) // found by fuzzing: the blank lines below
 	for _, s := range shapes {
 		for i := range rawFormats {
 			f.Add([]byte(s.content), i)
@@ -35,7 +36,7 @@ func FuzzRaw(f *testing.F) {
 		c := rawFormats[uint(format)%uint(len(rawFormats))]
 		c.o.KeepRaw = true
 		whole, err := LoadFrom(bytes.NewReader(content), c.name, c.o)
-		if err != nil || bytes.HasPrefix(content, []byte("\x1f\x8b")) || bytes.HasPrefix(bytes.TrimPrefix(content, []byte("\ufeff")), []byte("\n")) {
+		if err != nil || bytes.HasPrefix(content, []byte("\x1f\x8b")) || bytes.HasPrefix(bytes.TrimLeft(bytes.TrimPrefix(content, []byte("\ufeff")), "\r"), []byte("\n")) {
 			return // blank lines before the header: it would come to stand where the encoding is looked for
 		}
 		_, rest, _ := bytes.Cut(content, []byte(whole.Head))
