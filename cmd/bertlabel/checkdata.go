@@ -94,20 +94,8 @@ func (c *dataCheck) run() error {
 	return errors.Join(c.print(report), report.verdict(c.rows.dropUnknown))
 }
 
-// print writes the object to stdout, unless a person looks at it there, and the table to stderr.
 func (c *dataCheck) print(report *checkReport) error {
-	if c.json || !c.a.onTerminal() {
-		encoder := json.NewEncoder(c.a.stdout)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		if err := encoder.Encode(report); err != nil {
-			return err
-		}
-	}
-	if c.json || c.a.quiet || c.a.logFormat == "json" {
-		return nil
-	}
-	return report.writeTable(c.a.stderr)
+	return c.a.printFindings(report, c.json)
 }
 
 // tokenizer opens the vocabulary of --vocab-file or --model; it is nil without them. What the model's folder says of its

@@ -48,6 +48,28 @@ func newMetricsCmd(a *app) *cobra.Command {
 	return cmd
 }
 
+// printFindings writes an object to stdout, unless a person looks at it there, and its table to stderr. With onlyJSON there is the
+// object and no table.
+func (a *app) printFindings(object interface{ writeTable(io.Writer) error }, onlyJSON bool) error {
+	if onlyJSON || !a.onTerminal() {
+		if err := writeIndented(a.stdout, object); err != nil {
+			return err
+		}
+	}
+	if onlyJSON || a.quiet || a.logFormat == "json" {
+		return nil
+	}
+	return object.writeTable(a.stderr)
+}
+
+// writeIndented writes an object as JSON for people: indented, and nothing escaped that need not be.
+func writeIndented(w io.Writer, object any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(object)
+}
+
 // printReport writes a report as JSON to stdout, and as a table to stderr for people.
 func (a *app) printReport(r *metrics.Report) error {
 	encoder := json.NewEncoder(a.stdout)

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -267,18 +266,7 @@ func (s *splitting) sayMissing(r *splitReport) {
 }
 
 func (s *splitting) print(r *splitReport) error {
-	if s.json || !s.a.onTerminal() {
-		encoder := json.NewEncoder(s.a.stdout)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		if err := encoder.Encode(r); err != nil {
-			return err
-		}
-	}
-	if s.json || s.a.quiet || s.a.logFormat == "json" {
-		return nil
-	}
-	return r.writeTable(s.a.stderr)
+	return s.a.printFindings(r, s.json)
 }
 
 // writeTable prints how many rows of each label each part has, and the share of the label's rows that these are.

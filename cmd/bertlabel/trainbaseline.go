@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -152,12 +151,7 @@ func (r *baselineReport) judge(dev metrics.Data, d devTuning) error {
 	return err
 }
 
-func (r *baselineReport) write(w io.Writer) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(r)
-}
+func (r *baselineReport) write(w io.Writer) error { return writeIndented(w, r) }
 
 // compareBaseline tells the figures in the words of devTuning.apply, which tells those of the model, and warns when the model is
 // behind. set are the rows of devScores. r may be nil.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -224,12 +223,7 @@ func (f *foldsReport) say(a *app) {
 		f.Mean["f1_macro"], f.Std["f1_macro"], f.Mean["f1_micro"], f.Std["f1_micro"], f.Mean["log_loss"], f.Std["log_loss"])
 }
 
-func (f *foldsReport) write(w io.Writer) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(f)
-}
+func (f *foldsReport) write(w io.Writer) error { return writeIndented(w, f) }
 
 // thresholds returns those that --tune-thresholds asks for, else those of a new head.
 func (f *foldsReport) thresholds(d devTuning, labels int) []float32 {
