@@ -97,7 +97,7 @@ func TestLeftOut(t *testing.T) {
 		{[]string{"--on-bad-row", "skip", "--drop-unknown-labels"}, "1 rows hold bytes that are no UTF-8"},
 	} {
 		var stderr bytes.Buffer
-		a, cmd := newApp(nil, io.Discard, &stderr), &cobra.Command{Use: "verb"}
+		a, cmd := newApp(verbs, nil, io.Discard, &stderr), &cobra.Command{Use: "verb"}
 		flags := addDataFlags(cmd, data.StopAtBadRow)
 		if err := cmd.ParseFlags(c.args); err != nil {
 			t.Fatal(err)

@@ -103,13 +103,7 @@ func (d *demonstration) verb(ctx context.Context, stdout io.Writer, args ...stri
 		}
 	}
 	d.a.log.Infof("\n$ bertlabel %s", strings.Join(shown, " "))
-	a := *d.a
-	a.stdout = stdout
-	root := newRoot(&a)
-	root.SetArgs(args)
-	a.quiet, a.logFormat, a.threads, a.kernels, a.config = d.a.quiet, d.a.logFormat, d.a.threads, d.a.kernels, ""
-	_, err := root.ExecuteContextC(ctx)
-	return err
+	return d.a.run(ctx, stdout, args...)
 }
 
 // writeData writes the three splits and the label list.

@@ -13,8 +13,8 @@ import (
 func resolved(t *testing.T, args ...string) (rate float64, length int, output string, code int, stderr string) {
 	t.Helper()
 	var errs strings.Builder
-	a := newApp(strings.NewReader(""), &strings.Builder{}, &errs)
-	root := newRoot(a)
+	a := newApp(verbs, strings.NewReader(""), &strings.Builder{}, &errs)
+	root := a.root()
 	cmd := &cobra.Command{Use: "study", Short: "A verb", Run: func(*cobra.Command, []string) {}}
 	cmd.Flags().Float64Var(&rate, "learning-rate", 5e-5, "")
 	cmd.Flags().IntVar(&length, "max-seq-length", 128, "")

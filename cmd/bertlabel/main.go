@@ -1,18 +1,16 @@
 // Command bertlabel trains, evaluates and runs multi-label text classifiers on BERT.
 //
-// Read root.go first: it holds the frame that every verb hangs on. Each verb has a file of its own with a constructor
-// newXxxCmd(*app) *cobra.Command that newRoot lists.
+// Read root.go first: it holds the frame that every verb depends on. Each verb has a file of its own with a constructor
+// newXxxCmd(*app) *cobra.Command that verbs lists.
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
-	"syscall"
+
+	"github.com/spf13/cobra"
 )
 
 // main holds the program's only os.Exit.
@@ -28,63 +26,27 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 			code = exitInternal
 		}
 	}()
-	ctx, stop := withSignals(context.Background())
-	defer stop()
-
-	a := newApp(&interruptible{ctx: ctx, from: stdin}, stdout, stderr)
-	root := newRoot(a)
-	root.SetArgs(args)
-	cmd, err := root.ExecuteContextC(ctx)
-	return a.finish(ctx, cmd, err)
+	return runApp(verbs, args, stdin, stdout, stderr)
 }
 
-// signalError is the cause of a context that a signal has cancelled.
-type signalError struct{ sig syscall.Signal }
-
-func (e signalError) Error() string { return "stopped by " + e.sig.String() }
-
-// withSignals returns a context that the first SIGINT or SIGTERM cancels; a second one kills the process at once. SIGPIPE is
-// ignored, so that a write to a closed stdout returns EPIPE (see stdoutWriter).
-func withSignals(parent context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(parent)
-	signal.Ignore(syscall.SIGPIPE)
-	caught := make(chan os.Signal, 1)
-	signal.Notify(caught, syscall.SIGINT, syscall.SIGTERM)
-	go func() {
-		select {
-		case s := <-caught:
-			signal.Stop(caught) // the default action is back
-			cancel(signalError{s.(syscall.Signal)})
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, func() { signal.Stop(caught); cancel(nil) }
-}
-
-// stoppedBy returns the signal that cancelled ctx.
-func stoppedBy(ctx context.Context) (syscall.Signal, bool) {
-	var s signalError
-	ok := errors.As(context.Cause(ctx), &s)
-	return s.sig, ok
-}
-
-// interruptible reads from a stream until ctx is cancelled: a Read that waits for a terminal or a pipe then returns the
-// cause, which no system call of Go's would do for stdin.
-type interruptible struct {
-	ctx  context.Context
-	from io.Reader
-	pipe *io.PipeReader // filled by a goroutine from the first Read on
-}
-
-func (r *interruptible) Read(p []byte) (int, error) {
-	if r.pipe == nil {
-		var w *io.PipeWriter
-		r.pipe, w = io.Pipe()
-		go func() {
-			_, err := io.Copy(w, r.from)
-			w.CloseWithError(err) // nil gives io.EOF
-		}()
-		context.AfterFunc(r.ctx, func() { w.CloseWithError(context.Cause(r.ctx)) })
+// verbs lists the verbs in the order of the help.
+func verbs(a *app) []*cobra.Command {
+	return []*cobra.Command{
+		newDemoCmd(a),
+		newTrainCmd(a),
+		newEvalCmd(a),
+		newPredictCmd(a),
+		newExplainCmd(a),
+		newEmbedCmd(a),
+		newLabelsCmd(a),
+		newConvertCmd(a),
+		newCheckDataCmd(a),
+		newSplitCmd(a),
+		newMetricsCmd(a),
+		newTokenizeCmd(a),
+		newInspectCmd(a),
+		newBenchCmd(a),
+		newVersionCmd(a),
+		newCompletionCmd(a),
 	}
-	return r.pipe.Read(p)
 }

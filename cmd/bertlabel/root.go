@@ -14,6 +14,7 @@ import (
 
 // app is what the verbs share: the three streams, the global flags and the log.
 type app struct {
+	verbs  func(*app) []*cobra.Command // in the order of the help
 	stdin  io.Reader
 	stdout io.Writer // data only
 	stderr io.Writer
@@ -27,16 +28,41 @@ type app struct {
 	config    string
 }
 
-func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
-	return &app{stdin: stdin, stdout: stdoutWriter{stdout}, stderr: stderr, log: newReporter(stderr, false, "text")}
+// newApp returns the app of one command line. The verbs are made anew for each one: flags keep what they parsed.
+func newApp(verbs func(*app) []*cobra.Command, stdin io.Reader, stdout, stderr io.Writer) *app {
+	return &app{verbs: verbs, stdin: stdin, stdout: stdoutWriter{stdout}, stderr: stderr, log: newReporter(stderr, false, "text")}
 }
 
-// newRoot builds the command tree. A verb's constructor only declares; setup resolves the flags before the verb's RunE runs.
-func newRoot(a *app) *cobra.Command {
+// runApp executes one command line and returns its exit code.
+func runApp(verbs func(*app) []*cobra.Command, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := withSignals(context.Background())
+	defer stop()
+	a := newApp(verbs, &interruptible{ctx: ctx, from: stdin}, stdout, stderr)
+	root := a.root()
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	return a.finish(ctx, cmd, err)
+}
+
+// run executes words as a command line of their own, with the global flags of this one, and data to stdout.
+func (a *app) run(ctx context.Context, stdout io.Writer, words ...string) error {
+	inner := *a
+	inner.stdout = stdout
+	root := inner.root() // its flags have their defaults
+	root.SetArgs(words)
+	inner.quiet, inner.logFormat, inner.threads, inner.kernels, inner.config = a.quiet, a.logFormat, a.threads, a.kernels, ""
+	_, err := root.ExecuteContextC(ctx)
+	return err
+}
+
+// root builds the command tree. A verb's constructor only declares; setup resolves the flags before the verb's RunE runs.
+func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:               "bertlabel",
-		Short:             "Train and run multi-label text classifiers on BERT: one static binary, no Python",
-		Example:           "  bertlabel demo                                          # see it work, in under a minute\n  bertlabel train --model uncased_L-12 --train train.csv --output model\n  bertlabel predict --model model --input texts.csv",
+		Use:   "bertlabel",
+		Short: "Train and run multi-label text classifiers on BERT: one static binary, no Python",
+		Example: "  bertlabel demo                                          # see it work, in under a minute\n" +
+			"  bertlabel train --model uncased_L-12 --train train.csv --output model\n" +
+			"  bertlabel predict --model model --input texts.csv",
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		Args:              func(cmd *cobra.Command, args []string) error { return unknownVerb(cmd, args) },
@@ -60,24 +86,7 @@ func newRoot(a *app) *cobra.Command {
 	f.Var(&a.maxMemory, "max-memory", "memory budget such as 3GiB (default: 80 % of RAM or of the container's limit)")
 	f.StringVar(&a.config, "config", "", "JSON `FILE` of settings, keys with underscores")
 
-	root.AddCommand(
-		newDemoCmd(a),
-		newTrainCmd(a),
-		newEvalCmd(a),
-		newPredictCmd(a),
-		newExplainCmd(a),
-		newEmbedCmd(a),
-		newLabelsCmd(a),
-		newConvertCmd(a),
-		newCheckDataCmd(a),
-		newSplitCmd(a),
-		newMetricsCmd(a),
-		newTokenizeCmd(a),
-		newInspectCmd(a),
-		newBenchCmd(a),
-		newVersionCmd(a),
-		newCompletionCmd(a),
-	)
+	root.AddCommand(a.verbs(a)...)
 	root.SetHelpCommand(newHelpCmd())
 	for _, verb := range root.Commands() {
 		verb.Flags().SortFlags = false
