@@ -16,6 +16,7 @@ import (
 	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/bench"
+	"bertlabel/cmd/bertlabel/internal/term"
 
 	"github.com/spf13/cobra"
 )
@@ -272,7 +273,7 @@ func (b *benchmark) admit(c *bert.Config) error {
 		}
 	}
 	if b.a.maxMemory > 0 && need > float64(b.a.maxMemory) {
-		return withCode(exitResources, fmt.Errorf("--model %s needs about %s, the memory budget is %s (--max-memory)", b.model, bytesText(int(need)), bytesText(int(b.a.maxMemory))))
+		return withCode(exitResources, fmt.Errorf("--model %s needs about %s, the memory budget is %s (--max-memory)", b.model, term.Bytes(int(need)), term.Bytes(int(b.a.maxMemory))))
 	}
 	return nil
 }

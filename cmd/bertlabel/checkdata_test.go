@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"bertlabel/bert"
+	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/tensor/tensortest"
 )
 
@@ -171,7 +172,7 @@ func TestCheckDataHostile(t *testing.T) {
 		t.Fatalf("exit %d: %s", code, table)
 	}
 	for _, line := range strings.Split(strings.TrimSuffix(table, "\n"), "\n") {
-		if strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) || displayWidth(line) > 700 {
+		if strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) || term.Width(line) > 700 {
 			t.Errorf("%q", line)
 		}
 	}

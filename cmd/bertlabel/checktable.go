@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/train/data"
 )
 
@@ -140,7 +141,7 @@ func (r *checkReport) writeLabels(b *strings.Builder) {
 				unknown += fmt.Sprintf(" (%d unknown in %s)", n, f.Role)
 			}
 		}
-		fmt.Fprintf(b, " %s%s\n", clipped(label.Name, shownColumns), unknown)
+		fmt.Fprintf(b, " %s%s\n", term.Clipped(label.Name, shownColumns), unknown)
 	}
 }
 
@@ -151,12 +152,12 @@ func (r *checkReport) writePairs(b *strings.Builder) {
 		fmt.Fprintf(b, "\n%12s  labels that stand together\n", r.Files[0].Role)
 	}
 	for _, p := range pairs[:min(len(pairs), shownPairs)] {
-		fmt.Fprintf(b, "%12d  %s + %s\n", p.Rows, clipped(p.Labels[0], shownColumns), clipped(p.Labels[1], shownColumns))
+		fmt.Fprintf(b, "%12d  %s + %s\n", p.Rows, term.Clipped(p.Labels[0], shownColumns), term.Clipped(p.Labels[1], shownColumns))
 	}
 	if t := r.Files[0].Tokens; t != nil && t.Unknown.Tokens > 0 {
 		fmt.Fprintf(b, "\n%12s  words that become [UNK]\n", r.Files[0].Role)
 		for _, w := range t.Unknown.Words[:min(len(t.Unknown.Words), shownPairs)] {
-			fmt.Fprintf(b, "%12d  %s\n", w.Count, clipped(w.Word, shownColumns))
+			fmt.Fprintf(b, "%12d  %s\n", w.Count, term.Clipped(w.Word, shownColumns))
 		}
 	}
 }

@@ -2,7 +2,8 @@ package main
 
 import (
 	"fmt"
-	"strings"
+
+	"bertlabel/cmd/bertlabel/internal/term"
 )
 
 // dataWarning is something that looks wrong, and what to do about it.
@@ -41,7 +42,7 @@ func (r *checkReport) warnings(dropUnknown bool) []dataWarning {
 	}
 	w.file = ""
 	for _, group := range r.LookAlikes {
-		w.add(true, "similar_labels", "write the label in one way in all files", "labels that look alike: %s", quotedNames(group))
+		w.add(true, "similar_labels", "write the label in one way in all files", "labels that look alike: %s", term.QuotedNames(group))
 	}
 	return w.list
 }
@@ -82,7 +83,7 @@ func (w *warningList) rows(f checkedFile, dropUnknown bool) {
 // labels judges how the labels are spread.
 func (w *warningList) labels(f checkedFile) {
 	w.add(len(f.WithoutPositives) > 0, "labels_without_positives", "find rows for these labels, or take them off the label list",
-		"no row has these labels: %s", quotedNames(f.WithoutPositives))
+		"no row has these labels: %s", term.QuotedNames(f.WithoutPositives))
 	var rare, inRuns []string
 	least := 1.0 // runs, of those expected
 	for i, l := range f.Labels {
@@ -94,9 +95,9 @@ func (w *warningList) labels(f checkedFile) {
 			least = min(least, float64(r.Runs)/r.Expected)
 		}
 	}
-	w.add(len(rare) > 0, "rare_labels", "find more rows for them, or join them with a label that is near", "fewer than %d rows have these labels: %s", fewPositives, quotedNames(rare))
+	w.add(len(rare) > 0, "rare_labels", "find more rows for them, or join them with a label that is near", "fewer than %d rows have these labels: %s", fewPositives, term.QuotedNames(rare))
 	w.add(len(inRuns) > 0, "labels_in_runs", "shuffle the file, keep --shuffle on, and cut parts with `bertlabel split` instead of head and tail",
-		"the rows are not shuffled: labels come in runs, down to %.1f %% of those that a shuffled file has: %s", 100*least, quotedNames(inRuns))
+		"the rows are not shuffled: labels come in runs, down to %.1f %% of those that a shuffled file has: %s", 100*least, term.QuotedNames(inRuns))
 }
 
 // tokens judges the texts against the vocabulary.
@@ -117,21 +118,7 @@ func (w *warningList) tokens(t *checkedTokens, rows int) {
 		frequent = append(frequent, word.Word)
 	}
 	w.add(u.Share >= muchUnknown, "unknown_words", "use a model whose vocabulary has the language and the signs of these texts, or name them by --keep-tokens",
-		"%.1f %% of the tokens are [UNK], in %d of %d texts; most often %s", 100*u.Share, u.Texts, rows, quotedNames(frequent))
+		"%.1f %% of the tokens are [UNK], in %d of %d texts; most often %s", 100*u.Share, u.Texts, rows, term.QuotedNames(frequent))
 	w.add(t.CutShare > muchCut, "cut", fmt.Sprintf("give --max-seq-length %d, which 95 %% of the texts keep to, if the model and the time allow it", t.P95),
 		"%d of %d texts (%.1f %%) are longer than %d tokens and are cut", t.Cut, rows, 100*t.CutShare, t.MaxSeqLength)
-}
-
-// quotedNames lists names for a message: the first few, each in quotes and cut.
-func quotedNames(list []string) string {
-	const most, columns = 10, 40
-	var quoted []string
-	for _, name := range list[:min(len(list), most)] {
-		quoted = append(quoted, `"`+clipped(name, columns)+`"`)
-	}
-	s := strings.Join(quoted, ", ")
-	if len(list) > most {
-		s += fmt.Sprintf(" and %d more", len(list)-most)
-	}
-	return s
 }

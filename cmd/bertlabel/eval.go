@@ -130,7 +130,7 @@ func (e *evaluation) run(cmd *cobra.Command) error {
 		}
 	}
 	if e.pretty || !cmd.Flags().Changed("pretty") && e.a.onTerminal() {
-		return e.a.newCanvas(e.a.stdout).writeReport(report)
+		return writeReport(e.a.canvas(e.a.stdout), report)
 	}
 	return e.a.printReport(report)
 }

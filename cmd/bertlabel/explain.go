@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/train/data"
 
 	"github.com/spf13/cobra"
@@ -69,7 +70,7 @@ func (x *explanation) run(cmd *cobra.Command) (err error) {
 	}
 	for _, label := range x.labels {
 		if !slices.Contains(x.m.Labels, label) {
-			return usagef("--label %s: the model has %s", quoted(label), quotedNames(x.m.Labels))
+			return usagef("--label %s: the model has %s", term.Quoted(label), term.QuotedNames(x.m.Labels))
 		}
 	}
 	x.a.found(diagnoseModel(x.m)...)
@@ -232,15 +233,15 @@ type shownExplanations struct {
 func (w *shownExplanations) write(ex *data.Example, explanations []model.Explanation, bad error) error {
 	id := ""
 	if ex.HasID {
-		id = printable(ex.ID) + "  "
+		id = term.Printable(ex.ID) + "  "
 	}
 	if bad != nil {
-		_, err := fmt.Fprintf(w, "%s%s\n\n", id, printable(bad.Error()))
+		_, err := fmt.Fprintf(w, "%s%s\n\n", id, term.Printable(bad.Error()))
 		return err
 	}
 	for i := range explanations {
 		e := &explanations[i]
-		fmt.Fprintf(w, "%s%s %.3f: logit %+.2f", id, printable(e.Label), sigmoid(e.Logit), e.Logit)
+		fmt.Fprintf(w, "%s%s %.3f: logit %+.2f", id, term.Printable(e.Label), sigmoid(e.Logit), e.Logit)
 		if w.method == model.IntegratedGradients {
 			fmt.Fprintf(w, " = %+.2f without the words %+.2f by them", e.Baseline, e.Sum())
 		}
@@ -250,7 +251,7 @@ func (w *shownExplanations) write(ex *data.Example, explanations []model.Explana
 		}
 		for _, c := range e.Special {
 			if c.Value != 0 {
-				fmt.Fprintf(w, "(%s %+.2f)\n", printable(c.Word), c.Value)
+				fmt.Fprintf(w, "(%s %+.2f)\n", term.Printable(c.Word), c.Value)
 			}
 		}
 		if e.Cut > 0 {
@@ -275,11 +276,11 @@ func (w *shownExplanations) text(first, second string, e *model.Explanation) str
 		at := 0
 		for _, c := range e.Words {
 			if c.Second == (i == 1) {
-				b.WriteString(printable(text[at:c.Start]) + w.word(printable(c.Word), c.Value, largest))
+				b.WriteString(term.Printable(text[at:c.Start]) + w.word(term.Printable(c.Word), c.Value, largest))
 				at = c.End
 			}
 		}
-		b.WriteString(printable(text[at:]))
+		b.WriteString(term.Printable(text[at:]))
 	}
 	return b.String()
 }
@@ -312,7 +313,7 @@ func strongest(words []model.Contribution, n int) string {
 	slices.SortStableFunc(words, func(a, b model.Contribution) int { return cmp.Compare(math.Abs(b.Value), math.Abs(a.Value)) })
 	var shown []string
 	for _, c := range words[:min(n, len(words))] {
-		shown = append(shown, fmt.Sprintf("%s %+.2f", printable(c.Word), c.Value))
+		shown = append(shown, fmt.Sprintf("%s %+.2f", term.Printable(c.Word), c.Value))
 	}
 	return strings.Join(shown, ", ")
 }

@@ -13,8 +13,6 @@ import (
 	"syscall"
 
 	"bertlabel/checkpoint/atomic"
-
-	"golang.org/x/term"
 )
 
 // errStdoutClosed says that the reader of stdout has gone (`predict … | head`): the program ends quietly with exit code 0.
@@ -29,13 +27,6 @@ func (s stdoutWriter) Write(p []byte) (int, error) {
 		err = errStdoutClosed
 	}
 	return n, err
-}
-
-// onTerminal reports whether a person reads stdout.
-func (a *app) onTerminal() bool {
-	s, _ := a.stdout.(stdoutWriter)
-	f, ok := s.w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // openInput opens a file, or stdin for "-". Gzip is recognised by its first bytes.

@@ -35,6 +35,8 @@ var imports = map[string][]string{
 	"train/metrics":     {"gonum.org/v1/gonum/…"},
 	"cmd/bertlabel":     {"…"},
 	"cmd/bertlabel/…":   {"…"},
+
+	"cmd/bertlabel/internal/term": {"golang.org/x/text/width"},
 }
 
 // onlyCommand is what no library package may pull in, however indirectly.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/layers"
 	"bertlabel/train"
 
@@ -96,14 +97,14 @@ func (a *app) readWeights(path string, labels []string) ([]float64, error) {
 		weights[i] = 1
 		if w, ok := byName[name]; ok {
 			if !(w > 0 && w <= 1e6) {
-				return nil, refused(path, 0, "", fmt.Sprintf("%v for %s", w, quoted(name)), "a number above 0, at most 1e6")
+				return nil, refused(path, 0, "", fmt.Sprintf("%v for %s", w, term.Quoted(name)), "a number above 0, at most 1e6")
 			}
 			weights[i] = w
 			delete(byName, name)
 		}
 	}
 	for name := range byName {
-		return nil, refused(path, 0, "", "a weight for "+quoted(name), "labels of the data only")
+		return nil, refused(path, 0, "", "a weight for "+term.Quoted(name), "labels of the data only")
 	}
 	return weights, nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"bertlabel/bert"
+	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/train"
 )
 
@@ -19,10 +20,10 @@ func heldMemory() int {
 // do.
 func (a *app) admit(need *train.Memory, advice func() []string) error {
 	total := need.Total()
-	a.log.Infof("memory: about %s%s: %s", bytesText(total), a.budgetText(), memoryText(need))
+	a.log.Infof("memory: about %s%s: %s", term.Bytes(total), a.budgetText(), memoryText(need))
 	if a.maxMemory > 0 && total > int(a.maxMemory) {
 		return withCode(exitResources, fmt.Errorf("training needs about %s, %s more than the memory budget of %s (--max-memory; else 80 %% of what the machine or its container has):\n  %s",
-			bytesText(total), bytesText(total-int(a.maxMemory)), bytesText(int(a.maxMemory)), strings.Join(advice(), "\n  ")))
+			term.Bytes(total), term.Bytes(total-int(a.maxMemory)), term.Bytes(int(a.maxMemory)), strings.Join(advice(), "\n  ")))
 	}
 	return nil
 }
@@ -38,7 +39,7 @@ func (a *app) budgetText() string {
 	if a.maxMemory == 0 {
 		return ""
 	}
-	return " of " + bytesText(int(a.maxMemory))
+	return " of " + term.Bytes(int(a.maxMemory))
 }
 
 // memoryText lists the parts of an estimate that are not nothing.
@@ -57,20 +58,10 @@ func memoryText(m *train.Memory) string {
 		{"dev", m.Evaluation}, {"program and texts", m.Other},
 	} {
 		if p.bytes > 0 {
-			parts = append(parts, p.what+" "+bytesText(p.bytes))
+			parts = append(parts, p.what+" "+term.Bytes(p.bytes))
 		}
 	}
 	return strings.Join(parts, ", ")
-}
-
-// bytesText writes a size with three digits.
-func bytesText(n int) string {
-	switch x := float64(n); {
-	case n >= 1<<30:
-		return fmt.Sprintf("%.3g GiB", x/(1<<30))
-	default:
-		return fmt.Sprintf("%.3g MiB", x/(1<<20))
-	}
 }
 
 // admitWeights refuses, before the weights are read, a model for whose weights alone the budget is too small; with training, for
@@ -101,7 +92,7 @@ func (t *training) admitWeights() error {
 	}
 	if total := need.Total(); total > int(t.a.maxMemory) {
 		return withCode(exitResources, fmt.Errorf("--model %s: %s alone take %s, the memory budget is %s (--max-memory; else 80 %% of what the machine or its container has):\n  %s",
-			t.models.path, what, bytesText(total), bytesText(int(t.a.maxMemory)), strings.Join(t.smallerTuning(), "\n  ")))
+			t.models.path, what, term.Bytes(total), term.Bytes(int(t.a.maxMemory)), strings.Join(t.smallerTuning(), "\n  ")))
 	}
 	return nil
 }
@@ -127,7 +118,7 @@ func (r *encoderRun) admit(task *train.EncoderTask) error {
 		return withCode(exitUsage, err)
 	}
 	if budget := int(r.a.maxMemory); budget > 0 && need.Total() > budget && need.Frozen > 0 {
-		r.a.log.Infof("the frozen layers run again in every epoch: there is no room for their outputs, %s", bytesText(need.Frozen))
+		r.a.log.Infof("the frozen layers run again in every epoch: there is no room for their outputs, %s", term.Bytes(need.Frozen))
 		task.KeepFrozen, need.Frozen = false, 0
 	}
 	r.estimate = need.Total()
@@ -157,7 +148,7 @@ func (r *encoderRun) advice(task train.EncoderTask, need train.Memory) (lines []
 			return "less"
 		}
 		m.Evaluation, m.Other = need.Evaluation, need.Other
-		return "about " + bytesText(m.Total())
+		return "about " + term.Bytes(m.Total())
 	}
 	if batch, steps := task.Config.BatchSize, max(1, task.Config.AccumulationSteps); batch > 1 {
 		half := (batch + 1) / 2

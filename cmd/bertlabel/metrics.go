@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/train/metrics"
 
 	"github.com/spf13/cobra"
@@ -123,13 +124,13 @@ func (a *app) readThresholdFile(path string, labels []string) ([]float32, error)
 	thresholds := make([]float32, len(labels))
 	for i, name := range labels {
 		if byName[name] == nil {
-			return nil, refused(path, 0, "", "no threshold for "+quoted(name), "a number for each label")
+			return nil, refused(path, 0, "", "no threshold for "+term.Quoted(name), "a number for each label")
 		}
 		thresholds[i] = *byName[name]
 		delete(byName, name)
 	}
 	for name := range byName {
-		return nil, refused(path, 0, "", "a threshold for "+quoted(name), "labels of the data only")
+		return nil, refused(path, 0, "", "a threshold for "+term.Quoted(name), "labels of the data only")
 	}
 	return thresholds, nil
 }

@@ -123,7 +123,7 @@ func (p *predicting) writer(out *output, m *model.Model) rowWriter {
 	if p.output == "-" {
 		p.a.log.terminal = false // a progress bar would stand between the rows
 	}
-	return newPrettyPredictions(p.a.newCanvas(out.Writer), m, p.topK)
+	return newPrettyPredictions(p.a.canvas(out.Writer), m, p.topK)
 }
 
 // writePredictions writes a chunk of rows, those that could not be read with their error.

@@ -3,13 +3,13 @@ package main
 import (
 	"bytes"
 	"errors"
-	"math"
 	"regexp"
 	"strings"
 	"testing"
 	"unicode"
 
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/train/data"
 	"bertlabel/train/metrics"
 )
@@ -20,7 +20,7 @@ var hostileNames = []string{"joy", "<script>alert(1)</script>", "user\u202eresu"
 
 var colour = regexp.MustCompile("\x1b\\[[0-9]+m")
 
-// figures is where the first figure behind the number of rows begins.
+// figures is where the first figure after the number of rows begins.
 var figures = regexp.MustCompile(`  [01]\.[0-9]{3}  `)
 
 // checkLines reports lines that are too wide, and characters that no line may have; colours aside, where they are allowed.
@@ -34,7 +34,7 @@ func checkLines(t *testing.T, text string, columns int, colours bool) {
 		if i := strings.IndexFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }); i >= 0 {
 			t.Errorf("%q has %q", line, line[i:])
 		}
-		if w := displayWidth(line); w > columns {
+		if w := term.Width(line); w > columns {
 			t.Errorf("a line of %d columns, of %d: %q", w, columns, line)
 		}
 	}
@@ -50,10 +50,10 @@ func TestPrettyReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, columns := range []int{leastColumns, 80, mostColumns} {
+	for _, columns := range []int{40, 80, 110} {
 		for _, colours := range []bool{false, true} {
 			var b bytes.Buffer
-			if err := (&canvas{w: &b, columns: columns, colours: colours}).writeReport(r); err != nil {
+			if err := writeReport(term.NewCanvas(&b, columns, colours), r); err != nil {
 				t.Fatal(err)
 			}
 			table, _, _ := strings.Cut(b.String(), "\n\n")
@@ -63,7 +63,7 @@ func TestPrettyReport(t *testing.T) {
 			} else {
 				at := strings.Index(lines[0], "rows")
 				for _, line := range lines[1:] { // the numbers stand below their heading
-					if before := line[:figures.FindStringIndex(line)[0]]; displayWidth(before) != at+len("rows") {
+					if before := line[:figures.FindStringIndex(line)[0]]; term.Width(before) != at+len("rows") {
 						t.Errorf("not aligned: %q", line)
 					}
 				}
@@ -81,7 +81,7 @@ func TestPrettyPredictions(t *testing.T) {
 	}
 	for _, colours := range []bool{false, true} {
 		var b bytes.Buffer
-		p := newPrettyPredictions(&canvas{w: &b, columns: 60, colours: colours}, m, 0)
+		p := newPrettyPredictions(term.NewCanvas(&b, 60, colours), m, 0)
 		for _, text := range hostileNames {
 			ex := &data.Example{Text: text, ID: text, HasID: true, Pair: text}
 			if err := errors.Join(p.row(ex, model.Prediction{Probabilities: probabilities}), p.refused(ex, errors.New("no\x1btext"))); err != nil {
@@ -97,19 +97,6 @@ func TestPrettyPredictions(t *testing.T) {
 		}
 		if colours != strings.Contains(b.String(), "\x1b[") {
 			t.Errorf("colours %t, but %q", colours, b.String()[:100])
-		}
-	}
-}
-
-func TestBar(t *testing.T) {
-	for share, want := range map[float64]string{0: "", 1: "████", 0.5: "██", 0.25 + 1./32: "█▏", 0.24: "█", 1. / 64: "▏", 0.97: "███▉"} {
-		if got := bar(share, 4); got != want {
-			t.Errorf("bar(%v) = %q, want %q", share, got, want)
-		}
-	}
-	for i := range 1001 {
-		if w, want := displayWidth(bar(float64(i)/1000, 37)), float64(i)/1000*37; math.Abs(float64(w)-want) > 1+1./16 {
-			t.Errorf("%d columns for %v", w, want)
 		}
 	}
 }

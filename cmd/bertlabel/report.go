@@ -12,8 +12,10 @@ import (
 	"sync"
 	"time"
 
+	"bertlabel/cmd/bertlabel/internal/term"
+
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
+	xterm "golang.org/x/term"
 )
 
 // progressEvery is the least time between two progress lines where stderr is no terminal.
@@ -51,7 +53,7 @@ func newReporter(out io.Writer, quiet bool, format string) *reporter {
 	if format == "json" {
 		r.json = slog.New(slog.NewJSONHandler(out, nil))
 	} else if f, ok := out.(*os.File); ok {
-		r.terminal = term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
+		r.terminal = xterm.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
 	}
 	return r
 }
@@ -96,7 +98,7 @@ func (r *reporter) print(level slog.Level, message string, attrs ...any) {
 	if level == slog.LevelWarn {
 		message = "warning: " + message
 	}
-	fmt.Fprintln(r.out, printableLines(message))
+	fmt.Fprintln(r.out, term.PrintableLines(message))
 }
 
 // progress is one report of long work. Fields that are zero are not shown.

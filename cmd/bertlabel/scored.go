@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/train/metrics"
 )
 
@@ -35,7 +36,7 @@ func (a *app) readScored(truthPath, scoresPath string) (d metrics.Data, err erro
 	}
 	for i := range min(len(truthIDs), len(scoresIDs)) {
 		if t, s := truthIDs[i], scoresIDs[i]; t.text != s.text {
-			return d, refused(scoresPath, s.line, "id", quoted(s.text), fmt.Sprintf("%s, as on line %d of %s", quoted(t.text), t.line, truthPath))
+			return d, refused(scoresPath, s.line, "id", term.Quoted(s.text), fmt.Sprintf("%s, as on line %d of %s", term.Quoted(t.text), t.line, truthPath))
 		}
 	}
 	d.Labels = truth
@@ -62,7 +63,7 @@ func reorder(cells []float32, from, to []string) []float32 {
 func sameLabels(truthPath, scoresPath string, truth, scores []string) error {
 	for _, name := range truth {
 		if !slices.Contains(scores, name) {
-			return refused(scoresPath, 1, "", "no column "+quoted(name), "one, as in "+truthPath)
+			return refused(scoresPath, 1, "", "no column "+term.Quoted(name), "one, as in "+truthPath)
 		}
 	}
 	for _, name := range scores {
@@ -122,7 +123,7 @@ func readCells[T any](a *app, path string, parse func(string) (T, string), cells
 			}
 			cell, expected := parse(field)
 			if expected != "" {
-				return nil, nil, refused(path, line, header[i], quoted(field), expected)
+				return nil, nil, refused(path, line, header[i], term.Quoted(field), expected)
 			}
 			*cells = append(*cells, cell)
 		}
@@ -136,7 +137,7 @@ func labelColumns(path string, header []string) (labels []string, err error) {
 		case name == "":
 			return nil, refused(path, 1, strconv.Itoa(i+1), "a column without a name", "the name of a label")
 		case !utf8.ValidString(name):
-			return nil, refused(path, 1, strconv.Itoa(i+1), quoted(name), "a name in UTF-8")
+			return nil, refused(path, 1, strconv.Itoa(i+1), term.Quoted(name), "a name in UTF-8")
 		case slices.Contains(header[:i], name):
 			return nil, refused(path, 1, name, "two columns of that name", "one")
 		case !slices.Contains(notLabels, name):
@@ -197,12 +198,4 @@ func refused(path string, line int, column, found, expected string) error {
 		where += "column " + column + ": "
 	}
 	return withCode(exitData, fmt.Errorf("%sfound %s, expected %s", where, found, expected))
-}
-
-// quoted returns s in quotes, at most 80 characters of it.
-func quoted(s string) string {
-	if r := []rune(s); len(r) > 80 {
-		s = string(r[:80]) + "…"
-	}
-	return strconv.Quote(s)
 }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/train/data"
 
 	"github.com/spf13/cobra"
@@ -260,7 +261,7 @@ func (s *splitting) sayMissing(r *splitReport) {
 			}
 		}
 		if len(missing) > 0 {
-			s.a.log.Warnf("%s has no row of %s: the labels are too rare; find more rows, or give the part a larger share", p.Name, quotedNames(missing))
+			s.a.log.Warnf("%s has no row of %s: the labels are too rare; find more rows, or give the part a larger share", p.Name, term.QuotedNames(missing))
 		}
 	}
 }
@@ -277,13 +278,13 @@ func (r *splitReport) writeTable(w io.Writer) error {
 		for _, n := range parts {
 			fmt.Fprintf(b, " %9d %6.2f %%", n, 100*float64(n)/float64(max(all, 1)))
 		}
-		fmt.Fprintf(b, "  %s\n", clipped(name, shownColumns))
+		fmt.Fprintf(b, "  %s\n", term.Clipped(name, shownColumns))
 	}
 	rows := make([]int, len(r.Parts))
 	fmt.Fprintf(b, "%9s", "all")
 	for j, p := range r.Parts {
 		rows[j] = p.Rows
-		fmt.Fprintf(b, " %18s", clipped(p.Name, 18))
+		fmt.Fprintf(b, " %18s", term.Clipped(p.Name, 18))
 	}
 	b.WriteString("\n")
 	line(r.Rows, rows, "rows")
@@ -296,7 +297,7 @@ func (r *splitReport) writeTable(w io.Writer) error {
 	}
 	fmt.Fprintf(b, "\n%d rows, %d different texts; odds of a label differ by %.2g on average from those of all rows\n", r.Rows, r.Texts, r.LD)
 	for _, p := range r.Parts {
-		fmt.Fprintf(b, "wrote %s\n", printable(p.File))
+		fmt.Fprintf(b, "wrote %s\n", term.Printable(p.File))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

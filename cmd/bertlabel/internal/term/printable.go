@@ -1,4 +1,4 @@
-package main
+package term
 
 import (
 	"fmt"
@@ -14,30 +14,30 @@ import (
 // Names and texts come from files, and a terminal obeys what it is sent: escape sequences, marks that turn the direction of the
 // text, characters of no width or of two columns. What a table shows of them passes through printable or cell.
 
-// printable returns s with everything escaped, as Go does it, that is not a visible character or a space: control characters,
+// Printable returns s with everything escaped, as Go does it, that is not a visible character or a space: control characters,
 // direction marks and joiners, variation selectors, lone surrogates, and bytes that are no UTF-8.
-func printable(s string) string { return escaped(s, math.MaxInt, math.MaxInt) }
+func Printable(s string) string { return escaped(s, math.MaxInt, math.MaxInt) }
 
-// printableLines is printable for a message of several lines.
-func printableLines(s string) string {
+// PrintableLines is printable for a message of several lines.
+func PrintableLines(s string) string {
 	lines := strings.Split(s, "\n")
 	for i, line := range lines {
-		lines[i] = printable(line)
+		lines[i] = Printable(line)
 	}
 	return strings.Join(lines, "\n")
 }
 
-// cell returns s for a column of a table: as printable, on exactly so many columns of the terminal, cut by "…" or filled up
+// Cell returns s for a column of a table: as printable, on exactly so many columns of the terminal, cut by "…" or filled up
 // with spaces.
-func cell(s string, columns int) string {
-	s = clipped(s, columns)
-	return s + strings.Repeat(" ", max(0, columns-displayWidth(s)))
+func Cell(s string, columns int) string {
+	s = Clipped(s, columns)
+	return s + strings.Repeat(" ", max(0, columns-Width(s)))
 }
 
-// clipped is cell without the spaces: for the last column of a table.
-func clipped(s string, columns int) string {
+// Clipped is cell without the spaces: for the last column of a table.
+func Clipped(s string, columns int) string {
 	s = escaped(s, columns+1, 2*columns+2)
-	if displayWidth(s) <= columns {
+	if Width(s) <= columns {
 		return s
 	}
 	at, used := 0, 1 // the … has a column
@@ -65,14 +65,14 @@ func escaped(s string, columns, characters int) string {
 			piece = quoted[1 : len(quoted)-1]
 		}
 		b.WriteString(piece)
-		used += displayWidth(piece)
+		used += Width(piece)
 		s = s[size:]
 	}
 	return b.String()
 }
 
-// displayWidth is the number of columns that a terminal gives to an escaped string.
-func displayWidth(s string) (columns int) {
+// Width is the number of columns that a terminal gives to an escaped string.
+func Width(s string) (columns int) {
 	for _, r := range s {
 		columns += runeWidth(r)
 	}
@@ -89,4 +89,26 @@ func runeWidth(r rune) int {
 		return 2
 	}
 	return 1
+}
+
+// Quoted returns s in quotes, at most 80 characters of it.
+func Quoted(s string) string {
+	if r := []rune(s); len(r) > 80 {
+		s = string(r[:80]) + "…"
+	}
+	return strconv.Quote(s)
+}
+
+// QuotedNames lists names for a message: the first few, each in quotes and cut.
+func QuotedNames(list []string) string {
+	const most, columns = 10, 40
+	var quoted []string
+	for _, name := range list[:min(len(list), most)] {
+		quoted = append(quoted, `"`+Clipped(name, columns)+`"`)
+	}
+	s := strings.Join(quoted, ", ")
+	if len(list) > most {
+		s += fmt.Sprintf(" and %d more", len(list)-most)
+	}
+	return s
 }

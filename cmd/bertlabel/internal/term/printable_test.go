@@ -1,7 +1,6 @@
-package main
+package term
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 	"unicode"
@@ -22,7 +21,7 @@ func TestPrintable(t *testing.T) {
 		"שלום 愛":                   "שלום 愛",
 		"\U000e0041":               `\U000e0041`,
 	} {
-		if got := printable(in); got != want {
+		if got := Printable(in); got != want {
 			t.Errorf("printable(%q) = %s, want %s", in, got, want)
 		}
 	}
@@ -48,11 +47,11 @@ func TestCell(t *testing.T) {
 		{strings.Repeat("x", 10_000), 4, "xxx…"},
 		{"a\u202eb", 40, `a\u202eb` + strings.Repeat(" ", 32)},
 	} {
-		if got := cell(c.in, c.columns); got != c.want {
+		if got := Cell(c.in, c.columns); got != c.want {
 			t.Errorf("cell(%.40q, %d) = %q, want %q", c.in, c.columns, got, c.want)
 		}
 	}
-	if got := clipped("a"+strings.Repeat("\u0301", 10_000), 10); utf8.RuneCountInString(got) > 30 {
+	if got := Clipped("a"+strings.Repeat("\u0301", 10_000), 10); utf8.RuneCountInString(got) > 30 {
 		t.Errorf("10,000 marks on one letter: %d characters are left", utf8.RuneCountInString(got))
 	}
 }
@@ -61,28 +60,9 @@ func FuzzCell(f *testing.F) {
 	f.Add("a\u202eb愛\x1b\xff", 7)
 	f.Fuzz(func(t *testing.T, s string, columns int) {
 		columns = 1 + columns&63
-		got := cell(s, columns)
-		if displayWidth(got) != columns || !utf8.ValidString(got) || strings.ContainsFunc(got, func(r rune) bool { return !unicode.IsPrint(r) }) {
-			t.Errorf("cell(%q, %d) = %q, of %d columns", s, columns, got, displayWidth(got))
+		got := Cell(s, columns)
+		if Width(got) != columns || !utf8.ValidString(got) || strings.ContainsFunc(got, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Errorf("cell(%q, %d) = %q, of %d columns", s, columns, got, Width(got))
 		}
 	})
-}
-
-// Names of columns, labels and files stand in messages; none of them reaches the terminal as it is.
-func TestMessagesAreEscaped(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "a\u202eb.csv")
-	writeFile(t, path, "text,\x1b[31mred,\u202elabel\na,1,0\nb,maybe,7\n")
-	for _, args := range [][]string{
-		{"check-data", "--train", path},
-		{"split", "--input", path, "--output", filepath.Join(dir, "parts")},
-		{"check-data", "--train", path, "--text-column", "\x1b[2J"},
-		{"check-data", "--train", filepath.Join(dir, "no\x1b[2J.csv")},
-	} {
-		_, stderr, code := bertlabel(t, "", args...)
-		hostile := strings.ContainsFunc(stderr, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) })
-		if code == exitOK || hostile || !strings.Contains(stderr, `\x1b[`) && !strings.Contains(stderr, `\u202e`) {
-			t.Errorf("%q: exit %d, stderr %q", args, code, stderr)
-		}
-	}
 }
