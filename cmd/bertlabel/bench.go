@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -216,7 +215,7 @@ func (b *benchmark) run(ctx context.Context) error {
 			return err
 		}
 	}
-	b.threads = runtime.GOMAXPROCS(0)
+	b.threads = b.a.parallel()
 	b.peak = bench.Peak(b.threads)
 	if err := b.text("kernels %s, %d threads: peak %.1f GFLOP/s\n", asm.Best.Name, b.threads, b.peak/1e9); err != nil {
 		return err

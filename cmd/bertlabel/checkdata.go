@@ -95,7 +95,7 @@ func (c *dataCheck) run() error {
 }
 
 func (c *dataCheck) print(report *checkReport) error {
-	return c.a.printFindings(report, c.json)
+	return printFindings(c.a, report, c.json)
 }
 
 // tokenizer opens the vocabulary of --vocab-file or --model; it is nil without them. What the model's folder says of its

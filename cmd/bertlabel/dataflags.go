@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"os"
 	"path/filepath"
 
@@ -66,7 +65,7 @@ func (d *dataFlags) options(a *app) (data.Options, error) {
 	if d.labels == "" {
 		return o, nil
 	}
-	if err := isInput(d.labels); err != nil {
+	if err := checkInput(d.labels); err != nil {
 		return o, err
 	}
 	list, err := data.ReadLabels(d.labels)
@@ -83,7 +82,7 @@ func (d *dataFlags) open(a *app, path string, o data.Options) (*data.Reader, err
 		}
 		return data.NewReader(a.stdin, "stdin", o)
 	}
-	if err := isInput(path); err != nil {
+	if err := checkInput(path); err != nil {
 		return nil, err
 	}
 	return data.Open(path, o)
@@ -104,7 +103,7 @@ func (d *dataFlags) loadQuietly(a *app, path string, o data.Options) (set *data.
 		if o, err = onStdin(o); err == nil {
 			set, err = data.LoadFrom(a.stdin, "stdin", o)
 		}
-	} else if err = isInput(path); err == nil {
+	} else if err = checkInput(path); err == nil {
 		set, err = data.Load(path, o)
 	}
 	if err != nil {
@@ -146,18 +145,6 @@ func onStdin(o data.Options) (data.Options, error) {
 		o.Format, err = data.FormatOf("-")
 	}
 	return o, err
-}
-
-// isInput says that a file to be read is not there, or is a folder: wrong usage both.
-func isInput(path string) error {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return withCode(exitUsage, err)
-	case err == nil && info.IsDir():
-		return usagef("%s is a folder, want a file", path)
-	}
-	return err
 }
 
 // badRowLog keeps the first bad row, and writes all of them to the file at path, which it makes at the first one.

@@ -56,9 +56,8 @@ func TestDataFlags(t *testing.T) {
 }
 
 func TestDataFlagsByEnvironment(t *testing.T) {
-	t.Setenv("BERTLABEL_LABEL_COLUMNS", "love,joy")
-	t.Setenv("BERTLABEL_TEXT_COLUMN", "body")
-	stdout, stderr, code := bertlabel(t, "body,joy,x,love\na,1,?,0\n", "check-data", "--json", "--train", "-", "--format", "csv")
+	env := map[string]string{"BERTLABEL_LABEL_COLUMNS": "love,joy", "BERTLABEL_TEXT_COLUMN": "body"}
+	stdout, stderr, code := bertlabelIn(t, env, "body,joy,x,love\na,1,?,0\n", "check-data", "--json", "--train", "-", "--format", "csv")
 	if code != exitOK || !strings.Contains(stdout, `"file": "stdin"`) || strings.Contains(stdout, `"x"`) {
 		t.Errorf("exit %d, %s%s", code, stdout, stderr)
 	}
@@ -97,7 +96,7 @@ func TestLeftOut(t *testing.T) {
 		{[]string{"--on-bad-row", "skip", "--drop-unknown-labels"}, "1 rows hold bytes that are no UTF-8"},
 	} {
 		var stderr bytes.Buffer
-		a, cmd := newApp(verbs, nil, io.Discard, &stderr), &cobra.Command{Use: "verb"}
+		a, cmd := newApp(process{}, verbs, nil, io.Discard, &stderr), &cobra.Command{Use: "verb"}
 		flags := addDataFlags(cmd, data.StopAtBadRow)
 		if err := cmd.ParseFlags(c.args); err != nil {
 			t.Fatal(err)

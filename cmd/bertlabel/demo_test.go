@@ -16,7 +16,7 @@ import (
 func TestDemo(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "demo")
 	var stdout, stderr bytes.Buffer
-	a := newApp(verbs, strings.NewReader(""), &stdout, &stderr)
+	a := newApp(process{}, verbs, strings.NewReader(""), &stdout, &stderr)
 	a.logFormat = "text"
 	d := &demonstration{a: a, dir: dir, data: demo.Generate(demoSeed, 120, 20, 30)}
 	if err := d.run(t.Context()); err != nil {

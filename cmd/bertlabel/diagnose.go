@@ -15,7 +15,7 @@ import (
 )
 
 // found warns of each finding; the report of the run shows all warnings.
-func (a *app) found(findings ...diagnosis.Finding) {
+func found(a *app, findings ...diagnosis.Finding) {
 	for _, f := range findings {
 		a.log.Warnf("%s", f)
 	}
@@ -30,9 +30,9 @@ func diagnoseModel(m *model.Model) []diagnosis.Finding {
 func usesPooler(p bert.Pooling) bool { return strings.Contains(p.String(), bert.Pooled.String()) }
 
 // sayCut tells how many texts were cut, if any.
-func (a *app) sayCut(m *model.Model, file string, cut, texts int) {
-	found := diagnosis.Cut(file, cut, texts, m.MaxSeqLength, m.Encoder.Config.MaxPositionEmbeddings)
-	if a.found(found...); cut > 0 && len(found) == 0 {
+func sayCut(a *app, m *model.Model, file string, cut, texts int) {
+	findings := diagnosis.Cut(file, cut, texts, m.MaxSeqLength, m.Encoder.Config.MaxPositionEmbeddings)
+	if found(a, findings...); cut > 0 && len(findings) == 0 {
 		a.log.Infof("%s: %d of %d texts (%.1f %%) were longer than %d tokens and were cut", file, cut, texts, 100*float64(cut)/float64(texts), m.MaxSeqLength)
 	}
 }
@@ -43,18 +43,18 @@ func (t *training) diagnoseStart(m *model.Model, pooling bert.Pooling, trainSet,
 	if all && encoder.Scratch() {
 		t.a.log.Infof("the encoder's weights are those before any training: it is trained from scratch")
 	}
-	t.a.found(encoder.Findings(all)...)
+	found(t.a, encoder.Findings(all)...)
 	switch {
 	case t.tune == "head" && t.Solver != "gradient":
 	case t.tune == "head":
-		t.a.found(diagnosis.LearningRate(t.config.LearningRate, diagnosis.Head)...)
+		found(t.a, diagnosis.LearningRate(t.config.LearningRate, diagnosis.Head)...)
 	case encoder.Scratch():
-		t.a.found(diagnosis.LearningRate(t.config.LearningRate, diagnosis.Scratch)...)
+		found(t.a, diagnosis.LearningRate(t.config.LearningRate, diagnosis.Scratch)...)
 	default:
-		t.a.found(diagnosis.LearningRate(t.config.LearningRate, diagnosis.Layers)...)
+		found(t.a, diagnosis.LearningRate(t.config.LearningRate, diagnosis.Layers)...)
 	}
 	if devSet != nil {
-		t.a.found(diagnosis.Splits(trainSet, devSet)...)
+		found(t.a, diagnosis.Splits(trainSet, devSet)...)
 	}
 }
 
@@ -84,7 +84,7 @@ func (r *headRun) diagnoseLosses() {
 	if r.dev.X != nil {
 		l.Dev, l.DevPrior = loss(layers.SigmoidCrossEntropy{}, r.dev), diagnosis.PriorLoss(layers.SigmoidCrossEntropy{}, r.dev.Y, len(r.labels))
 	}
-	r.a.found(l.Findings()...)
+	found(r.a, l.Findings()...)
 }
 
 // lossWatch keeps the losses of a run.
@@ -116,27 +116,27 @@ func (r *encoderRun) diagnoseLosses() {
 	if r.devSet != nil {
 		l.DevPrior = diagnosis.PriorLoss(layers.SigmoidCrossEntropy{}, r.devSet.Y, r.devSet.Labels.Len())
 	}
-	r.a.found(l.Findings()...)
+	found(r.a, l.Findings()...)
 }
 
 // diagnoseDev looks at the scores of the finished model on dev rows with these features.
-func (a *app) diagnoseDev(m *model.Model, features *tensor.Tensor, set *data.Dataset) error {
+func diagnoseDev(a *app, m *model.Model, features *tensor.Tensor, set *data.Dataset) error {
 	_, probabilities := m.Score(features)
 	report, err := metrics.Evaluate(metrics.Data{Labels: m.Labels, Truth: set.Y, Scores: probabilities.Data}, m.Thresholds)
 	if err == nil {
-		a.diagnoseScores(set, report, probabilities.Data)
+		diagnoseScores(a, set, report, probabilities.Data)
 	}
 	return err
 }
 
 // diagnoseScores looks at probabilities [rows, labels] and what their evaluation says.
-func (a *app) diagnoseScores(set *data.Dataset, r *metrics.Report, probabilities []float32) {
+func diagnoseScores(a *app, set *data.Dataset, r *metrics.Report, probabilities []float32) {
 	scores := diagnosis.NewScores(r.Labels, make([]float32, len(r.Labels))) // the report knows what is predicted
 	for i, text := range set.Texts {
 		scores.Add(text+set.Pair(i), probabilities[i*len(r.Labels):(i+1)*len(r.Labels)])
 	}
-	a.found(scores.Findings()...)
-	a.found(diagnosis.Labels(r)...)
+	found(a, scores.Findings()...)
+	found(a, diagnosis.Labels(r)...)
 }
 
 // addScores takes in a chunk of predicted rows; those that could not be read have no prediction.

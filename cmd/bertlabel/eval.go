@@ -85,7 +85,7 @@ func (e *evaluation) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	e.a.found(diagnoseModel(m)...)
+	found(e.a, diagnoseModel(m)...)
 	thresholds := m.Thresholds
 	if cmd.Flags().Changed("threshold") {
 		thresholds = []float32{e.threshold}
@@ -107,7 +107,7 @@ func (e *evaluation) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	e.a.diagnoseScores(set, report, scores)
+	diagnoseScores(e.a, set, report, scores)
 	if e.page != "" || e.plots != "" {
 		r := newReport(e.a, cmd, m, start)
 		r.Title = base(e.models.path) + " on " + filepath.Base(e.data)
@@ -132,7 +132,7 @@ func (e *evaluation) run(cmd *cobra.Command) error {
 	if e.pretty || !cmd.Flags().Changed("pretty") && e.a.onTerminal() {
 		return writeReport(e.a.canvas(e.a.stdout), report)
 	}
-	return e.a.printReport(report)
+	return printReport(e.a, report)
 }
 
 // score returns the probabilities of all rows of a data set, [rows, labels].

@@ -77,3 +77,15 @@ func exitCode(ctx context.Context, err error) int {
 	}
 	return exitFailure
 }
+
+// refused is the error for data that cannot be used. line is 0 and column empty where they mean nothing.
+func refused(path string, line int, column, found, expected string) error {
+	where := path + ": "
+	if line > 0 {
+		where = fmt.Sprintf("%s:%d: ", path, line)
+	}
+	if column != "" {
+		where += "column " + column + ": "
+	}
+	return withCode(exitData, fmt.Errorf("%sfound %s, expected %s", where, found, expected))
+}

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"slices"
 	"strings"
 
@@ -73,7 +72,7 @@ func (x *explanation) run(cmd *cobra.Command) (err error) {
 			return usagef("--label %s: the model has %s", term.Quoted(label), term.QuotedNames(x.m.Labels))
 		}
 	}
-	x.a.found(diagnoseModel(x.m)...)
+	found(x.a, diagnoseModel(x.m)...)
 	if x.explainer, err = x.m.NewExplainer(); err != nil {
 		return withCode(exitModel, err)
 	}
@@ -116,7 +115,7 @@ func (x *explanation) writer(w io.Writer, terminal, chosen bool) explanationWrit
 	if chosen && x.json || !chosen && !terminal {
 		return &jsonExplanations{b, x.options.Method}
 	}
-	return &shownExplanations{b, x.options.Method, terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+	return &shownExplanations{b, x.options.Method, terminal && x.a.colours()}
 }
 
 // row explains a row, unless it is bad.

@@ -146,9 +146,8 @@ func TestExplainShown(t *testing.T) {
 		{true, true, true, "", "*main.jsonExplanations"},
 		{false, true, false, "", "numbers"},
 	} {
-		t.Setenv("NO_COLOR", c.noColour)
-		t.Setenv("TERM", "xterm")
-		x := &explanation{json: c.json}
+		env := map[string]string{"NO_COLOR": c.noColour, "TERM": "xterm"}
+		x := &explanation{a: &app{process: process{env: func(name string) string { return env[name] }}}, json: c.json}
 		w := x.writer(nil, c.terminal, c.chosen)
 		got := fmt.Sprintf("%T", w)
 		if s, ok := w.(*shownExplanations); ok {

@@ -182,3 +182,15 @@ func checkOutputDir(dir string, resume, overwrite bool) error {
 	}
 	return nil
 }
+
+// checkInput says that a file to be read is not there, or is a folder: wrong usage both.
+func checkInput(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return withCode(exitUsage, err)
+	case err == nil && info.IsDir():
+		return usagef("%s is a folder, want a file", path)
+	}
+	return err
+}

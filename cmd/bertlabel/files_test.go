@@ -14,7 +14,7 @@ import (
 
 // What createOutput writes, openInput reads: plain, compressed, from a file and from stdin.
 func TestFiles(t *testing.T) {
-	a := newApp(verbs, strings.NewReader(""), io.Discard, io.Discard)
+	a := newApp(process{}, verbs, strings.NewReader(""), io.Discard, io.Discard)
 	for _, name := range []string{"rows.jsonl", "rows.jsonl.gz"} {
 		path := filepath.Join(t.TempDir(), name)
 		writeFile(t, path, "old")
@@ -58,7 +58,7 @@ func TestFiles(t *testing.T) {
 
 // An output that is not committed leaves the old file, and no other.
 func TestDiscard(t *testing.T) {
-	a := newApp(verbs, nil, io.Discard, io.Discard)
+	a := newApp(process{}, verbs, nil, io.Discard, io.Discard)
 	path := filepath.Join(t.TempDir(), "scores.csv")
 	writeFile(t, path, "old")
 	out, err := a.createOutput(path)
@@ -89,7 +89,7 @@ func TestInputRefused(t *testing.T) {
 	dir := t.TempDir()
 	cut := filepath.Join(dir, "cut.gz")
 	writeFile(t, cut, "\x1f\x8b\x08")
-	a := newApp(verbs, nil, io.Discard, io.Discard)
+	a := newApp(process{}, verbs, nil, io.Discard, io.Discard)
 	for path, want := range map[string]int{filepath.Join(dir, "none.csv"): exitUsage, dir: exitUsage, cut: exitData} {
 		if _, err := a.openInput(path); exitCode(t.Context(), err) != want {
 			t.Errorf("openInput(%s): %v, exit %d, want %d", path, err, exitCode(t.Context(), err), want)

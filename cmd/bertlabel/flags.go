@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,16 +51,16 @@ func envName(flag string) string {
 
 // resolveFlags sets each flag that the command line left alone from the environment, else from the config file. An empty
 // variable counts as unset.
-func resolveFlags(cmd *cobra.Command) error {
-	if err := fromEnvironment(cmd); err != nil {
+func resolveFlags(cmd *cobra.Command, getenv func(string) string) error {
+	if err := fromEnvironment(cmd, getenv); err != nil {
 		return err
 	}
 	return fromConfig(cmd)
 }
 
-func fromEnvironment(cmd *cobra.Command) (first error) {
+func fromEnvironment(cmd *cobra.Command, getenv func(string) string) (first error) {
 	eachSetting(cmd, func(f *pflag.Flag) {
-		value := os.Getenv(envName(f.Name))
+		value := getenv(envName(f.Name))
 		if value == "" || f.Changed || first != nil {
 			return
 		}

@@ -10,10 +10,10 @@ import (
 )
 
 // resolved runs a verb with the flags of run_classifier.py through the whole frame and returns what its RunE finds.
-func resolved(t *testing.T, args ...string) (rate float64, length int, output string, code int, stderr string) {
+func resolved(t *testing.T, env map[string]string, args ...string) (rate float64, length int, output string, code int, stderr string) {
 	t.Helper()
 	var errs strings.Builder
-	a := newApp(verbs, strings.NewReader(""), &strings.Builder{}, &errs)
+	a := newApp(process{env: func(name string) string { return env[name] }}, verbs, strings.NewReader(""), &strings.Builder{}, &errs)
 	root := a.root()
 	cmd := &cobra.Command{Use: "study", Short: "A verb", Run: func(*cobra.Command, []string) {}}
 	cmd.Flags().Float64Var(&rate, "learning-rate", 5e-5, "")
@@ -30,16 +30,14 @@ func resolved(t *testing.T, args ...string) (rate float64, length int, output st
 func TestPrecedence(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "study.json")
 	writeFile(t, config, `{"max_seq_length": 16, "learning_rate": 1e-3, "output_dir": "c", "json": true}`)
-	t.Setenv("BERTLABEL_MAX_SEQ_LENGTH", "32")
-	t.Setenv("BERTLABEL_OUTPUT", "e")
-	t.Setenv("BERTLABEL_CONFIG", config)
+	env := map[string]string{"BERTLABEL_MAX_SEQ_LENGTH": "32", "BERTLABEL_OUTPUT": "e", "BERTLABEL_CONFIG": config}
 	for _, c := range []struct{ args, want string }{
 		{"", "0.001 32 e"},
 		{"--max_seq_length 64", "0.001 64 e"},
 		{"--max-seq-length=128 --output_dir o", "0.001 128 o"}, // a flag that says the default still wins
 		{"--learning_rate 2 --output-dir o --config=", "2 32 o"},
 	} {
-		rate, length, output, code, stderr := resolved(t, strings.Fields(c.args)...)
+		rate, length, output, code, stderr := resolved(t, env, strings.Fields(c.args)...)
 		if got := fmt.Sprint(rate, length, " ", output); got != c.want || code != exitOK {
 			t.Errorf("study %s: %s, want %s; exit %d %s", c.args, got, c.want, code, stderr)
 		}
@@ -48,11 +46,10 @@ func TestPrecedence(t *testing.T) {
 
 // A required flag may come from the environment, and its absence is wrong usage.
 func TestRequired(t *testing.T) {
-	if _, _, _, code, stderr := resolved(t); code != exitUsage || !strings.Contains(stderr, "study needs --output\n") {
+	if _, _, _, code, stderr := resolved(t, nil); code != exitUsage || !strings.Contains(stderr, "study needs --output\n") {
 		t.Errorf("without --output: exit %d, %q", code, stderr)
 	}
-	t.Setenv("BERTLABEL_OUTPUT", "e")
-	if _, _, _, code, stderr := resolved(t); code != exitOK {
+	if _, _, _, code, stderr := resolved(t, map[string]string{"BERTLABEL_OUTPUT": "e"}); code != exitOK {
 		t.Errorf("with BERTLABEL_OUTPUT: exit %d, %q", code, stderr)
 	}
 }
@@ -78,7 +75,7 @@ func TestConfigRefused(t *testing.T) {
 	} {
 		path := filepath.Join(t.TempDir(), "c.json")
 		writeFile(t, path, text)
-		_, _, _, code, stderr := resolved(t, "--config", path)
+		_, _, _, code, stderr := resolved(t, nil, "--config", path)
 		if code != exitUsage || !strings.Contains(stderr, want) || !strings.Contains(stderr, path) {
 			t.Errorf("config %.60s: exit %d, want 2; no %q or no path in %q", text, code, want, stderr)
 		}

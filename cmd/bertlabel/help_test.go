@@ -10,7 +10,7 @@ import (
 
 // The short help of every verb fits a screen, opens with examples whose verbs and flags exist, and names each flag of the verb.
 func TestHelp(t *testing.T) {
-	root := newApp(verbs, nil, nil, nil).root()
+	root := newApp(process{}, verbs, nil, nil, nil).root()
 	for _, cmd := range root.Commands() {
 		if !cmd.IsAvailableCommand() || cmd.Name() == "help" {
 			continue
@@ -39,7 +39,7 @@ var shellWord = regexp.MustCompile(`"[^"]*"|\S+`)
 
 // Every verb and flag of the examples exists, and each flag has its line in the long help.
 func TestExamples(t *testing.T) {
-	root := newApp(verbs, nil, nil, nil).root()
+	root := newApp(process{}, verbs, nil, nil, nil).root()
 	for _, cmd := range append(root.Commands(), root) {
 		for line := range strings.Lines(cmd.Example) {
 			line, _, _ = strings.Cut(line, "#")
@@ -69,7 +69,7 @@ func checkExample(t *testing.T, of string, words []string) {
 	if at < 0 {
 		return
 	}
-	root := newApp(verbs, nil, nil, nil).root() // flags keep what they parsed
+	root := newApp(process{}, verbs, nil, nil, nil).root() // flags keep what they parsed
 	cmd, args, err := root.Find(words[at+1:])
 	if err == nil {
 		err = cmd.ParseFlags(args)

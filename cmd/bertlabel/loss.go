@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 
 	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/layers"
@@ -68,15 +66,15 @@ func (l *lossFlags) make(a *app, labels []string, y []int8) (layers.Loss, error)
 	case l.PosWeight == "balanced":
 		return layers.WeightedSigmoidCrossEntropy{PosWeight: train.BalancedWeights(y, len(labels), l.PosWeightCap)}, nil
 	case l.PosWeight != "":
-		weights, err := a.readWeights(l.PosWeight, labels)
+		weights, err := readWeights(a, l.PosWeight, labels)
 		return layers.WeightedSigmoidCrossEntropy{PosWeight: weights}, err
 	}
 	return layers.SigmoidCrossEntropy{}, nil
 }
 
 // readWeights reads a JSON object of label → number above 0. Labels that it does not name have 1.
-func (a *app) readWeights(path string, labels []string) ([]float64, error) {
-	if err := isInput(path); err != nil {
+func readWeights(a *app, path string, labels []string) ([]float64, error) {
+	if err := checkInput(path); err != nil {
 		return nil, err
 	}
 	in, err := a.openInput(path)
@@ -84,13 +82,9 @@ func (a *app) readWeights(path string, labels []string) ([]float64, error) {
 		return nil, err
 	}
 	defer in.Close()
-	text, err := io.ReadAll(io.LimitReader(in, maxThresholdBytes))
-	if err != nil {
-		return nil, err
-	}
 	var byName map[string]float64
-	if err := json.Unmarshal(text, &byName); err != nil {
-		return nil, refused(path, jsonLine(text, err), "", err.Error(), "a JSON object of label name to number")
+	if err := readNumbers(in, path, &byName); err != nil {
+		return nil, err
 	}
 	weights := make([]float64, len(labels))
 	for i, name := range labels {

@@ -15,18 +15,18 @@ import (
 
 // main holds the program's only os.Exit.
 func main() {
-	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(run(thisProcess(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 // run executes one command line and returns its exit code. It is the panic fence of the program (RELIABILITY R4).
-func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+func run(p process, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	defer func() {
 		if p := recover(); p != nil {
 			fmt.Fprintf(stderr, "bertlabel: internal error, please file: %v\n%s", p, debug.Stack())
 			code = exitInternal
 		}
 	}()
-	return runApp(verbs, args, stdin, stdout, stderr)
+	return runApp(p, verbs, args, stdin, stdout, stderr)
 }
 
 // verbs lists the verbs in the order of the help.

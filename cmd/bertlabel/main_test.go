@@ -16,11 +16,17 @@ import (
 	"bertlabel/train/data"
 )
 
-// bertlabel runs one command line in this process.
+// bertlabel runs one command line in this process, which it leaves as it is.
 func bertlabel(t *testing.T, stdin string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
+	return bertlabelIn(t, nil, stdin, args...)
+}
+
+// bertlabelIn is bertlabel in an environment.
+func bertlabelIn(t *testing.T, env map[string]string, stdin string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
 	var out, errs bytes.Buffer
-	code = run(args, strings.NewReader(stdin), &out, &errs)
+	code = run(process{env: func(name string) string { return env[name] }}, args, strings.NewReader(stdin), &out, &errs)
 	return out.String(), errs.String(), code
 }
 
@@ -67,7 +73,7 @@ func TestStdoutFails(t *testing.T) {
 		{errors.New("other"), exitFailure},
 	} {
 		var stderr bytes.Buffer
-		code := run([]string{"version"}, strings.NewReader(""), failingWriter{c.err}, &stderr)
+		code := run(process{}, []string{"version"}, strings.NewReader(""), failingWriter{c.err}, &stderr)
 		if code != c.code || (stderr.Len() == 0) != (c.code == exitOK) {
 			t.Errorf("stdout fails with %v: exit %d, want %d; stderr %q", c.err, code, c.code, stderr.String())
 		}

@@ -18,9 +18,9 @@ func heldMemory() int {
 
 // admit says what a run will take at its largest, and refuses one that the memory budget does not allow. advice is what the user can
 // do.
-func (a *app) admit(need *train.Memory, advice func() []string) error {
+func admit(a *app, need *train.Memory, advice func() []string) error {
 	total := need.Total()
-	a.log.Infof("memory: about %s%s: %s", term.Bytes(total), a.budgetText(), memoryText(need))
+	a.log.Infof("memory: about %s%s: %s", term.Bytes(total), budgetText(a), memoryText(need))
 	if a.maxMemory > 0 && total > int(a.maxMemory) {
 		return withCode(exitResources, fmt.Errorf("training needs about %s, %s more than the memory budget of %s (--max-memory; else 80 %% of what the machine or its container has):\n  %s",
 			term.Bytes(total), term.Bytes(total-int(a.maxMemory)), term.Bytes(int(a.maxMemory)), strings.Join(advice(), "\n  ")))
@@ -28,14 +28,7 @@ func (a *app) admit(need *train.Memory, advice func() []string) error {
 	return nil
 }
 
-// boundGarbage has the garbage collector keep what comes on top of an estimate to a tenth of it, or to some MiB for a small one. Steps
-// make no garbage, checkpoints and evaluations do.
-func boundGarbage(estimate int) {
-	const least = 16 << 20
-	debug.SetMemoryLimit(min(debug.SetMemoryLimit(-1), int64(estimate+max(estimate/10, least))))
-}
-
-func (a *app) budgetText() string {
+func budgetText(a *app) string {
 	if a.maxMemory == 0 {
 		return ""
 	}
@@ -122,7 +115,7 @@ func (r *encoderRun) admit(task *train.EncoderTask) error {
 		task.KeepFrozen, need.Frozen = false, 0
 	}
 	r.estimate = need.Total()
-	return r.a.admit(&need, func() []string { return r.advice(*task, need) })
+	return admit(r.a, &need, func() []string { return r.advice(*task, need) })
 }
 
 // memory estimates what a task takes.
@@ -185,7 +178,7 @@ func (r *headRun) admit() error {
 	need.Model.Weights = model.Weights
 	need.Other = max(0, heldMemory()-model.Weights)
 	r.estimate = need.Total()
-	return r.a.admit(&need, func() []string {
+	return admit(r.a, &need, func() []string {
 		return append([]string{
 			fmt.Sprintf("a narrower --pooling than %s, whose features are %d numbers a text", r.pooling, width),
 			fmt.Sprintf("fewer rows than %d", rows+dev),

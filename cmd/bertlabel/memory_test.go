@@ -6,21 +6,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"testing"
 )
 
-// keepLimit has the garbage collector's limit back when the test ends: it is the process's, and runs in here set it.
-func keepLimit(t *testing.T) {
-	limit := debug.SetMemoryLimit(-1)
-	t.Cleanup(func() { debug.SetMemoryLimit(limit) })
-}
-
 // TestMemoryRefused: a run that needs more than the budget is refused before its first step, with what it needs and what helps
 // (N4).
 func TestMemoryRefused(t *testing.T) {
-	keepLimit(t)
 	dir := fastDir(t)
 	args := append(tinyTask(t, dir), "--output", filepath.Join(dir, "out"))
 	for _, c := range []struct {
@@ -49,7 +41,6 @@ func TestMemoryRefused(t *testing.T) {
 
 // TestMemorySteps: a budget that is lowered step by step gives a model or a refusal (N5).
 func TestMemorySteps(t *testing.T) {
-	keepLimit(t)
 	dir := fastDir(t)
 	args := append(tinyTask(t, dir), "--max-steps", "1", "--overwrite", "--output", filepath.Join(dir, "out"))
 	runs := 100

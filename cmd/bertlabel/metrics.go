@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -26,11 +24,11 @@ func newMetricsCmd(a *app) *cobra.Command {
 			"both files have an id, it must be the same. JSON goes to stdout, a table to stderr. A prediction is positive when its\n" +
 			"score is above the threshold.",
 		RunE: func(*cobra.Command, []string) error {
-			data, err := a.readScored(truth, scores)
+			data, err := readScored(a, truth, scores)
 			if err != nil {
 				return err
 			}
-			thresholds, err := a.readThresholds(threshold, data.Labels)
+			thresholds, err := readThresholds(a, threshold, data.Labels)
 			if err != nil {
 				return err
 			}
@@ -38,7 +36,7 @@ func newMetricsCmd(a *app) *cobra.Command {
 			if err != nil {
 				return withCode(exitData, fmt.Errorf("%s, %s: %w", truth, scores, err))
 			}
-			return a.printReport(report)
+			return printReport(a, report)
 		},
 	}
 	f := cmd.Flags()
@@ -51,7 +49,7 @@ func newMetricsCmd(a *app) *cobra.Command {
 
 // printFindings writes an object to stdout, unless a person looks at it there, and its table to stderr. With onlyJSON there is the
 // object and no table.
-func (a *app) printFindings(object interface{ writeTable(io.Writer) error }, onlyJSON bool) error {
+func printFindings(a *app, object interface{ writeTable(io.Writer) error }, onlyJSON bool) error {
 	if onlyJSON || !a.onTerminal() {
 		if err := writeIndented(a.stdout, object); err != nil {
 			return err
@@ -63,16 +61,8 @@ func (a *app) printFindings(object interface{ writeTable(io.Writer) error }, onl
 	return object.writeTable(a.stderr)
 }
 
-// writeIndented writes an object as JSON for people: indented, and nothing escaped that need not be.
-func writeIndented(w io.Writer, object any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(object)
-}
-
 // printReport writes a report as JSON to stdout, and as a table to stderr for people.
-func (a *app) printReport(r *metrics.Report) error {
+func printReport(a *app, r *metrics.Report) error {
 	encoder := json.NewEncoder(a.stdout)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(r); err != nil {
@@ -85,10 +75,10 @@ func (a *app) printReport(r *metrics.Report) error {
 }
 
 // readThresholds reads the value of --threshold: a number, numbers separated by commas, or the path of a JSON file.
-func (a *app) readThresholds(value string, labels []string) (thresholds []float32, err error) {
+func readThresholds(a *app, value string, labels []string) (thresholds []float32, err error) {
 	first, _, _ := strings.Cut(value, ",")
 	if _, err := strconv.ParseFloat(first, 32); err != nil {
-		return a.readThresholdFile(value, labels)
+		return readThresholdFile(a, value, labels)
 	}
 	for number := range strings.SplitSeq(value, ",") {
 		v, err := strconv.ParseFloat(number, 32)
@@ -103,23 +93,16 @@ func (a *app) readThresholds(value string, labels []string) (thresholds []float3
 	return thresholds, nil
 }
 
-// maxThresholdBytes is the most that a file of thresholds may have.
-const maxThresholdBytes = 64 << 20
-
 // readThresholdFile reads a JSON object of label name → number, one for each label.
-func (a *app) readThresholdFile(path string, labels []string) ([]float32, error) {
+func readThresholdFile(a *app, path string, labels []string) ([]float32, error) {
 	in, err := a.openInput(path)
 	if err != nil {
 		return nil, fmt.Errorf("--threshold is no number, so a file: %w", err)
 	}
 	defer in.Close()
-	text, err := io.ReadAll(io.LimitReader(in, maxThresholdBytes))
-	if err != nil {
-		return nil, err
-	}
 	var byName map[string]*float32
-	if err := json.Unmarshal(text, &byName); err != nil {
-		return nil, refused(path, jsonLine(text, err), "", err.Error(), "a JSON object of label name to number")
+	if err := readNumbers(in, path, &byName); err != nil {
+		return nil, err
 	}
 	thresholds := make([]float32, len(labels))
 	for i, name := range labels {
@@ -133,17 +116,4 @@ func (a *app) readThresholdFile(path string, labels []string) ([]float32, error)
 		return nil, refused(path, 0, "", "a threshold for "+term.Quoted(name), "labels of the data only")
 	}
 	return thresholds, nil
-}
-
-// jsonLine returns the line of a JSON error.
-func jsonLine(text []byte, err error) int {
-	offset := int64(len(text))
-	var syntax *json.SyntaxError
-	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &syntax) {
-		offset = syntax.Offset
-	} else if errors.As(err, &wrongType) {
-		offset = wrongType.Offset
-	}
-	return 1 + bytes.Count(text[:min(int(offset), len(text))], []byte("\n"))
 }

@@ -81,7 +81,7 @@ func (p *predicting) run(cmd *cobra.Command) error {
 	} else {
 		sayTuning(p.a, m)
 	}
-	p.a.found(diagnoseModel(m)...)
+	found(p.a, diagnoseModel(m)...)
 	scores := diagnosis.NewScores(m.Labels, m.Thresholds)
 	in, err := newRowStream(p.a, m, p.rows, p.input, "predict")
 	if err != nil {
@@ -104,8 +104,8 @@ func (p *predicting) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	p.a.found(scores.Findings()...)
-	p.a.found(scores.Unlabelled()...)
+	found(p.a, scores.Findings()...)
+	found(p.a, scores.Unlabelled()...)
 	return errors.Join(writer.Flush(), out.Commit(), in.verdict())
 }
 
@@ -121,7 +121,7 @@ func (p *predicting) writer(out *output, m *model.Model) rowWriter {
 		return newPredictionWriter(out, p.format, m, p.topK, p.logits)
 	}
 	if p.output == "-" {
-		p.a.log.terminal = false // a progress bar would stand between the rows
+		p.a.log.NoBar() // a progress bar would stand between the rows
 	}
 	return newPrettyPredictions(p.a.canvas(out.Writer), m, p.topK)
 }

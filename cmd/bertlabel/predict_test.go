@@ -298,7 +298,7 @@ func TestPredictStreams(t *testing.T) {
 		fromOut, out := io.Pipe()
 		done := make(chan int)
 		go func() {
-			code := run([]string{verb, "--model", dir}, in, out, io.Discard)
+			code := run(process{}, []string{verb, "--model", dir}, in, out, io.Discard)
 			out.Close()
 			done <- code
 		}()

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
-	"runtime"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,11 +11,12 @@ import (
 
 // app is what the verbs share: the three streams, the global flags and the log.
 type app struct {
-	verbs  func(*app) []*cobra.Command // in the order of the help
-	stdin  io.Reader
-	stdout io.Writer // data only
-	stderr io.Writer
-	log    *reporter // everything else
+	process process
+	verbs   func(*app) []*cobra.Command // in the order of the help
+	stdin   io.Reader
+	stdout  io.Writer // data only
+	stderr  io.Writer
+	log     *reporter // everything else
 
 	threads   int
 	quiet     bool
@@ -29,15 +27,15 @@ type app struct {
 }
 
 // newApp returns the app of one command line. The verbs are made anew for each one: flags keep what they parsed.
-func newApp(verbs func(*app) []*cobra.Command, stdin io.Reader, stdout, stderr io.Writer) *app {
-	return &app{verbs: verbs, stdin: stdin, stdout: stdoutWriter{stdout}, stderr: stderr, log: newReporter(stderr, false, "text")}
+func newApp(p process, verbs func(*app) []*cobra.Command, stdin io.Reader, stdout, stderr io.Writer) *app {
+	return &app{process: p, verbs: verbs, stdin: stdin, stdout: stdoutWriter{stdout}, stderr: stderr, log: newReporter(stderr, false, "text", "dumb")}
 }
 
 // runApp executes one command line and returns its exit code.
-func runApp(verbs func(*app) []*cobra.Command, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+func runApp(p process, verbs func(*app) []*cobra.Command, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := withSignals(context.Background())
 	defer stop()
-	a := newApp(verbs, &interruptible{ctx: ctx, from: stdin}, stdout, stderr)
+	a := newApp(p, verbs, &interruptible{ctx: ctx, from: stdin}, stdout, stderr)
 	root := a.root()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
@@ -99,7 +97,7 @@ func (a *app) root() *cobra.Command {
 
 // setup resolves the flags (command line, environment, config file, default) and applies the global ones.
 func (a *app) setup(cmd *cobra.Command) error {
-	if err := resolveFlags(cmd); err != nil {
+	if err := resolveFlags(cmd, a.getenv); err != nil {
 		return err
 	}
 	if err := cmd.ValidateRequiredFlags(); err != nil {
@@ -111,31 +109,11 @@ func (a *app) setup(cmd *cobra.Command) error {
 	if err := oneOf("log-format", a.logFormat, "text", "json"); err != nil {
 		return err
 	}
-	a.log = newReporter(a.stderr, a.quiet, a.logFormat)
+	a.log = newReporter(a.stderr, a.quiet, a.logFormat, a.getenv("TERM"))
 	if a.threads < 0 {
 		return usagef("--threads %d: want 0 (all that are allowed) or more", a.threads)
 	}
-	if a.threads > 0 {
-		runtime.GOMAXPROCS(a.threads)
-	}
-	if err := selectKernels(a.kernels); err != nil {
-		return withCode(exitUsage, err)
-	}
-	return a.limitMemory(cmd.Flags().Changed("max-memory"))
-}
-
-// limitMemory settles the memory budget and hands it to the garbage collector as a soft limit, unless GOMEMLIMIT has set one.
-func (a *app) limitMemory(explicit bool) error {
-	if explicit && a.maxMemory == 0 {
-		return usagef("--max-memory 0: want a positive size")
-	}
-	if !explicit {
-		a.maxMemory = byteSize(float64(totalMemory()) * 0.8)
-	}
-	if a.maxMemory > 0 && (explicit || os.Getenv("GOMEMLIMIT") == "") {
-		debug.SetMemoryLimit(int64(a.maxMemory))
-	}
-	return nil
+	return a.applySwitches(cmd.Flags().Changed("max-memory"))
 }
 
 // finish reports err on one line, points to the help after wrong usage, and returns the exit code.

@@ -160,7 +160,7 @@ func (s *rowStream) count(chunk []readRow) {
 
 // verdict says what happened to rows that were cut or refused; refused ones make the exit code that of refused data.
 func (s *rowStream) verdict() error {
-	s.a.sayCut(s.m, s.input, s.cut, s.rows-s.bad)
+	sayCut(s.a, s.m, s.input, s.cut, s.rows-s.bad)
 	stats := s.in.Stats()
 	s.flags.sayStats(s.a, s.input, stats)
 	switch {

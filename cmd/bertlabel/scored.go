@@ -16,7 +16,7 @@ import (
 )
 
 // readScored reads the two files of the verb metrics. Labels stand in the order of the truth.
-func (a *app) readScored(truthPath, scoresPath string) (d metrics.Data, err error) {
+func readScored(a *app, truthPath, scoresPath string) (d metrics.Data, err error) {
 	if truthPath == "-" && scoresPath == "-" {
 		return d, usagef("--truth and --scores are both stdin")
 	}
@@ -186,16 +186,4 @@ func csvError(path string, header []string, err error) error {
 		return refused(path, parse.Line, fmt.Sprintf("byte %d", parse.Column), parse.Err.Error(), "CSV as RFC 4180 has it")
 	}
 	return err
-}
-
-// refused is the error for data that cannot be used. line is 0 and column empty where they mean nothing.
-func refused(path string, line int, column, found, expected string) error {
-	where := path + ": "
-	if line > 0 {
-		where = fmt.Sprintf("%s:%d: ", path, line)
-	}
-	if column != "" {
-		where += "column " + column + ": "
-	}
-	return withCode(exitData, fmt.Errorf("%sfound %s, expected %s", where, found, expected))
 }

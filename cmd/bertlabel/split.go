@@ -267,7 +267,7 @@ func (s *splitting) sayMissing(r *splitReport) {
 }
 
 func (s *splitting) print(r *splitReport) error {
-	return s.a.printFindings(r, s.json)
+	return printFindings(s.a, r, s.json)
 }
 
 // writeTable prints how many rows of each label each part has, and the share of the label's rows that these are.

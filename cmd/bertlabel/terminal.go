@@ -25,5 +25,8 @@ func (a *app) canvas(w io.Writer) *term.Canvas {
 	if err != nil {
 		columns = 0
 	}
-	return term.NewCanvas(w, columns, w == a.stdout && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb")
+	return term.NewCanvas(w, columns, w == a.stdout && a.colours())
 }
+
+// colours reports whether a terminal may be sent colours.
+func (a *app) colours() bool { return a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb" }

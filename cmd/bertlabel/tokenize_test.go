@@ -151,7 +151,7 @@ func TestTokenizeStreams(t *testing.T) {
 	fromOut, out := io.Pipe()
 	done := make(chan int)
 	go func() {
-		code := run([]string{"tokenize", "--vocab-file", testVocab}, in, out, io.Discard)
+		code := run(process{}, []string{"tokenize", "--vocab-file", testVocab}, in, out, io.Discard)
 		out.Close()
 		done <- code
 	}()

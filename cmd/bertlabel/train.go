@@ -297,6 +297,6 @@ func encode(a *app, m *model.Model, set *data.Dataset, onLong data.LongTexts) ([
 			cut++
 		}
 	}
-	a.sayCut(m, set.File, cut, len(encoded))
+	sayCut(a, m, set.File, cut, len(encoded))
 	return encoded, nil
 }

@@ -68,7 +68,7 @@ func (r *encoderRun) fit(ctx context.Context) error {
 		return err
 	}
 	defer r.encoder.Release()
-	boundGarbage(r.estimate)
+	r.a.boundGarbage(r.estimate)
 	if err := r.begin(); err != nil {
 		return err
 	}
@@ -269,7 +269,7 @@ func (t *training) tuneOnDev(ctx context.Context, pooling bert.Pooling, devSet *
 	if err := t.devTuning.apply(t.a, m, train.Features{X: features, Y: devSet.Y}, t.config.Seed); err != nil {
 		return err
 	}
-	if err := t.a.diagnoseDev(m, features, devSet); err != nil || !t.devTuning.changes() {
+	if err := diagnoseDev(t.a, m, features, devSet); err != nil || !t.devTuning.changes() {
 		return err
 	}
 	training, err := t.devTuning.addTo(m.Training())

@@ -174,7 +174,7 @@ func (t *training) compareBaseline(r *baselineReport, set *data.Dataset) error {
 		return err
 	}
 	t.a.log.Infof("average_precision_macro on %s: model %.4f, baseline %.4f", r.on, model.AveragePrecisionMacro, r.AveragePrecisionMacro)
-	t.a.found(diagnosis.Baseline(model, r.Report)...)
+	found(t.a, diagnosis.Baseline(model, r.Report)...)
 	return nil
 }
 

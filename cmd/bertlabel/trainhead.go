@@ -55,7 +55,7 @@ func (t *training) trainHead(ctx context.Context, m *model.Model, pooling bert.P
 		return err
 	}
 	if !t.baseline && t.folds == 0 && t.pooling != autoPooling { // whose garbage is work in progress
-		boundGarbage(r.estimate)
+		r.a.boundGarbage(r.estimate)
 	}
 	if err := r.computeFeatures(ctx); err != nil {
 		return err
@@ -91,7 +91,7 @@ func (t *training) trainHead(ctx context.Context, m *model.Model, pooling bert.P
 		if err := t.devTuning.apply(t.a, m, r.dev, t.config.Seed); err != nil {
 			return err
 		}
-		if err := t.a.diagnoseDev(m, r.dev.X, devSet); err != nil {
+		if err := diagnoseDev(t.a, m, r.dev.X, devSet); err != nil {
 			return err
 		}
 	}

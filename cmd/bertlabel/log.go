@@ -48,12 +48,13 @@ type work struct {
 	time time.Duration
 }
 
-func newReporter(out io.Writer, quiet bool, format string) *reporter {
+// newReporter returns a reporter to out. terminal is TERM of the environment.
+func newReporter(out io.Writer, quiet bool, format, terminal string) *reporter {
 	r := &reporter{out: out, quiet: quiet, now: time.Now}
 	if format == "json" {
 		r.json = slog.New(slog.NewJSONHandler(out, nil))
 	} else if f, ok := out.(*os.File); ok {
-		r.terminal = xterm.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
+		r.terminal = xterm.IsTerminal(int(f.Fd())) && terminal != "dumb"
 	}
 	return r
 }
@@ -145,6 +146,9 @@ func (r *reporter) Progress(work string, p progress) {
 	}
 	fmt.Fprintln(r.out, strings.Join(words, " "))
 }
+
+// NoBar has progress shown by lines on a terminal, too.
+func (r *reporter) NoBar() { r.terminal = false }
 
 // Done ends the progress display of the current work.
 func (r *reporter) Done() {

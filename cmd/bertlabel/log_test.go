@@ -16,7 +16,7 @@ func (c *clock) now() time.Time { return c.t }
 
 func testReporter(quiet bool, format string) (*reporter, *clock, *bytes.Buffer) {
 	var out bytes.Buffer
-	r, c := newReporter(&out, quiet, format), &clock{time.Unix(1e9, 0)}
+	r, c := newReporter(&out, quiet, format, ""), &clock{time.Unix(1e9, 0)}
 	r.now = c.now
 	return r, c, &out
 }
