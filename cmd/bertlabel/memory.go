@@ -7,6 +7,7 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/train"
+	"bertlabel/train/solver"
 )
 
 // heldMemory returns the bytes that the process holds now, garbage left out.
@@ -187,8 +188,12 @@ func (r *headRun) admit() error {
 	}
 	rows, dev := len(r.texts), len(r.devTexts)
 	passes := max(r.m.FeaturesMemory(r.texts, 0), r.m.FeaturesMemory(r.devTexts, 0))
+	head := solver.Memory(rows, dev, width, len(r.labels))
+	if r.Solver == "gradient" {
+		head = train.HeadMemory(rows, dev, width, len(r.labels), r.config.BatchSize)
+	}
 	need := train.Memory{
-		Features: passes + train.HeadMemory(rows, dev, width, len(r.labels), r.config.BatchSize, r.Solver != "gradient"),
+		Features: passes + head,
 		Saving:   4 * r.m.Encoder.KernelElements(), // kernels in row-major order
 	}
 	need.Model.Weights = model.Weights
