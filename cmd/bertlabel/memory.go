@@ -5,16 +5,11 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"bertlabel/asm/machine"
 	"bertlabel/bert"
 	"bertlabel/train"
 	"bertlabel/train/solver"
 )
-
-// heldMemory returns the bytes that the process holds now, garbage left out.
-func heldMemory() int {
-	debug.FreeOSMemory()
-	return residentMemory()
-}
 
 // admit says what a run will take at its largest, and refuses one that the memory budget does not allow. advice is what the user can
 // do.
@@ -144,7 +139,7 @@ func (r *encoderRun) memory(task train.EncoderTask) (need train.Memory, err erro
 		hidden := r.m.Encoder.Config.HiddenSize
 		need.Evaluation = r.m.FeaturesMemory(r.devTexts, hidden) + 2*4*len(r.devTexts)*r.classifier.Labels() // logits, probabilities
 	}
-	need.Other = max(0, heldMemory()-need.Model.Weights)
+	need.Other = max(0, machine.Held()-need.Model.Weights)
 	return need, nil
 }
 
@@ -197,7 +192,7 @@ func (r *headRun) admit() error {
 		Saving:   4 * r.m.Encoder.KernelElements(), // kernels in row-major order
 	}
 	need.Model.Weights = model.Weights
-	need.Other = max(0, heldMemory()-model.Weights)
+	need.Other = max(0, machine.Held()-model.Weights)
 	r.estimate = need.Total()
 	return r.a.admit(&need, func() []string {
 		return append([]string{

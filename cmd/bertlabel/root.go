@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"bertlabel/asm/machine"
+
 	"github.com/spf13/cobra"
 )
 
@@ -121,7 +123,7 @@ func (a *app) limitMemory(explicit bool) error {
 		return usagef("--max-memory 0: want a positive size")
 	}
 	if !explicit {
-		a.maxMemory = byteSize(float64(totalMemory()) * 0.8)
+		a.maxMemory = byteSize(float64(machine.TotalMemory()) * 0.8)
 	}
 	if a.maxMemory > 0 && (explicit || os.Getenv("GOMEMLIMIT") == "") {
 		debug.SetMemoryLimit(int64(a.maxMemory))
