@@ -81,7 +81,7 @@ func (t HeadTask) check() error {
 	if err := t.Config.Check(); err != nil {
 		return err
 	}
-	if err := checkFeatures(t.Labels, t.Classifier, t.Train, t.Dev); err != nil {
+	if err := CheckFeatures(t.Labels, t.Classifier, t.Train, t.Dev); err != nil {
 		return err
 	}
 	for _, p := range t.Classifier.Params() {
@@ -92,8 +92,9 @@ func (t HeadTask) check() error {
 	return nil
 }
 
-// checkFeatures reports shapes that do not belong together. dev.X may be nil.
-func checkFeatures(labels []string, c *layers.Classifier, train, dev Features) error {
+// CheckFeatures returns an error for shapes that do not belong together: of the label names, of the head c [labels, hidden] and of
+// the features [rows, hidden] with their label cells [rows, labels]. dev.X may be nil.
+func CheckFeatures(labels []string, c *layers.Classifier, train, dev Features) error {
 	if train.X == nil || c == nil {
 		return fmt.Errorf("head training needs features and a classifier")
 	}

@@ -6,11 +6,11 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
-	"bertlabel/cmd/bertlabel/internal/diagnosis"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train"
 	"bertlabel/train/data"
+	"bertlabel/train/diagnosis"
 	"bertlabel/train/metrics"
 )
 

@@ -20,6 +20,8 @@ const moduleRoot = "../.."
 // asm, the bottom of everything, may be called by all that compute.
 var imports = map[string][]string{
 	"asm":               {"github.com/klauspost/cpuid/v2", "golang.org/x/sys/…"},
+	"asm/machine":       {"golang.org/x/sys/…"},
+	"tensor/parallel":   {},
 	"tensor":            {"bertlabel/asm"},
 	"tensor/tensortest": {"bertlabel/tensor", "gonum.org/v1/gonum/…"},
 	"layers":            {"bertlabel/asm", "bertlabel/tensor"},
@@ -30,9 +32,12 @@ var imports = map[string][]string{
 	"bert/model":        {"bertlabel/asm", "bertlabel/tensor", "bertlabel/layers", "bertlabel/bert", "bertlabel/bert/internal/…", "bertlabel/bert/names", "bertlabel/bert/tokenizer", "bertlabel/checkpoint/…"},
 	"checkpoint":        {"bertlabel/tensor", "golang.org/x/sys/…"},
 	"checkpoint/…":      {"bertlabel/tensor", "bertlabel/checkpoint/…", "google.golang.org/protobuf/encoding/protowire", "github.com/klauspost/compress/…", "golang.org/x/sys/…"},
-	"train":             {"bertlabel/asm", "bertlabel/tensor", "bertlabel/layers", "bertlabel/bert", "bertlabel/bert/model", "bertlabel/bert/tokenizer", "bertlabel/checkpoint/…", "bertlabel/train/…", "gonum.org/v1/gonum/…"},
+	"train":             {"bertlabel/asm", "bertlabel/tensor", "bertlabel/layers", "bertlabel/bert", "bertlabel/checkpoint/…", "bertlabel/train/data", "bertlabel/train/metrics"},
+	"train/solver":      {"bertlabel/asm", "bertlabel/tensor", "bertlabel/layers", "bertlabel/train", "bertlabel/train/metrics", "gonum.org/v1/gonum/…"},
+	"train/diagnosis":   {"bertlabel/bert", "bertlabel/layers", "bertlabel/train/data", "bertlabel/train/metrics"},
+	"train/baseline":    {"bertlabel/tensor/parallel", "golang.org/x/text/…"},
 	"train/data":        {"golang.org/x/text/…"},
-	"train/metrics":     {"gonum.org/v1/gonum/…"},
+	"train/metrics":     {"bertlabel/tensor/parallel", "gonum.org/v1/gonum/…"},
 	"cmd/bertlabel":     {"…"},
 	"cmd/bertlabel/…":   {"…"},
 

@@ -13,6 +13,7 @@ import (
 	"bertlabel/tensor"
 	"bertlabel/train"
 	"bertlabel/train/data"
+	"bertlabel/train/solver"
 
 	"github.com/spf13/cobra"
 )
@@ -180,7 +181,7 @@ func (e *labelEditing) solve(ctx context.Context, m *model.Model, labels, parts 
 		}
 	}
 	head := layers.NewClassifier(len(labels), trainRows.X.Cols)
-	solutions, err := train.SolveHead(ctx, train.SolveTask{
+	solutions, err := solver.Head(ctx, solver.Task{
 		Labels: labels, Train: trainRows, Dev: dev, Classifier: head, Seed: e.config.Seed, Workers: tensor.NewWorkers(e.a.threads),
 	})
 	if err != nil {

@@ -2,19 +2,14 @@ package main
 
 import (
 	"fmt"
-	"runtime/debug"
 	"strings"
 
+	"bertlabel/asm/machine"
 	"bertlabel/bert"
 	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/train"
+	"bertlabel/train/solver"
 )
-
-// heldMemory returns the bytes that the process holds now, garbage left out.
-func heldMemory() int {
-	debug.FreeOSMemory()
-	return residentMemory()
-}
 
 // admit says what a run will take at its largest, and refuses one that the memory budget does not allow. advice is what the user can
 // do.
@@ -127,7 +122,7 @@ func (r *encoderRun) memory(task train.EncoderTask) (need train.Memory, err erro
 		hidden := r.m.Encoder.Config.HiddenSize
 		need.Evaluation = r.m.FeaturesMemory(r.devTexts, hidden) + 2*4*len(r.devTexts)*r.classifier.Labels() // logits, probabilities
 	}
-	need.Other = max(0, heldMemory()-need.Model.Weights)
+	need.Other = max(0, machine.Held()-need.Model.Weights)
 	return need, nil
 }
 
@@ -171,12 +166,16 @@ func (r *headRun) admit() error {
 	}
 	rows, dev := len(r.texts), len(r.devTexts)
 	passes := max(r.m.FeaturesMemory(r.texts, 0), r.m.FeaturesMemory(r.devTexts, 0))
+	head := solver.Memory(rows, dev, width, len(r.labels))
+	if r.Solver == "gradient" {
+		head = train.HeadMemory(rows, dev, width, len(r.labels), r.config.BatchSize)
+	}
 	need := train.Memory{
-		Features: passes + train.HeadMemory(rows, dev, width, len(r.labels), r.config.BatchSize, r.Solver != "gradient"),
+		Features: passes + head,
 		Saving:   4 * r.m.Encoder.KernelElements(), // kernels in row-major order
 	}
 	need.Model.Weights = model.Weights
-	need.Other = max(0, heldMemory()-model.Weights)
+	need.Other = max(0, machine.Held()-model.Weights)
 	r.estimate = need.Total()
 	return admit(r.a, &need, func() []string {
 		return append([]string{

@@ -4,8 +4,8 @@ import (
 	"errors"
 
 	"bertlabel/bert/model"
-	"bertlabel/cmd/bertlabel/internal/diagnosis"
 	"bertlabel/train/data"
+	"bertlabel/train/diagnosis"
 
 	"github.com/spf13/cobra"
 )

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 
 	"bertlabel/asm"
+	"bertlabel/asm/machine"
 )
 
 // process is what a run sees of the process that it runs in, and what it changes there. The zero process changes nothing and has an
@@ -57,7 +58,7 @@ func (a *app) limitMemory(explicit bool) error {
 		return usagef("--max-memory 0: want a positive size")
 	}
 	if !explicit {
-		a.maxMemory = byteSize(float64(totalMemory()) * 0.8)
+		a.maxMemory = byteSize(float64(machine.TotalMemory()) * 0.8)
 	}
 	if a.maxMemory > 0 && (explicit || a.getenv("GOMEMLIMIT") == "") && a.process.memoryLimit != nil {
 		a.process.memoryLimit(int64(a.maxMemory))

@@ -15,6 +15,7 @@ import (
 	"bertlabel/tensor"
 	"bertlabel/train"
 	"bertlabel/train/metrics"
+	"bertlabel/train/solver"
 
 	"github.com/spf13/cobra"
 )
@@ -58,11 +59,11 @@ func (s *solverFlags) check(t *training) error {
 }
 
 // solver returns what finds an exact head.
-func (s *solverFlags) solver() func(context.Context, train.SolveTask) ([]train.Solution, error) {
+func (s *solverFlags) solver() func(context.Context, solver.Task) ([]solver.Solution, error) {
 	if s.Solver == "lda" {
-		return train.SolveDiscriminant
+		return solver.Discriminant
 	}
-	return train.SolveHead
+	return solver.Head
 }
 
 // solve finds the head on each of the candidates, which are all part of the features, and keeps the one with the lowest loss
@@ -108,9 +109,9 @@ func (r *headRun) solveOn(ctx context.Context, pooling bert.Pooling, trainPart, 
 	start, rounds := time.Now(), 0
 	head = layers.NewClassifier(len(r.labels), trainPart.X.Cols)
 	loss64, _ := r.loss.(layers.CrossEntropy) // check has refused the others
-	task := train.SolveTask{
+	task := solver.Task{
 		Labels: r.labels, Train: trainPart, Dev: dev, Classifier: head, Loss: loss64, Seed: r.config.Seed, Workers: r.workers,
-		Observe: func(p train.SolveProgress) error {
+		Observe: func(p solver.Progress) error {
 			rounds = p.Round
 			r.a.log.Progress("solve", progress{Step: p.Solved, Steps: p.Labels})
 			return nil
@@ -135,7 +136,7 @@ func (r *headRun) solveOn(ctx context.Context, pooling bert.Pooling, trainPart, 
 }
 
 // heldLoss returns the mean loss on the cells that chose, and says what was chosen.
-func heldLoss(solutions []train.Solution) (loss float64, said string) {
+func heldLoss(solutions []solver.Solution) (loss float64, said string) {
 	var strengths []float64
 	n := 0
 	for _, s := range solutions {
@@ -159,7 +160,7 @@ func heldLoss(solutions []train.Solution) (loss float64, said string) {
 
 // logSolution writes the row of metrics.csv: rounds for steps and epochs, the loss of all training rows, and the largest element of
 // the gradient.
-func (r *headRun) logSolution(head *layers.Classifier, trainPart, dev train.Features, solutions []train.Solution, rounds int, seconds float64) error {
+func (r *headRun) logSolution(head *layers.Classifier, trainPart, dev train.Features, solutions []solver.Solution, rounds int, seconds float64) error {
 	logits := tensor.New(trainPart.X.Rows, len(r.labels))
 	head.Forward(logits, trainPart.X)
 	p := train.Progress{

@@ -12,9 +12,9 @@ import (
 
 	"bertlabel/bert/model"
 	"bertlabel/checkpoint/atomic"
-	"bertlabel/cmd/bertlabel/internal/baseline"
-	"bertlabel/cmd/bertlabel/internal/diagnosis"
+	"bertlabel/train/baseline"
 	"bertlabel/train/data"
+	"bertlabel/train/diagnosis"
 	"bertlabel/train/metrics"
 )
 

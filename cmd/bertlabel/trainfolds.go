@@ -16,6 +16,7 @@ import (
 	"bertlabel/train"
 	"bertlabel/train/data"
 	"bertlabel/train/metrics"
+	"bertlabel/train/solver"
 )
 
 // foldsFile is what the folder of a run says of its folds.
@@ -136,8 +137,8 @@ func (r *headRun) fitFold(ctx context.Context, k int, rest train.Features) (*lay
 	head := layers.NewClassifier(len(r.labels), rest.X.Cols)
 	if r.Solver != "gradient" {
 		crossEntropy, _ := loss.(layers.CrossEntropy) // check has refused the others
-		task := train.SolveTask{Labels: r.labels, Train: rest, Classifier: head, Loss: crossEntropy, Seed: r.config.Seed, Workers: r.workers,
-			Observe: func(p train.SolveProgress) error {
+		task := solver.Task{Labels: r.labels, Train: rest, Classifier: head, Loss: crossEntropy, Seed: r.config.Seed, Workers: r.workers,
+			Observe: func(p solver.Progress) error {
 				r.a.log.Progress(work, progress{Step: p.Solved, Steps: p.Labels})
 				return nil
 			}}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+
+	"bertlabel/tensor/parallel"
 )
 
 // Method is the form of a calibration.
@@ -124,7 +126,7 @@ func (d Data) fitLines(method Method) (lines [len(calibrationPriors)][]line) {
 		lines[i] = make([]line, len(d.Labels))
 	}
 	global := fitLine(knownCells(d.Truth, d.Scores, 1), unchanged, 1, method)
-	parallel(len(d.Labels), func(j int) {
+	parallel.For(len(d.Labels), func(j int) {
 		var cells []cell
 		if len(d.Truth) > 0 {
 			cells = knownCells(d.Truth[j:], d.Scores[j:], len(d.Labels))

@@ -5,6 +5,8 @@ import (
 	"iter"
 	"strconv"
 	"strings"
+
+	"bertlabel/tensor/parallel"
 )
 
 // Aim is what a threshold is chosen for: it maps counts to a value of which more is better.
@@ -82,7 +84,7 @@ func TuneEach(d Data, aim Aim) ([]Choice, error) {
 		return nil, err
 	}
 	choices := make([]Choice, len(d.Labels))
-	parallel(len(choices), func(i int) { choices[i] = aim.best(d.sortedLabel(i)) })
+	parallel.For(len(choices), func(i int) { choices[i] = aim.best(d.sortedLabel(i)) })
 	return choices, nil
 }
 

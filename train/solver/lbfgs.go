@@ -1,4 +1,4 @@
-package train
+package solver
 
 // lbfgsMemory is the number of steps that lbfgs remembers; 3 to 20 are usual (Nocedal and Wright 2006, §7.2).
 const lbfgsMemory = 10
@@ -19,7 +19,7 @@ type pair struct {
 // forget empties the memory.
 func (m *lbfgs) forget() { m.pairs = m.pairs[:0] }
 
-// remember adds a step and the gradients behind and before it. A step along which the gradient did not grow, as that of a convex
+// remember adds a step and the gradients after and before it. A step along which the gradient did not grow, as that of a convex
 // function does, is left out.
 func (m *lbfgs) remember(s, after, before []float64) {
 	var p pair

@@ -1,4 +1,4 @@
-package train
+package solver
 
 import (
 	"math"
@@ -6,7 +6,7 @@ import (
 	"bertlabel/tensor"
 )
 
-// design is the matrix X of the problems that SolveHead solves: features standardised column by column,
+// design is the matrix X of the problems that Head solves: features standardised column by column,
 //
 //	x = (feature − mean)/deviation
 //

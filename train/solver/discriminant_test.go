@@ -1,4 +1,4 @@
-package train
+package solver
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"bertlabel/asm"
 	"bertlabel/layers"
 	"bertlabel/tensor"
+	"bertlabel/train"
 	"bertlabel/train/metrics"
 
 	"gonum.org/v1/gonum/mat"
@@ -58,8 +59,8 @@ func discriminant64(x [][]float64, y []int8, l2 float64) []float64 {
 
 // TestDiscriminant compares with the definition, on columns of very different scale.
 func TestDiscriminant(t *testing.T) {
-	task := newSolveTask(31, 300, 7, 4)
-	task.Dev = Features{}
+	task := newTask(31, 300, 7, 4)
+	task.Dev = train.Features{}
 	for i := range task.Train.Y {
 		if task.Train.Y[i] == layers.Unknown {
 			task.Train.Y[i] = layers.Negative
@@ -67,7 +68,7 @@ func TestDiscriminant(t *testing.T) {
 	}
 	for _, l2 := range []float64{1, 1e-2, 1e-4} {
 		task.L2 = []float64{l2}
-		solutions, err := SolveDiscriminant(context.Background(), task)
+		solutions, err := Discriminant(context.Background(), task)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,11 +101,11 @@ func TestDiscriminant(t *testing.T) {
 
 // TestDiscriminantChoosesL2: on Dev, by average precision; the same bits for any number of workers.
 func TestDiscriminantChoosesL2(t *testing.T) {
-	task := newSolveTask(32, 600, 60, 5)
+	task := newTask(32, 600, 60, 5)
 	all := task.Train
 	head, rest := all.X.SliceRows(0, 200), all.X.SliceRows(200, 600)
-	task.Train, task.Dev = Features{&head, all.Y[:200*5]}, Features{&rest, all.Y[200*5:]}
-	solutions, err := SolveDiscriminant(context.Background(), task)
+	task.Train, task.Dev = train.Features{X: &head, Y: all.Y[:200*5]}, train.Features{X: &rest, Y: all.Y[200*5:]}
+	solutions, err := Discriminant(context.Background(), task)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +113,7 @@ func TestDiscriminantChoosesL2(t *testing.T) {
 	best := math.Inf(1)
 	for _, l2 := range DiscriminantPath() {
 		task.L2 = []float64{l2}
-		if _, err := SolveDiscriminant(context.Background(), task); err != nil {
+		if _, err := Discriminant(context.Background(), task); err != nil {
 			t.Fatal(err)
 		}
 		scores := tensor.New(task.Dev.X.Rows, 5)
@@ -134,15 +135,15 @@ func TestDiscriminantChoosesL2(t *testing.T) {
 		t.Errorf("chose %g with loss %g; the best is %g", chosen.L2, chosen.HeldLoss, best)
 	}
 	task.L2, task.Workers = []float64{chosen.L2}, tensor.NewWorkers(3)
-	if _, err := SolveDiscriminant(context.Background(), task); err != nil || !slices.Equal(task.Classifier.Weights.Value, weights) {
+	if _, err := Discriminant(context.Background(), task); err != nil || !slices.Equal(task.Classifier.Weights.Value, weights) {
 		t.Errorf("another number of workers gives other weights, or %v", err)
 	}
 }
 
 // TestDiscriminantOddLabels: one class, nothing known, all but nothing known; and several strengths without Dev.
 func TestDiscriminantOddLabels(t *testing.T) {
-	task := newSolveTask(34, 90, 20, 4)
-	task.Dev, task.L2 = Features{}, []float64{0.1}
+	task := newTask(34, 90, 20, 4)
+	task.Dev, task.L2 = train.Features{}, []float64{0.1}
 	for i := range 90 {
 		row := task.Train.Y[4*i : 4*i+4]
 		row[0], row[1] = layers.Positive, layers.Unknown
@@ -150,7 +151,7 @@ func TestDiscriminantOddLabels(t *testing.T) {
 			row[2] = int8(i % 2)
 		}
 	}
-	if _, err := SolveDiscriminant(context.Background(), task); err != nil {
+	if _, err := Discriminant(context.Background(), task); err != nil {
 		t.Fatal(err)
 	}
 	c := task.Classifier
@@ -163,7 +164,7 @@ func TestDiscriminantOddLabels(t *testing.T) {
 		}
 	}
 	task.L2 = nil
-	if _, err := SolveDiscriminant(context.Background(), task); err == nil {
+	if _, err := Discriminant(context.Background(), task); err == nil {
 		t.Error("several strengths and no Dev: no error")
 	}
 }

@@ -1,10 +1,14 @@
-package train
+package solver
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +16,7 @@ import (
 	"bertlabel/asm"
 	"bertlabel/layers"
 	"bertlabel/tensor"
+	"bertlabel/train"
 
 	"gonum.org/v1/gonum/optimize"
 )
@@ -46,11 +51,11 @@ func TestSolverGolden(t *testing.T) {
 		t.Fatalf("%d cases, want 9", len(golden.Cases))
 	}
 	for _, c := range golden.Cases {
-		task := SolveTask{
+		task := Task{
 			Labels: labelNames(labels), L2: []float64{c.L2}, Loss: losses[c.Loss], Classifier: layers.NewClassifier(labels, hidden),
-			Train: Features{tensor.From(slices.Concat(golden.Features...), rows, hidden), slices.Concat(golden.Labels...)},
+			Train: train.Features{X: tensor.From(slices.Concat(golden.Features...), rows, hidden), Y: slices.Concat(golden.Labels...)},
 		}
-		if _, err := SolveHead(context.Background(), task); err != nil {
+		if _, err := Head(context.Background(), task); err != nil {
 			t.Fatal(err)
 		}
 		for l, want := range c.Solutions {
@@ -74,11 +79,13 @@ func TestSolverGolden(t *testing.T) {
 	}
 }
 
-// newSolveTask is newTask for SolveHead, with noise in the labels and columns that are scaled, shifted and mixed.
-func newSolveTask(seed uint64, rows, hidden, labels int) SolveTask {
-	made := newTask(seed, rows, hidden, labels)
+// newTask returns a task on made-up features whose labels are the signs of random projections with noise, some of them unknown, and
+// whose columns are scaled, shifted and mixed. Every call with the same seed gives the same task.
+func newTask(seed uint64, rows, hidden, labels int) Task {
+	task := Task{Labels: labelNames(labels), Classifier: layers.NewClassifier(labels, hidden), Seed: 3}
+	task.Train, task.Dev = newFeatures(seed, rows, hidden, labels)
 	rng := rand.New(rand.NewPCG(seed, 2))
-	for _, f := range []Features{made.Train, made.Dev} {
+	for _, f := range []train.Features{task.Train, task.Dev} {
 		for i := range f.X.Rows {
 			x := f.X.Row(i)
 			for j := range x {
@@ -96,13 +103,66 @@ func newSolveTask(seed uint64, rows, hidden, labels int) SolveTask {
 			}
 		}
 	}
-	return SolveTask{Labels: made.Labels, Train: made.Train, Dev: made.Dev, Classifier: layers.NewClassifier(labels, hidden), Seed: 3}
+	return task
+}
+
+// newFeatures returns normally distributed features, and labels that are the signs of random projections, one in twenty unknown.
+func newFeatures(seed uint64, rows, hidden, labels int) (forTraining, dev train.Features) {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	truth := make([]float32, hidden*labels)
+	for i := range truth {
+		truth[i] = float32(rng.NormFloat64())
+	}
+	features := func(rows int) train.Features {
+		f := train.Features{X: tensor.New(rows, hidden)}
+		for i := range rows {
+			x := f.X.Row(i)
+			for j := range x {
+				x[j] = float32(rng.NormFloat64())
+			}
+			for l := range labels {
+				dot := float32(0)
+				for j, v := range x {
+					dot += v * truth[l*hidden+j]
+				}
+				y := layers.Negative
+				if dot > 0 {
+					y = layers.Positive
+				}
+				if rng.IntN(20) == 0 {
+					y = layers.Unknown
+				}
+				f.Y = append(f.Y, y)
+			}
+		}
+		return f
+	}
+	return features(rows), features(rows / 2)
+}
+
+func labelNames(n int) (names []string) {
+	for i := range n {
+		names = append(names, fmt.Sprintf("label%d", i))
+	}
+	return names
+}
+
+// readGolden reads a file of testdata; the script of the same name made it.
+func readGolden(t testing.TB, name string, v any) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
 }
 
 // solve solves the task and returns weights and bias together.
-func solve(t *testing.T, task SolveTask) ([]Solution, []float32) {
+func solve(t *testing.T, task Task) ([]Solution, []float32) {
 	t.Helper()
-	solutions, err := SolveHead(context.Background(), task)
+	solutions, err := Head(context.Background(), task)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +171,7 @@ func solve(t *testing.T, task SolveTask) ([]Solution, []float32) {
 
 // gradient64 returns the gradient of the penalised mean loss of one label in float64, at a head on features as they are: by the
 // weights for standardised features, and by the bias. It also returns the mean curvature.
-func gradient64(task SolveTask, label int, l2 float64) (gradient []float64, curvature float64) {
+func gradient64(task Task, label int, l2 float64) (gradient []float64, curvature float64) {
 	x, labels := task.Train.X, len(task.Labels)
 	mean, deviation := make([]float64, x.Cols), make([]float64, x.Cols)
 	for i := range x.Rows {
@@ -158,7 +218,7 @@ func gradient64(task SolveTask, label int, l2 float64) (gradient []float64, curv
 func TestSolverOptimum(t *testing.T) {
 	for _, size := range []struct{ rows, hidden int }{{1500, 40}, {600, 150}, {70, 130}} {
 		for _, l2 := range []float64{0.1, 1e-3, 1e-5} {
-			task := newSolveTask(4, size.rows, size.hidden, 3)
+			task := newTask(4, size.rows, size.hidden, 3)
 			task.L2 = []float64{l2}
 			solutions, _ := solve(t, task)
 			for l, s := range solutions {
@@ -178,9 +238,9 @@ func TestSolverOptimum(t *testing.T) {
 
 // TestSolverThreads: the same bits for any number of workers.
 func TestSolverThreads(t *testing.T) {
-	_, serial := solve(t, newSolveTask(5, 1300, 140, 5))
+	_, serial := solve(t, newTask(5, 1300, 140, 5))
 	for _, threads := range []int{1, 2, 3, 7} {
-		task := newSolveTask(5, 1300, 140, 5)
+		task := newTask(5, 1300, 140, 5)
 		task.Workers = tensor.NewWorkers(threads)
 		if _, got := solve(t, task); !slices.Equal(got, serial) {
 			t.Errorf("%d workers give other bits than none", threads)
@@ -191,18 +251,18 @@ func TestSolverThreads(t *testing.T) {
 // TestSolverLabelAlone: a label that is solved alone gets the bits that it gets among others, with Dev and without.
 func TestSolverLabelAlone(t *testing.T) {
 	for _, dev := range []bool{true, false} {
-		all := newSolveTask(6, 700, 30, 4)
+		all := newTask(6, 700, 30, 4)
 		if !dev {
-			all.Dev = Features{}
+			all.Dev = train.Features{}
 		}
 		solve(t, all)
 		for l := range 4 {
-			alone := newSolveTask(6, 700, 30, 4)
+			alone := newTask(6, 700, 30, 4)
 			if !dev {
-				alone.Dev = Features{}
+				alone.Dev = train.Features{}
 			}
 			alone.Labels, alone.Classifier = alone.Labels[l:l+1], layers.NewClassifier(1, 30)
-			for _, f := range []*Features{&alone.Train, &alone.Dev} {
+			for _, f := range []*train.Features{&alone.Train, &alone.Dev} {
 				var y []int8
 				for i := l; i < len(f.Y); i += 4 {
 					y = append(y, f.Y[i])
@@ -219,14 +279,14 @@ func TestSolverLabelAlone(t *testing.T) {
 
 // TestSolverChoosesL2: the strength is the one that, solved on its own, has the lowest loss on Dev.
 func TestSolverChoosesL2(t *testing.T) {
-	task := newSolveTask(7, 300, 60, 4)
+	task := newTask(7, 300, 60, 4)
 	chosen, _ := solve(t, task)
 	best := make([]float64, 4)
 	for l := range best {
 		best[l] = math.Inf(1)
 	}
 	losses := map[float64][]float64{}
-	for _, l2 := range DefaultL2Path() {
+	for _, l2 := range DefaultPath() {
 		one := task
 		one.Classifier, one.L2 = layers.NewClassifier(4, 60), []float64{l2}
 		solve(t, one)
@@ -241,7 +301,7 @@ func TestSolverChoosesL2(t *testing.T) {
 		if loss := losses[s.L2][l]; !(loss <= best[l]*1.01 && math.Abs(loss-s.HeldLoss) <= 0.01*loss) {
 			t.Errorf("label %d: l2 %g has loss %g on dev (reported %g), the best on the path %g", l, s.L2, loss, s.HeldLoss, best[l])
 		}
-		if s.L2 == DefaultL2Path()[0] || s.L2 < 1e-4 {
+		if s.L2 == DefaultPath()[0] || s.L2 < 1e-4 {
 			atEnds++
 		}
 	}
@@ -251,7 +311,7 @@ func TestSolverChoosesL2(t *testing.T) {
 }
 
 // devLosses returns the mean loss of each label on Dev.
-func devLosses(task SolveTask) []float64 {
+func devLosses(task Task) []float64 {
 	labels, logits := len(task.Labels), tensor.New(task.Dev.X.Rows, len(task.Labels))
 	task.Classifier.Forward(logits, task.Dev.X)
 	sum, n := make([]float64, labels), make([]float64, labels)
@@ -270,8 +330,8 @@ func devLosses(task SolveTask) []float64 {
 
 // TestSolverHoldsOut: without Dev a fifth of each class chooses, and all rows make the solution.
 func TestSolverHoldsOut(t *testing.T) {
-	task := newSolveTask(8, 300, 60, 3)
-	task.Dev = Features{}
+	task := newTask(8, 300, 60, 3)
+	task.Dev = train.Features{}
 	solutions, first := solve(t, task)
 	for l, s := range solutions {
 		gradient, curvature := gradient64(task, l, s.L2)
@@ -306,7 +366,7 @@ func TestSolverHoldsOut(t *testing.T) {
 
 // TestSolverOddLabels: one class, nothing known, and too little to choose on.
 func TestSolverOddLabels(t *testing.T) {
-	task := newSolveTask(9, 40, 5, 5)
+	task := newTask(9, 40, 5, 5)
 	for i := range task.Train.Y {
 		row, known := i/5, task.Train.Y[i] != layers.Unknown
 		switch label := i % 5; {
@@ -323,7 +383,7 @@ func TestSolverOddLabels(t *testing.T) {
 			}
 		}
 	}
-	task.Dev = Features{}
+	task.Dev = train.Features{}
 	solutions, _ := solve(t, task)
 	for l := range 3 {
 		weights := task.Classifier.Weights.Value[l*5 : (l+1)*5]
@@ -354,7 +414,7 @@ func TestSolverSeparable(t *testing.T) {
 		}
 	}
 	for _, l2 := range []float64{1e-2, 1e-5, 1e-9} {
-		task := SolveTask{Labels: []string{"a"}, Train: Features{x, y}, Classifier: layers.NewClassifier(1, 2), L2: []float64{l2}}
+		task := Task{Labels: []string{"a"}, Train: train.Features{X: x, Y: y}, Classifier: layers.NewClassifier(1, 2), L2: []float64{l2}}
 		solutions, _ := solve(t, task)
 		gradient, curvature := gradient64(task, 0, l2)
 		if got := largest(gradient); !(got <= 1e-3*curvature) {
@@ -365,19 +425,19 @@ func TestSolverSeparable(t *testing.T) {
 
 // TestSolverRefuses: what is wrong with a task is said.
 func TestSolverRefuses(t *testing.T) {
-	for want, spoil := range map[string]func(*SolveTask){
-		"column 1 is NaN":   func(s *SolveTask) { s.Train.X.Row(3)[1] = float32(math.NaN()) },
-		"column 2 is +Inf":  func(s *SolveTask) { s.Dev.X.Row(0)[2] = float32(math.Inf(1)) },
-		"falling":           func(s *SolveTask) { s.L2 = []float64{1e-3, 1e-2} },
-		"above 0":           func(s *SolveTask) { s.L2 = []float64{0} },
-		"2 label names":     func(s *SolveTask) { s.Labels = s.Labels[:2] },
-		"needs features":    func(s *SolveTask) { s.Train.X = nil },
-		"want width 4":      func(s *SolveTask) { s.Dev.X = tensor.New(s.Dev.X.Rows, 5) },
-		"want width 4 and ": func(s *SolveTask) { s.Train.Y = s.Train.Y[1:] },
+	for want, spoil := range map[string]func(*Task){
+		"column 1 is NaN":   func(s *Task) { s.Train.X.Row(3)[1] = float32(math.NaN()) },
+		"column 2 is +Inf":  func(s *Task) { s.Dev.X.Row(0)[2] = float32(math.Inf(1)) },
+		"falling":           func(s *Task) { s.L2 = []float64{1e-3, 1e-2} },
+		"above 0":           func(s *Task) { s.L2 = []float64{0} },
+		"2 label names":     func(s *Task) { s.Labels = s.Labels[:2] },
+		"needs features":    func(s *Task) { s.Train.X = nil },
+		"want width 4":      func(s *Task) { s.Dev.X = tensor.New(s.Dev.X.Rows, 5) },
+		"want width 4 and ": func(s *Task) { s.Train.Y = s.Train.Y[1:] },
 	} {
-		task := newSolveTask(10, 30, 4, 3)
+		task := newTask(10, 30, 4, 3)
 		spoil(&task)
-		if _, err := SolveHead(context.Background(), task); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Head(context.Background(), task); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)
 		}
 	}
@@ -386,9 +446,9 @@ func TestSolverRefuses(t *testing.T) {
 // TestSolverStops: an error of Observe and the end of the context end it.
 func TestSolverStops(t *testing.T) {
 	enough := errors.New("enough")
-	task := newSolveTask(11, 60, 4, 3)
+	task := newTask(11, 60, 4, 3)
 	rounds := 0
-	task.Observe = func(p SolveProgress) error {
+	task.Observe = func(p Progress) error {
 		if rounds++; p.Round != rounds || p.Labels != 3 || p.Solved > 3 {
 			t.Errorf("round %d: %+v", rounds, p)
 		}
@@ -397,12 +457,12 @@ func TestSolverStops(t *testing.T) {
 		}
 		return nil
 	}
-	if _, err := SolveHead(context.Background(), task); err != enough || rounds != 4 {
+	if _, err := Head(context.Background(), task); err != enough || rounds != 4 {
 		t.Errorf("%v after %d rounds, want that of Observe after 4", err, rounds)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
-	task.Observe = func(SolveProgress) error { cancel(enough); return nil }
-	if _, err := SolveHead(ctx, task); err != enough {
+	task.Observe = func(Progress) error { cancel(enough); return nil }
+	if _, err := Head(ctx, task); err != enough {
 		t.Errorf("%v, want the cause of the context's end", err)
 	}
 }
@@ -411,7 +471,7 @@ func TestSolverStops(t *testing.T) {
 func TestDesignProducts(t *testing.T) {
 	for _, size := range [][3]int{{1, 1, 1}, {7, 3, 2}, {511, 127, 5}, {513, 129, 28}, {1025, 40, 33}} {
 		rows, hidden, labels := size[0], size[1], size[2]
-		task := newSolveTask(12, 2*rows, hidden, labels)
+		task := newTask(12, 2*rows, hidden, labels)
 		d := newDesign(task.Dev.X, nil)
 		rng := rand.New(rand.NewPCG(1, 1))
 		w, z, r := tensor.New(labels, hidden), tensor.New(labels, rows), tensor.New(labels, rows)
@@ -520,10 +580,10 @@ func TestLBFGS(t *testing.T) {
 // L-BFGS, which solves one label after the other, at the same strengths and to the same tolerance, on the same standardised
 // features and with the same kernels.
 func BenchmarkSolver(b *testing.B) {
-	task := newSolveTask(13, 4000, 200, 16)
-	b.Run("SolveHead", func(b *testing.B) {
+	task := newTask(13, 4000, 200, 16)
+	b.Run("Head", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := SolveHead(context.Background(), task); err != nil {
+			if _, err := Head(context.Background(), task); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -535,8 +595,8 @@ func BenchmarkSolver(b *testing.B) {
 	})
 }
 
-// solveGonum walks the path of every label as SolveHead does, but to its end.
-func solveGonum(b *testing.B, task SolveTask) {
+// solveGonum walks the path of every label as Head does, but to its end.
+func solveGonum(b *testing.B, task Task) {
 	s := newSolver(task)
 	for _, l := range s.labels {
 		w := l.w
@@ -594,7 +654,7 @@ func (l *labelSolver) evaluate64(w []float64, l2 float64, g []float64) (f, known
 // TestSolverRareLabel: the path goes on from strong penalties also where a label is so rare that its gradient is small from the
 // start, and ends at the strength with the lowest loss.
 func TestSolverRareLabel(t *testing.T) {
-	task := newSolveTask(41, 6000, 12, 2)
+	task := newTask(41, 6000, 12, 2)
 	rng := rand.New(rand.NewPCG(41, 3))
 	for i := range task.Train.X.Rows { // features with much in common, and a label that a small part of them tells
 		x, common := task.Train.X.Row(i), 10*rng.NormFloat64()
@@ -611,11 +671,11 @@ func TestSolverRareLabel(t *testing.T) {
 	}
 	all := task.Train
 	head, rest := all.X.SliceRows(0, 4000), all.X.SliceRows(4000, 6000)
-	task.Train, task.Dev = Features{&head, all.Y[:4000*2]}, Features{&rest, all.Y[4000*2:]}
+	task.Train, task.Dev = train.Features{X: &head, Y: all.Y[:4000*2]}, train.Features{X: &rest, Y: all.Y[4000*2:]}
 	chosen, _ := solve(t, task)
 	for l := range task.Labels {
 		best := math.Inf(1)
-		for _, l2 := range DefaultL2Path() {
+		for _, l2 := range DefaultPath() {
 			alone := task
 			alone.L2 = []float64{l2}
 			solve(t, alone)

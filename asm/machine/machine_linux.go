@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"fmt"
@@ -10,14 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// totalMemory returns the bytes of RAM, or of the limit of the container (cgroup) or of the shell (ulimit -v) if that is less.
-func totalMemory() int64 {
+// TotalMemory returns the bytes of RAM, or of the limit of the container (cgroup) or of the shell (ulimit -v) if that is less; 0 where
+// none of them can be read.
+func TotalMemory() int64 {
 	var info unix.Sysinfo_t
 	total := int64(0)
 	if unix.Sysinfo(&info) == nil {
 		total = int64(uint64(info.Totalram) * uint64(info.Unit))
 	}
-	for _, file := range cgroupLimits() {
+	for _, file := range limitFiles() {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			continue
@@ -44,14 +45,16 @@ func addressSpace() int64 {
 	return max(1, int64(limit.Cur)-int64(reserved-resident))
 }
 
-// cgroupLimits names the files that may hold a limit: those of our own group and its parents (v2), or of version 1.
-func cgroupLimits() []string {
-	files := []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}
-	text, err := os.ReadFile("/proc/self/cgroup")
-	if err != nil {
-		return files
-	}
-	for line := range strings.Lines(string(text)) {
+// limitFiles names the files that may hold a limit: those of our own group and its parents (v2), or of version 1.
+func limitFiles() []string {
+	text, _ := os.ReadFile("/proc/self/cgroup") // without it, the roots are what there is to look at
+	return append([]string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}, groupFiles(string(text))...)
+}
+
+// groupFiles returns the limit files of the group of version 2 that text, as /proc/self/cgroup has it, names, and of its parents: the
+// innermost first.
+func groupFiles(text string) (files []string) {
+	for line := range strings.Lines(text) {
 		group, ok := strings.CutPrefix(strings.TrimSpace(line), "0::")
 		for ; ok && len(group) > 1; group = group[:strings.LastIndex(group, "/")] {
 			files = append(files, "/sys/fs/cgroup"+group+"/memory.max")
@@ -60,12 +63,12 @@ func cgroupLimits() []string {
 	return files
 }
 
-// residentMemory returns the bytes of RAM that the process holds.
-func residentMemory() int {
+// Resident returns the bytes of RAM that the process holds, with the pages of the program itself and garbage.
+func Resident() int {
 	if _, resident := processMemory(); resident > 0 {
 		return resident
 	}
-	return mappedMemory()
+	return mapped()
 }
 
 // processMemory returns the bytes of addresses and of RAM that the process holds, 0 if that is unknown.

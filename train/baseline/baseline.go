@@ -3,9 +3,9 @@ package baseline
 import (
 	"context"
 	"math"
-	"runtime"
-	"sync"
 	"sync/atomic"
+
+	"bertlabel/tensor/parallel"
 )
 
 // Unknown is the truth of a cell that is left out.
@@ -37,23 +37,16 @@ func Train(ctx context.Context, train, dev Data, labels int, o Options, cs []flo
 	if len(cs) > 1 {
 		devX = v.Transform(dev.Texts)
 	}
-	var next, finished atomic.Int64
-	var group sync.WaitGroup
-	for range min(labels, runtime.GOMAXPROCS(0)) {
-		group.Go(func() {
-			for ctx.Err() == nil {
-				label := int(next.Add(1)) - 1
-				if label >= labels {
-					return
-				}
-				m.solve(label, x, cells(train.Truth, label, labels), devX, cells(dev.Truth, label, labels), cs)
-				if n := finished.Add(1); done != nil {
-					done(int(n))
-				}
-			}
-		})
-	}
-	group.Wait()
+	var finished atomic.Int64
+	parallel.For(labels, func(label int) {
+		if ctx.Err() != nil {
+			return
+		}
+		m.solve(label, x, cells(train.Truth, label, labels), devX, cells(dev.Truth, label, labels), cs)
+		if n := finished.Add(1); done != nil {
+			done(int(n))
+		}
+	})
 	return m, context.Cause(ctx)
 }
 

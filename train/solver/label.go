@@ -1,4 +1,4 @@
-package train
+package solver
 
 import (
 	"math"
@@ -7,7 +7,7 @@ import (
 	"bertlabel/layers"
 )
 
-// labelSolver is the problem of one label. Its variables are w with the bias behind it. What a round does to it, in order:
+// labelSolver is the problem of one label. Its variables are w, then the bias. What a round does to it, in order:
 //
 //	startStep, preconditioner, finishStep   step ← −H·gradient, by L-BFGS with the preconditioner as its H₀
 //	multiply, move                          t ← argmin f(w + t·step): z = w·x + b is linear in t and needs no other pass;

@@ -1,4 +1,4 @@
-package train
+package solver
 
 import (
 	"context"
@@ -9,15 +9,16 @@ import (
 	"bertlabel/asm"
 	"bertlabel/layers"
 	"bertlabel/tensor"
+	"bertlabel/train"
 	"bertlabel/train/metrics"
 
 	"gonum.org/v1/gonum/mat"
 )
 
-// DiscriminantPath returns the strengths that SolveDiscriminant chooses from, falling.
+// DiscriminantPath returns the strengths that Discriminant chooses from, falling.
 func DiscriminantPath() []float64 { return []float64{1, 0.3, 0.1, 0.03, 0.01, 0.003} }
 
-// SolveDiscriminant sets task.Classifier to Fisher's linear discriminant for every label (Fisher 1936; Hastie, Tibshirani and
+// Discriminant sets task.Classifier to Fisher's linear discriminant for every label (Fisher 1936; Hastie, Tibshirani and
 // Friedman 2009, The Elements of Statistical Learning, §4.3) and returns how each was found. The features of the texts with a label
 // and of those without it are taken for normal clouds around μ₁ and μ₀ with one covariance Σ, to which l2 is added, as in Friedman's
 // regularised analysis (1989). With π the label's frequency and δ = μ₁ − μ₀, Bayes' theorem then makes the log-odds linear in x:
@@ -26,15 +27,15 @@ func DiscriminantPath() []float64 { return []float64{1, 0.3, 0.1, 0.03, 0.01, 0.
 //
 // Σ is what the covariance G of all rows leaves without the distance of the means, G − π(1−π)·δδᵀ, so one decomposition of
 // G + l2·I serves all labels (Sherman and Morrison 1950). Nothing is iterated. Where features are many and positives few this can
-// beat the logistic regression of SolveHead, since every row helps to know Σ (Efron 1975); docs/quality.md has figures.
+// beat the logistic regression of Head, since every row helps to know Σ (Efron 1975); docs/quality.md has figures.
 //
 // The logits order texts well but are too sure of themselves: calibrate them (metrics.Calibrate). So what l2 is chosen by is the
 // order alone: it is the strength, one for all labels, with the highest macro-averaged average precision on Dev. The strengths are
 // tried from the strongest on, until that has got no better; HeldLoss is what it lacks to 1. Unknown cells count for no mean; their
-// rows still count for G. A label with cells of one class only gets what SolveHead gives it. task.Loss is not used.
+// rows still count for G. A label with cells of one class only gets what Head gives it. task.Loss is not used.
 //
 // The error is that of Observe, the cause of ctx's end, or says what is wrong with the task, such as several strengths and no Dev.
-func SolveDiscriminant(ctx context.Context, task SolveTask) ([]Solution, error) {
+func Discriminant(ctx context.Context, task Task) ([]Solution, error) {
 	if err := task.check(); err != nil {
 		return nil, err
 	}
@@ -74,7 +75,7 @@ func (d *discriminant) choose(ctx context.Context) (best *layers.Classifier, sol
 		}
 		best, solution = head, Solution{L2: l2, HeldLoss: loss, Rounds: round + 1}
 		if d.Observe != nil {
-			if err := d.Observe(SolveProgress{Round: round + 1, Labels: len(d.Labels)}); err != nil {
+			if err := d.Observe(Progress{Round: round + 1, Labels: len(d.Labels)}); err != nil {
 				return nil, solution, err
 			}
 		}
@@ -82,9 +83,9 @@ func (d *discriminant) choose(ctx context.Context) (best *layers.Classifier, sol
 	return best, solution, nil
 }
 
-// discriminant is one call of SolveDiscriminant.
+// discriminant is one call of Discriminant.
 type discriminant struct {
-	SolveTask
+	Task
 	design *design
 	gram   *mat.SymDense // G, [hidden, hidden]
 	labels []classMoments
@@ -97,8 +98,8 @@ type classMoments struct {
 	covariance           []float64 // of x and y over the known rows, [hidden]
 }
 
-func newDiscriminant(task SolveTask) *discriminant {
-	d := &discriminant{SolveTask: task, design: newDesign(task.Train.X, task.Workers)}
+func newDiscriminant(task Task) *discriminant {
+	d := &discriminant{Task: task, design: newDesign(task.Train.X, task.Workers)}
 	d.gram = mat.NewSymDense(d.design.x.Cols, slices.Concat(d.design.gram()...))
 	d.measure()
 	return d
@@ -112,15 +113,15 @@ func (d *discriminant) measure() {
 	for i := range sums {
 		sums[i] = make([]float64, x.Cols)
 	}
-	for l, count := range countClasses(d.Train.Y, n) {
-		known := count.negatives + count.positives
+	for l, count := range train.CountClasses(d.Train.Y, n) {
+		known := count.Negatives + count.Positives
 		for i := range x.Rows {
 			if y := d.Train.Y[i*n+l]; y != layers.Unknown {
 				cells.Row(2 * l)[i] = float32(1 / known)
-				cells.Row(2*l + 1)[i] = float32((float64(y) - count.positives/known) / known)
+				cells.Row(2*l + 1)[i] = float32((float64(y) - count.Positives/known) / known)
 			}
 		}
-		d.labels = append(d.labels, classMoments{count.negatives, count.positives, sums[2*l], sums[2*l+1]})
+		d.labels = append(d.labels, classMoments{count.Negatives, count.Positives, sums[2*l], sums[2*l+1]})
 	}
 	d.design.multiplyTransposed(sums, cells)
 }

@@ -1,4 +1,4 @@
-package train
+package solver
 
 import (
 	"context"
@@ -11,34 +11,35 @@ import (
 	"bertlabel/asm"
 	"bertlabel/layers"
 	"bertlabel/tensor"
+	"bertlabel/train"
 )
 
-// SolveTask is a label head on fixed features that is solved instead of trained. Its loss is convex, so each label has one best
+// Task is a label head on fixed features that is solved instead of trained. Its loss is convex, so each label has one best
 // row of weights, and finding that takes neither a learning rate nor epochs:
 //
 //	minimise over w, b:   1/|known| · Σ loss(w·x + b, y) + l2/2 · |w|²
 //
 // where x are the features, standardised by the training rows, and the sum is over the label's known cells.
-type SolveTask struct {
+type Task struct {
 	Labels     []string
-	Train      Features
-	Dev        Features            // what l2 is chosen on; the zero Features for none
+	Train      train.Features
+	Dev        train.Features      // what l2 is chosen on; the zero Features for none
 	Classifier *layers.Classifier  // where the result goes, as a head on features that are not standardised
 	Loss       layers.CrossEntropy // nil for layers.SigmoidCrossEntropy
-	L2         []float64           // what l2 is chosen from, falling; nil for DefaultL2Path()
+	L2         []float64           // what l2 is chosen from, falling; nil for DefaultPath(), of Discriminant for DiscriminantPath()
 	Seed       uint64              // draws the cells that are held out when there is no Dev
 	Workers    *tensor.Workers     // nil for one goroutine; their number does not change a bit of the result
-	Observe    func(SolveProgress) error
+	Observe    func(Progress) error
 }
 
-// SolveProgress is the report of one pass over the features.
-type SolveProgress struct {
+// Progress is the report of one pass over the features.
+type Progress struct {
 	Round  int // counted from 1
 	Solved int // labels that are done
 	Labels int
 }
 
-// Solution is what SolveHead or SolveDiscriminant found for one label.
+// Solution is what Head or Discriminant found for one label.
 type Solution struct {
 	L2       float64 // the strength of the penalty that was chosen
 	HeldLoss float64 // mean loss at L2 on the cells it was chosen on, from the rows it was chosen with; NaN when none chose
@@ -49,15 +50,15 @@ type Solution struct {
 // DefaultL2 is the strength for labels about which nothing is known: no cell that is held out is positive, or none is negative.
 const DefaultL2 = 1e-2
 
-// DefaultL2Path returns half powers of ten from 1 down to 1e-5.
-func DefaultL2Path() (path []float64) {
+// DefaultPath returns the strengths that Head chooses from: half powers of ten from 1 down to 1e-5.
+func DefaultPath() (path []float64) {
 	for e := 0.0; e >= -5; e -= 0.5 {
 		path = append(path, math.Pow(10, e))
 	}
 	return path
 }
 
-// SolveHead sets task.Classifier to the solution for every label and returns how each was found.
+// Head sets task.Classifier to the solution for every label and returns how each was found.
 //
 // For each label l2 is the strength with the lowest mean loss on Dev. The strengths are tried from the strongest on, each from
 // where the last one ended, until the loss on Dev has got worse twice in a row. Without Dev every fifth positive and every
@@ -66,7 +67,7 @@ func DefaultL2Path() (path []float64) {
 // weights of zero and a bias of the log-odds with half a cell added to both classes.
 //
 // The error is that of Observe, the cause of ctx's end, or says what is wrong with the task.
-func SolveHead(ctx context.Context, task SolveTask) ([]Solution, error) {
+func Head(ctx context.Context, task Task) ([]Solution, error) {
 	if err := task.check(); err != nil {
 		return nil, err
 	}
@@ -79,7 +80,7 @@ func SolveHead(ctx context.Context, task SolveTask) ([]Solution, error) {
 		}
 		s.round()
 		if task.Observe != nil {
-			if err := task.Observe(SolveProgress{round, len(s.labels) - len(s.active), len(s.labels)}); err != nil {
+			if err := task.Observe(Progress{round, len(s.labels) - len(s.active), len(s.labels)}); err != nil {
 				return nil, err
 			}
 		}
@@ -87,16 +88,16 @@ func SolveHead(ctx context.Context, task SolveTask) ([]Solution, error) {
 	return s.solutions(), nil
 }
 
-func (t SolveTask) check() error {
-	if err := errors.Join(asm.BestErr, checkFeatures(t.Labels, t.Classifier, t.Train, t.Dev)); err != nil {
+func (t Task) check() error {
+	if err := errors.Join(asm.BestErr, train.CheckFeatures(t.Labels, t.Classifier, t.Train, t.Dev)); err != nil {
 		return err
 	}
 	for i, l2 := range t.L2 {
-		if !(l2 > 0) || !finite(l2) || i > 0 && l2 >= t.L2[i-1] {
+		if !(l2 > 0) || math.IsInf(l2, 1) || i > 0 && l2 >= t.L2[i-1] {
 			return fmt.Errorf("strengths of the L2 penalty are %v, want falling ones above 0", t.L2)
 		}
 	}
-	for name, f := range map[string]Features{"training features": t.Train, "dev features": t.Dev} {
+	for name, f := range map[string]train.Features{"training features": t.Train, "dev features": t.Dev} {
 		if f.X != nil {
 			for i := range f.X.Rows {
 				if j := slices.IndexFunc(f.X.Row(i), func(v float32) bool { return v-v != 0 }); j >= 0 {
@@ -108,11 +109,11 @@ func (t SolveTask) check() error {
 	return nil
 }
 
-// solver is one call of SolveHead. A round is a step of L-BFGS for every label that is not solved yet; they share its two
+// solver is one call of Head. A round is a step of L-BFGS for every label that is not solved yet; they share its two
 // passes over X, and each is at its own place on the path. (A solver with a label at a time reads X once for every evaluation
 // of every label: BenchmarkSolver compares gonum's L-BFGS.)
 type solver struct {
-	SolveTask
+	Task
 	design         *design
 	dev            *tensor.Tensor // Dev.X by the moments of X, [dev rows, hidden]
 	preconditioner preconditioner
@@ -127,13 +128,13 @@ type solver struct {
 	exponents []int         // [active], see preconditioner
 }
 
-func newSolver(task SolveTask) *solver {
-	s := &solver{SolveTask: task, design: newDesign(task.Train.X, task.Workers)}
+func newSolver(task Task) *solver {
+	s := &solver{Task: task, design: newDesign(task.Train.X, task.Workers)}
 	if s.Loss == nil {
 		s.Loss = layers.SigmoidCrossEntropy{}
 	}
 	if s.L2 == nil {
-		s.L2 = DefaultL2Path()
+		s.L2 = DefaultPath()
 	}
 	if s.Dev.X != nil {
 		s.dev = s.design.standardise(s.Dev.X)
@@ -152,8 +153,8 @@ func newSolver(task SolveTask) *solver {
 }
 
 // holdOutStream keeps the numbers that hold cells out apart from those of the permutations, whose streams are the epochs, and of
-// a new head.
-const holdOutStream = headStream - 1
+// a new head (train.InitClassifier, math.MaxUint64).
+const holdOutStream = math.MaxUint64 - 1
 
 // round makes one step for every active label.
 func (s *solver) round() {
