@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"bertlabel/cmd/bertlabel/internal/bench"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
 // benchRows runs the verb with --json and returns its rows.
@@ -48,7 +49,7 @@ func TestBenchShapes(t *testing.T) {
 
 func TestBenchLengths(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "lengths.txt")
-	writeFile(t, file, "3\r\n17\n 5\n")
+	cmdtest.WriteFile(t, file, "3\r\n17\n 5\n")
 	rows := benchRows(t, "--model", "1x64", "--lengths", file)
 	if len(rows) != 1 || rows[0]["peer"] != "bertlabel_lengths" || rows[0]["batch"] != 3.0 || rows[0]["seq"] != 0.0 {
 		t.Errorf("rows %v, want one of three texts", rows)
@@ -58,7 +59,7 @@ func TestBenchLengths(t *testing.T) {
 // A training step has three times the operations of a forward pass; a file of lengths gives whole batches, one time for all of them.
 func TestBenchTrain(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "lengths.txt")
-	writeFile(t, file, "3\n17\n5\n9\n4\n")
+	cmdtest.WriteFile(t, file, "3\n17\n5\n9\n4\n")
 	rows := benchRows(t, "--train", "--model", "1x64", "--shape", "2x5", "--lengths", file, "--batch", "2", "--steps", "2")
 	if len(rows) != 2 {
 		t.Fatalf("%d rows, want 2", len(rows))
@@ -103,7 +104,7 @@ func TestBenchRefuses(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, text string) string {
 		path := filepath.Join(dir, name)
-		writeFile(t, path, text)
+		cmdtest.WriteFile(t, path, text)
 		return path
 	}
 	for _, c := range []struct {

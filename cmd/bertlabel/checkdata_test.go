@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"bertlabel/bert"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/tensor/tensortest"
 )
@@ -20,9 +21,9 @@ const checkVocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nb\nc\n##b\n"
 func TestCheckData(t *testing.T) {
 	dir := t.TempDir()
 	train, dev, vocab := filepath.Join(dir, "train.csv"), filepath.Join(dir, "dev.jsonl"), filepath.Join(dir, "vocab.txt")
-	writeFile(t, train, "text,joy,Joy,fear\na b c,1,1,0\na b c,1,0,0\n\"  \",,0,0\nx y,0,1,0\na,0.7,0,0\nab ab ab ab,0,0\na,1,1,0\n")
-	writeFile(t, dev, `{"text":"a","labels":["joy"]}`+"\n"+`{"text":"a","labels":[]}`+"\n"+`{"text":"b","labels":["joi","hate"]}`+"\n"+`{"text":"c","labels":["fear"]}`)
-	writeFile(t, vocab, checkVocab)
+	cmdtest.WriteFile(t, train, "text,joy,Joy,fear\na b c,1,1,0\na b c,1,0,0\n\"  \",,0,0\nx y,0,1,0\na,0.7,0,0\nab ab ab ab,0,0\na,1,1,0\n")
+	cmdtest.WriteFile(t, dev, `{"text":"a","labels":["joy"]}`+"\n"+`{"text":"a","labels":[]}`+"\n"+`{"text":"b","labels":["joi","hate"]}`+"\n"+`{"text":"c","labels":["fear"]}`)
+	cmdtest.WriteFile(t, vocab, checkVocab)
 
 	stdout, stderr, code := bertlabel(t, "", "check-data", "--train", train, "--dev", dev, "--vocab-file", vocab, "--max-seq-length", "4", "--json")
 	if code != exitData || !strings.Contains(stderr, train+":6: column joy: found the value \"0.7\"") || !strings.Contains(stderr, train+":7: column fear: found 3 fields") {
@@ -94,14 +95,14 @@ func TestCheckData(t *testing.T) {
 
 // A Hugging Face folder may have its vocabulary in tokenizer.json alone.
 func TestCheckDataTokenizerFile(t *testing.T) {
-	m := tinyModel(t, 1, bert.Pooled, []string{"animal", "colour"})
+	m := cmdtest.TinyModel(t, 1, bert.Pooled, []string{"animal", "colour"})
 	m.MaxSeqLength = 5
 	folder := filepath.Join(t.TempDir(), "hf")
 	if err := m.SaveHuggingFace(folder); err != nil {
 		t.Fatal(err)
 	}
 	train := filepath.Join(t.TempDir(), "train.csv")
-	writeFile(t, train, labelledCSV(20, 1))
+	cmdtest.WriteFile(t, train, cmdtest.LabelledCSV(20, 1))
 	args := []string{"check-data", "--json", "--train", train, "--model", folder}
 	want, stderr, code := bertlabel(t, "", args...)
 	if code != exitOK || !strings.Contains(want, `"max_seq_length": 5`) {
@@ -119,7 +120,7 @@ func TestCheckDataTokenizerFile(t *testing.T) {
 func TestCheckDataCasing(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, content string) string {
-		writeFile(t, filepath.Join(dir, name), content)
+		cmdtest.WriteFile(t, filepath.Join(dir, name), content)
 		return filepath.Join(dir, name)
 	}
 	const special = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n"
@@ -165,8 +166,8 @@ func TestCheckDataHostile(t *testing.T) {
 		}
 		rows.Write(append(row, '\n'))
 	}
-	writeFile(t, train, rows.String())
-	writeFile(t, vocab, checkVocab)
+	cmdtest.WriteFile(t, train, rows.String())
+	cmdtest.WriteFile(t, vocab, checkVocab)
 	_, table, code := bertlabel(t, "", "check-data", "--train", train, "--vocab-file", vocab, "--do-lower-case=false")
 	if code != exitOK {
 		t.Fatalf("exit %d: %s", code, table)
@@ -187,9 +188,9 @@ func TestCheckDataHostile(t *testing.T) {
 func TestCheckDataModel(t *testing.T) {
 	dir := t.TempDir()
 	train := filepath.Join(dir, "train.csv")
-	writeFile(t, train, "text,joy\nA B A AB,1\n")
-	writeFile(t, filepath.Join(dir, "vocab.txt"), checkVocab+"A\n[unused0]\n")
-	writeFile(t, filepath.Join(dir, "bertlabel.json"), `{"do_lower_case": true, "max_seq_length": 4, "keep_tokens": ["AB"], "pooling": "cls"}`)
+	cmdtest.WriteFile(t, train, "text,joy\nA B A AB,1\n")
+	cmdtest.WriteFile(t, filepath.Join(dir, "vocab.txt"), checkVocab+"A\n[unused0]\n")
+	cmdtest.WriteFile(t, filepath.Join(dir, "bertlabel.json"), `{"do_lower_case": true, "max_seq_length": 4, "keep_tokens": ["AB"], "pooling": "cls"}`)
 	for _, c := range []struct{ args, median, limit string }{
 		{"--model " + dir, `"p50": 6`, `"max_seq_length": 4`},                                                               // a b a AB
 		{"--model " + dir + "/model.ckpt --keep-tokens c", `"p50": 7`, `"max_seq_length": 4`},                               // a b a a ##b
@@ -200,7 +201,7 @@ func TestCheckDataModel(t *testing.T) {
 			t.Errorf("%s: exit %d, no %s, %s in\n%s%s", c.args, code, c.median, c.limit, stdout, stderr)
 		}
 	}
-	writeFile(t, filepath.Join(dir, "bertlabel.json"), `{"do_lower_case": `)
+	cmdtest.WriteFile(t, filepath.Join(dir, "bertlabel.json"), `{"do_lower_case": `)
 	if _, stderr, code := bertlabel(t, "", "check-data", "--train", train, "--model", dir); code != exitModel || !strings.Contains(stderr, "bertlabel.json") {
 		t.Errorf("broken settings: exit %d, %s", code, stderr)
 	}

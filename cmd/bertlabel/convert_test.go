@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"bertlabel/bert"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/tensor/tensortest"
 )
 
@@ -21,8 +22,8 @@ func TestConvert(t *testing.T) {
 			t.Fatalf("%v: exit %d, stdout %q, stderr %q", args, code, stdout, stderr)
 		}
 	}
-	onlyFile(t, hf, "bertlabel.json", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
-	onlyFile(t, google, "bert_config.json", "bert_model.ckpt.data-00000-of-00001", "bert_model.ckpt.index", "bertlabel.json", "checkpoint", "labels.txt", "vocab.txt")
+	cmdtest.OnlyFile(t, hf, "bertlabel.json", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
+	cmdtest.OnlyFile(t, google, "bert_config.json", "bert_model.ckpt.data-00000-of-00001", "bert_model.ckpt.index", "bertlabel.json", "checkpoint", "labels.txt", "vocab.txt")
 	entries, err := os.ReadDir(google)
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +47,7 @@ func TestConvert(t *testing.T) {
 }
 
 func TestConvertRefuses(t *testing.T) {
-	pooled, mean := modelFolder(t, tinyModel(t, 1, bert.Pooled, tinyLabels)), modelFolder(t, tinyModel(t, 1, bert.Mean, tinyLabels))
+	pooled, mean := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Pooled, cmdtest.TinyLabels)), cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels))
 	out := filepath.Join(t.TempDir(), "out")
 	for _, c := range []struct {
 		args, want string

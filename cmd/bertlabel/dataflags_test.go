@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/train/data"
 
 	"github.com/spf13/cobra"
@@ -17,7 +18,7 @@ import (
 func TestDataFlags(t *testing.T) {
 	dir := t.TempDir()
 	labels := filepath.Join(dir, "labels.txt")
-	writeFile(t, labels, "joy\nlove\n")
+	cmdtest.WriteFile(t, labels, "joy\nlove\n")
 	long := strings.Repeat("x", 1<<20+1)
 	for _, c := range []struct {
 		name, content, args string
@@ -47,7 +48,7 @@ func TestDataFlags(t *testing.T) {
 		{"f.csv", "", "", exitData, "", "f.csv:1: found an empty file"},
 	} {
 		path := filepath.Join(dir, c.name)
-		writeFile(t, path, c.content)
+		cmdtest.WriteFile(t, path, c.content)
 		stdout, stderr, code := bertlabel(t, "", append([]string{"check-data", "--json", "--train", path}, strings.Fields(c.args)...)...)
 		if code != c.code || !strings.Contains(stdout, c.stdout) || !strings.Contains(stderr, c.stderr) {
 			t.Errorf("%.40q %s: exit %d, stdout %.300s, stderr %.500s\nwant exit %d, %q, %q", c.content, c.args, code, stdout, stderr, c.code, c.stdout, c.stderr)
@@ -81,7 +82,7 @@ func TestBadRowsFile(t *testing.T) {
 // A label that the list lacks refuses a file, or is left out by flag, and what was left out is said.
 func TestLeftOut(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f.csv")
-	writeFile(t, path, "text,labels\na\xff,\"joy,hate\"\nb,\"joy,joy\"\n"+strings.Repeat("c", 1<<20+1)+",joy\n")
+	cmdtest.WriteFile(t, path, "text,labels\na\xff,\"joy,hate\"\nb,\"joy,joy\"\n"+strings.Repeat("c", 1<<20+1)+",joy\n")
 	list, err := data.NewLabelList([]string{"joy"}, "")
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/cmd/bertlabel/internal/demo"
 )
 
@@ -25,7 +26,7 @@ func TestDemo(t *testing.T) {
 	if n := strings.Count(stdout.String(), "\n"); n != 3*demoShown || strings.Count(stdout.String(), `{"id":`) != demoShown {
 		t.Errorf("stdout has %d lines:\n%s", n, stdout.String())
 	}
-	onlyFile(t, dir, "dev.csv", "metrics.json", "model", "predictions.jsonl", "random-bert", "report.html", "test.csv", "train.csv")
+	cmdtest.OnlyFile(t, dir, "dev.csv", "metrics.json", "model", "predictions.jsonl", "random-bert", "report.html", "test.csv", "train.csv")
 	results := map[string]string{}
 	for _, name := range []string{"metrics.json", "predictions.jsonl"} {
 		text, err := os.ReadFile(filepath.Join(dir, name))

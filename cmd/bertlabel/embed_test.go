@@ -11,13 +11,14 @@ import (
 	"testing"
 
 	"bertlabel/bert"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/tensor/tensortest"
 )
 
 // Both forms of the output have the bits of the library, for every pooling.
 func TestEmbed(t *testing.T) {
-	m := tinyModel(t, 1, bert.CLS, tinyLabels)
-	dir, texts := modelFolder(t, m), tinyTexts(40)
+	m := cmdtest.TinyModel(t, 1, bert.CLS, cmdtest.TinyLabels)
+	dir, texts := cmdtest.ModelFolder(t, m), cmdtest.TinyTexts(40)
 	for _, c := range []struct {
 		args    string
 		pooling bert.Pooling
@@ -27,7 +28,7 @@ func TestEmbed(t *testing.T) {
 			t.Fatal(err)
 		}
 		args := append([]string{"embed", "--model", dir}, strings.Fields(c.args)...)
-		stdout, stderr, code := bertlabel(t, jsonLines(texts), args...)
+		stdout, stderr, code := bertlabel(t, cmdtest.JSONLines(texts), args...)
 		lines := strings.Split(strings.TrimSuffix(stdout, "\n"), "\n")
 		if code != exitOK || len(lines) != len(texts) {
 			t.Fatalf("exit %d, %d lines: %s", code, len(lines), stderr)
@@ -47,7 +48,7 @@ func TestEmbed(t *testing.T) {
 			}
 		}
 		file := filepath.Join(t.TempDir(), "e.safetensors")
-		if stdout, stderr, code := bertlabel(t, jsonLines(texts), append(args, "--output", file)...); code != exitOK || stdout != "" {
+		if stdout, stderr, code := bertlabel(t, cmdtest.JSONLines(texts), append(args, "--output", file)...); code != exitOK || stdout != "" {
 			t.Fatalf("exit %d, stdout %q: %s", code, stdout, stderr)
 		}
 		golden := tensortest.ReadGolden(t, file)
@@ -121,16 +122,16 @@ func unpadded(g, mask tensortest.Golden) (out []float64) {
 // Without a head or a pooler the stages behind are left out, and the rows are as wide as the longest.
 func TestEmbedAllLayersParts(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "all.safetensors")
-	bare := tinyModel(t, 1, bert.CLS, nil)
+	bare := cmdtest.TinyModel(t, 1, bert.CLS, nil)
 	bare.Encoder.DropPooler()
 	for _, c := range []struct {
 		dir   string
 		names []string
 	}{
-		{modelFolder(t, tinyModel(t, 1, bert.CLS, nil)), []string{"embedding_output", "input_ids", "input_mask", "layer_0", "layer_1", "pooled_output", "segment_ids"}},
-		{modelFolder(t, bare), []string{"embedding_output", "input_ids", "input_mask", "layer_0", "layer_1", "segment_ids"}},
+		{cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.CLS, nil)), []string{"embedding_output", "input_ids", "input_mask", "layer_0", "layer_1", "pooled_output", "segment_ids"}},
+		{cmdtest.ModelFolder(t, bare), []string{"embedding_output", "input_ids", "input_mask", "layer_0", "layer_1", "segment_ids"}},
 	} {
-		_, stderr, code := bertlabel(t, jsonLines([]string{"the cat", "", "the cat sat"}), "embed", "--model", c.dir, "--pooling", "mean", "--all-layers", "--output", file)
+		_, stderr, code := bertlabel(t, cmdtest.JSONLines([]string{"the cat", "", "the cat sat"}), "embed", "--model", c.dir, "--pooling", "mean", "--all-layers", "--output", file)
 		if code != exitOK {
 			t.Fatalf("exit %d: %s", code, stderr)
 		}
@@ -149,8 +150,8 @@ func TestEmbedAllLayersParts(t *testing.T) {
 }
 
 func TestEmbedRefuses(t *testing.T) {
-	dir := modelFolder(t, tinyModel(t, 1, bert.CLS, nil))
-	bare := tinyModel(t, 1, bert.CLS, nil)
+	dir := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.CLS, nil))
+	bare := cmdtest.TinyModel(t, 1, bert.CLS, nil)
 	bare.Encoder.DropPooler()
 	file := filepath.Join(t.TempDir(), "e.safetensors")
 	for _, c := range []struct {
@@ -160,7 +161,7 @@ func TestEmbedRefuses(t *testing.T) {
 		{"", "", "embed needs --model", exitUsage},
 		{"--model " + dir + " --pooling avg", "", `pooling "avg": found "avg", want pooled`, exitUsage},
 		{"--model " + dir + " --all-layers", "", "--all-layers needs --output", exitUsage},
-		{"--model " + modelFolder(t, bare) + " --pooling pooled", "", "try --pooling mean", exitModel},
+		{"--model " + cmdtest.ModelFolder(t, bare) + " --pooling pooled", "", "try --pooling mean", exitModel},
 		{"--model " + dir + " --output " + file, "{\"text\": \"cat\"}\nnonsense\n", "stdin:2:", exitData},
 	} {
 		stdout, stderr, code := bertlabel(t, c.stdin, append([]string{"embed"}, strings.Fields(c.args)...)...)

@@ -5,13 +5,15 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
 // Names of columns, labels and files stand in messages; none of them reaches the terminal as it is.
 func TestMessagesAreEscaped(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a\u202eb.csv")
-	writeFile(t, path, "text,\x1b[31mred,\u202elabel\na,1,0\nb,maybe,7\n")
+	cmdtest.WriteFile(t, path, "text,\x1b[31mred,\u202elabel\na,1,0\nb,maybe,7\n")
 	for _, args := range [][]string{
 		{"check-data", "--train", path},
 		{"split", "--input", path, "--output", filepath.Join(dir, "parts")},

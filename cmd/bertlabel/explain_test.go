@@ -14,6 +14,7 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/train/data"
 )
 
@@ -53,16 +54,16 @@ func explainLines(t *testing.T, stdout string) (lines []explainedLine) {
 // A line for each text and label, in order: the labels asked for, else those predicted, else the top one. The words are those of the
 // text, and their contributions add up.
 func TestExplain(t *testing.T) {
-	m := tinyModel(t, 1, bert.Mean, tinyLabels)
+	m := cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels)
 	m.Thresholds = []float32{1, 1, 1}
-	dir := modelFolder(t, m)
+	dir := cmdtest.ModelFolder(t, m)
 	input := `{"id": 7, "text": "The cat, <sat>!", "text_pair": "on a mat"}` + "\n{}\n" + `{"text": "dog ran home"}` + "\n"
-	stdout, stderr, code := bertlabel(t, input, "explain", "--model", dir, "--label", tinyLabels[2], "--label", "joy")
+	stdout, stderr, code := bertlabel(t, input, "explain", "--model", dir, "--label", cmdtest.TinyLabels[2], "--label", "joy")
 	lines := explainLines(t, stdout)
 	if code != exitData || len(lines) != 5 || lines[2].Error == "" || lines[0].ID != 7.0 || lines[3].ID != nil {
 		t.Fatalf("exit %d\n%s%s", code, stdout, stderr)
 	}
-	for i, label := range map[int]string{0: tinyLabels[2], 1: "joy", 3: tinyLabels[2], 4: "joy"} {
+	for i, label := range map[int]string{0: cmdtest.TinyLabels[2], 1: "joy", 3: cmdtest.TinyLabels[2], 4: "joy"} {
 		l := lines[i]
 		sum := 0.0
 		for _, w := range l.Words {
@@ -92,9 +93,9 @@ func TestExplain(t *testing.T) {
 		t.Fatal(err)
 	}
 	top := m.Labels[slices.Index(p[0].Logits, slices.Max(p[0].Logits))]
-	for threshold, want := range map[float32][]string{0: tinyLabels, 1: {top}} {
+	for threshold, want := range map[float32][]string{0: cmdtest.TinyLabels, 1: {top}} {
 		m.Thresholds = []float32{threshold, threshold, threshold}
-		stdout, stderr, code := bertlabel(t, "", "explain", "--model", modelFolder(t, m), "--text", "dog ran home", "--method", "gradient-x-input")
+		stdout, stderr, code := bertlabel(t, "", "explain", "--model", cmdtest.ModelFolder(t, m), "--text", "dog ran home", "--method", "gradient-x-input")
 		var labels []string
 		for _, l := range explainLines(t, stdout) {
 			if labels = append(labels, l.Label); l.Method != "gradient-x-input" || l.Special[0].Contribution == 0 {
@@ -163,8 +164,8 @@ func TestExplainShown(t *testing.T) {
 func TestExplainReport(t *testing.T) {
 	dir := t.TempDir()
 	rows, page := filepath.Join(dir, "rows.csv"), filepath.Join(dir, "report.html")
-	writeFile(t, rows, labelledCSV(30, 1))
-	m := modelFolder(t, tinyModel(t, 1, bert.CLS, []string{"animal", "colour"}))
+	cmdtest.WriteFile(t, rows, cmdtest.LabelledCSV(30, 1))
+	m := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.CLS, []string{"animal", "colour"}))
 	for n, want := range map[string]int{"3": 3, "0": 0} {
 		_, stderr, code := bertlabel(t, "", "eval", "--model", m, "--data", rows, "--report", page, "--explain-rows", n)
 		text, err := os.ReadFile(page)

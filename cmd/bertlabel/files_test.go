@@ -7,9 +7,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
+
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
 // What createOutput writes, openInput reads: plain, compressed, from a file and from stdin.
@@ -17,7 +18,7 @@ func TestFiles(t *testing.T) {
 	a := newApp(process{}, verbs, strings.NewReader(""), io.Discard, io.Discard)
 	for _, name := range []string{"rows.jsonl", "rows.jsonl.gz"} {
 		path := filepath.Join(t.TempDir(), name)
-		writeFile(t, path, "old")
+		cmdtest.WriteFile(t, path, "old")
 		out, err := a.createOutput(path)
 		if err != nil {
 			t.Fatal(err)
@@ -52,7 +53,7 @@ func TestFiles(t *testing.T) {
 				t.Errorf("a stream cut short: %v, want exit %d", err, exitData)
 			}
 		}
-		onlyFile(t, filepath.Dir(path), name)
+		cmdtest.OnlyFile(t, filepath.Dir(path), name)
 	}
 }
 
@@ -60,7 +61,7 @@ func TestFiles(t *testing.T) {
 func TestDiscard(t *testing.T) {
 	a := newApp(process{}, verbs, nil, io.Discard, io.Discard)
 	path := filepath.Join(t.TempDir(), "scores.csv")
-	writeFile(t, path, "old")
+	cmdtest.WriteFile(t, path, "old")
 	out, err := a.createOutput(path)
 	if err != nil {
 		t.Fatal(err)
@@ -70,25 +71,13 @@ func TestDiscard(t *testing.T) {
 	if text, _ := os.ReadFile(path); string(text) != "old" {
 		t.Errorf("after Discard: %q", text)
 	}
-	onlyFile(t, filepath.Dir(path), "scores.csv")
-}
-
-func onlyFile(t *testing.T, dir string, names ...string) {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	var found []string
-	for _, e := range entries {
-		found = append(found, e.Name())
-	}
-	if err != nil || !slices.Equal(found, names) {
-		t.Errorf("%s holds %v, %v; want %v only", dir, found, err, names)
-	}
+	cmdtest.OnlyFile(t, filepath.Dir(path), "scores.csv")
 }
 
 func TestInputRefused(t *testing.T) {
 	dir := t.TempDir()
 	cut := filepath.Join(dir, "cut.gz")
-	writeFile(t, cut, "\x1f\x8b\x08")
+	cmdtest.WriteFile(t, cut, "\x1f\x8b\x08")
 	a := newApp(process{}, verbs, nil, io.Discard, io.Discard)
 	for path, want := range map[string]int{filepath.Join(dir, "none.csv"): exitUsage, dir: exitUsage, cut: exitData} {
 		if _, err := a.openInput(path); exitCode(t.Context(), err) != want {
@@ -110,7 +99,7 @@ func TestCheckOutputDir(t *testing.T) {
 		t.Errorf("a new folder is refused: %v", err)
 	}
 	file := filepath.Join(full, "file")
-	writeFile(t, file, "")
+	cmdtest.WriteFile(t, file, "")
 	var refused *exitError
 	for _, path := range []string{full, file} {
 		if err := checkOutputDir(path, false, false); !errors.As(err, &refused) || refused.code != exitUsage {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
+
 	"github.com/spf13/cobra"
 )
 
@@ -29,7 +31,7 @@ func resolved(t *testing.T, env map[string]string, args ...string) (rate float64
 // The command line wins over the environment, that over the config file, that over the default.
 func TestPrecedence(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "study.json")
-	writeFile(t, config, `{"max_seq_length": 16, "learning_rate": 1e-3, "output_dir": "c", "json": true}`)
+	cmdtest.WriteFile(t, config, `{"max_seq_length": 16, "learning_rate": 1e-3, "output_dir": "c", "json": true}`)
 	env := map[string]string{"BERTLABEL_MAX_SEQ_LENGTH": "32", "BERTLABEL_OUTPUT": "e", "BERTLABEL_CONFIG": config}
 	for _, c := range []struct{ args, want string }{
 		{"", "0.001 32 e"},
@@ -74,7 +76,7 @@ func TestConfigRefused(t *testing.T) {
 		`{"output": "` + strings.Repeat("a", maxConfigBytes) + `"}`: "larger than",
 	} {
 		path := filepath.Join(t.TempDir(), "c.json")
-		writeFile(t, path, text)
+		cmdtest.WriteFile(t, path, text)
 		_, _, _, code, stderr := resolved(t, nil, "--config", path)
 		if code != exitUsage || !strings.Contains(stderr, want) || !strings.Contains(stderr, path) {
 			t.Errorf("config %.60s: exit %d, want 2; no %q or no path in %q", text, code, want, stderr)

@@ -6,7 +6,13 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
+
+// screenColumns is how wide the help may be.
+const screenColumns = 110
 
 // The short help of every verb fits a screen, opens with examples whose verbs and flags exist, and names each flag of the verb.
 func TestHelp(t *testing.T) {
@@ -20,13 +26,13 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%s --help: exit %d, stderr %q", cmd.Name(), code, stderr)
 		}
 		lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
-		if len(lines) > 30 || slices.ContainsFunc(lines, func(l string) bool { return utf8.RuneCountInString(l) > helpWidth }) {
-			t.Errorf("%s --help: %d lines, want at most 30 of at most %d columns:\n%s", cmd.Name(), len(lines), helpWidth, text)
+		if len(lines) > 30 || slices.ContainsFunc(lines, func(l string) bool { return utf8.RuneCountInString(l) > screenColumns }) {
+			t.Errorf("%s --help: %d lines, want at most 30 of at most %d columns:\n%s", cmd.Name(), len(lines), screenColumns, text)
 		}
 		if !strings.Contains(lines[0], "bertlabel "+cmd.Name()) {
 			t.Errorf("%s --help opens with %q, want an example", cmd.Name(), lines[0])
 		}
-		for _, name := range flagNames(cmd) {
+		for _, name := range namesOf(cmd) {
 			if name != "help" && !strings.Contains(text, "--"+name) {
 				t.Errorf("%s --help does not name --%s", cmd.Name(), name)
 			}
@@ -54,7 +60,7 @@ func TestExamples(t *testing.T) {
 		if code != exitOK {
 			t.Errorf("help %s: exit %d", cmd.Name(), code)
 		}
-		for _, name := range flagNames(cmd) {
+		for _, name := range namesOf(cmd) {
 			if name != "help" && !strings.Contains(long, "\n  --"+name+" ") {
 				t.Errorf("help %s has no line for --%s", cmd.Name(), name)
 			}
@@ -80,4 +86,10 @@ func checkExample(t *testing.T, of string, words []string) {
 	if err != nil || cmd == root {
 		t.Errorf("an example of %s, %q: %v", of, strings.Join(words, " "), err)
 	}
+}
+
+// namesOf returns the flags of a verb.
+func namesOf(cmd *cobra.Command) (names []string) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	return names
 }

@@ -119,8 +119,8 @@ func TestImports(t *testing.T) {
 				if !standard && !anyWithin(path, allowed) {
 					t.Errorf("%s: %s imports %s, may import %v", platform, name, path, allowed)
 				}
-				if path == "bertlabel/tensor/tensortest" {
-					t.Errorf("%s: %s imports tensortest outside its tests", platform, name)
+				if path == "bertlabel/tensor/tensortest" || path == "bertlabel/cmd/bertlabel/internal/cmdtest" {
+					t.Errorf("%s: %s imports %s outside its tests", platform, name, path)
 				}
 			}
 			for _, path := range p.Deps {

@@ -2,18 +2,15 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
-	"bertlabel/checkpoint"
-	"bertlabel/train"
-	"bertlabel/train/data"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
 // bertlabel runs one command line in this process, which it leaves as it is.
@@ -25,14 +22,15 @@ func bertlabel(t *testing.T, stdin string, args ...string) (stdout, stderr strin
 // bertlabelIn is bertlabel in an environment.
 func bertlabelIn(t *testing.T, env map[string]string, stdin string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	var out, errs bytes.Buffer
-	code = run(process{env: func(name string) string { return env[name] }}, args, strings.NewReader(stdin), &out, &errs)
-	return out.String(), errs.String(), code
+	p := process{env: func(name string) string { return env[name] }}
+	return cmdtest.Run(t, func(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+		return run(p, args, stdin, stdout, stderr)
+	}, stdin, args...)
 }
 
 func TestWrongUsage(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "c.json")
-	writeFile(t, config, `{"quite": true}`)
+	cmdtest.WriteFile(t, config, `{"quite": true}`)
 	for _, c := range []struct{ args, want string }{
 		{"versoin", "did you mean version?"},
 		{"versoin --model x", "unknown verb \"versoin\""},
@@ -76,43 +74,6 @@ func TestStdoutFails(t *testing.T) {
 		code := run(process{}, []string{"version"}, strings.NewReader(""), failingWriter{c.err}, &stderr)
 		if code != c.code || (stderr.Len() == 0) != (c.code == exitOK) {
 			t.Errorf("stdout fails with %v: exit %d, want %d; stderr %q", c.err, code, c.code, stderr.String())
-		}
-	}
-}
-
-func writeFile(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// Each kind of error has its exit code, however it is wrapped.
-func TestExitCodes(t *testing.T) {
-	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(signalError{syscall.SIGTERM})
-	for _, c := range []struct {
-		err  error
-		want int
-	}{
-		{nil, 0},
-		{errors.New("other"), 1},
-		{usagef("no"), 2},
-		{&data.OptionError{Flag: "--format"}, 2},
-		{os.ErrNotExist, 2},
-		{&data.RowError{}, 3},
-		{&checkpoint.FormatError{Err: os.ErrNotExist}, 4},
-		{&train.DivergedError{}, 5},
-		{&os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, 6},
-		{context.Canceled, 143},
-		{withCode(exitData, context.Canceled), 143}, // a signal explains whatever it cut short
-	} {
-		err := c.err
-		if err != nil {
-			err = fmt.Errorf("wrapped: %w", errors.Join(errors.New("also"), c.err))
-		}
-		if got := exitCode(ctx, err); got != c.want {
-			t.Errorf("exitCode(%v) = %d, want %d", err, got, c.want)
 		}
 	}
 }

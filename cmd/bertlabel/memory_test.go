@@ -8,12 +8,14 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
 // TestMemoryRefused: a run that needs more than the budget is refused before its first step, with what it needs and what helps
 // (N4).
 func TestMemoryRefused(t *testing.T) {
-	dir := fastDir(t)
+	dir := cmdtest.FastDir(t)
 	args := append(tinyTask(t, dir), "--output", filepath.Join(dir, "out"))
 	for _, c := range []struct {
 		flags string
@@ -41,7 +43,7 @@ func TestMemoryRefused(t *testing.T) {
 
 // TestMemorySteps: a budget that is lowered step by step gives a model or a refusal (N5).
 func TestMemorySteps(t *testing.T) {
-	dir := fastDir(t)
+	dir := cmdtest.FastDir(t)
 	args := append(tinyTask(t, dir), "--max-steps", "1", "--overwrite", "--output", filepath.Join(dir, "out"))
 	runs := 100
 	if testing.Short() {
@@ -74,7 +76,7 @@ func TestAddressSpace(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs ulimit -v and /proc")
 	}
-	dir := fastDir(t)
+	dir := cmdtest.FastDir(t)
 	args := append(tinyTask(t, dir), "--overwrite", "--max-steps", "2", "--output", filepath.Join(dir, "out"))
 	self, reserved := os.Args[0], 2<<20 // KiB: what the Go runtime reserves is less
 	for _, kib := range []int{reserved, 8 << 20} {
@@ -90,7 +92,7 @@ func TestAddressSpace(t *testing.T) {
 // TestRecomputeCommand: --recompute leaves the same files, with another number of threads too, and takes up a run that began
 // without.
 func TestRecomputeCommand(t *testing.T) {
-	dir := fastDir(t)
+	dir := cmdtest.FastDir(t)
 	args := tinyTask(t, dir)
 	for _, tune := range []string{"all", "last:2"} {
 		var want string

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/tensor/tensortest"
 	"bertlabel/train/metrics"
 )
@@ -70,9 +71,9 @@ func goldenReport(t *testing.T, path string) (*metrics.Report, string) {
 func metricsOf(t *testing.T, truth, scores, thresholds string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	t.Chdir(t.TempDir())
-	writeFile(t, "truth.csv", truth)
-	writeFile(t, "scores.csv", scores)
-	writeFile(t, "t.json", thresholds)
+	cmdtest.WriteFile(t, "truth.csv", truth)
+	cmdtest.WriteFile(t, "scores.csv", scores)
+	cmdtest.WriteFile(t, "t.json", thresholds)
 	return bertlabel(t, "", append([]string{"metrics", "--truth", "truth.csv", "--scores", "scores.csv"}, args...)...)
 }
 
@@ -99,7 +100,7 @@ func TestMetricsReads(t *testing.T) {
 
 func TestMetricsReadsStdin(t *testing.T) {
 	truth := filepath.Join(t.TempDir(), "truth.csv")
-	writeFile(t, truth, "joy\n1\n\"\"\n0\n")
+	cmdtest.WriteFile(t, truth, "joy\n1\n\"\"\n0\n")
 	stdout, _, code := bertlabel(t, "joy\n0.9\n0.8\n0.1\n", "metrics", "--truth", truth, "--scores", "-")
 	if code != exitOK || !strings.Contains(stdout, `"subset_accuracy":1,`) || !strings.Contains(stdout, `"rows":3,`) {
 		t.Errorf("exit %d, stdout %s", code, stdout)

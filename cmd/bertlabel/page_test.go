@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
 // train always leaves a page: with dev rows all figures, else its curves; eval makes one where it is asked to.
@@ -18,7 +20,7 @@ func TestReportPage(t *testing.T) {
 		}
 		return path
 	}
-	base, data, dev := modelFolder(t, tinyModel(t, 3, "", nil)), write("train.csv", labelledCSV(40, 1)), write("dev.csv", labelledCSV(30, 2))
+	base, data, dev := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 3, "", nil)), write("train.csv", cmdtest.LabelledCSV(40, 1)), write("dev.csv", cmdtest.LabelledCSV(30, 2))
 	read := func(path string) string {
 		text, err := os.ReadFile(path)
 		if err != nil {
@@ -60,7 +62,7 @@ func TestReportPage(t *testing.T) {
 	if text := read(page); !strings.Contains(text, "bertlabel eval --model=") || !strings.Contains(text, "F1 of each label") || !strings.Contains(text, "trained with: optimizer") {
 		t.Errorf("eval's page of %d bytes", len(text))
 	}
-	onlyFile(t, plots, "co-occurrence.png", "co-occurrence.svg", "confusion.png", "confusion.svg", "dev-f1.png", "dev-f1.svg", "f1.png", "f1.svg",
+	cmdtest.OnlyFile(t, plots, "co-occurrence.png", "co-occurrence.svg", "confusion.png", "confusion.svg", "dev-f1.png", "dev-f1.svg", "f1.png", "f1.svg",
 		"learning-rate.png", "learning-rate.svg", "loss.png", "loss.svg", "precision-recall.png", "precision-recall.svg", "reliability.png", "reliability.svg", "roc.png", "roc.svg", "scores.png", "scores.svg", "threshold-sweep.png", "threshold-sweep.svg")
 	for _, bad := range []string{filepath.Join(dir, "no", "such", "folder.html"), "-"} {
 		if _, stderr, code := bertlabel(t, "", "eval", "--model", filepath.Join(dir, "head"), "--data", dev, "--report", bad); code != exitUsage {

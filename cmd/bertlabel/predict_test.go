@@ -17,6 +17,7 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
 // predictedRow is a line of predict's output, its numbers as they were printed.
@@ -61,15 +62,15 @@ func float32Of(t *testing.T, printed string) float32 {
 
 // Predictions come in the order of the rows, with the bits of the library, and go to stdout alone.
 func TestPredict(t *testing.T) {
-	m := tinyModel(t, 1, bert.Mean, tinyLabels)
-	dir := modelFolder(t, m)
-	texts := tinyTexts(300)
+	m := cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels)
+	dir := cmdtest.ModelFolder(t, m)
+	texts := cmdtest.TinyTexts(300)
 	want, err := m.Predict(t.Context(), asTexts(texts))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, threads := range []string{"1", "3"} {
-		stdout, stderr, code := bertlabel(t, jsonLines(texts), "predict", "--model", dir, "--logits", "--threads", threads)
+		stdout, stderr, code := bertlabel(t, cmdtest.JSONLines(texts), "predict", "--model", dir, "--logits", "--threads", threads)
 		if code != exitOK || !strings.Contains(stderr, "were longer than 24 tokens and were cut") {
 			t.Fatalf("exit %d: %s", code, stderr)
 		}
@@ -99,8 +100,8 @@ func asTexts(texts []string) (out []model.Text) {
 }
 
 func TestPredictFlags(t *testing.T) {
-	m := tinyModel(t, 1, bert.Mean, tinyLabels)
-	dir := modelFolder(t, m)
+	m := cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels)
+	dir := cmdtest.ModelFolder(t, m)
 	want, err := m.Predict(t.Context(), asTexts([]string{"the cat sat"}))
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +109,7 @@ func TestPredictFlags(t *testing.T) {
 	probabilities := want[0].Probabilities
 	order := []int{0, 1, 2}
 	slices.SortFunc(order, func(a, b int) int { return int(100000 * (probabilities[b] - probabilities[a])) })
-	quoted := func(i int) string { return strconv.Quote(tinyLabels[i]) }
+	quoted := func(i int) string { return strconv.Quote(cmdtest.TinyLabels[i]) }
 	entry := func(i int) string {
 		return quoted(i) + ":" + strconv.FormatFloat(float64(probabilities[i]), 'f', -1, 32)
 	}
@@ -136,16 +137,16 @@ func above(probabilities []float32, threshold float32) string {
 	var names []string
 	for i, p := range probabilities {
 		if p > threshold {
-			names = append(names, strconv.Quote(tinyLabels[i]))
+			names = append(names, strconv.Quote(cmdtest.TinyLabels[i]))
 		}
 	}
 	return strings.Join(names, ",")
 }
 
 func TestPredictWrongUsage(t *testing.T) {
-	dir := modelFolder(t, tinyModel(t, 1, bert.Mean, tinyLabels))
-	headless := modelFolder(t, tinyModel(t, 1, bert.Mean, nil))
-	broken := modelFolder(t, tinyModel(t, 1, bert.Mean, tinyLabels))
+	dir := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels))
+	headless := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil))
+	broken := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels))
 	if err := os.Truncate(filepath.Join(broken, "bert_model.ckpt.data-00000-of-00001"), 100); err != nil {
 		t.Fatal(err)
 	}
@@ -185,8 +186,8 @@ func TestPredictWrongUsage(t *testing.T) {
 
 // A row that cannot be read has its error in its place, with its id where that could be read; the others are predicted.
 func TestPredictBadRows(t *testing.T) {
-	m := tinyModel(t, 1, bert.Mean, tinyLabels)
-	dir := modelFolder(t, m)
+	m := cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels)
+	dir := cmdtest.ModelFolder(t, m)
 	const input = "{\"id\": 1, \"text\": \"cat\"}\nnonsense\n{\"id\": 3, \"text\": 7}\n{\"id\": 4, \"text\": \"mat\"}\n"
 	listed := filepath.Join(t.TempDir(), "bad.jsonl")
 	stdout, stderr, code := bertlabel(t, input, "predict", "--model", dir, "--bad-rows", listed)
@@ -239,14 +240,14 @@ func TestPredictBadRows(t *testing.T) {
 
 // Files are read and written by their suffix, compressed too; pairs are read; a failure leaves the old output.
 func TestPredictFiles(t *testing.T) {
-	m := tinyModel(t, 1, bert.Mean, tinyLabels)
-	folder, dir := modelFolder(t, m), t.TempDir()
+	m := cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels)
+	folder, dir := cmdtest.ModelFolder(t, m), t.TempDir()
 	var zipped bytes.Buffer
 	z := gzip.NewWriter(&zipped)
 	io.WriteString(z, "key\tbody\tother\nx\tthe cat\t\ny\tthe \"mat\tsat\n")
 	z.Close()
 	input, output := filepath.Join(dir, "in.tsv.gz"), filepath.Join(dir, "out.csv.gz")
-	writeFile(t, input, zipped.String())
+	cmdtest.WriteFile(t, input, zipped.String())
 	args := []string{"predict", "--model", folder, "--input", input, "--output", output, "--output-format", "csv", "--text-column", "body", "--text-pair-column", "other", "--id-column", "key"}
 	stdout, stderr, code := bertlabel(t, "", args...)
 	if code != exitOK || stdout != "" {
@@ -262,7 +263,7 @@ func TestPredictFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	table, err := csv.NewReader(unzipped).ReadAll()
-	if err != nil || len(table) != 3 || !slices.Equal(table[0][1:], tinyLabels) {
+	if err != nil || len(table) != 3 || !slices.Equal(table[0][1:], cmdtest.TinyLabels) {
 		t.Fatalf("%v, %v", table, err)
 	}
 	want, err := m.Predict(t.Context(), []model.Text{{A: "the cat"}, {A: `the "mat`, B: "sat"}})
@@ -280,19 +281,19 @@ func TestPredictFiles(t *testing.T) {
 		}
 	}
 	before, _ := os.ReadFile(output)
-	writeFile(t, input, "key\tbody\tother\nx\n")
+	cmdtest.WriteFile(t, input, "key\tbody\tother\nx\n")
 	if _, _, code := bertlabel(t, "", append(args, "--on-bad-row", "error")...); code != exitData {
 		t.Errorf("exit %d, want %d", code, exitData)
 	}
 	if after, _ := os.ReadFile(output); !bytes.Equal(after, before) {
 		t.Error("a failure has changed the output")
 	}
-	onlyFile(t, dir, "in.tsv.gz", "out.csv.gz")
+	cmdtest.OnlyFile(t, dir, "in.tsv.gz", "out.csv.gz")
 }
 
 // Each row is answered before the next is there.
 func TestPredictStreams(t *testing.T) {
-	dir := modelFolder(t, tinyModel(t, 1, bert.Mean, tinyLabels))
+	dir := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels))
 	for _, verb := range []string{"predict", "embed"} {
 		in, toIn := io.Pipe()
 		fromOut, out := io.Pipe()

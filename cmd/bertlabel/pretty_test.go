@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/train/data"
 	"bertlabel/train/metrics"
@@ -103,10 +104,10 @@ func TestPrettyPredictions(t *testing.T) {
 
 // --pretty is for people; a pipe gets JSON, as before, and no colours.
 func TestPrettyFlag(t *testing.T) {
-	m := tinyModel(t, 3, "cls", []string{"animal", "colour"})
-	folder, input := modelFolder(t, m), labelledCSV(5, 1)
+	m := cmdtest.TinyModel(t, 3, "cls", []string{"animal", "colour"})
+	folder, input := cmdtest.ModelFolder(t, m), cmdtest.LabelledCSV(5, 1)
 	path := t.TempDir() + "/data.csv"
-	writeFile(t, path, input)
+	cmdtest.WriteFile(t, path, input)
 	for _, verb := range [][]string{{"predict", "--input"}, {"eval", "--data"}} {
 		args := []string{verb[0], "--model", folder, verb[1], path}
 		stdout, stderr, code := bertlabel(t, "", append(args, "--pretty")...)

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
 // splitRows writes 60 rows of a format, in the bytes that are hard to keep: quoted line breaks, spaces at the ends, CRLF. Row 50
@@ -105,7 +107,7 @@ func writeMaybeZipped(t *testing.T, path, content string) {
 	} else {
 		b.WriteString(content)
 	}
-	writeFile(t, path, b.String())
+	cmdtest.WriteFile(t, path, b.String())
 }
 
 func readMaybeZipped(t *testing.T, path string) string {
@@ -129,12 +131,12 @@ func readMaybeZipped(t *testing.T, path string) string {
 func TestSplitRefuses(t *testing.T) {
 	dir := t.TempDir()
 	input := filepath.Join(dir, "all.csv")
-	writeFile(t, input, "text,joy\na,1\nb,0\n")
+	cmdtest.WriteFile(t, input, "text,joy\na,1\nb,0\n")
 	full := filepath.Join(dir, "full")
 	if err := os.Mkdir(full, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, filepath.Join(full, "dev.csv"), "mine")
+	cmdtest.WriteFile(t, filepath.Join(full, "dev.csv"), "mine")
 	for _, c := range []struct {
 		args, want string
 		code       int
@@ -161,7 +163,7 @@ func TestSplitRefuses(t *testing.T) {
 	if text, _ := os.ReadFile(filepath.Join(full, "dev.csv")); string(text) != "mine" {
 		t.Error("a file was overwritten")
 	}
-	writeFile(t, input, "text,joy\na,1\nb,0\nc,1\nd,0\n")
+	cmdtest.WriteFile(t, input, "text,joy\na,1\nb,0\nc,1\nd,0\n")
 	if _, stderr, code := bertlabel(t, "", "split", "--input", input, "--output", full, "--overwrite", "--parts", "train=0.5,dev=0.5"); code != exitOK {
 		t.Errorf("exit %d, %s", code, stderr)
 	}

@@ -12,6 +12,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
 // testVocab has words with upper-case letters, and nothing in its path tells: it is guessed to be cased.
@@ -75,8 +77,8 @@ func TestTokenizeFlags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, uncased, string(vocab))
-	writeFile(t, broken, "[UNK]\n[CLS]\nca\xfft\n")
+	cmdtest.WriteFile(t, uncased, string(vocab))
+	cmdtest.WriteFile(t, broken, "[UNK]\n[CLS]\nca\xfft\n")
 	long := `{"text":"The cat sat"}`
 	for _, c := range []struct {
 		name, stdin, args string
@@ -172,7 +174,7 @@ func TestTokenizeStreams(t *testing.T) {
 func TestTokenizeFiles(t *testing.T) {
 	dir := t.TempDir()
 	input, output := filepath.Join(dir, "texts.csv"), filepath.Join(dir, "ids.jsonl")
-	writeFile(t, input, "id,text\n1,cat\n2,\"mat\nmat\"\n")
+	cmdtest.WriteFile(t, input, "id,text\n1,cat\n2,\"mat\nmat\"\n")
 	if _, stderr, code := bertlabel(t, "", "tokenize", "--vocab-file", testVocab, "--input", input, "--output", output); code != exitOK {
 		t.Fatalf("exit %d: %s", code, stderr)
 	}
@@ -180,7 +182,7 @@ func TestTokenizeFiles(t *testing.T) {
 	if err != nil || bytes.Count(got, []byte("\n")) != 2 || !bytes.Contains(got, []byte(`["[CLS]","mat","mat","[SEP]"]`)) {
 		t.Errorf("output %q, %v", got, err)
 	}
-	writeFile(t, input, "text\n\"cat\n")
+	cmdtest.WriteFile(t, input, "text\n\"cat\n")
 	if _, _, code := bertlabel(t, "", "tokenize", "--vocab-file", testVocab, "--input", input, "--output", output, "--on-bad-row", "error"); code != exitData {
 		t.Errorf("exit %d, want %d", code, exitData)
 	}

@@ -19,6 +19,7 @@ import (
 	"bertlabel/bert/model"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/safetensors"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/train/metrics"
 )
 
@@ -70,17 +71,17 @@ func evaluate(t *testing.T, args ...string) (r report) {
 // Training learns, keeps the weights that were best on dev, writes what the contract lists, and the folder stands alone.
 func TestTrain(t *testing.T) {
 	dir := t.TempDir()
-	base := modelFolder(t, tinyModel(t, 1, bert.Mean, nil))
+	base := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil))
 	trainFile, devFile, output := filepath.Join(dir, "train.csv"), filepath.Join(dir, "dev.csv"), filepath.Join(dir, "out")
-	writeFile(t, trainFile, labelledCSV(80, 1))
+	cmdtest.WriteFile(t, trainFile, cmdtest.LabelledCSV(80, 1))
 	// The labels of dev are swapped: the better the head has learnt, the worse it looks, and the best step is not the last.
-	writeFile(t, devFile, strings.Replace(labelledCSV(40, 2), "animal,colour", "colour,animal", 1))
+	cmdtest.WriteFile(t, devFile, strings.Replace(cmdtest.LabelledCSV(40, 2), "animal,colour", "colour,animal", 1))
 	stdout, stderr, code := bertlabel(t, "", "train", "--model", base, "--train", trainFile, "--dev", devFile, "--output", output, "--pooling", "mean",
 		"--train-batch-size", "8", "--num-train-epochs", "6", "--learning-rate", "0.5", "--eval-steps", "4", "--log-steps", "7", "--max-seq-length", "16")
 	if code != exitOK || stdout != "" || !strings.Contains(stderr, "kept the weights of step") {
 		t.Fatalf("exit %d, stdout %q, stderr %s", code, stdout, stderr)
 	}
-	onlyFile(t, output, "bert_config.json", "bert_model.ckpt.data-00000-of-00001", "bert_model.ckpt.index", "bertlabel.json", "checkpoint", "labels.txt",
+	cmdtest.OnlyFile(t, output, "bert_config.json", "bert_model.ckpt.data-00000-of-00001", "bert_model.ckpt.index", "bertlabel.json", "checkpoint", "labels.txt",
 		"metrics.csv", "report.html", "vocab.txt")
 	if err := os.RemoveAll(base); err != nil {
 		t.Fatal(err)
@@ -153,9 +154,9 @@ func TestTrainContinues(t *testing.T) {
 	dir := t.TempDir()
 	first, second := filepath.Join(dir, "first"), filepath.Join(dir, "second")
 	data := filepath.Join(dir, "train.csv")
-	writeFile(t, data, labelledCSV(40, 1))
+	cmdtest.WriteFile(t, data, cmdtest.LabelledCSV(40, 1))
 	common := []string{"train", "--train", data, "--pooling", "cls", "--max-steps", "20", "--dropout", "0"}
-	for _, run := range [][]string{{"--model", modelFolder(t, tinyModel(t, 1, bert.Mean, nil)), "--output", first}, {"--model", first, "--output", second}} {
+	for _, run := range [][]string{{"--model", cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil)), "--output", first}, {"--model", first, "--output", second}} {
 		if _, stderr, code := bertlabel(t, "", append(slices.Clone(common), run...)...); code != exitOK || strings.Contains(stderr, "own head") != (run[1] == first) {
 			t.Fatalf("%v: exit %d, stderr %s", run, code, stderr)
 		}
@@ -175,11 +176,11 @@ func TestTrainContinues(t *testing.T) {
 
 func TestTrainRefuses(t *testing.T) {
 	dir := t.TempDir()
-	base := modelFolder(t, tinyModel(t, 1, bert.Mean, nil))
+	base := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil))
 	good, bad, other, full := filepath.Join(dir, "good.csv"), filepath.Join(dir, "bad.csv"), filepath.Join(dir, "other.csv"), filepath.Join(dir, "full")
-	writeFile(t, good, labelledCSV(20, 1))
-	writeFile(t, bad, "text,animal,colour\ncat,1,0\nmat,2,1\n")
-	writeFile(t, other, "text,labels\ncat,fish\n")
+	cmdtest.WriteFile(t, good, cmdtest.LabelledCSV(20, 1))
+	cmdtest.WriteFile(t, bad, "text,animal,colour\ncat,1,0\nmat,2,1\n")
+	cmdtest.WriteFile(t, other, "text,labels\ncat,fish\n")
 	if err := os.MkdirAll(filepath.Join(full, "something"), 0o777); err != nil {
 		t.Fatal(err)
 	}
@@ -230,8 +231,8 @@ func TestTrainRefuses(t *testing.T) {
 func TestFeaturesCache(t *testing.T) {
 	dir := t.TempDir()
 	cache, data := filepath.Join(dir, "cache"), filepath.Join(dir, "train.csv")
-	base := modelFolder(t, tinyModel(t, 1, bert.Mean, nil))
-	writeFile(t, data, labelledCSV(30, 1))
+	base := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil))
+	cmdtest.WriteFile(t, data, cmdtest.LabelledCSV(30, 1))
 	train := func(name string, args ...string) (head string, stderr string) {
 		t.Helper()
 		out := filepath.Join(dir, name)
@@ -262,7 +263,7 @@ func TestFeaturesCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, damaged := range map[string]string{"flipped": string(good[:len(good)-1]) + "\x00", "cut": string(good[:len(good)/2]), "empty": "", "other": "not a tensor file"} {
-		writeFile(t, files[0], damaged)
+		cmdtest.WriteFile(t, files[0], damaged)
 		if got, stderr := train(name, "--features-cache", cache); got != want || !strings.Contains(stderr, "is not used, the features are computed again") {
 			t.Errorf("%s: other weights, or stderr %s", name, stderr)
 		}
@@ -271,7 +272,7 @@ func TestFeaturesCache(t *testing.T) {
 		}
 	}
 	// Other features under the same key show that it is read at all.
-	writeFile(t, files[0], string(good))
+	cmdtest.WriteFile(t, files[0], string(good))
 	forge(t, files[0])
 	if got, stderr := train("forged", "--features-cache", cache); got == want || strings.Contains(stderr, "cache") {
 		t.Errorf("the cache was not read; stderr %s", stderr)
@@ -301,11 +302,11 @@ func forge(t *testing.T, path string) {
 
 func TestEvalRefuses(t *testing.T) {
 	dir := t.TempDir()
-	folder := modelFolder(t, tinyModel(t, 1, bert.Mean, []string{"animal", "colour"}))
+	folder := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, []string{"animal", "colour"}))
 	good, bad, other := filepath.Join(dir, "good.csv"), filepath.Join(dir, "bad.csv"), filepath.Join(dir, "other.csv")
-	writeFile(t, good, labelledCSV(10, 1))
-	writeFile(t, bad, "text,animal,colour\ncat,1,0\nmat,2,0\n")
-	writeFile(t, other, "text,labels\ncat,fish\n")
+	cmdtest.WriteFile(t, good, cmdtest.LabelledCSV(10, 1))
+	cmdtest.WriteFile(t, bad, "text,animal,colour\ncat,1,0\nmat,2,0\n")
+	cmdtest.WriteFile(t, other, "text,labels\ncat,fish\n")
 	for _, c := range []struct {
 		args, want string
 		code       int
@@ -316,7 +317,7 @@ func TestEvalRefuses(t *testing.T) {
 		{"--model " + folder + " --data " + good + "x", "good.csvx", exitUsage},
 		{"--model " + folder + " --data " + bad, "bad.csv:3: column animal", exitData},
 		{"--model " + folder + " --data " + other, "fish", exitData},
-		{"--model " + modelFolder(t, tinyModel(t, 1, bert.Mean, nil)) + " --data " + good, "has no head", exitModel},
+		{"--model " + cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil)) + " --data " + good, "has no head", exitModel},
 	} {
 		stdout, stderr, code := bertlabel(t, "", append([]string{"eval"}, strings.Fields(c.args)...)...)
 		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {
@@ -328,17 +329,17 @@ func TestEvalRefuses(t *testing.T) {
 // eval gives what the library computes from the library's predictions.
 func TestEval(t *testing.T) {
 	labels := []string{"animal", "colour"}
-	m := tinyModel(t, 1, bert.CLS, labels)
+	m := cmdtest.TinyModel(t, 1, bert.CLS, labels)
 	m.Thresholds[0] = 0.4
 	data := filepath.Join(t.TempDir(), "data.csv")
-	writeFile(t, data, labelledCSV(50, 3))
-	stdout, stderr, code := bertlabel(t, "", "eval", "--model", modelFolder(t, m), "--data", data)
+	cmdtest.WriteFile(t, data, cmdtest.LabelledCSV(50, 3))
+	stdout, stderr, code := bertlabel(t, "", "eval", "--model", cmdtest.ModelFolder(t, m), "--data", data)
 	if code != exitOK || !strings.Contains(stderr, "animal") {
 		t.Fatalf("exit %d: %s", code, stderr)
 	}
 	var d metrics.Data
 	d.Labels = labels
-	table, err := csv.NewReader(strings.NewReader(labelledCSV(50, 3))).ReadAll()
+	table, err := csv.NewReader(strings.NewReader(cmdtest.LabelledCSV(50, 3))).ReadAll()
 	if err != nil {
 		t.Fatal(err)
 	}

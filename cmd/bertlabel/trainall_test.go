@@ -22,6 +22,7 @@ import (
 	"bertlabel/bert/model"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/tfbundle"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/tensor/tensortest"
 )
 
@@ -41,17 +42,6 @@ func child(args ...string) (*exec.Cmd, *bytes.Buffer) {
 	cmd, stderr := exec.Command(os.Args[0], args...), &bytes.Buffer{}
 	cmd.Env, cmd.Stderr = append(os.Environ(), childVariable+"=1"), stderr
 	return cmd, stderr
-}
-
-// fastDir is a folder in memory where there is one: a test of many saves would wait for the disk most of its time.
-func fastDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "bertlabel-test-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
 }
 
 // tinyTask writes a tiny random BERT, 25 training and 9 dev rows, and returns the flags of a run of 40 steps with dropout and
@@ -85,7 +75,7 @@ func tinyTask(t *testing.T, dir string) []string {
 			}
 			text += fmt.Sprintf("%s,\"%s\"\n", strings.Join(said, " "), strings.Join(labels, ","))
 		}
-		writeFile(t, filepath.Join(dir, name), text)
+		cmdtest.WriteFile(t, filepath.Join(dir, name), text)
 	}
 	return []string{"train", "--model", filepath.Join(dir, "bert"), "--train", filepath.Join(dir, "train.csv"), "--dev", filepath.Join(dir, "dev.csv"),
 		"--tune", "all", "--learning-rate", "0.01", "--train-batch-size", "3", "--gradient-accumulation-steps", "2", "--max-steps", "40",
@@ -126,7 +116,7 @@ func TestKills(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("has no signals")
 	}
-	dir := fastDir(t)
+	dir := cmdtest.FastDir(t)
 	args := tinyTask(t, dir)
 	output := filepath.Join(dir, "whole")
 	start := time.Now()
@@ -185,7 +175,7 @@ func TestSignalExit(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("has no signals")
 	}
-	dir := fastDir(t)
+	dir := cmdtest.FastDir(t)
 	args := tinyTask(t, dir)
 	for sig, code := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130} {
 		output := filepath.Join(dir, fmt.Sprint("out-", code))
@@ -212,7 +202,7 @@ func TestSignalExit(t *testing.T) {
 
 // TestRunRefused: what cannot go on says why, with its exit code, and harms nothing.
 func TestRunRefused(t *testing.T) {
-	dir := fastDir(t)
+	dir := cmdtest.FastDir(t)
 	output := filepath.Join(dir, "out")
 	args := append(tinyTask(t, dir), "--output", output)
 	train := func(more ...string) (string, int) {
@@ -267,7 +257,7 @@ func TestRunRefused(t *testing.T) {
 
 // TestTwoProcesses: the second of two runs on one folder is refused, the first goes on (C9).
 func TestTwoProcesses(t *testing.T) {
-	dir := fastDir(t)
+	dir := cmdtest.FastDir(t)
 	args := append(tinyTask(t, dir), "--output", filepath.Join(dir, "out"))
 	first, stderr := child(append(args, "--max-steps", "100000000")...)
 	if err := first.Start(); err != nil {
@@ -298,7 +288,7 @@ func TestResumeFromTF(t *testing.T) {
 		t.Fatalf("no golden models (%v)", err)
 	}
 	for _, file := range files {
-		dir, output := filepath.Dir(file), filepath.Join(fastDir(t), "out")
+		dir, output := filepath.Dir(file), filepath.Join(cmdtest.FastDir(t), "out")
 		var about struct {
 			Settings struct {
 				MaxSeqLength int `json:"max_seq_length"`

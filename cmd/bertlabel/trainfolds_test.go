@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
 // foldsOf reads the report of a run.
@@ -95,7 +97,7 @@ func TestTrainFoldsKnowNothing(t *testing.T) {
 		row := fmt.Sprintf("%d,%d\n", random.IntN(2), random.IntN(2))
 		csv += text + "," + row + strings.ToUpper(text) + " ," + row
 	}
-	writeFile(t, task.train, csv)
+	cmdtest.WriteFile(t, task.train, csv)
 	task.run(t, "model", "--pooling", "concat:mean,cls,max", "--solver", "lbfgs", "--l2", "1e-5", "--folds", "5")
 	stdout, stderr, code := bertlabel(t, "", "eval", "--model", filepath.Join(task.dir, "model"), "--data", task.train)
 	var known struct {

@@ -11,6 +11,7 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
 // headTask is a model without a head and two files of labelled rows.
@@ -18,10 +19,10 @@ type headTask struct{ base, train, dev, dir string }
 
 func newHeadTask(t *testing.T) headTask {
 	t.Helper()
-	task := headTask{base: modelFolder(t, tinyModel(t, 1, bert.Mean, nil)), dir: t.TempDir()}
+	task := headTask{base: cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil)), dir: t.TempDir()}
 	task.train, task.dev = filepath.Join(task.dir, "train.csv"), filepath.Join(task.dir, "dev.csv")
-	writeFile(t, task.train, labelledCSV(120, 1))
-	writeFile(t, task.dev, labelledCSV(60, 2))
+	cmdtest.WriteFile(t, task.train, cmdtest.LabelledCSV(120, 1))
+	cmdtest.WriteFile(t, task.dev, cmdtest.LabelledCSV(60, 2))
 	return task
 }
 
@@ -177,7 +178,7 @@ func TestTrainTunesOnDev(t *testing.T) {
 				t.Fatalf("%s: weight %d is %v times the plain one, the first %v: want one slope", method, j, w/plain.Head.Weights.Value[j], ratio)
 			}
 		}
-		_, said, code := bertlabel(t, jsonLines([]string{"the cat"}), "predict", "--model", filepath.Join(task.dir, method))
+		_, said, code := bertlabel(t, cmdtest.JSONLines([]string{"the cat"}), "predict", "--model", filepath.Join(task.dir, method))
 		if code != exitOK || !strings.Contains(said, "calibrated ("+method+")") || !strings.Contains(said, "tuned per-label for f1") {
 			t.Errorf("predict: exit %d, %s", code, said)
 		}
@@ -188,7 +189,7 @@ func TestTrainTunesOnDev(t *testing.T) {
 func TestTrainLosses(t *testing.T) {
 	task := newHeadTask(t)
 	weights := filepath.Join(task.dir, "weights.json")
-	writeFile(t, weights, `{"colour": 3}`)
+	cmdtest.WriteFile(t, weights, `{"colour": 3}`)
 	common := []string{"--pooling", "mean", "--max-steps", "1", "--warmup-proportion", "0"}
 	seen := map[string]string{}
 	for _, args := range [][]string{nil, {"--loss", "focal"}, {"--loss", "asymmetric"}, {"--pos-weight", "balanced"}, {"--pos-weight", weights}, {"--label-smoothing", "0.2"}, {"--bias-init", "log-odds"}} {
@@ -209,7 +210,7 @@ func TestTrainLosses(t *testing.T) {
 func TestTrainHeadRefuses(t *testing.T) {
 	task := newHeadTask(t)
 	for name, text := range map[string]string{"w1.json": `{"fish": 2}`, "w2.json": `{"animal": 0}`, "w3.json": "{\n\"animal\": x}"} {
-		writeFile(t, filepath.Join(task.dir, name), text)
+		cmdtest.WriteFile(t, filepath.Join(task.dir, name), text)
 	}
 	out := filepath.Join(task.dir, "out")
 	flags := "train --model " + task.base + " --train " + task.train + " --output " + out + " "
@@ -275,8 +276,8 @@ func TestTrainAllTunesOnDev(t *testing.T) {
 // A head in the folder of a run of the encoder: nothing of that run stays for --resume to go on with.
 func TestHeadClearsEncoderRun(t *testing.T) {
 	dir := t.TempDir()
-	task := headTask{base: modelFolder(t, tinyModel(t, 1, bert.Mean, nil)), train: filepath.Join(dir, "train.csv"), dir: dir}
-	writeFile(t, task.train, labelledCSV(20, 1))
+	task := headTask{base: cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil)), train: filepath.Join(dir, "train.csv"), dir: dir}
+	cmdtest.WriteFile(t, task.train, cmdtest.LabelledCSV(20, 1))
 	task.run(t, "model", "--tune", "all", "--max-steps", "4")
 	saved := func() []string {
 		names, _ := filepath.Glob(filepath.Join(dir, "model", "checkpoints", "ckpt-*")) // the pattern is fine

@@ -1,4 +1,4 @@
-package main
+package cmdtest
 
 import (
 	"fmt"
@@ -12,11 +12,11 @@ import (
 	"bertlabel/layers"
 )
 
-// tinyLabels are names that CSV and JSON have to quote.
-var tinyLabels = []string{"joy", `"rage", anger`, "Überraschung"}
+// TinyLabels are names that CSV and JSON have to quote.
+var TinyLabels = []string{"joy", `"rage", anger`, "Überraschung"}
 
-// tinyModel returns a random uncased BERT, with a head on pooling unless labels is nil.
-func tinyModel(t testing.TB, seed uint64, pooling bert.Pooling, labels []string) *model.Model {
+// TinyModel returns a random uncased BERT, with a head on pooling unless labels is nil.
+func TinyModel(t testing.TB, seed uint64, pooling bert.Pooling, labels []string) *model.Model {
 	t.Helper()
 	vocab := strings.Fields("[PAD] [UNK] [CLS] [SEP] [MASK] the cat sat on a mat dog ran home big red sad happy . , ! ##s")
 	for c := 'a'; c <= 'z'; c++ {
@@ -52,8 +52,8 @@ func tinyModel(t testing.TB, seed uint64, pooling bert.Pooling, labels []string)
 	return m
 }
 
-// modelFolder saves a model where its path tells nothing.
-func modelFolder(t testing.TB, m *model.Model) string {
+// ModelFolder saves a model where its path tells nothing.
+func ModelFolder(t testing.TB, m *model.Model) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "model")
 	if err := m.Save(dir, nil); err != nil {
@@ -62,8 +62,8 @@ func modelFolder(t testing.TB, m *model.Model) string {
 	return dir
 }
 
-// tinyTexts returns n texts of one to thirty words.
-func tinyTexts(n int) []string {
+// TinyTexts returns n texts of one to thirty words.
+func TinyTexts(n int) []string {
 	rng, words := rand.New(rand.NewPCG(5, 6)), strings.Fields("the cat sat on a mat dog ran home big red sad happy cats . x Zq")
 	texts := make([]string, n)
 	for i := range texts {
@@ -74,8 +74,8 @@ func tinyTexts(n int) []string {
 	return texts
 }
 
-// labelledCSV returns n rows with a 0/1 column for each of two labels that a head can learn: whether a word is there.
-func labelledCSV(n int, seed uint64) string {
+// LabelledCSV returns n rows with a 0/1 column for each of two labels that a head can learn: whether a word is there.
+func LabelledCSV(n int, seed uint64) string {
 	rng := rand.New(rand.NewPCG(seed, 7))
 	var b strings.Builder
 	b.WriteString("id,text,animal,colour\n")
@@ -88,8 +88,8 @@ func labelledCSV(n int, seed uint64) string {
 	return b.String()
 }
 
-// jsonLines returns texts as JSONL with their numbers as ids.
-func jsonLines(texts []string) string {
+// JSONLines returns texts as JSONL with their numbers as ids.
+func JSONLines(texts []string) string {
 	var b strings.Builder
 	for i, text := range texts {
 		fmt.Fprintf(&b, "{\"id\": %d, \"text\": %q}\n", i, text)
