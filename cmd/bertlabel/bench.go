@@ -15,12 +15,13 @@ import (
 	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/bench"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/term"
 
 	"github.com/spf13/cobra"
 )
 
-func newBenchCmd(a *app) *cobra.Command {
+func newBenchCmd(a *cli.App) *cobra.Command {
 	b := &benchmark{a: a}
 	var products, shapes []string
 	cmd := &cobra.Command{
@@ -70,7 +71,7 @@ instead: forward, backward, clipping and AdamW, dropout 0.1, three times as many
 
 // benchmark is one run of the verb.
 type benchmark struct {
-	a           *app
+	a           *cli.App
 	model       string
 	lengthsFile string
 	labels      int
@@ -106,7 +107,7 @@ func (b *benchmark) parseProducts(specs []string) error {
 		}
 		d, ok := dimensions(spec, 3)
 		if !ok || d[0]*d[1] > maxTokens || d[0]*d[2] > maxTokens || d[1]*d[2] > maxTokens {
-			return usagef("--gemm %q: want all, or MxNxK such as 128x768x3072, matrices of at most %d elements", spec, maxTokens)
+			return cli.Usagef("--gemm %q: want all, or MxNxK such as 128x768x3072, matrices of at most %d elements", spec, maxTokens)
 		}
 		b.products = append(b.products, bench.Product{M: d[0], N: d[1], K: d[2]})
 	}
@@ -120,7 +121,7 @@ func (b *benchmark) parseTexts(shapes []string) error {
 	for _, spec := range shapes {
 		d, ok := dimensions(spec, 2)
 		if !ok || d[0]*d[1] > maxTokens {
-			return usagef("--shape %q: want BATCHxSEQ such as 8x128, at most %d tokens", spec, maxTokens)
+			return cli.Usagef("--shape %q: want BATCHxSEQ such as 8x128, at most %d tokens", spec, maxTokens)
 		}
 		b.texts = append(b.texts, textCase{b.peer(), d[0], d[1], slices.Repeat([]int{d[1]}, d[0])})
 	}
@@ -153,7 +154,7 @@ func (b *benchmark) peer() string {
 // shuffled returns the lengths of the texts of --steps whole batches, or of as many as there are.
 func (b *benchmark) shuffled(lengths []int) ([]int, error) {
 	if b.batch < 1 || b.batch > len(lengths) || b.steps < 1 || b.steps > 1e6 {
-		return nil, usagef("--batch %d, --steps %d: want 1 to %d, the number of lengths, and 1 to 1000000", b.batch, b.steps, len(lengths))
+		return nil, cli.Usagef("--batch %d, --steps %d: want 1 to %d, the number of lengths, and 1 to 1000000", b.batch, b.steps, len(lengths))
 	}
 	rng := rand.New(rand.NewPCG(7, 8))
 	rng.Shuffle(len(lengths), func(i, j int) { lengths[i], lengths[j] = lengths[j], lengths[i] })
@@ -174,7 +175,7 @@ func dimensions(spec string, n int) (d []int, ok bool) {
 
 // readLengths reads the file of token counts.
 func (b *benchmark) readLengths() (lengths []int, err error) {
-	in, err := b.a.openInput(b.lengthsFile)
+	in, err := b.a.OpenInput(b.lengthsFile)
 	if err != nil {
 		return nil, err
 	}
@@ -185,10 +186,10 @@ func (b *benchmark) readLengths() (lengths []int, err error) {
 		text := strings.TrimSpace(lines.Text())
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
-			return nil, withCode(exitData, fmt.Errorf("%s:%d:1: found %.40q, want a number of tokens, 1 or more", b.lengthsFile, len(lengths)+1, text))
+			return nil, cli.WithCode(cli.ExitData, fmt.Errorf("%s:%d:1: found %.40q, want a number of tokens, 1 or more", b.lengthsFile, len(lengths)+1, text))
 		}
 		if total += min(n, maxTokens); total > maxTokens {
-			return nil, withCode(exitData, fmt.Errorf("%s:%d:1: more than %d tokens together", b.lengthsFile, len(lengths)+1, maxTokens))
+			return nil, cli.WithCode(cli.ExitData, fmt.Errorf("%s:%d:1: more than %d tokens together", b.lengthsFile, len(lengths)+1, maxTokens))
 		}
 		lengths = append(lengths, n)
 	}
@@ -196,17 +197,17 @@ func (b *benchmark) readLengths() (lengths []int, err error) {
 		return nil, fmt.Errorf("%s: %w", b.lengthsFile, err)
 	}
 	if len(lengths) == 0 {
-		return nil, withCode(exitData, fmt.Errorf("%s:1:1: no lengths, want a number of tokens a line", b.lengthsFile))
+		return nil, cli.WithCode(cli.ExitData, fmt.Errorf("%s:1:1: no lengths, want a number of tokens a line", b.lengthsFile))
 	}
 	return lengths, nil
 }
 
 func (b *benchmark) run(ctx context.Context) error {
 	if b.runs < 1 || b.runs > 1e6 {
-		return usagef("--runs %d: want 1 to 1000000", b.runs)
+		return cli.Usagef("--runs %d: want 1 to 1000000", b.runs)
 	}
 	if b.labels < 1 || b.labels > 1e6 {
-		return usagef("--num-labels %d: want 1 to 1000000", b.labels)
+		return cli.Usagef("--num-labels %d: want 1 to 1000000", b.labels)
 	}
 	var m *model.Model
 	if len(b.texts) > 0 {
@@ -215,7 +216,7 @@ func (b *benchmark) run(ctx context.Context) error {
 			return err
 		}
 	}
-	b.threads = b.a.parallel()
+	b.threads = b.a.Parallel()
 	b.peak = bench.Peak(b.threads)
 	if err := b.text("kernels %s, %d threads: peak %.1f GFLOP/s\n", asm.Best.Name, b.threads, b.peak/1e9); err != nil {
 		return err
@@ -231,26 +232,26 @@ func (b *benchmark) open() (m *model.Model, err error) {
 	config, random := bench.ParseModel(b.model)
 	switch {
 	case !random:
-		if m, err = model.Open(b.model, &model.Options{Threads: b.a.threads, Log: func(s string) { b.a.log.Infof("%s", s) }}); err != nil {
-			return nil, withCode(exitModel, fmt.Errorf("--model %s is not base, minilm or LxH; as a model folder: %w", b.model, err))
+		if m, err = model.Open(b.model, &model.Options{Threads: b.a.Threads, Log: func(s string) { b.a.Log.Infof("%s", s) }}); err != nil {
+			return nil, cli.WithCode(cli.ExitModel, fmt.Errorf("--model %s is not base, minilm or LxH; as a model folder: %w", b.model, err))
 		}
 		if config = m.Encoder.Config; m.Head == nil {
 			bench.AddHead(m, b.labels)
 		}
 	default:
 		if err := config.Check(); err != nil {
-			return nil, usagef("--model %s: %w", b.model, err)
+			return nil, cli.Usagef("--model %s: %w", b.model, err)
 		}
 		if err := b.admit(&config); err != nil {
 			return nil, err
 		}
-		if m, err = bench.NewModel(config, b.labels, b.a.threads); err != nil {
+		if m, err = bench.NewModel(config, b.labels, b.a.Threads); err != nil {
 			return nil, err
 		}
 	}
 	for _, c := range b.texts {
 		if longest := slices.Max(c.lengths); longest > config.MaxPositionEmbeddings {
-			return nil, usagef("a text of %d tokens: model %s takes at most %d (max_position_embeddings)", longest, b.model, config.MaxPositionEmbeddings)
+			return nil, cli.Usagef("a text of %d tokens: model %s takes at most %d (max_position_embeddings)", longest, b.model, config.MaxPositionEmbeddings)
 		}
 	}
 	return m, nil
@@ -267,12 +268,12 @@ func (b *benchmark) admit(c *bert.Config) error {
 			size.Tokens = max(size.Tokens, t.batch*longest)
 		}
 		var err error
-		if need, err = bench.TrainBytes(c, size, b.a.threads); err != nil {
+		if need, err = bench.TrainBytes(c, size, b.a.Threads); err != nil {
 			return err
 		}
 	}
-	if b.a.maxMemory > 0 && need > float64(b.a.maxMemory) {
-		return withCode(exitResources, fmt.Errorf("--model %s needs about %s, the memory budget is %s (--max-memory)", b.model, term.Bytes(int(need)), term.Bytes(int(b.a.maxMemory))))
+	if b.a.MaxMemory > 0 && need > float64(b.a.MaxMemory) {
+		return cli.WithCode(cli.ExitResources, fmt.Errorf("--model %s needs about %s, the memory budget is %s (--max-memory)", b.model, term.Bytes(int(need)), term.Bytes(int(b.a.MaxMemory))))
 	}
 	return nil
 }
@@ -375,7 +376,7 @@ func (b *benchmark) row(peer string, times bench.Times, flop float64) benchRow {
 // print writes a row as JSON, or as the formatted line.
 func (b *benchmark) print(row benchRow, format string, args ...any) error {
 	if b.asJSON {
-		return json.NewEncoder(b.a.stdout).Encode(row)
+		return json.NewEncoder(b.a.Stdout).Encode(row)
 	}
 	return b.text(format, args...)
 }
@@ -385,7 +386,7 @@ func (b *benchmark) text(format string, args ...any) error {
 	if b.asJSON {
 		return nil
 	}
-	_, err := fmt.Fprintf(b.a.stdout, format, args...)
+	_, err := fmt.Fprintf(b.a.Stdout, format, args...)
 	return err
 }
 

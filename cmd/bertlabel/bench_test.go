@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"bertlabel/cmd/bertlabel/internal/bench"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
@@ -14,7 +15,7 @@ import (
 func benchRows(t *testing.T, args ...string) (rows []map[string]any) {
 	t.Helper()
 	stdout, stderr, code := bertlabel(t, "", append([]string{"bench", "--json", "--runs", "1"}, args...)...)
-	if code != exitOK {
+	if code != cli.ExitOK {
 		t.Fatalf("bench %v: exit %d, stderr %q", args, code, stderr)
 	}
 	for line := range strings.Lines(stdout) {
@@ -95,7 +96,7 @@ func TestBenchFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	stdout, stderr, code := bertlabel(t, "", "bench", "--model", dir, "--shape", "1x4", "--runs", "1")
-	if code != exitOK || !strings.Contains(stdout, "hidden size 64") || !strings.Contains(stdout, "3 labels") || !strings.Contains(stdout, "% peak") {
+	if code != cli.ExitOK || !strings.Contains(stdout, "hidden size 64") || !strings.Contains(stdout, "3 labels") || !strings.Contains(stdout, "% peak") {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 }
@@ -112,31 +113,31 @@ func TestBenchRefuses(t *testing.T) {
 		code int
 		want string
 	}{
-		{"--shape 8", exitUsage, "BATCHxSEQ"},
-		{"--shape 8x0", exitUsage, "BATCHxSEQ"},
-		{"--shape 8x-1", exitUsage, "BATCHxSEQ"},
-		{"--shape 8x9999999", exitUsage, "BATCHxSEQ"},
-		{"--shape 9999999999x9999999999", exitUsage, "BATCHxSEQ"},
-		{"--model 1x64 --shape 1x513", exitUsage, "max_position_embeddings"},
-		{"--gemm 5x5", exitUsage, "MxNxK"},
-		{"--gemm 5x5x-5", exitUsage, "MxNxK"},
-		{"--gemm 66000x5x66000", exitUsage, "MxNxK"},
-		{"--model 1x40", exitUsage, "num_attention_heads"},
-		{"--model 0x64", exitUsage, "num_hidden_layers"},
-		{"--model 1000x65536", exitResources, "--max-memory"},
-		{"--model bsae", exitModel, "base, minilm or LxH"},
-		{"--runs 0", exitUsage, "--runs"},
-		{"--num-labels 0", exitUsage, "--num-labels"},
-		{"--lengths " + filepath.Join(dir, "nowhere"), exitUsage, "nowhere"},
-		{"--lengths " + file("word", "3\nx\n"), exitData, "word:2:1: found \"x\""},
-		{"--lengths " + file("zero", "3\n4\n0\n"), exitData, "zero:3:1: found \"0\""},
-		{"--lengths " + file("empty", ""), exitData, "no lengths"},
-		{"--lengths " + file("huge", "60000000\n60000000\n"), exitData, "huge:2:1"},
-		{"--model 1x64 --lengths " + file("long", "3\n600\n"), exitUsage, "max_position_embeddings"},
-		{"--train --model base --shape 256x512 --max-memory 12GiB", exitResources, "needs about 7"},
-		{"--train --model 1x64 --batch 3 --lengths " + file("two", "3\n4\n"), exitUsage, "--batch 3"},
-		{"--train --model 1x64 --batch 0 --lengths " + file("two", "3\n4\n"), exitUsage, "--batch 0"},
-		{"--train --model 1x64 --batch 1 --steps 0 --lengths " + file("two", "3\n4\n"), exitUsage, "--steps 0"},
+		{"--shape 8", cli.ExitUsage, "BATCHxSEQ"},
+		{"--shape 8x0", cli.ExitUsage, "BATCHxSEQ"},
+		{"--shape 8x-1", cli.ExitUsage, "BATCHxSEQ"},
+		{"--shape 8x9999999", cli.ExitUsage, "BATCHxSEQ"},
+		{"--shape 9999999999x9999999999", cli.ExitUsage, "BATCHxSEQ"},
+		{"--model 1x64 --shape 1x513", cli.ExitUsage, "max_position_embeddings"},
+		{"--gemm 5x5", cli.ExitUsage, "MxNxK"},
+		{"--gemm 5x5x-5", cli.ExitUsage, "MxNxK"},
+		{"--gemm 66000x5x66000", cli.ExitUsage, "MxNxK"},
+		{"--model 1x40", cli.ExitUsage, "num_attention_heads"},
+		{"--model 0x64", cli.ExitUsage, "num_hidden_layers"},
+		{"--model 1000x65536", cli.ExitResources, "--max-memory"},
+		{"--model bsae", cli.ExitModel, "base, minilm or LxH"},
+		{"--runs 0", cli.ExitUsage, "--runs"},
+		{"--num-labels 0", cli.ExitUsage, "--num-labels"},
+		{"--lengths " + filepath.Join(dir, "nowhere"), cli.ExitUsage, "nowhere"},
+		{"--lengths " + file("word", "3\nx\n"), cli.ExitData, "word:2:1: found \"x\""},
+		{"--lengths " + file("zero", "3\n4\n0\n"), cli.ExitData, "zero:3:1: found \"0\""},
+		{"--lengths " + file("empty", ""), cli.ExitData, "no lengths"},
+		{"--lengths " + file("huge", "60000000\n60000000\n"), cli.ExitData, "huge:2:1"},
+		{"--model 1x64 --lengths " + file("long", "3\n600\n"), cli.ExitUsage, "max_position_embeddings"},
+		{"--train --model base --shape 256x512 --max-memory 12GiB", cli.ExitResources, "needs about 7"},
+		{"--train --model 1x64 --batch 3 --lengths " + file("two", "3\n4\n"), cli.ExitUsage, "--batch 3"},
+		{"--train --model 1x64 --batch 0 --lengths " + file("two", "3\n4\n"), cli.ExitUsage, "--batch 0"},
+		{"--train --model 1x64 --batch 1 --steps 0 --lengths " + file("two", "3\n4\n"), cli.ExitUsage, "--steps 0"},
 	} {
 		stdout, stderr, code := bertlabel(t, "", append([]string{"bench"}, strings.Fields(c.args)...)...)
 		if code != c.code || !strings.Contains(stderr, c.want) || stdout != "" {

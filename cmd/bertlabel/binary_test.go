@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"bertlabel/cmd/bertlabel/internal/cli"
 )
 
 // build builds the program for a platform and returns the path of the binary.
@@ -58,15 +60,15 @@ func TestProcess(t *testing.T) {
 		env, flag string
 		code      int
 	}{
-		{"", "--kernels=generic", exitOK},
-		{"BERTLABEL_KERNELS=generic", "--quiet", exitOK},
-		{"BERTLABEL_KERNELS=generic", "--kernels=mmx", exitUsage},
-		{"BERTLABEL_KERNELS=mmx", "--quiet", exitUsage},
-		{"BERTLABEL_KERNELS=mmx", "--kernels=generic", exitOK},
+		{"", "--kernels=generic", cli.ExitOK},
+		{"BERTLABEL_KERNELS=generic", "--quiet", cli.ExitOK},
+		{"BERTLABEL_KERNELS=generic", "--kernels=mmx", cli.ExitUsage},
+		{"BERTLABEL_KERNELS=mmx", "--quiet", cli.ExitUsage},
+		{"BERTLABEL_KERNELS=mmx", "--kernels=generic", cli.ExitOK},
 	} {
 		cmd, stderr := start(c.env, "version", c.flag)
 		out, _ := cmd.Output()
-		if code := cmd.ProcessState.ExitCode(); code != c.code || code == exitOK && !bytes.Contains(out, []byte("kernels generic,")) {
+		if code := cmd.ProcessState.ExitCode(); code != c.code || code == cli.ExitOK && !bytes.Contains(out, []byte("kernels generic,")) {
 			t.Errorf("%s bertlabel version %s: exit %d, want %d\n%s%s", c.env, c.flag, code, c.code, out, stderr)
 		}
 	}

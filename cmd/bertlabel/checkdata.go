@@ -11,6 +11,7 @@ import (
 
 	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/train/data"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,7 @@ import (
 
 // dataCheck is one run of the verb check-data.
 type dataCheck struct {
-	a                *app
+	a                *cli.App
 	rows             *dataFlags
 	train, dev, test string
 	model            string
@@ -26,7 +27,7 @@ type dataCheck struct {
 	json             bool
 }
 
-func newCheckDataCmd(a *app) *cobra.Command {
+func newCheckDataCmd(a *cli.App) *cobra.Command {
 	c := &dataCheck{a: a}
 	cmd := &cobra.Command{
 		Use:   "check-data",
@@ -53,7 +54,7 @@ func newCheckDataCmd(a *app) *cobra.Command {
 	f.BoolVar(&c.json, "json", false, "print JSON and no table")
 	c.tokens.cmd = cmd
 	c.rows = addDataFlags(cmd, data.ReportBadRows)
-	required(cmd, "train")
+	cli.Required(cmd, "train")
 	return cmd
 }
 
@@ -81,7 +82,7 @@ type sharedTexts struct {
 
 func (c *dataCheck) run() error {
 	if n := c.tokens.maxSeqLength; n < 2 {
-		return usagef("--max-seq-length %d: want 2 or more, for [CLS] and [SEP]", n)
+		return cli.Usagef("--max-seq-length %d: want 2 or more, for [CLS] and [SEP]", n)
 	}
 	tok, err := c.tokenizer()
 	if err != nil {
@@ -113,12 +114,12 @@ func (c *dataCheck) tokenizer() (*tokenizer.Tokenizer, error) {
 		c.tokens.vocab = cmp.Or(c.tokens.vocab, vocab)
 		for _, name := range []string{"bertlabel.json", "tokenizer_config.json"} {
 			if err := c.applySettings(filepath.Join(folder, name)); err != nil {
-				return nil, withCode(exitModel, err)
+				return nil, cli.WithCode(cli.ExitModel, err)
 			}
 		}
 	}
 	if c.tokens.vocab == "" {
-		c.a.log.Infof("no lengths, no share of [UNK], no casing: they need --model or --vocab-file")
+		c.a.Log.Infof("no lengths, no share of [UNK], no casing: they need --model or --vocab-file")
 		return nil, nil
 	}
 	return c.tokens.tokenizer(c.a)
@@ -126,7 +127,7 @@ func (c *dataCheck) tokenizer() (*tokenizer.Tokenizer, error) {
 
 // modelTokenizer opens a whole model for the sake of its tokenizer: that of Hugging Face may be in tokenizer.json alone.
 func (c *dataCheck) modelTokenizer() (*tokenizer.Tokenizer, error) {
-	o, changed := &model.Options{Threads: c.a.threads}, c.tokens.cmd.Flags().Changed
+	o, changed := &model.Options{Threads: c.a.Threads}, c.tokens.cmd.Flags().Changed
 	if changed("do-lower-case") {
 		o.LowerCase = &c.tokens.lowerCase
 	}
@@ -186,7 +187,7 @@ func (c *dataCheck) check(tok *tokenizer.Tokenizer) (*checkReport, error) {
 	log := options.OnBad
 	options.OnBad = func(bad *data.RowError) {
 		log(bad)
-		c.a.log.Warnf("%v", bad)
+		c.a.Log.Warnf("%v", bad)
 	}
 	options.DropUnknown = true
 	report := &checkReport{Shared: []sharedTexts{}, LookAlikes: [][]string{}}
@@ -223,5 +224,5 @@ func (r *checkReport) verdict(drop bool) error {
 			errs = append(errs, fmt.Errorf("%s: found %d labels that the label list lacks", f.File, n))
 		}
 	}
-	return withCode(exitData, errors.Join(errs...))
+	return cli.WithCode(cli.ExitData, errors.Join(errs...))
 }

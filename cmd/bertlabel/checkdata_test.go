@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"bertlabel/bert"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/tensor/tensortest"
@@ -26,7 +27,7 @@ func TestCheckData(t *testing.T) {
 	cmdtest.WriteFile(t, vocab, checkVocab)
 
 	stdout, stderr, code := bertlabel(t, "", "check-data", "--train", train, "--dev", dev, "--vocab-file", vocab, "--max-seq-length", "4", "--json")
-	if code != exitData || !strings.Contains(stderr, train+":6: column joy: found the value \"0.7\"") || !strings.Contains(stderr, train+":7: column fear: found 3 fields") {
+	if code != cli.ExitData || !strings.Contains(stderr, train+":6: column joy: found the value \"0.7\"") || !strings.Contains(stderr, train+":7: column fear: found 3 fields") {
 		t.Errorf("exit %d, stderr:\n%s", code, stderr)
 	}
 	var report checkReport
@@ -88,7 +89,7 @@ func TestCheckData(t *testing.T) {
 			t.Errorf("no line %q in\n%s", line, table)
 		}
 	}
-	if code != exitData || !json.Valid([]byte(stdout)) {
+	if code != cli.ExitData || !json.Valid([]byte(stdout)) {
 		t.Errorf("table: exit %d, stdout %s", code, stdout)
 	}
 }
@@ -105,13 +106,13 @@ func TestCheckDataTokenizerFile(t *testing.T) {
 	cmdtest.WriteFile(t, train, cmdtest.LabelledCSV(20, 1))
 	args := []string{"check-data", "--json", "--train", train, "--model", folder}
 	want, stderr, code := bertlabel(t, "", args...)
-	if code != exitOK || !strings.Contains(want, `"max_seq_length": 5`) {
+	if code != cli.ExitOK || !strings.Contains(want, `"max_seq_length": 5`) {
 		t.Fatalf("exit %d, %s", code, stderr)
 	}
 	if err := os.Remove(filepath.Join(folder, "vocab.txt")); err != nil {
 		t.Fatal(err)
 	}
-	if got, stderr, code := bertlabel(t, "", args...); code != exitOK || got != want {
+	if got, stderr, code := bertlabel(t, "", args...); code != cli.ExitOK || got != want {
 		t.Errorf("exit %d, %s\n%s\nwant %s", code, stderr, got, want)
 	}
 }
@@ -138,7 +139,7 @@ func TestCheckDataCasing(t *testing.T) {
 	} {
 		stdout, stderr, code := bertlabel(t, "", "check-data", "--json", "--train", c.train, "--vocab-file", c.vocab, "--do-lower-case="+c.flag)
 		var report checkReport
-		if err := json.Unmarshal([]byte(stdout), &report); err != nil || code != exitOK {
+		if err := json.Unmarshal([]byte(stdout), &report); err != nil || code != cli.ExitOK {
 			t.Fatalf("exit %d, %v, %s", code, err, stderr)
 		}
 		got := ""
@@ -169,7 +170,7 @@ func TestCheckDataHostile(t *testing.T) {
 	cmdtest.WriteFile(t, train, rows.String())
 	cmdtest.WriteFile(t, vocab, checkVocab)
 	_, table, code := bertlabel(t, "", "check-data", "--train", train, "--vocab-file", vocab, "--do-lower-case=false")
-	if code != exitOK {
+	if code != cli.ExitOK {
 		t.Fatalf("exit %d: %s", code, table)
 	}
 	for _, line := range strings.Split(strings.TrimSuffix(table, "\n"), "\n") {
@@ -197,12 +198,12 @@ func TestCheckDataModel(t *testing.T) {
 		{"--model " + dir + " --keep-tokens c --do-lower-case=false --max-seq-length 5", `"p50": 6`, `"max_seq_length": 5`}, // A [UNK] A [UNK]
 	} {
 		stdout, stderr, code := bertlabel(t, "", append([]string{"check-data", "--json", "--train", train}, strings.Fields(c.args)...)...)
-		if code != exitOK || !strings.Contains(stdout, c.median) || !strings.Contains(stdout, c.limit) {
+		if code != cli.ExitOK || !strings.Contains(stdout, c.median) || !strings.Contains(stdout, c.limit) {
 			t.Errorf("%s: exit %d, no %s, %s in\n%s%s", c.args, code, c.median, c.limit, stdout, stderr)
 		}
 	}
 	cmdtest.WriteFile(t, filepath.Join(dir, "bertlabel.json"), `{"do_lower_case": `)
-	if _, stderr, code := bertlabel(t, "", "check-data", "--train", train, "--model", dir); code != exitModel || !strings.Contains(stderr, "bertlabel.json") {
+	if _, stderr, code := bertlabel(t, "", "check-data", "--train", train, "--model", dir); code != cli.ExitModel || !strings.Contains(stderr, "bertlabel.json") {
 		t.Errorf("broken settings: exit %d, %s", code, stderr)
 	}
 }
@@ -213,7 +214,7 @@ func TestCheckDataGoEmotions(t *testing.T) {
 	stdout, stderr, code := bertlabel(t, "", "check-data", "--json", "--train", dir+"/train.tsv", "--dev", dir+"/dev.tsv", "--no-header", "--text-column", "1",
 		"--labels-column", "2", "--id-column", "3", "--labels", dir+"/labels.txt")
 	var report checkReport
-	if err := json.Unmarshal([]byte(stdout), &report); err != nil || code != exitOK {
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil || code != cli.ExitOK {
 		t.Fatalf("exit %d, %v, %s", code, err, stderr)
 	}
 	f := report.Files[0]

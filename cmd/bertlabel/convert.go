@@ -3,11 +3,12 @@ package main
 import (
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cli"
 
 	"github.com/spf13/cobra"
 )
 
-func newConvertCmd(a *app) *cobra.Command {
+func newConvertCmd(a *cli.App) *cobra.Command {
 	var (
 		to, output string
 		overwrite  bool
@@ -25,12 +26,12 @@ keep their bits, there and back. Google's gelu becomes gelu_new, the same functi
 	f.StringVar(&to, "to", "", "`LAYOUT`: google (bert_config.json, TensorFlow checkpoint) or hf (config.json, model.safetensors)")
 	f.StringVar(&output, "output", "", "`FOLDER` for the converted model")
 	f.BoolVar(&overwrite, "overwrite", false, "write into an --output folder that is not empty")
-	required(cmd, "to", "output")
+	cli.Required(cmd, "to", "output")
 	cmd.RunE = func(*cobra.Command, []string) error {
-		if err := oneOf("to", to, "google", "hf"); err != nil {
+		if err := cli.OneOf("to", to, "google", "hf"); err != nil {
 			return err
 		}
-		if err := checkOutputDir(output, false, overwrite); err != nil {
+		if err := cli.CheckOutputDir(output, false, overwrite); err != nil {
 			return err
 		}
 		m, err := models.open(a)
@@ -41,12 +42,12 @@ keep their bits, there and back. Google's gelu becomes gelu_new, the same functi
 			sayUnknownToGoogle(a, m)
 			err = m.Save(output, nil)
 		} else if m.Head != nil && m.Pooling != bert.Pooled {
-			return usagef("--to hf: the head reads %s features; BertForSequenceClassification has a place for a head on the pooled output only", m.Pooling)
+			return cli.Usagef("--to hf: the head reads %s features; BertForSequenceClassification has a place for a head on the pooled output only", m.Pooling)
 		} else {
 			err = m.SaveHuggingFace(output)
 		}
 		if err == nil {
-			a.log.Infof("wrote %s", output)
+			a.Log.Infof("wrote %s", output)
 		}
 		return err
 	}
@@ -54,18 +55,18 @@ keep their bits, there and back. Google's gelu becomes gelu_new, the same functi
 }
 
 // sayUnknownToGoogle lists what bertlabel reads back from the folder, but Google's scripts would read otherwise or not at all.
-func sayUnknownToGoogle(a *app, m *model.Model) {
+func sayUnknownToGoogle(a *cli.App, m *model.Model) {
 	c, o := m.Encoder.Config, m.Tokenizer.Options()
 	if m.Head != nil && m.Pooling != bert.Pooled {
-		a.log.Infof("the head reads %s features, which bertlabel.json says: create_model of Google's run_classifier.py has the pooled output only", m.Pooling)
+		a.Log.Infof("the head reads %s features, which bertlabel.json says: create_model of Google's run_classifier.py has the pooled output only", m.Pooling)
 	}
 	if c.LayerNormEps != 0 {
-		a.log.Infof("layer_norm_eps is %g: Google's modeling.py does not read it and takes 1e-12", c.LayerNormEps)
+		a.Log.Infof("layer_norm_eps is %g: Google's modeling.py does not read it and takes 1e-12", c.LayerNormEps)
 	}
 	if c.HiddenAct == "gelu_erf" {
-		a.log.Infof("hidden_act is gelu_erf, the exact form: Google's modeling.py does not know the name")
+		a.Log.Infof("hidden_act is gelu_erf, the exact form: Google's modeling.py does not know the name")
 	}
 	if o.StripAccents != nil || o.TokenizeChinese != nil || o.MaxWordChars != 0 {
-		a.log.Infof("bertlabel.json has choices of the tokenizer (accents, Chinese characters, longest word) that Google's tokenization.py does not have")
+		a.Log.Infof("bertlabel.json has choices of the tokenizer (accents, Chinese characters, longest word) that Google's tokenization.py does not have")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"bertlabel/bert"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/tensor/tensortest"
 )
@@ -18,7 +19,7 @@ func TestConvert(t *testing.T) {
 	google, hf, back := filepath.Join(dir, "google"), filepath.Join(dir, "hf"), filepath.Join(dir, "back")
 	for _, args := range [][]string{{source, google, "google"}, {google, hf, "hf"}, {hf, back, "google"}} {
 		stdout, stderr, code := bertlabel(t, "", "convert", "--model", args[0], "--output", args[1], "--to", args[2], "--do-lower-case")
-		if code != exitOK || stdout != "" || !strings.Contains(stderr, "wrote "+args[1]) {
+		if code != cli.ExitOK || stdout != "" || !strings.Contains(stderr, "wrote "+args[1]) {
 			t.Fatalf("%v: exit %d, stdout %q, stderr %q", args, code, stdout, stderr)
 		}
 	}
@@ -40,7 +41,7 @@ func TestConvert(t *testing.T) {
 	texts := filepath.Join(filepath.Dir(source), "texts.jsonl")
 	want, _, _ := bertlabel(t, "", "predict", "--model", source, "--input", texts, "--logits", "--do-lower-case")
 	for _, folder := range []string{google, hf, back} {
-		if got, stderr, code := bertlabel(t, "", "predict", "--model", folder, "--input", texts, "--logits"); code != exitOK || got != want {
+		if got, stderr, code := bertlabel(t, "", "predict", "--model", folder, "--input", texts, "--logits"); code != cli.ExitOK || got != want {
 			t.Errorf("%s predicts otherwise: exit %d, %s", folder, code, stderr)
 		}
 	}
@@ -53,13 +54,13 @@ func TestConvertRefuses(t *testing.T) {
 		args, want string
 		code       int
 	}{
-		{"--model " + pooled, "convert needs --to, --output", exitUsage},
-		{"--to hf --output " + out, "convert needs --model", exitUsage},
-		{"--model " + pooled + " --output " + out + " --to onnx", "want google, hf", exitUsage},
-		{"--model " + pooled + " --to hf --output " + mean, "is not empty", exitUsage},
-		{"--model " + mean + " --to hf --output " + out, "the head reads mean features", exitUsage},
-		{"--model " + t.TempDir() + " --to hf --output " + out, "no checkpoint in this folder", exitModel},
-		{"--model " + pooled + " --to hf --overwrite --output " + pooled, "would be read in place of model.safetensors", exitFailure},
+		{"--model " + pooled, "convert needs --to, --output", cli.ExitUsage},
+		{"--to hf --output " + out, "convert needs --model", cli.ExitUsage},
+		{"--model " + pooled + " --output " + out + " --to onnx", "want google, hf", cli.ExitUsage},
+		{"--model " + pooled + " --to hf --output " + mean, "is not empty", cli.ExitUsage},
+		{"--model " + mean + " --to hf --output " + out, "the head reads mean features", cli.ExitUsage},
+		{"--model " + t.TempDir() + " --to hf --output " + out, "no checkpoint in this folder", cli.ExitModel},
+		{"--model " + pooled + " --to hf --overwrite --output " + pooled, "would be read in place of model.safetensors", cli.ExitFailure},
 	} {
 		stdout, stderr, code := bertlabel(t, "", append([]string{"convert"}, strings.Fields(c.args)...)...)
 		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {
@@ -71,7 +72,7 @@ func TestConvertRefuses(t *testing.T) {
 	}
 	// What Google's scripts would not see is said.
 	_, stderr, code := bertlabel(t, "", "convert", "--model", mean, "--to", "google", "--output", out, "--hidden-act", "gelu_erf")
-	if code != exitOK || !strings.Contains(stderr, "reads mean features, which bertlabel.json says") || !strings.Contains(stderr, "gelu_erf") {
+	if code != cli.ExitOK || !strings.Contains(stderr, "reads mean features, which bertlabel.json says") || !strings.Contains(stderr, "gelu_erf") {
 		t.Errorf("exit %d, stderr %s", code, stderr)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/train/data"
 
 	"github.com/spf13/cobra"
@@ -47,13 +48,13 @@ func addDataFlags(cmd *cobra.Command, onBadRow data.BadRows) *dataFlags {
 	f.StringVar(&d.onLong, "on-long", "truncate", "a text over --max-seq-length tokens, or 1 MiB: truncate, or error, which makes its row a bad one")
 	f.BoolVar(&d.strictUTF8, "strict-utf8", false, "invalid UTF-8 makes a bad row (default: the bytes are dropped)")
 	f.BoolVar(&d.dropUnknown, "drop-unknown-labels", false, "leave out labels that the label list lacks, and count them, instead of refusing the file")
-	minor(cmd, "Data flags", "format", "no-header", "text-column", "text-pair-column", "id-column", "labels-column", "label-columns", "label-separator", "labels",
+	cli.Minor(cmd, "Data flags", "format", "no-header", "text-column", "text-pair-column", "id-column", "labels-column", "label-columns", "label-separator", "labels",
 		"on-bad-row", "max-bad-rows", "bad-rows", "on-long", "strict-utf8", "drop-unknown-labels")
 	return d
 }
 
 // options turns the flags into options of the reader, and reads the label list.
-func (d *dataFlags) options(a *app) (data.Options, error) {
+func (d *dataFlags) options(a *cli.App) (data.Options, error) {
 	o := data.Options{
 		Format: data.Format(d.format), NoHeader: d.noHeader,
 		TextColumn: d.text, PairColumn: d.pair, IDColumn: d.id,
@@ -65,7 +66,7 @@ func (d *dataFlags) options(a *app) (data.Options, error) {
 	if d.labels == "" {
 		return o, nil
 	}
-	if err := checkInput(d.labels); err != nil {
+	if err := cli.CheckInput(d.labels); err != nil {
 		return o, err
 	}
 	list, err := data.ReadLabels(d.labels)
@@ -74,22 +75,22 @@ func (d *dataFlags) options(a *app) (data.Options, error) {
 }
 
 // open opens a file, or stdin for "-", to be read row by row.
-func (d *dataFlags) open(a *app, path string, o data.Options) (*data.Reader, error) {
+func (d *dataFlags) open(a *cli.App, path string, o data.Options) (*data.Reader, error) {
 	if path == "-" {
 		o, err := onStdin(o)
 		if err != nil {
 			return nil, err
 		}
-		return data.NewReader(a.stdin, "stdin", o)
+		return data.NewReader(a.Stdin, "stdin", o)
 	}
-	if err := checkInput(path); err != nil {
+	if err := cli.CheckInput(path); err != nil {
 		return nil, err
 	}
 	return data.Open(path, o)
 }
 
 // load reads a whole file, or stdin for "-", and says what was left out.
-func (d *dataFlags) load(a *app, path string, o data.Options) (*data.Dataset, error) {
+func (d *dataFlags) load(a *cli.App, path string, o data.Options) (*data.Dataset, error) {
 	set, err := d.loadQuietly(a, path, o)
 	if err == nil {
 		d.sayLeftOut(a, set)
@@ -97,13 +98,13 @@ func (d *dataFlags) load(a *app, path string, o data.Options) (*data.Dataset, er
 	return set, err
 }
 
-func (d *dataFlags) loadQuietly(a *app, path string, o data.Options) (set *data.Dataset, err error) {
+func (d *dataFlags) loadQuietly(a *cli.App, path string, o data.Options) (set *data.Dataset, err error) {
 	d.bad.first = nil
 	if path == "-" {
 		if o, err = onStdin(o); err == nil {
-			set, err = data.LoadFrom(a.stdin, "stdin", o)
+			set, err = data.LoadFrom(a.Stdin, "stdin", o)
 		}
-	} else if err = checkInput(path); err == nil {
+	} else if err = cli.CheckInput(path); err == nil {
 		set, err = data.Load(path, o)
 	}
 	if err != nil {
@@ -113,28 +114,28 @@ func (d *dataFlags) loadQuietly(a *app, path string, o data.Options) (set *data.
 }
 
 // sayLeftOut reports what a file had that was not used.
-func (d *dataFlags) sayLeftOut(a *app, set *data.Dataset) {
+func (d *dataFlags) sayLeftOut(a *cli.App, set *data.Dataset) {
 	d.sayStats(a, set.File, set.Stats)
 	d.saySkipped(a, set.File, set.Stats.Bad, set.Stats.Rows+set.Stats.Bad)
 	for _, u := range set.Dropped {
-		a.log.Warnf("%s: label %q is not in the list and was left out of %d rows", set.File, u.Name, u.Rows)
+		a.Log.Warnf("%s: label %q is not in the list and was left out of %d rows", set.File, u.Name, u.Rows)
 	}
 }
 
 // saySkipped reports rows that were left out.
-func (d *dataFlags) saySkipped(a *app, file string, skipped, of int) {
+func (d *dataFlags) saySkipped(a *cli.App, file string, skipped, of int) {
 	if skipped > 0 {
-		a.log.Warnf("%s: %d of %d rows could not be read and were left out; the first: %v", file, skipped, of, d.bad.first)
+		a.Log.Warnf("%s: %d of %d rows could not be read and were left out; the first: %v", file, skipped, of, d.bad.first)
 	}
 }
 
 // sayStats reports what was left out of the rows of a file.
-func (d *dataFlags) sayStats(a *app, file string, s data.Stats) {
+func (d *dataFlags) sayStats(a *cli.App, file string, s data.Stats) {
 	if s.CutTexts > 0 {
-		a.log.Warnf("%s: %d texts were longer than %d MiB and were cut there", file, s.CutTexts, data.MaxText>>20)
+		a.Log.Warnf("%s: %d texts were longer than %d MiB and were cut there", file, s.CutTexts, data.MaxText>>20)
 	}
 	if s.InvalidUTF8 > 0 {
-		a.log.Warnf("%s: %d rows hold bytes that are no UTF-8, which are dropped", file, s.InvalidUTF8)
+		a.Log.Warnf("%s: %d rows hold bytes that are no UTF-8, which are dropped", file, s.InvalidUTF8)
 	}
 }
 

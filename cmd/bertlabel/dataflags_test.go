@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/train/data"
 
@@ -25,27 +26,27 @@ func TestDataFlags(t *testing.T) {
 		code                int
 		stdout, stderr      string // parts
 	}{
-		{"f.csv", "text,joy\na,1\n", "", exitOK, `"positive": 1`, ""},
-		{"f.txt", "text,joy\na,1\n", "", exitUsage, "", "--format"},
-		{"f.txt", "text\tjoy\na\t1\n", "--format tsv", exitOK, `"positive": 1`, ""},
-		{"f.csv", "a,x,0\nb,x,\n", "--no-header --text-column 1 --id-column 2 --labels-column 3 --labels " + labels, exitOK, `"positive": 1`, ""},
-		{"f.csv", "a,b\n", "--no-header", exitUsage, "", "--text-column N"},
-		{"f.csv", "body,other,key,tags\na,b,k,joy;love\n", "--text-column body --text-pair-column other --id-column key --labels-column tags --label-separator ;", exitOK, `"love"`, ""},
-		{"f.csv", "text,joy,score,love\na,1,0.3,0\n", "--label-columns joy,love", exitOK, `"love"`, ""},
-		{"f.csv", "text,joy,score,love\na,1,0.3,0\n", "", exitData, "", "f.csv:2: column score: found the value \"0.3\", expected 0, 1 or nothing (unknown); fix:"},
-		{"f.csv", "text,joy\na,2\nb,1\n", "--on-bad-row error", exitData, "", ":2: column joy"},
-		{"f.csv", "text,joy\na,2\nb,1\n", "--on-bad-row skip --max-bad-rows 0", exitData, "", "1 bad rows"},
-		{"f.csv", "text,joy\na,2\nb,1\n", "--on-bad-row ignore", exitUsage, "", "error, skip, report"},
-		{"f.csv", "text,joy\na,2\nb,1\n", "--max-bad-rows some", exitUsage, "", "--max-bad-rows"},
-		{"f.csv", "text,joy\n" + long + ",1\nb,1\n", "", exitOK, `"rows": 2`, ""},
-		{"f.csv", "text,joy\n" + long + ",1\nb,1\n", "--on-long error", exitData, `"rows": 1`, ":2: column text"},
-		{"f.csv", "text,joy\na\xff,1\nb,1\n", "", exitOK, `"invalid_utf8": 1`, ""},
-		{"f.csv", "text,joy\na\xff,1\nb,1\n", "--strict-utf8", exitData, `"rows": 1`, "invalid UTF-8"},
-		{"f.csv", "text,joy\na,1\n", "--labels nowhere.txt", exitUsage, "", "nowhere.txt"},
-		{"f.csv", "text,joy\na,1\n", "--labels " + dir, exitUsage, "", "folder"},
-		{"f.csv", "text,joy\na,1\n", "--dev " + dir, exitUsage, "", "folder"},
-		{"f.csv", "text,joy\na,1\n", "--dev nowhere.csv", exitUsage, "", "nowhere.csv"},
-		{"f.csv", "", "", exitData, "", "f.csv:1: found an empty file"},
+		{"f.csv", "text,joy\na,1\n", "", cli.ExitOK, `"positive": 1`, ""},
+		{"f.txt", "text,joy\na,1\n", "", cli.ExitUsage, "", "--format"},
+		{"f.txt", "text\tjoy\na\t1\n", "--format tsv", cli.ExitOK, `"positive": 1`, ""},
+		{"f.csv", "a,x,0\nb,x,\n", "--no-header --text-column 1 --id-column 2 --labels-column 3 --labels " + labels, cli.ExitOK, `"positive": 1`, ""},
+		{"f.csv", "a,b\n", "--no-header", cli.ExitUsage, "", "--text-column N"},
+		{"f.csv", "body,other,key,tags\na,b,k,joy;love\n", "--text-column body --text-pair-column other --id-column key --labels-column tags --label-separator ;", cli.ExitOK, `"love"`, ""},
+		{"f.csv", "text,joy,score,love\na,1,0.3,0\n", "--label-columns joy,love", cli.ExitOK, `"love"`, ""},
+		{"f.csv", "text,joy,score,love\na,1,0.3,0\n", "", cli.ExitData, "", "f.csv:2: column score: found the value \"0.3\", expected 0, 1 or nothing (unknown); fix:"},
+		{"f.csv", "text,joy\na,2\nb,1\n", "--on-bad-row error", cli.ExitData, "", ":2: column joy"},
+		{"f.csv", "text,joy\na,2\nb,1\n", "--on-bad-row skip --max-bad-rows 0", cli.ExitData, "", "1 bad rows"},
+		{"f.csv", "text,joy\na,2\nb,1\n", "--on-bad-row ignore", cli.ExitUsage, "", "error, skip, report"},
+		{"f.csv", "text,joy\na,2\nb,1\n", "--max-bad-rows some", cli.ExitUsage, "", "--max-bad-rows"},
+		{"f.csv", "text,joy\n" + long + ",1\nb,1\n", "", cli.ExitOK, `"rows": 2`, ""},
+		{"f.csv", "text,joy\n" + long + ",1\nb,1\n", "--on-long error", cli.ExitData, `"rows": 1`, ":2: column text"},
+		{"f.csv", "text,joy\na\xff,1\nb,1\n", "", cli.ExitOK, `"invalid_utf8": 1`, ""},
+		{"f.csv", "text,joy\na\xff,1\nb,1\n", "--strict-utf8", cli.ExitData, `"rows": 1`, "invalid UTF-8"},
+		{"f.csv", "text,joy\na,1\n", "--labels nowhere.txt", cli.ExitUsage, "", "nowhere.txt"},
+		{"f.csv", "text,joy\na,1\n", "--labels " + dir, cli.ExitUsage, "", "folder"},
+		{"f.csv", "text,joy\na,1\n", "--dev " + dir, cli.ExitUsage, "", "folder"},
+		{"f.csv", "text,joy\na,1\n", "--dev nowhere.csv", cli.ExitUsage, "", "nowhere.csv"},
+		{"f.csv", "", "", cli.ExitData, "", "f.csv:1: found an empty file"},
 	} {
 		path := filepath.Join(dir, c.name)
 		cmdtest.WriteFile(t, path, c.content)
@@ -59,7 +60,7 @@ func TestDataFlags(t *testing.T) {
 func TestDataFlagsByEnvironment(t *testing.T) {
 	env := map[string]string{"BERTLABEL_LABEL_COLUMNS": "love,joy", "BERTLABEL_TEXT_COLUMN": "body"}
 	stdout, stderr, code := bertlabelIn(t, env, "body,joy,x,love\na,1,?,0\n", "check-data", "--json", "--train", "-", "--format", "csv")
-	if code != exitOK || !strings.Contains(stdout, `"file": "stdin"`) || strings.Contains(stdout, `"x"`) {
+	if code != cli.ExitOK || !strings.Contains(stdout, `"file": "stdin"`) || strings.Contains(stdout, `"x"`) {
 		t.Errorf("exit %d, %s%s", code, stdout, stderr)
 	}
 }
@@ -69,7 +70,7 @@ func TestBadRowsFile(t *testing.T) {
 	list := filepath.Join(t.TempDir(), "new", "bad.jsonl")
 	_, _, code := bertlabel(t, `{"text":"a","labels":["joy"]}`+"\n"+`{"text":7}`+"\n"+`{"text":"b"}`, "check-data", "--train", "-", "--bad-rows", list)
 	text, err := os.ReadFile(list)
-	if code != exitData || err != nil {
+	if code != cli.ExitData || err != nil {
 		t.Fatalf("exit %d, %v", code, err)
 	}
 	want := `{"file":"stdin","line":2,"byte":9,"column":"text","found":"the number 7","expected":"a string","fix":"put the text in double quotes"}` + "\n" +
@@ -97,7 +98,7 @@ func TestLeftOut(t *testing.T) {
 		{[]string{"--on-bad-row", "skip", "--drop-unknown-labels"}, "1 rows hold bytes that are no UTF-8"},
 	} {
 		var stderr bytes.Buffer
-		a, cmd := newApp(process{}, verbs, nil, io.Discard, &stderr), &cobra.Command{Use: "verb"}
+		a, cmd := cli.New(cli.Process{}, verbs, nil, io.Discard, &stderr), &cobra.Command{Use: "verb"}
 		flags := addDataFlags(cmd, data.StopAtBadRow)
 		if err := cmd.ParseFlags(c.args); err != nil {
 			t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/demo"
 
 	"github.com/spf13/cobra"
@@ -26,7 +27,7 @@ const (
 	demoShown     = 5 // texts whose prediction is printed
 )
 
-func newDemoCmd(a *app) *cobra.Command {
+func newDemoCmd(a *cli.App) *cobra.Command {
 	var (
 		output    string
 		overwrite bool
@@ -41,7 +42,7 @@ the output folder; then runs train, eval and predict on them, and prints each co
 	cmd.Flags().StringVar(&output, "output", "./bertlabel-demo", "`FOLDER` for data, model and results")
 	cmd.Flags().BoolVar(&overwrite, "overwrite", false, "write into an --output folder that is not empty")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := checkOutputDir(output, false, overwrite); err != nil {
+		if err := cli.CheckOutputDir(output, false, overwrite); err != nil {
 			return err
 		}
 		d := &demonstration{a: a, dir: output, data: demo.Generate(demoSeed, demoTrainRows, demoDevRows, demoTestRows)}
@@ -52,7 +53,7 @@ the output folder; then runs train, eval and predict on them, and prints each co
 
 // demonstration is one run of the verb.
 type demonstration struct {
-	a    *app
+	a    *cli.App
 	dir  string
 	data demo.Data
 }
@@ -77,7 +78,7 @@ func (d *demonstration) run(ctx context.Context) error {
 	if err := os.WriteFile(d.path("metrics.json"), report.Bytes(), 0o666); err != nil {
 		return err
 	}
-	d.a.log.Infof("for comparison: guessing each label as often as it occurs has a macro F1 of %.4f", d.guessing())
+	d.a.Log.Infof("for comparison: guessing each label as often as it occurs has a macro F1 of %.4f", d.guessing())
 	var predictions bytes.Buffer
 	if err := d.verb(ctx, &predictions, "predict", "--model", d.path("model"), "--input", d.path("test.csv"), "--top-k", "3"); err != nil {
 		return err
@@ -86,11 +87,11 @@ func (d *demonstration) run(ctx context.Context) error {
 		return err
 	}
 	for i, line := range strings.SplitN(predictions.String(), "\n", demoShown+1)[:demoShown] {
-		if _, err := fmt.Fprintf(d.a.stdout, "%s\n  is labelled %s\n  %s\n", d.data.Test[i].Text, strings.Join(labelsOf(d.data.Test[i]), ", "), line); err != nil {
+		if _, err := fmt.Fprintf(d.a.Stdout, "%s\n  is labelled %s\n  %s\n", d.data.Test[i].Text, strings.Join(labelsOf(d.data.Test[i]), ", "), line); err != nil {
 			return err
 		}
 	}
-	d.a.log.Infof("all of it is in %s: open report.html and model/report.html in a browser; look at metrics.json, predictions.jsonl", d.dir)
+	d.a.Log.Infof("all of it is in %s: open report.html and model/report.html in a browser; look at metrics.json, predictions.jsonl", d.dir)
 	return nil
 }
 
@@ -102,8 +103,8 @@ func (d *demonstration) verb(ctx context.Context, stdout io.Writer, args ...stri
 			shown[i] = strconv.Quote(arg)
 		}
 	}
-	d.a.log.Infof("\n$ bertlabel %s", strings.Join(shown, " "))
-	return d.a.run(ctx, stdout, args...)
+	d.a.Log.Infof("\n$ bertlabel %s", strings.Join(shown, " "))
+	return d.a.Run(ctx, stdout, args...)
 }
 
 // writeData writes the three splits and the label list.
@@ -111,7 +112,7 @@ func (d *demonstration) writeData() error {
 	if err := os.MkdirAll(d.dir, 0o777); err != nil {
 		return err
 	}
-	d.a.log.Infof("writing %d + %d + %d complaints with %d overlapping labels to %s", len(d.data.Train), len(d.data.Dev), len(d.data.Test), len(demo.Labels()), d.dir)
+	d.a.Log.Infof("writing %d + %d + %d complaints with %d overlapping labels to %s", len(d.data.Train), len(d.data.Dev), len(d.data.Test), len(demo.Labels()), d.dir)
 	var errs []error
 	for name, rows := range map[string][]demo.Row{"train.csv": d.data.Train, "dev.csv": d.data.Dev, "test.csv": d.data.Test} {
 		var b bytes.Buffer
@@ -124,12 +125,12 @@ func (d *demonstration) writeData() error {
 func (d *demonstration) writeModel() error {
 	vocab := demo.Vocab(d.data.Train)
 	lower := true
-	m, err := model.New(demo.Config(len(vocab)), []byte(strings.Join(vocab, "\n")+"\n"), demoSeed, &model.Options{LowerCase: &lower, Threads: d.a.threads})
+	m, err := model.New(demo.Config(len(vocab)), []byte(strings.Join(vocab, "\n")+"\n"), demoSeed, &model.Options{LowerCase: &lower, Threads: d.a.Threads})
 	if err != nil {
 		return err
 	}
 	c := m.Encoder.Config
-	d.a.log.Infof("writing a BERT with random weights (%d layers, hidden size %d, %d word pieces) to %s", c.NumHiddenLayers, c.HiddenSize, c.VocabSize, d.path("random-bert"))
+	d.a.Log.Infof("writing a BERT with random weights (%d layers, hidden size %d, %d word pieces) to %s", c.NumHiddenLayers, c.HiddenSize, c.VocabSize, d.path("random-bert"))
 	return m.Save(d.path("random-bert"), nil)
 }
 

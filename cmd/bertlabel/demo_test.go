@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/cmd/bertlabel/internal/demo"
 )
@@ -17,8 +18,8 @@ import (
 func TestDemo(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "demo")
 	var stdout, stderr bytes.Buffer
-	a := newApp(process{}, verbs, strings.NewReader(""), &stdout, &stderr)
-	a.logFormat = "text"
+	a := cli.New(cli.Process{}, verbs, strings.NewReader(""), &stdout, &stderr)
+	a.LogFormat = "text"
 	d := &demonstration{a: a, dir: dir, data: demo.Generate(demoSeed, 120, 20, 30)}
 	if err := d.run(t.Context()); err != nil {
 		t.Fatalf("%v\n%s", err, stderr.String())
@@ -45,7 +46,7 @@ func TestDemo(t *testing.T) {
 			continue
 		}
 		out, errs, code := bertlabel(t, "", strings.Fields(command)...)
-		if code != exitOK {
+		if code != cli.ExitOK {
 			t.Errorf("%s: exit %d, %s", command, code, errs)
 		}
 		again[strings.Fields(command)[0]] = out
@@ -53,7 +54,7 @@ func TestDemo(t *testing.T) {
 	if len(again) != 3 || again["eval"] != results["metrics.json"] || again["predict"] != results["predictions.jsonl"] {
 		t.Errorf("the commands that were shown, %d of 3, give other results", len(again))
 	}
-	if _, stderr, code := bertlabel(t, "", "demo", "--output", dir); code != exitUsage || !strings.Contains(stderr, "is not empty") {
+	if _, stderr, code := bertlabel(t, "", "demo", "--output", dir); code != cli.ExitUsage || !strings.Contains(stderr, "is not empty") {
 		t.Errorf("a second demo: exit %d, %s", code, stderr)
 	}
 }

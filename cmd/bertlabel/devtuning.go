@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/train"
 	"bertlabel/train/metrics"
 
@@ -30,22 +31,22 @@ func addDevTuningFlags(cmd *cobra.Command, d *devTuning) {
 	f.StringVar(&d.Objective, "threshold-objective", "f1", "what thresholds are chosen for: f1, f2, f0.5, precision@0.9 (then the best recall) or recall@0.9")
 	f.StringVar(&d.Calibrate, "calibrate", "", "make probabilities mean what they say, on --dev: temperature or platt, for each label")
 	f.Lookup("calibrate").NoOptDefVal = "platt"
-	minor(cmd, "Head flags", "tune-thresholds", "threshold-objective", "calibrate")
+	cli.Minor(cmd, "Head flags", "tune-thresholds", "threshold-objective", "calibrate")
 }
 
 // check refuses values that mean nothing.
 func (d *devTuning) check(dev string) error {
-	if err := oneOf("tune-thresholds", d.Thresholds, "", "per-label", "global"); err != nil {
+	if err := cli.OneOf("tune-thresholds", d.Thresholds, "", "per-label", "global"); err != nil {
 		return err
 	}
-	if err := oneOf("calibrate", d.Calibrate, "", "temperature", "platt"); err != nil {
+	if err := cli.OneOf("calibrate", d.Calibrate, "", "temperature", "platt"); err != nil {
 		return err
 	}
 	if _, err := metrics.ParseAim(d.Objective); err != nil {
-		return usagef("--threshold-objective: %v", err)
+		return cli.Usagef("--threshold-objective: %v", err)
 	}
 	if dev == "" && (d.Thresholds != "" || d.Calibrate != "") {
-		return usagef("--tune-thresholds needs --dev or --folds, --calibrate needs --dev")
+		return cli.Usagef("--tune-thresholds needs --dev or --folds, --calibrate needs --dev")
 	}
 	return nil
 }
@@ -54,7 +55,7 @@ func (d *devTuning) check(dev string) error {
 const calibrationStream = 1 << 40
 
 // apply calibrates the head of m and chooses its thresholds on dev, as far as the flags say, and reports what dev says of it.
-func (d *devTuning) apply(a *app, m *model.Model, dev train.Features, seed uint64) error {
+func (d *devTuning) apply(a *cli.App, m *model.Model, dev train.Features, seed uint64) error {
 	defer func() { d.devThresholds = m.Thresholds }()
 	if err := d.calibrate(a, m, dev, seed); err != nil {
 		return err
@@ -82,7 +83,7 @@ func (d *devTuning) apply(a *app, m *model.Model, dev train.Features, seed uint6
 		if err != nil {
 			return err
 		}
-		a.log.Infof("dev %s: f1_macro %.4f, f1_micro %.4f, precision_macro %.4f, recall_macro %.4f", c.at, r.F1Macro, r.F1Micro, r.PrecisionMacro, r.RecallMacro)
+		a.Log.Infof("dev %s: f1_macro %.4f, f1_micro %.4f, precision_macro %.4f, recall_macro %.4f", c.at, r.F1Macro, r.F1Micro, r.PrecisionMacro, r.RecallMacro)
 	}
 	switch d.Thresholds {
 	case "per-label":
@@ -92,15 +93,15 @@ func (d *devTuning) apply(a *app, m *model.Model, dev train.Features, seed uint6
 			m.Thresholds[i] = tuned.Global
 		}
 	default:
-		a.log.Infof("thresholds stay %v; --tune-thresholds keeps the tuned ones", model.DefaultThreshold)
+		a.Log.Infof("thresholds stay %v; --tune-thresholds keeps the tuned ones", model.DefaultThreshold)
 		return nil
 	}
-	a.log.Infof("kept the %s thresholds: %s; on the rows that chose them they look a little better than they are", d.Thresholds, span(m.Thresholds))
+	a.Log.Infof("kept the %s thresholds: %s; on the rows that chose them they look a little better than they are", d.Thresholds, span(m.Thresholds))
 	return nil
 }
 
 // calibrate makes the calibration a part of the head: its logits become slope·z + intercept.
-func (d *devTuning) calibrate(a *app, m *model.Model, dev train.Features, seed uint64) error {
+func (d *devTuning) calibrate(a *cli.App, m *model.Model, dev train.Features, seed uint64) error {
 	if d.Calibrate == "" {
 		return nil
 	}
@@ -114,7 +115,7 @@ func (d *devTuning) calibrate(a *app, m *model.Model, dev train.Features, seed u
 		return err
 	}
 	m.Head.Rescale(c.Slope, c.Intercept)
-	a.log.Infof("calibrated on dev (%s): expected_calibration_error %.4f → %.4f, brier_score %.5f → %.5f, log_loss %.5f → %.5f, each row without its own part in it",
+	a.Log.Infof("calibrated on dev (%s): expected_calibration_error %.4f → %.4f, brier_score %.5f → %.5f, log_loss %.5f → %.5f, each row without its own part in it",
 		d.Calibrate, c.Before.ExpectedCalibrationError, c.After.ExpectedCalibrationError, c.Before.BrierScore, c.After.BrierScore, c.Before.LogLoss, c.After.LogLoss)
 	return nil
 }
@@ -164,16 +165,16 @@ func span(thresholds []float32) string {
 }
 
 // sayTuning tells what the thresholds of a model are, and whether it was calibrated.
-func sayTuning(a *app, m *model.Model) {
+func sayTuning(a *cli.App, m *model.Model) {
 	d, err := tuningOf(m)
 	if err == nil && d.Calibrate != "" {
-		a.log.Infof("the model's probabilities are calibrated (%s)", d.Calibrate)
+		a.Log.Infof("the model's probabilities are calibrated (%s)", d.Calibrate)
 	}
 	if at := span(m.Thresholds); at != span([]float32{model.DefaultThreshold}) {
 		how := ""
 		if d.Thresholds != "" {
 			how = fmt.Sprintf(", tuned %s for %s", d.Thresholds, d.Objective)
 		}
-		a.log.Infof("the model's thresholds are %s%s", at, how)
+		a.Log.Infof("the model's thresholds are %s%s", at, how)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train"
@@ -15,9 +16,9 @@ import (
 )
 
 // found warns of each finding; the report of the run shows all warnings.
-func found(a *app, findings ...diagnosis.Finding) {
+func found(a *cli.App, findings ...diagnosis.Finding) {
 	for _, f := range findings {
-		a.log.Warnf("%s", f)
+		a.Log.Warnf("%s", f)
 	}
 }
 
@@ -30,10 +31,10 @@ func diagnoseModel(m *model.Model) []diagnosis.Finding {
 func usesPooler(p bert.Pooling) bool { return strings.Contains(p.String(), bert.Pooled.String()) }
 
 // sayCut tells how many texts were cut, if any.
-func sayCut(a *app, m *model.Model, file string, cut, texts int) {
+func sayCut(a *cli.App, m *model.Model, file string, cut, texts int) {
 	findings := diagnosis.Cut(file, cut, texts, m.MaxSeqLength, m.Encoder.Config.MaxPositionEmbeddings)
 	if found(a, findings...); cut > 0 && len(findings) == 0 {
-		a.log.Infof("%s: %d of %d texts (%.1f %%) were longer than %d tokens and were cut", file, cut, texts, 100*float64(cut)/float64(texts), m.MaxSeqLength)
+		a.Log.Infof("%s: %d of %d texts (%.1f %%) were longer than %d tokens and were cut", file, cut, texts, 100*float64(cut)/float64(texts), m.MaxSeqLength)
 	}
 }
 
@@ -41,7 +42,7 @@ func sayCut(a *app, m *model.Model, file string, cut, texts int) {
 func (t *training) diagnoseStart(m *model.Model, pooling bert.Pooling, trainSet, devSet *data.Dataset) {
 	encoder, all := diagnosis.InspectEncoder(m.Encoder, usesPooler(pooling)), t.tune == "all"
 	if all && encoder.Scratch() {
-		t.a.log.Infof("the encoder's weights are those before any training: it is trained from scratch")
+		t.a.Log.Infof("the encoder's weights are those before any training: it is trained from scratch")
 	}
 	found(t.a, encoder.Findings(all)...)
 	switch {
@@ -120,7 +121,7 @@ func (r *encoderRun) diagnoseLosses() {
 }
 
 // diagnoseDev looks at the scores of the finished model on dev rows with these features.
-func diagnoseDev(a *app, m *model.Model, features *tensor.Tensor, set *data.Dataset) error {
+func diagnoseDev(a *cli.App, m *model.Model, features *tensor.Tensor, set *data.Dataset) error {
 	_, probabilities := m.Score(features)
 	report, err := metrics.Evaluate(metrics.Data{Labels: m.Labels, Truth: set.Y, Scores: probabilities.Data}, m.Thresholds)
 	if err == nil {
@@ -130,7 +131,7 @@ func diagnoseDev(a *app, m *model.Model, features *tensor.Tensor, set *data.Data
 }
 
 // diagnoseScores looks at probabilities [rows, labels] and what their evaluation says.
-func diagnoseScores(a *app, set *data.Dataset, r *metrics.Report, probabilities []float32) {
+func diagnoseScores(a *cli.App, set *data.Dataset, r *metrics.Report, probabilities []float32) {
 	scores := diagnosis.NewScores(r.Labels, make([]float32, len(r.Labels))) // the report knows what is predicted
 	for i, text := range set.Texts {
 		scores.Add(text+set.Pair(i), probabilities[i*len(r.Labels):(i+1)*len(r.Labels)])

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"bertlabel/bert"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
@@ -103,7 +104,7 @@ func TestDiagnosis(t *testing.T) {
 		for line := range strings.Lines(stderr) {
 			found = found || strings.HasPrefix(line, "warning: ") && strings.Contains(line, c.want)
 		}
-		if code != exitOK || !found {
+		if code != cli.ExitOK || !found {
 			t.Errorf("bertlabel %s: exit %d, want a warning with %q\n%s", c.args, code, c.want, stderr)
 		}
 	}
@@ -155,7 +156,7 @@ func TestNoFalseDiagnosis(t *testing.T) {
 				t.Errorf("bertlabel %s: %s", args, line)
 			}
 		}
-		if code != exitOK {
+		if code != cli.ExitOK {
 			t.Errorf("bertlabel %s: exit %d\n%s", args, code, stderr)
 		}
 	}

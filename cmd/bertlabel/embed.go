@@ -13,13 +13,14 @@ import (
 	"bertlabel/bert/model"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/safetensors"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/tensor"
 	"bertlabel/train/data"
 
 	"github.com/spf13/cobra"
 )
 
-func newEmbedCmd(a *app) *cobra.Command {
+func newEmbedCmd(a *cli.App) *cobra.Command {
 	e := &embedding{a: a}
 	cmd := &cobra.Command{
 		Use:   "embed",
@@ -39,7 +40,7 @@ and with a head logits and probabilities; padding rows are zero. It holds everyt
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		tensorFile := strings.HasSuffix(e.output, ".safetensors")
 		if e.allLayers && !tensorFile {
-			return usagef("--all-layers needs --output FILE.safetensors")
+			return cli.Usagef("--all-layers needs --output FILE.safetensors")
 		}
 		var err error
 		if e.m, err = models.open(a); err != nil {
@@ -67,7 +68,7 @@ func poolingOf(name string, m *model.Model) (bert.Pooling, error) {
 	if name != "" {
 		var err error
 		if pooling, err = bert.ParsePooling(name); err != nil {
-			return "", usagef("--pooling: %v", err)
+			return "", cli.Usagef("--pooling: %v", err)
 		}
 	}
 	return pooling, poolingError(m, pooling)
@@ -80,14 +81,14 @@ func poolingError(m *model.Model, pooling bert.Pooling) error {
 	case err == nil:
 		return nil
 	case m.Encoder.Pooler == nil:
-		return withCode(exitModel, fmt.Errorf("%w; try --pooling mean", err))
+		return cli.WithCode(cli.ExitModel, fmt.Errorf("%w; try --pooling mean", err))
 	}
-	return withCode(exitUsage, err)
+	return cli.WithCode(cli.ExitUsage, err)
 }
 
 // embedding is one run of the verb.
 type embedding struct {
-	a                      *app
+	a                      *cli.App
 	m                      *model.Model
 	as                     bert.Pooling
 	input, output, pooling string
@@ -96,7 +97,7 @@ type embedding struct {
 
 // lines writes one JSON object a row, as soon as it is known.
 func (e *embedding) lines(ctx context.Context, in *rowStream) error {
-	out, err := e.a.createOutput(e.output)
+	out, err := e.a.CreateOutput(e.output)
 	if err != nil {
 		return err
 	}
@@ -169,7 +170,7 @@ func (e *embedding) tensors(ctx context.Context, in *rowStream) error {
 			return err
 		}
 	}
-	out, err := e.a.createOutput(e.output)
+	out, err := e.a.CreateOutput(e.output)
 	if err != nil {
 		return err
 	}
@@ -199,7 +200,7 @@ func (e *embedding) stages(rows []readRow) ([]checkpoint.Tensor, error) {
 		int32Tensor("input_mask", n, seq, pad(batch, seq, 1, mask)),
 		int32Tensor("segment_ids", n, seq, pad(batch, seq, 1, batch.Segments)),
 	}
-	ws := bert.NewWorkspace(tensor.NewWorkers(e.a.threads))
+	ws := bert.NewWorkspace(tensor.NewWorkers(e.a.Threads))
 	_, err := e.m.Encoder.Forward(ws, batch, true, func(layer int, x *tensor.Tensor) {
 		name := "embedding_output"
 		if layer >= 0 {

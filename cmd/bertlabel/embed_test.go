@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"bertlabel/bert"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/tensor/tensortest"
 )
@@ -30,7 +31,7 @@ func TestEmbed(t *testing.T) {
 		args := append([]string{"embed", "--model", dir}, strings.Fields(c.args)...)
 		stdout, stderr, code := bertlabel(t, cmdtest.JSONLines(texts), args...)
 		lines := strings.Split(strings.TrimSuffix(stdout, "\n"), "\n")
-		if code != exitOK || len(lines) != len(texts) {
+		if code != cli.ExitOK || len(lines) != len(texts) {
 			t.Fatalf("exit %d, %d lines: %s", code, len(lines), stderr)
 		}
 		for i, line := range lines {
@@ -48,7 +49,7 @@ func TestEmbed(t *testing.T) {
 			}
 		}
 		file := filepath.Join(t.TempDir(), "e.safetensors")
-		if stdout, stderr, code := bertlabel(t, cmdtest.JSONLines(texts), append(args, "--output", file)...); code != exitOK || stdout != "" {
+		if stdout, stderr, code := bertlabel(t, cmdtest.JSONLines(texts), append(args, "--output", file)...); code != cli.ExitOK || stdout != "" {
 			t.Fatalf("exit %d, stdout %q: %s", code, stdout, stderr)
 		}
 		golden := tensortest.ReadGolden(t, file)
@@ -69,7 +70,7 @@ func TestEmbedAllLayers(t *testing.T) {
 		rows, seq := mask.Shape[0], mask.Shape[1]
 		_, stderr, code := bertlabel(t, "", "embed", "--model", filepath.Join(dir, "model_with_head"), "--input", filepath.Join(dir, "texts.jsonl"),
 			"--max-seq-length", fmt.Sprint(seq), "--all-layers", "--output", file)
-		if code != exitOK {
+		if code != cli.ExitOK {
 			t.Fatalf("exit %d: %s", code, stderr)
 		}
 		got := tensortest.ReadGolden(t, file)
@@ -132,7 +133,7 @@ func TestEmbedAllLayersParts(t *testing.T) {
 		{cmdtest.ModelFolder(t, bare), []string{"embedding_output", "input_ids", "input_mask", "layer_0", "layer_1", "segment_ids"}},
 	} {
 		_, stderr, code := bertlabel(t, cmdtest.JSONLines([]string{"the cat", "", "the cat sat"}), "embed", "--model", c.dir, "--pooling", "mean", "--all-layers", "--output", file)
-		if code != exitOK {
+		if code != cli.ExitOK {
 			t.Fatalf("exit %d: %s", code, stderr)
 		}
 		got := tensortest.ReadGolden(t, file)
@@ -158,11 +159,11 @@ func TestEmbedRefuses(t *testing.T) {
 		args, stdin, want string
 		code              int
 	}{
-		{"", "", "embed needs --model", exitUsage},
-		{"--model " + dir + " --pooling avg", "", `pooling "avg": found "avg", want pooled`, exitUsage},
-		{"--model " + dir + " --all-layers", "", "--all-layers needs --output", exitUsage},
-		{"--model " + cmdtest.ModelFolder(t, bare) + " --pooling pooled", "", "try --pooling mean", exitModel},
-		{"--model " + dir + " --output " + file, "{\"text\": \"cat\"}\nnonsense\n", "stdin:2:", exitData},
+		{"", "", "embed needs --model", cli.ExitUsage},
+		{"--model " + dir + " --pooling avg", "", `pooling "avg": found "avg", want pooled`, cli.ExitUsage},
+		{"--model " + dir + " --all-layers", "", "--all-layers needs --output", cli.ExitUsage},
+		{"--model " + cmdtest.ModelFolder(t, bare) + " --pooling pooled", "", "try --pooling mean", cli.ExitModel},
+		{"--model " + dir + " --output " + file, "{\"text\": \"cat\"}\nnonsense\n", "stdin:2:", cli.ExitData},
 	} {
 		stdout, stderr, code := bertlabel(t, c.stdin, append([]string{"embed"}, strings.Fields(c.args)...)...)
 		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {
@@ -174,7 +175,7 @@ func TestEmbedRefuses(t *testing.T) {
 	}
 	// In lines a bad row has its error in its place.
 	stdout, _, code := bertlabel(t, "{\"text\": \"cat\"}\nnonsense\n{\"text\": \"mat\"}\n", "embed", "--model", dir)
-	if lines := bytes.Split([]byte(stdout), []byte("\n")); code != exitData || len(lines) != 4 || !bytes.HasPrefix(lines[1], []byte(`{"error":"stdin:2:`)) || !bytes.HasPrefix(lines[2], []byte(`{"embedding":[`)) {
+	if lines := bytes.Split([]byte(stdout), []byte("\n")); code != cli.ExitData || len(lines) != 4 || !bytes.HasPrefix(lines[1], []byte(`{"error":"stdin:2:`)) || !bytes.HasPrefix(lines[2], []byte(`{"embedding":[`)) {
 		t.Errorf("exit %d: %s", code, stdout)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"unicode"
 
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
@@ -22,7 +23,7 @@ func TestMessagesAreEscaped(t *testing.T) {
 	} {
 		_, stderr, code := bertlabel(t, "", args...)
 		hostile := strings.ContainsFunc(stderr, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) })
-		if code == exitOK || hostile || !strings.Contains(stderr, `\x1b[`) && !strings.Contains(stderr, `\u202e`) {
+		if code == cli.ExitOK || hostile || !strings.Contains(stderr, `\x1b[`) && !strings.Contains(stderr, `\u202e`) {
 			t.Errorf("%q: exit %d, stderr %q", args, code, stderr)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	htmlreport "bertlabel/cmd/bertlabel/internal/report"
 	"bertlabel/train/data"
 	"bertlabel/train/metrics"
@@ -17,7 +18,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func newEvalCmd(a *app) *cobra.Command {
+func newEvalCmd(a *cli.App) *cobra.Command {
 	e := &evaluation{a: a}
 	cmd := &cobra.Command{
 		Use:     "eval",
@@ -32,14 +33,14 @@ func newEvalCmd(a *app) *cobra.Command {
 	f.IntVar(&e.explained, "explain-rows", 10, "rows most wrong that the report explains word by word")
 	addReportFlags(cmd, &e.reportFlags)
 	addPrettyFlag(cmd, &e.pretty)
-	required(cmd, "data")
+	cli.Required(cmd, "data")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return e.run(cmd) }
 	return cmd
 }
 
 // evaluation is one run of the verb.
 type evaluation struct {
-	a          *app
+	a          *cli.App
 	models     *modelFlags
 	rows       *dataFlags
 	data, page string
@@ -52,19 +53,19 @@ type evaluation struct {
 // checkPage refuses a place for the report before the long work.
 func (e *evaluation) checkPage() error {
 	if e.page == "-" {
-		return usagef("--report -: stdout has the metrics; want a file")
+		return cli.Usagef("--report -: stdout has the metrics; want a file")
 	}
 	if _, err := os.Stat(filepath.Dir(e.page)); e.page != "" && err != nil {
-		return withCode(exitUsage, fmt.Errorf("--report: %w", err))
+		return cli.WithCode(cli.ExitUsage, fmt.Errorf("--report: %w", err))
 	}
 	if info, err := os.Stat(e.page); err == nil && info.IsDir() {
-		return usagef("--report %s is a folder, want a file", e.page)
+		return cli.Usagef("--report %s is a folder, want a file", e.page)
 	}
 	if info, err := os.Stat(e.plots); err == nil && !info.IsDir() {
-		return usagef("--plots %s is a file, want a folder", e.plots)
+		return cli.Usagef("--plots %s is a file, want a folder", e.plots)
 	}
 	if e.explained < 0 {
-		return usagef("--explain-rows %d: want 0 or more", e.explained)
+		return cli.Usagef("--explain-rows %d: want 0 or more", e.explained)
 	}
 	return nil
 }
@@ -72,7 +73,7 @@ func (e *evaluation) checkPage() error {
 func (e *evaluation) run(cmd *cobra.Command) error {
 	start := time.Now()
 	if cmd.Flags().Changed("threshold") && !(e.threshold >= 0 && e.threshold <= 1) {
-		return usagef("--threshold %v: want 0 to 1", e.threshold)
+		return cli.Usagef("--threshold %v: want 0 to 1", e.threshold)
 	}
 	if err := e.checkPage(); err != nil {
 		return err
@@ -93,7 +94,7 @@ func (e *evaluation) run(cmd *cobra.Command) error {
 		sayTuning(e.a, m)
 	}
 	if options.Labels, err = data.NewLabelList(m.Labels, "the model's labels"); err != nil {
-		return withCode(exitModel, err)
+		return cli.WithCode(cli.ExitModel, err)
 	}
 	set, err := e.rows.load(e.a, e.data, options)
 	if err != nil {
@@ -129,23 +130,23 @@ func (e *evaluation) run(cmd *cobra.Command) error {
 			return err
 		}
 	}
-	if e.pretty || !cmd.Flags().Changed("pretty") && e.a.onTerminal() {
-		return writeReport(e.a.canvas(e.a.stdout), report)
+	if e.pretty || !cmd.Flags().Changed("pretty") && e.a.OnTerminal() {
+		return writeReport(e.a.Canvas(e.a.Stdout), report)
 	}
 	return printReport(e.a, report)
 }
 
 // score returns the probabilities of all rows of a data set, [rows, labels].
-func score(ctx context.Context, a *app, m *model.Model, set *data.Dataset, onLong data.LongTexts) ([]float32, error) {
+func score(ctx context.Context, a *cli.App, m *model.Model, set *data.Dataset, onLong data.LongTexts) ([]float32, error) {
 	const work = "predict"
 	encoded, err := encode(a, m, set, onLong)
 	if err != nil {
 		return nil, err
 	}
-	a.log.Progress(work, progress{Steps: len(encoded)})
-	defer a.log.Done()
+	a.Log.Progress(work, cli.Progress{Steps: len(encoded)})
+	defer a.Log.Done()
 	features, err := m.Features(ctx, encoded, m.Pooling, func(done int) {
-		a.log.Progress(work, progress{Step: done, Steps: len(encoded), Examples: done})
+		a.Log.Progress(work, cli.Progress{Step: done, Steps: len(encoded), Examples: done})
 	})
 	if err != nil {
 		return nil, err

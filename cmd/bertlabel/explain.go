@@ -13,13 +13,14 @@ import (
 	"strings"
 
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/train/data"
 
 	"github.com/spf13/cobra"
 )
 
-func newExplainCmd(a *app) *cobra.Command {
+func newExplainCmd(a *cli.App) *cobra.Command {
 	x := &explanation{a: a}
 	cmd := &cobra.Command{
 		Use:   "explain",
@@ -45,7 +46,7 @@ func newExplainCmd(a *app) *cobra.Command {
 
 // explanation is one run of the verb.
 type explanation struct {
-	a           *app
+	a           *cli.App
 	models      *modelFlags
 	rows        *dataFlags
 	input, text string
@@ -58,26 +59,26 @@ type explanation struct {
 }
 
 func (x *explanation) run(cmd *cobra.Command) (err error) {
-	if err := oneOf("method", string(x.options.Method), string(model.IntegratedGradients), string(model.GradientTimesInput)); err != nil {
+	if err := cli.OneOf("method", string(x.options.Method), string(model.IntegratedGradients), string(model.GradientTimesInput)); err != nil {
 		return err
 	}
 	if x.options.Steps < 1 || x.options.Steps > model.MaxSteps {
-		return usagef("--steps %d: want 1 to %d", x.options.Steps, model.MaxSteps)
+		return cli.Usagef("--steps %d: want 1 to %d", x.options.Steps, model.MaxSteps)
 	}
 	if x.m, err = x.models.openWithHead(x.a); err != nil {
 		return err
 	}
 	for _, label := range x.labels {
 		if !slices.Contains(x.m.Labels, label) {
-			return usagef("--label %s: the model has %s", term.Quoted(label), term.QuotedNames(x.m.Labels))
+			return cli.Usagef("--label %s: the model has %s", term.Quoted(label), term.QuotedNames(x.m.Labels))
 		}
 	}
 	found(x.a, diagnoseModel(x.m)...)
 	if x.explainer, err = x.m.NewExplainer(); err != nil {
-		return withCode(exitModel, err)
+		return cli.WithCode(cli.ExitModel, err)
 	}
-	terminal := x.a.onTerminal()
-	out := x.writer(x.a.stdout, terminal, cmd.Flags().Changed("json"))
+	terminal := x.a.OnTerminal()
+	out := x.writer(x.a.Stdout, terminal, cmd.Flags().Changed("json"))
 	if cmd.Flags().Changed("text") {
 		if err := x.row(cmd.Context(), out, &data.Example{Text: x.text}, nil); err != nil {
 			return err
@@ -115,7 +116,7 @@ func (x *explanation) writer(w io.Writer, terminal, chosen bool) explanationWrit
 	if chosen && x.json || !chosen && !terminal {
 		return &jsonExplanations{b, x.options.Method}
 	}
-	return &shownExplanations{b, x.options.Method, terminal && x.a.colours()}
+	return &shownExplanations{b, x.options.Method, terminal && x.a.Colours()}
 }
 
 // row explains a row, unless it is bad.

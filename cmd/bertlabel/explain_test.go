@@ -14,6 +14,7 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/train/data"
 )
@@ -60,7 +61,7 @@ func TestExplain(t *testing.T) {
 	input := `{"id": 7, "text": "The cat, <sat>!", "text_pair": "on a mat"}` + "\n{}\n" + `{"text": "dog ran home"}` + "\n"
 	stdout, stderr, code := bertlabel(t, input, "explain", "--model", dir, "--label", cmdtest.TinyLabels[2], "--label", "joy")
 	lines := explainLines(t, stdout)
-	if code != exitData || len(lines) != 5 || lines[2].Error == "" || lines[0].ID != 7.0 || lines[3].ID != nil {
+	if code != cli.ExitData || len(lines) != 5 || lines[2].Error == "" || lines[0].ID != 7.0 || lines[3].ID != nil {
 		t.Fatalf("exit %d\n%s%s", code, stdout, stderr)
 	}
 	for i, label := range map[int]string{0: cmdtest.TinyLabels[2], 1: "joy", 3: cmdtest.TinyLabels[2], 4: "joy"} {
@@ -102,13 +103,13 @@ func TestExplain(t *testing.T) {
 				t.Errorf("%+v", l)
 			}
 		}
-		if code != exitOK || !slices.Equal(labels, want) {
+		if code != cli.ExitOK || !slices.Equal(labels, want) {
 			t.Errorf("threshold %v: exit %d, labels %q, want %q\n%s", threshold, code, labels, want, stderr)
 		}
 	}
 	for flags, want := range map[string]string{"--label gladness": `"joy"`, "--method lime": "integrated-gradients", "--steps 0": "want 1 to", "--input x": "text"} {
 		_, stderr, code := bertlabel(t, "", append([]string{"explain", "--model", dir, "--text", "a"}, strings.Fields(flags)...)...)
-		if code != exitUsage || !strings.Contains(stderr, want) {
+		if code != cli.ExitUsage || !strings.Contains(stderr, want) {
 			t.Errorf("%s: exit %d, %s", flags, code, stderr)
 		}
 	}
@@ -148,7 +149,7 @@ func TestExplainShown(t *testing.T) {
 		{false, true, false, "", "numbers"},
 	} {
 		env := map[string]string{"NO_COLOR": c.noColour, "TERM": "xterm"}
-		x := &explanation{a: &app{process: process{env: func(name string) string { return env[name] }}}, json: c.json}
+		x := &explanation{a: cli.New(cli.Process{Env: func(name string) string { return env[name] }}, nil, nil, nil, nil), json: c.json}
 		w := x.writer(nil, c.terminal, c.chosen)
 		got := fmt.Sprintf("%T", w)
 		if s, ok := w.(*shownExplanations); ok {
@@ -169,7 +170,7 @@ func TestExplainReport(t *testing.T) {
 	for n, want := range map[string]int{"3": 3, "0": 0} {
 		_, stderr, code := bertlabel(t, "", "eval", "--model", m, "--data", rows, "--report", page, "--explain-rows", n)
 		text, err := os.ReadFile(page)
-		if code != exitOK || err != nil {
+		if code != cli.ExitOK || err != nil {
 			t.Fatalf("exit %d, %v\n%s", code, err, stderr)
 		}
 		if got := strings.Count(string(text), `<div class="words">`); got != want {

@@ -5,20 +5,21 @@ import (
 	"math"
 
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	htmlreport "bertlabel/cmd/bertlabel/internal/report"
 	"bertlabel/train/data"
 )
 
 // explainWrong explains, for the n rows of a report that are most wrong, the label that is most wrong.
-func explainWrong(ctx context.Context, a *app, m *model.Model, set *data.Dataset, scored *htmlreport.Scored, n int) (map[int][]htmlreport.Explanation, error) {
+func explainWrong(ctx context.Context, a *cli.App, m *model.Model, set *data.Dataset, scored *htmlreport.Scored, n int) (map[int][]htmlreport.Explanation, error) {
 	const work = "explain"
 	explainer, err := m.NewExplainer()
 	if err != nil {
 		return nil, err
 	}
 	rows := scored.MostWrong(max(0, n))
-	a.log.Progress(work, progress{Steps: len(rows)})
-	defer a.log.Done()
+	a.Log.Progress(work, cli.Progress{Steps: len(rows)})
+	defer a.Log.Done()
 	explained := map[int][]htmlreport.Explanation{}
 	for i, row := range rows {
 		c := len(m.Labels)
@@ -32,7 +33,7 @@ func explainWrong(ctx context.Context, a *app, m *model.Model, set *data.Dataset
 			shown.Words = append(shown.Words, htmlreport.Word{Text: w.Word, Contribution: w.Value})
 		}
 		explained[row] = append(explained[row], shown)
-		a.log.Progress(work, progress{Step: i + 1, Steps: len(rows), Examples: i + 1})
+		a.Log.Progress(work, cli.Progress{Step: i + 1, Steps: len(rows), Examples: i + 1})
 	}
 	return explained, nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
@@ -105,7 +106,7 @@ func TestKeptThresholds(t *testing.T) {
 		m, _ := task.run(t, "kept", "--pooling", "mean", "--train-batch-size", "8", "--max-steps", "20", "--dropout", "0", "--dev", task.dev, "--tune-thresholds", "--threshold-objective", objective)
 		dir := filepath.Join(task.dir, "kept")
 		stdout, stderr, code := bertlabel(t, cmdtest.JSONLines(cmdtest.TinyTexts(30)), "predict", "--model", dir)
-		if code != exitOK || !strings.Contains(stderr, "tuned per-label for "+objective) {
+		if code != cli.ExitOK || !strings.Contains(stderr, "tuned per-label for "+objective) {
 			t.Fatalf("predict: exit %d, %s", code, stderr)
 		}
 		predicted := 0
@@ -125,7 +126,7 @@ func TestKeptThresholds(t *testing.T) {
 			predicted += len(p.Labels)
 		}
 		_, stderr, code = bertlabel(t, "", "eval", "--model", dir, "--data", task.dev)
-		if code != exitOK || !strings.Contains(stderr, "tuned per-label for "+objective) || predicted == 0 {
+		if code != cli.ExitOK || !strings.Contains(stderr, "tuned per-label for "+objective) || predicted == 0 {
 			t.Errorf("eval: exit %d, %s; %d labels predicted", code, stderr, predicted)
 		}
 		if r := evaluate(t, "--model", dir, "--data", task.dev, "--threshold", "0.25"); r.PerLabel["animal"].Threshold != 0.25 {
@@ -152,7 +153,7 @@ func TestCalibrateSaysBeforeAndAfter(t *testing.T) {
 		LogLoss float64 `json:"log_loss"`
 	}) {
 		stdout, stderr, code := bertlabel(t, "", "eval", "--model", filepath.Join(task.dir, name), "--data", task.dev)
-		if err := json.Unmarshal([]byte(stdout), &m); code != exitOK || err != nil {
+		if err := json.Unmarshal([]byte(stdout), &m); code != cli.ExitOK || err != nil {
 			t.Fatal(code, err, stderr)
 		}
 		return m

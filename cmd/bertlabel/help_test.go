@@ -7,6 +7,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"bertlabel/cmd/bertlabel/internal/cli"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -16,13 +18,13 @@ const screenColumns = 110
 
 // The short help of every verb fits a screen, opens with examples whose verbs and flags exist, and names each flag of the verb.
 func TestHelp(t *testing.T) {
-	root := newApp(process{}, verbs, nil, nil, nil).root()
+	root := cli.New(cli.Process{}, verbs, nil, nil, nil).Root()
 	for _, cmd := range root.Commands() {
 		if !cmd.IsAvailableCommand() || cmd.Name() == "help" {
 			continue
 		}
 		text, stderr, code := bertlabel(t, "", cmd.Name(), "--help")
-		if code != exitOK || stderr != "" {
+		if code != cli.ExitOK || stderr != "" {
 			t.Errorf("%s --help: exit %d, stderr %q", cmd.Name(), code, stderr)
 		}
 		lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
@@ -45,7 +47,7 @@ var shellWord = regexp.MustCompile(`"[^"]*"|\S+`)
 
 // Every verb and flag of the examples exists, and each flag has its line in the long help.
 func TestExamples(t *testing.T) {
-	root := newApp(process{}, verbs, nil, nil, nil).root()
+	root := cli.New(cli.Process{}, verbs, nil, nil, nil).Root()
 	for _, cmd := range append(root.Commands(), root) {
 		for line := range strings.Lines(cmd.Example) {
 			line, _, _ = strings.Cut(line, "#")
@@ -57,7 +59,7 @@ func TestExamples(t *testing.T) {
 			continue
 		}
 		long, _, code := bertlabel(t, "", "help", cmd.Name())
-		if code != exitOK {
+		if code != cli.ExitOK {
 			t.Errorf("help %s: exit %d", cmd.Name(), code)
 		}
 		for _, name := range namesOf(cmd) {
@@ -75,7 +77,7 @@ func checkExample(t *testing.T, of string, words []string) {
 	if at < 0 {
 		return
 	}
-	root := newApp(process{}, verbs, nil, nil, nil).root() // flags keep what they parsed
+	root := cli.New(cli.Process{}, verbs, nil, nil, nil).Root() // flags keep what they parsed
 	cmd, args, err := root.Find(words[at+1:])
 	if err == nil {
 		err = cmd.ParseFlags(args)

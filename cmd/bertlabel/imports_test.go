@@ -42,6 +42,8 @@ var imports = map[string][]string{
 	"cmd/bertlabel/…":   {"…"},
 
 	"cmd/bertlabel/internal/term": {"golang.org/x/text/width"},
+	"cmd/bertlabel/internal/cli": {"bertlabel/cmd/bertlabel/internal/term", "bertlabel/asm", "bertlabel/asm/machine", "bertlabel/checkpoint/…", "bertlabel/train", "bertlabel/train/data",
+		"bertlabel/train/fit", "github.com/spf13/…", "github.com/schollz/progressbar/v3", "golang.org/x/term", "github.com/klauspost/cpuid/v2"},
 }
 
 // onlyCommand is what no library package may pull in, however indirectly.

@@ -11,12 +11,13 @@ import (
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/formats"
 	"bertlabel/checkpoint/inspect"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/term"
 
 	"github.com/spf13/cobra"
 )
 
-func newInspectCmd(a *app) *cobra.Command {
+func newInspectCmd(a *cli.App) *cobra.Command {
 	var asJSON bool
 	var o inspect.Options
 	cmd := &cobra.Command{
@@ -25,23 +26,23 @@ func newInspectCmd(a *app) *cobra.Command {
 		Example: "  bertlabel inspect uncased_L-12\n  bertlabel inspect --verify --stats uncased_L-12/bert_model.ckpt\n  bertlabel inspect --json model.safetensors",
 		Long: `PATH is a model folder, a checkpoint prefix, an old single-file checkpoint, a safetensors file or its index. Without --verify or
 --stats only the directory is read and checked, which is quick for files of any size. A checkpoint that is refused is exit code 4.`,
-		Args: oneArg("a folder or a checkpoint"),
+		Args: cli.OneArg("a folder or a checkpoint"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			o.Threads = a.threads
+			o.Threads = a.Threads
 			report, err := describe(args[0], o)
 			switch {
 			case err != nil && asJSON:
-				return errors.Join(err, writeRefusal(a.stdout, err))
+				return errors.Join(err, writeRefusal(a.Stdout, err))
 			case err != nil:
 				return err
 			}
 			if other := foreign(report); other != "" {
-				a.log.Infof("these are the variables of %s, another architecture: bertlabel runs BERT only", other)
+				a.Log.Infof("these are the variables of %s, another architecture: bertlabel runs BERT only", other)
 			}
 			if asJSON {
-				return json.NewEncoder(a.stdout).Encode(report)
+				return json.NewEncoder(a.Stdout).Encode(report)
 			}
-			return writeTensors(a.stdout, report)
+			return writeTensors(a.Stdout, report)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object, also for a refusal")

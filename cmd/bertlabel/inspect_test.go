@@ -12,6 +12,7 @@ import (
 	"bertlabel/checkpoint/atomic"
 	"bertlabel/checkpoint/inspect"
 	"bertlabel/checkpoint/safetensors"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/tensor/tensortest"
 )
 
@@ -39,7 +40,7 @@ func TestInspectFixtures(t *testing.T) {
 	for _, c := range manifest.Good {
 		stdout, stderr, code := bertlabel(t, "", "inspect", "--json", "--verify", filepath.Join(folder, c.Path))
 		var got inspect.Report
-		if err := json.Unmarshal([]byte(stdout), &got); err != nil || code != exitOK || len(got.Tensors) != len(c.Tensors) {
+		if err := json.Unmarshal([]byte(stdout), &got); err != nil || code != cli.ExitOK || len(got.Tensors) != len(c.Tensors) {
 			t.Errorf("%s: exit %d, %v, %d tensors\n%s", c.Path, code, err, len(got.Tensors), stderr)
 			continue
 		}
@@ -55,8 +56,8 @@ func TestInspectFixtures(t *testing.T) {
 		if err := json.Unmarshal([]byte(stdout), &got); err != nil {
 			t.Errorf("%s: stdout %q: %v", c.Path, stdout, err)
 		}
-		refused := code == exitModel && got.Error.Class == c.Class && got.Error.File != "" && strings.Contains(stderr, got.Error.File)
-		if !refused && !(code == exitOK && c.Expect == "refuse or read") {
+		refused := code == cli.ExitModel && got.Error.Class == c.Class && got.Error.File != "" && strings.Contains(stderr, got.Error.File)
+		if !refused && !(code == cli.ExitOK && c.Expect == "refuse or read") {
 			t.Errorf("%s: exit %d, %+v, want class %s\n%s", c.Path, code, got.Error, c.Class, stderr)
 		}
 	}
@@ -66,7 +67,7 @@ func TestInspectTable(t *testing.T) {
 	prefix := filepath.Join(tensortest.Shared(t, "fixtures/checkpoints/good/names"), "model.ckpt")
 	stdout, stderr, code := bertlabel(t, "", "inspect", prefix)
 	for _, want := range []string{"name ", "crc32c", `tab\there`, "café/你好", "tf_v2: 20 tensors"} {
-		if code != exitOK || !strings.Contains(stdout, want) {
+		if code != cli.ExitOK || !strings.Contains(stdout, want) {
 			t.Errorf("exit %d, no %q in\n%s%s", code, want, stdout, stderr)
 		}
 	}
@@ -76,10 +77,10 @@ func TestInspectTable(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, stdout)
 		}
 	}
-	if _, stderr, code := bertlabel(t, "", "inspect", filepath.Join(t.TempDir(), "nothing")); code != exitModel || !strings.Contains(stderr, "nothing") {
+	if _, stderr, code := bertlabel(t, "", "inspect", filepath.Join(t.TempDir(), "nothing")); code != cli.ExitModel || !strings.Contains(stderr, "nothing") {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
-	if _, _, code := bertlabel(t, "", "inspect"); code != exitUsage {
+	if _, _, code := bertlabel(t, "", "inspect"); code != cli.ExitUsage {
 		t.Errorf("without a path: exit %d", code)
 	}
 }
@@ -96,7 +97,7 @@ func TestInspectForeign(t *testing.T) {
 		t.Fatal(err)
 	}
 	stdout, stderr, code := bertlabel(t, "", "inspect", "--json", dir)
-	if code != exitOK || !json.Valid([]byte(stdout)) || !strings.Contains(stderr, "RoBERTa") {
+	if code != cli.ExitOK || !json.Valid([]byte(stdout)) || !strings.Contains(stderr, "RoBERTa") {
 		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
 	}
 }

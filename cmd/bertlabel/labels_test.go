@@ -12,6 +12,7 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
@@ -53,7 +54,7 @@ func TestLabels(t *testing.T) {
 		t.Helper()
 		out := filepath.Join(dir, name)
 		_, stderr, code := bertlabel(t, "", append([]string{"labels"}, append(args, "--output", out)...)...)
-		if code != exitOK {
+		if code != cli.ExitOK {
 			t.Fatalf("%v: exit %d, stderr %s", args, code, stderr)
 		}
 		changed, err := model.Open(out, nil)
@@ -156,7 +157,7 @@ func TestLabels(t *testing.T) {
 	}
 
 	// In place.
-	if _, stderr, code := bertlabel(t, "", "labels", "drop", "--model", baseDir, "--names", "colour", "--output", baseDir, "--overwrite"); code != exitOK {
+	if _, stderr, code := bertlabel(t, "", "labels", "drop", "--model", baseDir, "--names", "colour", "--output", baseDir, "--overwrite"); code != cli.ExitOK {
 		t.Errorf("in place: exit %d, %s", code, stderr)
 	} else if !slices.Equal(logitsOf(t, baseDir)["animal"], before["animal"]) {
 		t.Error("in place: other logits")
@@ -170,7 +171,7 @@ func TestLabelsOfTunedEncoder(t *testing.T) {
 	before := logitsOf(t, filepath.Join(task.dir, "tuned"))
 	fresh, out := filepath.Join(task.dir, "new.csv"), filepath.Join(task.dir, "added")
 	cmdtest.WriteFile(t, fresh, strings.Replace(cmdtest.LabelledCSV(60, 3), "animal,colour", "beast,hue", 1))
-	if _, stderr, code := bertlabel(t, "", "labels", "add", "--model", filepath.Join(task.dir, "tuned"), "--names", "beast,hue", "--train", fresh, "--output", out); code != exitOK {
+	if _, stderr, code := bertlabel(t, "", "labels", "add", "--model", filepath.Join(task.dir, "tuned"), "--names", "beast,hue", "--train", fresh, "--output", out); code != cli.ExitOK {
 		t.Fatalf("exit %d, %s", code, stderr)
 	}
 	after := logitsOf(t, out)
@@ -196,26 +197,26 @@ func TestLabelsRefuses(t *testing.T) {
 		args, want string
 		code       int
 	}{
-		{"", "needs one of add, drop, rename, merge", exitUsage},
-		{"remove --model m --names a" + out, "add, drop, rename, merge", exitUsage},
-		{"drop --model " + folder + out, "labels needs --names", exitUsage},
-		{"add --model " + folder + " --names fish" + out, "needs --train", exitUsage},
-		{"drop --train x --model " + folder + " --names animal" + out, "no use for --train", exitUsage},
-		{"rename --model " + folder + " --names animal" + out, "--into", exitUsage},
-		{"drop --into x --model " + folder + " --names animal" + out, "--into", exitUsage},
-		{"rename --into x --model " + folder + " --names animal,colour" + out, "takes one", exitUsage},
-		{"rename --into colour --model " + folder + " --names animal" + out, `"colour" already`, exitUsage},
-		{"merge --into x --train " + good + " --model " + folder + " --names animal" + out, "two or more", exitUsage},
-		{"drop --model " + folder + " --names animal,animal" + out, "twice", exitUsage},
-		{"drop --model " + folder + " --names animl" + out, "did you mean animal?", exitUsage},
-		{"drop --model " + folder + " --names animal,colour" + out, "no label would be left", exitUsage},
-		{"add --model " + folder + " --names colour --train " + good + out, `"colour" already`, exitUsage},
-		{"add --tune-thresholds --model " + folder + " --names fish --train " + good + out, "--dev", exitUsage},
-		{"drop --calibrate --model " + folder + " --names animal" + out, "makes no new label", exitUsage},
-		{"add --model " + folder + " --names bird --train " + good + out, "bird", exitData},
-		{"add --model " + folder + " --names fish --train " + good + out, "2 rows that say 1 and 0 that say 0", exitData},
-		{"drop --model " + cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil)) + " --names animal" + out, "has no head", exitModel},
-		{"drop --model " + folder + " --names animal --output " + folder, "is not empty", exitUsage},
+		{"", "needs one of add, drop, rename, merge", cli.ExitUsage},
+		{"remove --model m --names a" + out, "add, drop, rename, merge", cli.ExitUsage},
+		{"drop --model " + folder + out, "labels needs --names", cli.ExitUsage},
+		{"add --model " + folder + " --names fish" + out, "needs --train", cli.ExitUsage},
+		{"drop --train x --model " + folder + " --names animal" + out, "no use for --train", cli.ExitUsage},
+		{"rename --model " + folder + " --names animal" + out, "--into", cli.ExitUsage},
+		{"drop --into x --model " + folder + " --names animal" + out, "--into", cli.ExitUsage},
+		{"rename --into x --model " + folder + " --names animal,colour" + out, "takes one", cli.ExitUsage},
+		{"rename --into colour --model " + folder + " --names animal" + out, `"colour" already`, cli.ExitUsage},
+		{"merge --into x --train " + good + " --model " + folder + " --names animal" + out, "two or more", cli.ExitUsage},
+		{"drop --model " + folder + " --names animal,animal" + out, "twice", cli.ExitUsage},
+		{"drop --model " + folder + " --names animl" + out, "did you mean animal?", cli.ExitUsage},
+		{"drop --model " + folder + " --names animal,colour" + out, "no label would be left", cli.ExitUsage},
+		{"add --model " + folder + " --names colour --train " + good + out, `"colour" already`, cli.ExitUsage},
+		{"add --tune-thresholds --model " + folder + " --names fish --train " + good + out, "--dev", cli.ExitUsage},
+		{"drop --calibrate --model " + folder + " --names animal" + out, "makes no new label", cli.ExitUsage},
+		{"add --model " + folder + " --names bird --train " + good + out, "bird", cli.ExitData},
+		{"add --model " + folder + " --names fish --train " + good + out, "2 rows that say 1 and 0 that say 0", cli.ExitData},
+		{"drop --model " + cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil)) + " --names animal" + out, "has no head", cli.ExitModel},
+		{"drop --model " + folder + " --names animal --output " + folder, "is not empty", cli.ExitUsage},
 	} {
 		stdout, stderr, code := bertlabel(t, "", append([]string{"labels"}, strings.Fields(c.args)...)...)
 		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {

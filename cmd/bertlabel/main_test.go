@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
@@ -22,7 +23,7 @@ func bertlabel(t *testing.T, stdin string, args ...string) (stdout, stderr strin
 // bertlabelIn is bertlabel in an environment.
 func bertlabelIn(t *testing.T, env map[string]string, stdin string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	p := process{env: func(name string) string { return env[name] }}
+	p := cli.Process{Env: func(name string) string { return env[name] }}
 	return cmdtest.Run(t, func(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return run(p, args, stdin, stdout, stderr)
 	}, stdin, args...)
@@ -50,7 +51,7 @@ func TestWrongUsage(t *testing.T) {
 	} {
 		stdout, stderr, code := bertlabel(t, "", strings.Fields(c.args)...)
 		lines := strings.Split(strings.TrimSpace(stderr), "\n")
-		if code != exitUsage || stdout != "" || len(lines) != 2 || !strings.Contains(lines[0], c.want) || !strings.Contains(lines[1], "--help") {
+		if code != cli.ExitUsage || stdout != "" || len(lines) != 2 || !strings.Contains(lines[0], c.want) || !strings.Contains(lines[1], "--help") {
 			t.Errorf("bertlabel %s: exit %d, stdout %q, stderr:\n%s\nwant exit 2 and one line with %q, then the pointer to --help", c.args, code, stdout, stderr, c.want)
 		}
 	}
@@ -66,13 +67,13 @@ func TestStdoutFails(t *testing.T) {
 		err  error
 		code int
 	}{
-		{&os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.EPIPE}, exitOK},
-		{&os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}, exitResources},
-		{errors.New("other"), exitFailure},
+		{&os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.EPIPE}, cli.ExitOK},
+		{&os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}, cli.ExitResources},
+		{errors.New("other"), cli.ExitFailure},
 	} {
 		var stderr bytes.Buffer
-		code := run(process{}, []string{"version"}, strings.NewReader(""), failingWriter{c.err}, &stderr)
-		if code != c.code || (stderr.Len() == 0) != (c.code == exitOK) {
+		code := run(cli.Process{}, []string{"version"}, strings.NewReader(""), failingWriter{c.err}, &stderr)
+		if code != c.code || (stderr.Len() == 0) != (c.code == cli.ExitOK) {
 			t.Errorf("stdout fails with %v: exit %d, want %d; stderr %q", c.err, code, c.code, stderr.String())
 		}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"bertlabel/asm/machine"
 	"bertlabel/bert"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/train"
 	"bertlabel/train/solver"
@@ -13,21 +14,21 @@ import (
 
 // admit says what a run will take at its largest, and refuses one that the memory budget does not allow. advice is what the user can
 // do.
-func admit(a *app, need *train.Memory, advice func() []string) error {
+func admit(a *cli.App, need *train.Memory, advice func() []string) error {
 	total := need.Total()
-	a.log.Infof("memory: about %s%s: %s", term.Bytes(total), budgetText(a), memoryText(need))
-	if a.maxMemory > 0 && total > int(a.maxMemory) {
-		return withCode(exitResources, fmt.Errorf("training needs about %s, %s more than the memory budget of %s (--max-memory; else 80 %% of what the machine or its container has):\n  %s",
-			term.Bytes(total), term.Bytes(total-int(a.maxMemory)), term.Bytes(int(a.maxMemory)), strings.Join(advice(), "\n  ")))
+	a.Log.Infof("memory: about %s%s: %s", term.Bytes(total), budgetText(a), memoryText(need))
+	if a.MaxMemory > 0 && total > int(a.MaxMemory) {
+		return cli.WithCode(cli.ExitResources, fmt.Errorf("training needs about %s, %s more than the memory budget of %s (--max-memory; else 80 %% of what the machine or its container has):\n  %s",
+			term.Bytes(total), term.Bytes(total-int(a.MaxMemory)), term.Bytes(int(a.MaxMemory)), strings.Join(advice(), "\n  ")))
 	}
 	return nil
 }
 
-func budgetText(a *app) string {
-	if a.maxMemory == 0 {
+func budgetText(a *cli.App) string {
+	if a.MaxMemory == 0 {
 		return ""
 	}
-	return " of " + term.Bytes(int(a.maxMemory))
+	return " of " + term.Bytes(int(a.MaxMemory))
 }
 
 // memoryText lists the parts of an estimate that are not nothing.
@@ -56,7 +57,7 @@ func memoryText(m *train.Memory) string {
 // their gradients and moments too.
 func (t *training) admitWeights() error {
 	config, err := t.models.readConfig(t.a)
-	if err != nil || t.a.maxMemory == 0 {
+	if err != nil || t.a.MaxMemory == 0 {
 		return nil // opening the model will say what is wrong with it
 	}
 	m, err := bert.New(config)
@@ -78,9 +79,9 @@ func (t *training) admitWeights() error {
 		}
 		need.Moments, what = 2*need.Model.Gradients, "weights, gradients and the optimizer's moments"
 	}
-	if total := need.Total(); total > int(t.a.maxMemory) {
-		return withCode(exitResources, fmt.Errorf("--model %s: %s alone take %s, the memory budget is %s (--max-memory; else 80 %% of what the machine or its container has):\n  %s",
-			t.models.path, what, term.Bytes(total), term.Bytes(int(t.a.maxMemory)), strings.Join(t.smallerTuning(), "\n  ")))
+	if total := need.Total(); total > int(t.a.MaxMemory) {
+		return cli.WithCode(cli.ExitResources, fmt.Errorf("--model %s: %s alone take %s, the memory budget is %s (--max-memory; else 80 %% of what the machine or its container has):\n  %s",
+			t.models.path, what, term.Bytes(total), term.Bytes(int(t.a.MaxMemory)), strings.Join(t.smallerTuning(), "\n  ")))
 	}
 	return nil
 }
@@ -98,15 +99,15 @@ func (t *training) smallerTuning() []string {
 func (r *encoderRun) admit(task *train.EncoderTask) error {
 	schedule, err := task.Config.Schedule(task.Texts.Texts())
 	if err != nil {
-		return withCode(exitUsage, err)
+		return cli.WithCode(cli.ExitUsage, err)
 	}
 	task.KeepFrozen = schedule.Steps > task.Texts.Texts()/task.Config.StepRows()
 	need, err := r.memory(*task)
 	if err != nil {
-		return withCode(exitUsage, err)
+		return cli.WithCode(cli.ExitUsage, err)
 	}
-	if budget := int(r.a.maxMemory); budget > 0 && need.Total() > budget && need.Frozen > 0 {
-		r.a.log.Infof("the frozen layers run again in every epoch: there is no room for their outputs, %s", term.Bytes(need.Frozen))
+	if budget := int(r.a.MaxMemory); budget > 0 && need.Total() > budget && need.Frozen > 0 {
+		r.a.Log.Infof("the frozen layers run again in every epoch: there is no room for their outputs, %s", term.Bytes(need.Frozen))
 		task.KeepFrozen, need.Frozen = false, 0
 	}
 	r.estimate = need.Total()

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
@@ -27,8 +28,8 @@ func TestMemoryRefused(t *testing.T) {
 		{"--max-memory 3MiB --tune head --pooling cls --solver lbfgs", []string{"training needs about", "a narrower --pooling than cls", "fewer rows than 34"}},
 	} {
 		_, stderr, code := bertlabel(t, "", append(args, strings.Fields(c.flags)...)...)
-		if code != exitResources {
-			t.Errorf("%s: exit %d, want %d\n%s", c.flags, code, exitResources, stderr)
+		if code != cli.ExitResources {
+			t.Errorf("%s: exit %d, want %d\n%s", c.flags, code, cli.ExitResources, stderr)
 		}
 		for _, want := range c.want {
 			if !strings.Contains(stderr, want) {
@@ -58,9 +59,9 @@ func TestMemorySteps(t *testing.T) {
 		}
 		_, stderr, code := bertlabel(t, "", append(args, flags...)...)
 		switch code {
-		case exitOK:
+		case cli.ExitOK:
 			codes[0]++
-		case exitResources:
+		case cli.ExitResources:
 			codes[1]++
 		default:
 			t.Fatalf("%v: exit %d\n%s", flags, code, stderr)
@@ -83,7 +84,7 @@ func TestAddressSpace(t *testing.T) {
 		script := fmt.Sprintf("ulimit -v %d && exec \"$0\" \"$@\"", kib)
 		cmd := exec.Command("sh", append([]string{"-c", script, self}, args...)...)
 		cmd.Env = append(os.Environ(), childVariable+"=1")
-		if out, err := cmd.CombinedOutput(); err != nil && cmd.ProcessState.ExitCode() != exitResources {
+		if out, err := cmd.CombinedOutput(); err != nil && cmd.ProcessState.ExitCode() != cli.ExitResources {
 			t.Errorf("ulimit -v %d: %v\n%s", kib, err, out)
 		}
 	}
@@ -99,7 +100,7 @@ func TestRecomputeCommand(t *testing.T) {
 		for i, flags := range []string{"--threads 1", "--recompute --threads 2", "--recompute --threads 1"} {
 			output := filepath.Join(dir, fmt.Sprint(strings.ReplaceAll(tune, ":", ""), i))
 			run := append(args, append(strings.Fields(flags), "--tune", tune, "--output", output)...)
-			if _, stderr, code := bertlabel(t, "", run...); code != exitOK {
+			if _, stderr, code := bertlabel(t, "", run...); code != cli.ExitOK {
 				t.Fatalf("%s: exit %d\n%s", flags, code, stderr)
 			}
 			if got := runResult(t, output); i == 0 {

@@ -7,13 +7,14 @@ import (
 	"strconv"
 	"strings"
 
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/train/metrics"
 
 	"github.com/spf13/cobra"
 )
 
-func newMetricsCmd(a *app) *cobra.Command {
+func newMetricsCmd(a *cli.App) *cobra.Command {
 	var truth, scores, threshold string
 	cmd := &cobra.Command{
 		Use:     "metrics",
@@ -34,7 +35,7 @@ func newMetricsCmd(a *app) *cobra.Command {
 			}
 			report, err := metrics.Evaluate(data, thresholds)
 			if err != nil {
-				return withCode(exitData, fmt.Errorf("%s, %s: %w", truth, scores, err))
+				return cli.WithCode(cli.ExitData, fmt.Errorf("%s, %s: %w", truth, scores, err))
 			}
 			return printReport(a, report)
 		},
@@ -43,39 +44,39 @@ func newMetricsCmd(a *app) *cobra.Command {
 	f.StringVar(&truth, "truth", "", "CSV `FILE` with a 0/1 column per label")
 	f.StringVar(&scores, "scores", "", "CSV `FILE` with a probability column per label")
 	f.StringVar(&threshold, "threshold", "0.5", "positive above `T`: one number, or one per label by commas or by a JSON file")
-	required(cmd, "truth", "scores")
+	cli.Required(cmd, "truth", "scores")
 	return cmd
 }
 
 // printFindings writes an object to stdout, unless a person looks at it there, and its table to stderr. With onlyJSON there is the
 // object and no table.
-func printFindings(a *app, object interface{ writeTable(io.Writer) error }, onlyJSON bool) error {
-	if onlyJSON || !a.onTerminal() {
-		if err := writeIndented(a.stdout, object); err != nil {
+func printFindings(a *cli.App, object interface{ writeTable(io.Writer) error }, onlyJSON bool) error {
+	if onlyJSON || !a.OnTerminal() {
+		if err := cli.WriteIndented(a.Stdout, object); err != nil {
 			return err
 		}
 	}
-	if onlyJSON || a.quiet || a.logFormat == "json" {
+	if onlyJSON || a.Quiet || a.LogFormat == "json" {
 		return nil
 	}
-	return object.writeTable(a.stderr)
+	return object.writeTable(a.Stderr)
 }
 
 // printReport writes a report as JSON to stdout, and as a table to stderr for people.
-func printReport(a *app, r *metrics.Report) error {
-	encoder := json.NewEncoder(a.stdout)
+func printReport(a *cli.App, r *metrics.Report) error {
+	encoder := json.NewEncoder(a.Stdout)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(r); err != nil {
 		return err
 	}
-	if a.quiet || a.logFormat == "json" {
+	if a.Quiet || a.LogFormat == "json" {
 		return nil
 	}
-	return r.WriteTable(a.stderr)
+	return r.WriteTable(a.Stderr)
 }
 
 // readThresholds reads the value of --threshold: a number, numbers separated by commas, or the path of a JSON file.
-func readThresholds(a *app, value string, labels []string) (thresholds []float32, err error) {
+func readThresholds(a *cli.App, value string, labels []string) (thresholds []float32, err error) {
 	first, _, _ := strings.Cut(value, ",")
 	if _, err := strconv.ParseFloat(first, 32); err != nil {
 		return readThresholdFile(a, value, labels)
@@ -83,37 +84,37 @@ func readThresholds(a *app, value string, labels []string) (thresholds []float32
 	for number := range strings.SplitSeq(value, ",") {
 		v, err := strconv.ParseFloat(number, 32)
 		if err != nil || v-v != 0 {
-			return nil, usagef("--threshold %s: found %q, want a number", value, number)
+			return nil, cli.Usagef("--threshold %s: found %q, want a number", value, number)
 		}
 		thresholds = append(thresholds, float32(v))
 	}
 	if n := len(thresholds); n != 1 && n != len(labels) {
-		return nil, usagef("--threshold %s: found %d numbers, want one, or one for each of %d labels", value, n, len(labels))
+		return nil, cli.Usagef("--threshold %s: found %d numbers, want one, or one for each of %d labels", value, n, len(labels))
 	}
 	return thresholds, nil
 }
 
 // readThresholdFile reads a JSON object of label name → number, one for each label.
-func readThresholdFile(a *app, path string, labels []string) ([]float32, error) {
-	in, err := a.openInput(path)
+func readThresholdFile(a *cli.App, path string, labels []string) ([]float32, error) {
+	in, err := a.OpenInput(path)
 	if err != nil {
 		return nil, fmt.Errorf("--threshold is no number, so a file: %w", err)
 	}
 	defer in.Close()
 	var byName map[string]*float32
-	if err := readNumbers(in, path, &byName); err != nil {
+	if err := cli.ReadNumbers(in, path, &byName); err != nil {
 		return nil, err
 	}
 	thresholds := make([]float32, len(labels))
 	for i, name := range labels {
 		if byName[name] == nil {
-			return nil, refused(path, 0, "", "no threshold for "+term.Quoted(name), "a number for each label")
+			return nil, cli.Refused(path, 0, "", "no threshold for "+term.Quoted(name), "a number for each label")
 		}
 		thresholds[i] = *byName[name]
 		delete(byName, name)
 	}
 	for name := range byName {
-		return nil, refused(path, 0, "", "a threshold for "+term.Quoted(name), "labels of the data only")
+		return nil, cli.Refused(path, 0, "", "a threshold for "+term.Quoted(name), "labels of the data only")
 	}
 	return thresholds, nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/tensor/tensortest"
 	"bertlabel/train/metrics"
@@ -28,7 +29,7 @@ func TestMetricsGoldens(t *testing.T) {
 				t.Fatal(err)
 			}
 			stdout, stderr, code := bertlabel(t, "", "metrics", "--truth", filepath.Join(folder, "truth.csv"), "--scores", filepath.Join(folder, "scores.csv"), "--threshold", threshold)
-			if code != exitOK || strings.TrimSpace(stdout) != string(want) || !strings.Contains(stderr, "label_ranking_loss") {
+			if code != cli.ExitOK || strings.TrimSpace(stdout) != string(want) || !strings.Contains(stderr, "label_ranking_loss") {
 				t.Errorf("exit %d, stdout\n%s\nwant\n%s\nstderr\n%s", code, stdout, want, stderr)
 			}
 		})
@@ -89,11 +90,11 @@ func TestMetricsReads(t *testing.T) {
 		{"0.3", "0.3}"}, {"0.3,0.3", "[0.3,0.3]}"}, {"t.json", "[0.3,0.3]}"},
 	} {
 		stdout, stderr, code := metricsOf(t, truth, scores, `{"a, b": 0.3, "joy": 3e-1}`, "--threshold", c.threshold)
-		if code != exitOK || !strings.Contains(stdout, want+c.want) || !strings.Contains(stderr, "matched by name") {
+		if code != cli.ExitOK || !strings.Contains(stdout, want+c.want) || !strings.Contains(stderr, "matched by name") {
 			t.Errorf("--threshold %s: exit %d, stdout\n%s\nwant\n…%s%s\nstderr\n%s", c.threshold, code, stdout, want, c.want, stderr)
 		}
 	}
-	if _, stderr, code := metricsOf(t, truth, scores, "", "--quiet"); code != exitOK || stderr != "" {
+	if _, stderr, code := metricsOf(t, truth, scores, "", "--quiet"); code != cli.ExitOK || stderr != "" {
 		t.Errorf("--quiet: exit %d, stderr %q", code, stderr)
 	}
 }
@@ -102,10 +103,10 @@ func TestMetricsReadsStdin(t *testing.T) {
 	truth := filepath.Join(t.TempDir(), "truth.csv")
 	cmdtest.WriteFile(t, truth, "joy\n1\n\"\"\n0\n")
 	stdout, _, code := bertlabel(t, "joy\n0.9\n0.8\n0.1\n", "metrics", "--truth", truth, "--scores", "-")
-	if code != exitOK || !strings.Contains(stdout, `"subset_accuracy":1,`) || !strings.Contains(stdout, `"rows":3,`) {
+	if code != cli.ExitOK || !strings.Contains(stdout, `"subset_accuracy":1,`) || !strings.Contains(stdout, `"rows":3,`) {
 		t.Errorf("exit %d, stdout %s", code, stdout)
 	}
-	if _, stderr, code := bertlabel(t, "", "metrics", "--truth", "-", "--scores", "-"); code != exitUsage || !strings.Contains(stderr, "both") {
+	if _, stderr, code := bertlabel(t, "", "metrics", "--truth", "-", "--scores", "-"); code != cli.ExitUsage || !strings.Contains(stderr, "both") {
 		t.Errorf("both from stdin: exit %d, stderr %s", code, stderr)
 	}
 }
@@ -137,7 +138,7 @@ func TestMetricsRefuses(t *testing.T) {
 		{strings.Repeat("\xff\xfe", 1000), scores, "truth.csv:1: column 1"},
 	} {
 		stdout, stderr, code := metricsOf(t, c.truth, c.scores, "")
-		if code != exitData || stdout != "" || !strings.Contains(stderr, c.want) || len(stderr) > 500 {
+		if code != cli.ExitData || stdout != "" || !strings.Contains(stderr, c.want) || len(stderr) > 500 {
 			t.Errorf("truth %.60q, scores %.60q: exit %d, stderr %s\nwant exit 3 with %s", c.truth, c.scores, code, stderr, c.want)
 		}
 	}
@@ -146,19 +147,19 @@ func TestMetricsRefuses(t *testing.T) {
 		code            int
 		want            string
 	}{
-		{"0.5,0.5,0.5", "", exitUsage, "found 3 numbers, want one, or one for each of 2 labels"},
-		{"0.5,", "", exitUsage, `found "", want a number`},
-		{"0.5,x", "", exitUsage, `found "x", want a number`},
-		{"nan", "", exitUsage, "want a number"},
-		{"-inf", "", exitUsage, "want a number"},
-		{"nowhere.json", "", exitUsage, "nowhere.json"},
-		{"t.json", `{"a": 0.5}`, exitData, `t.json: found no threshold for "b"`},
-		{"t.json", `{"a": 0.5, "b": null}`, exitData, `t.json: found no threshold for "b"`},
-		{"t.json", `{"a": 0.5, "b": 0.5, "c": 1}`, exitData, `t.json: found a threshold for "c"`},
-		{"t.json", "{\"a\": 0.5,\n\"b\": \"x\"}", exitData, "t.json:2: found"},
-		{"t.json", "{\"a\": 0.5,\n\n}", exitData, "t.json:3: found"},
-		{"t.json", `{"a": 0.5, "b": 1e99}`, exitData, "t.json:1: found"},
-		{"t.json", ``, exitData, "t.json:1: found"},
+		{"0.5,0.5,0.5", "", cli.ExitUsage, "found 3 numbers, want one, or one for each of 2 labels"},
+		{"0.5,", "", cli.ExitUsage, `found "", want a number`},
+		{"0.5,x", "", cli.ExitUsage, `found "x", want a number`},
+		{"nan", "", cli.ExitUsage, "want a number"},
+		{"-inf", "", cli.ExitUsage, "want a number"},
+		{"nowhere.json", "", cli.ExitUsage, "nowhere.json"},
+		{"t.json", `{"a": 0.5}`, cli.ExitData, `t.json: found no threshold for "b"`},
+		{"t.json", `{"a": 0.5, "b": null}`, cli.ExitData, `t.json: found no threshold for "b"`},
+		{"t.json", `{"a": 0.5, "b": 0.5, "c": 1}`, cli.ExitData, `t.json: found a threshold for "c"`},
+		{"t.json", "{\"a\": 0.5,\n\"b\": \"x\"}", cli.ExitData, "t.json:2: found"},
+		{"t.json", "{\"a\": 0.5,\n\n}", cli.ExitData, "t.json:3: found"},
+		{"t.json", `{"a": 0.5, "b": 1e99}`, cli.ExitData, "t.json:1: found"},
+		{"t.json", ``, cli.ExitData, "t.json:1: found"},
 	} {
 		stdout, stderr, code := metricsOf(t, truth, scores, c.json, "--threshold", c.threshold)
 		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {

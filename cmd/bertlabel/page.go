@@ -16,6 +16,7 @@ import (
 	"unicode"
 
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	htmlreport "bertlabel/cmd/bertlabel/internal/report"
 	"bertlabel/train/data"
 	"bertlabel/train/metrics"
@@ -34,9 +35,9 @@ func addReportFlags(cmd *cobra.Command, r *reportFlags) {
 }
 
 // write writes the page to path, "" for none, and the figures to --plots.
-func (f *reportFlags) write(a *app, r *htmlreport.Report, path string) error {
+func (f *reportFlags) write(a *cli.App, r *htmlreport.Report, path string) error {
 	if path != "" {
-		out, err := a.createOutput(path)
+		out, err := a.CreateOutput(path)
 		if err != nil {
 			return err
 		}
@@ -44,30 +45,30 @@ func (f *reportFlags) write(a *app, r *htmlreport.Report, path string) error {
 		if err := errors.Join(r.WriteHTML(out), out.Commit()); err != nil {
 			return err
 		}
-		a.log.Infof("wrote %s", path)
+		a.Log.Infof("wrote %s", path)
 	}
 	if f.plots == "" {
 		return nil
 	}
 	n, err := r.WritePlots(f.plots)
 	if err == nil {
-		a.log.Infof("wrote %d figures to %s, as SVG and PNG", n, f.plots)
+		a.Log.Infof("wrote %d figures to %s, as SVG and PNG", n, f.plots)
 	}
 	return err
 }
 
 // newReport returns a report with what every verb can say of a run that began at start.
-func newReport(a *app, cmd *cobra.Command, m *model.Model, start time.Time) *htmlreport.Report {
-	build := readBuildInfo()
+func newReport(a *cli.App, cmd *cobra.Command, m *model.Model, start time.Time) *htmlreport.Report {
+	build := cli.ReadBuildInfo()
 	r := &htmlreport.Report{Command: commandLine(cmd), Version: "bertlabel " + build.Version}
 	if build.Revision != "unknown" {
 		r.Version += " " + build.Revision
 	}
-	for _, w := range a.log.Works() {
-		r.Timings = append(r.Timings, htmlreport.Timing{Name: w.name, Time: w.time})
+	for _, w := range a.Log.Works() {
+		r.Timings = append(r.Timings, htmlreport.Timing{Name: w.Name, Time: w.Time})
 	}
 	r.Timings = append(r.Timings, htmlreport.Timing{Name: "in all", Time: time.Since(start)})
-	r.Notes, r.Settings = a.log.Warnings(), settingsOf(cmd)
+	r.Notes, r.Settings = a.Log.Warnings(), settingsOf(cmd)
 	add := func(name string, value any) {
 		r.Settings = append(r.Settings, htmlreport.Pair{Name: name, Value: fmt.Sprint(value)})
 	}
@@ -75,7 +76,7 @@ func newReport(a *app, cmd *cobra.Command, m *model.Model, start time.Time) *htm
 	add("model: pooling", m.Pooling)
 	add("model: max_seq_length", m.MaxSeqLength)
 	add("model: do_lower_case", m.Tokenizer.Options().LowerCase)
-	add("threads", a.threads)
+	add("threads", a.Threads)
 	var training map[string]any
 	if text := m.Training(); text != nil && cmd.Name() != "train" && json.Unmarshal(text, &training) == nil {
 		for _, key := range slices.Sorted(maps.Keys(training)) {
@@ -101,7 +102,7 @@ func scoredReport(set *data.Dataset, scores []float32, r *metrics.Report) *htmlr
 
 // settingsOf returns every flag of a verb with its value, as it was settled.
 func settingsOf(cmd *cobra.Command) (settings []htmlreport.Pair) {
-	eachSetting(cmd, func(f *pflag.Flag) {
+	cli.EachSetting(cmd, func(f *pflag.Flag) {
 		unset := !f.Changed && slices.Contains([]string{"do-lower-case", "max-seq-length", "threshold", "threads"}, f.Name) // the model's or the machine's, below
 		if value := f.Value.String(); value != "" && value != "[]" && !unset {
 			settings = append(settings, htmlreport.Pair{Name: "--" + f.Name, Value: value})
@@ -114,7 +115,7 @@ func settingsOf(cmd *cobra.Command) (settings []htmlreport.Pair) {
 // stands in it as flags.
 func commandLine(cmd *cobra.Command) string {
 	words := strings.Fields(cmd.CommandPath())
-	eachSetting(cmd, func(f *pflag.Flag) {
+	cli.EachSetting(cmd, func(f *pflag.Flag) {
 		if !f.Changed || f.Name == "config" {
 			return
 		}
@@ -189,7 +190,7 @@ func (t *training) report(m *model.Model, dev *data.Dataset, start time.Time) {
 		r.Baseline = readBaseline(filepath.Join(t.output, baselineFile))
 	}
 	if err = errors.Join(err, t.reportFlags.write(t.a, r, path)); err != nil {
-		t.a.log.Warnf("the report could not be written: %v", err)
+		t.a.Log.Warnf("the report could not be written: %v", err)
 	}
 }
 

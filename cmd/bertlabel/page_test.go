@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
@@ -40,7 +41,7 @@ func TestReportPage(t *testing.T) {
 		{"all", []string{"--dev", dev, "--tune", "all"}, []string{"F1 on dev", "F1 of each label"}, nil},
 	} {
 		output := filepath.Join(dir, c.name)
-		if _, stderr, code := bertlabel(t, "", append([]string{"train", "--model", base, "--train", data, "--output", output, "--log-steps", "1", "--pooling", "mean"}, c.args...)...); code != exitOK || strings.Contains(stderr, "could not be written") {
+		if _, stderr, code := bertlabel(t, "", append([]string{"train", "--model", base, "--train", data, "--output", output, "--log-steps", "1", "--pooling", "mean"}, c.args...)...); code != cli.ExitOK || strings.Contains(stderr, "could not be written") {
 			t.Fatalf("%s: exit %d, %s", c.name, code, stderr)
 		}
 		page := read(filepath.Join(output, "report.html"))
@@ -56,7 +57,7 @@ func TestReportPage(t *testing.T) {
 		}
 	}
 	page, plots := filepath.Join(dir, "r.html"), filepath.Join(dir, "plots")
-	if _, stderr, code := bertlabel(t, "", "eval", "--model", filepath.Join(dir, "head"), "--data", dev, "--report", page, "--plots", plots); code != exitOK {
+	if _, stderr, code := bertlabel(t, "", "eval", "--model", filepath.Join(dir, "head"), "--data", dev, "--report", page, "--plots", plots); code != cli.ExitOK {
 		t.Fatalf("exit %d, %s", code, stderr)
 	}
 	if text := read(page); !strings.Contains(text, "bertlabel eval --model=") || !strings.Contains(text, "F1 of each label") || !strings.Contains(text, "trained with: optimizer") {
@@ -65,7 +66,7 @@ func TestReportPage(t *testing.T) {
 	cmdtest.OnlyFile(t, plots, "co-occurrence.png", "co-occurrence.svg", "confusion.png", "confusion.svg", "dev-f1.png", "dev-f1.svg", "f1.png", "f1.svg",
 		"learning-rate.png", "learning-rate.svg", "loss.png", "loss.svg", "precision-recall.png", "precision-recall.svg", "reliability.png", "reliability.svg", "roc.png", "roc.svg", "scores.png", "scores.svg", "threshold-sweep.png", "threshold-sweep.svg")
 	for _, bad := range []string{filepath.Join(dir, "no", "such", "folder.html"), "-"} {
-		if _, stderr, code := bertlabel(t, "", "eval", "--model", filepath.Join(dir, "head"), "--data", dev, "--report", bad); code != exitUsage {
+		if _, stderr, code := bertlabel(t, "", "eval", "--model", filepath.Join(dir, "head"), "--data", dev, "--report", bad); code != cli.ExitUsage {
 			t.Errorf("--report %s: exit %d, %s", bad, code, stderr)
 		}
 	}

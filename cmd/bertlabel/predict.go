@@ -4,13 +4,14 @@ import (
 	"errors"
 
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/train/data"
 	"bertlabel/train/diagnosis"
 
 	"github.com/spf13/cobra"
 )
 
-func newPredictCmd(a *app) *cobra.Command {
+func newPredictCmd(a *cli.App) *cobra.Command {
 	p := &predicting{a: a}
 	cmd := &cobra.Command{
 		Use:   "predict",
@@ -40,7 +41,7 @@ func newPredictCmd(a *app) *cobra.Command {
 
 // predicting is one run of the verb.
 type predicting struct {
-	a                     *app
+	a                     *cli.App
 	models                *modelFlags
 	rows                  *dataFlags
 	input, output, format string
@@ -52,19 +53,19 @@ type predicting struct {
 // settle refuses flags that do not go together, and decides how predictions are shown.
 func (p *predicting) settle(cmd *cobra.Command) error {
 	changed := cmd.Flags().Changed
-	if err := oneOf("output-format", p.format, "jsonl", "csv", "tsv"); err != nil {
+	if err := cli.OneOf("output-format", p.format, "jsonl", "csv", "tsv"); err != nil {
 		return err
 	}
 	switch {
 	case changed("threshold") && !(p.threshold >= 0 && p.threshold <= 1):
-		return usagef("--threshold %v: want 0 to 1", p.threshold)
+		return cli.Usagef("--threshold %v: want 0 to 1", p.threshold)
 	case p.topK < 0 || p.format != "jsonl" && (p.topK > 0 || p.logits):
-		return usagef("--top-k wants 1 or more, and like --logits the output format jsonl")
+		return cli.Usagef("--top-k wants 1 or more, and like --logits the output format jsonl")
 	case p.pretty && (changed("output-format") || p.logits):
-		return usagef("--pretty is for people: it has no --output-format and no --logits")
+		return cli.Usagef("--pretty is for people: it has no --output-format and no --logits")
 	}
 	if !changed("pretty") {
-		p.pretty = p.output == "-" && p.a.onTerminal() && !changed("output-format") && !p.logits
+		p.pretty = p.output == "-" && p.a.OnTerminal() && !changed("output-format") && !p.logits
 	}
 	return nil
 }
@@ -87,7 +88,7 @@ func (p *predicting) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	out, err := p.a.createOutput(p.output)
+	out, err := p.a.CreateOutput(p.output)
 	if err != nil {
 		return err
 	}
@@ -116,14 +117,14 @@ type rowWriter interface {
 	Flush() error                              // hands everything on to the writer below
 }
 
-func (p *predicting) writer(out *output, m *model.Model) rowWriter {
+func (p *predicting) writer(out *cli.Output, m *model.Model) rowWriter {
 	if !p.pretty {
 		return newPredictionWriter(out, p.format, m, p.topK, p.logits)
 	}
 	if p.output == "-" {
-		p.a.log.NoBar() // a progress bar would stand between the rows
+		p.a.Log.NoBar() // a progress bar would stand between the rows
 	}
-	return newPrettyPredictions(p.a.canvas(out.Writer), m, p.topK)
+	return newPrettyPredictions(p.a.Canvas(out.Writer), m, p.topK)
 }
 
 // writePredictions writes a chunk of rows, those that could not be read with their error.

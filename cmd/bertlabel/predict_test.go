@@ -17,6 +17,7 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
@@ -71,7 +72,7 @@ func TestPredict(t *testing.T) {
 	}
 	for _, threads := range []string{"1", "3"} {
 		stdout, stderr, code := bertlabel(t, cmdtest.JSONLines(texts), "predict", "--model", dir, "--logits", "--threads", threads)
-		if code != exitOK || !strings.Contains(stderr, "were longer than 24 tokens and were cut") {
+		if code != cli.ExitOK || !strings.Contains(stderr, "were longer than 24 tokens and were cut") {
 			t.Fatalf("exit %d: %s", code, stderr)
 		}
 		rows := predictedRows(t, stdout)
@@ -126,7 +127,7 @@ func TestPredictFlags(t *testing.T) {
 		{"--output-format tsv", "id\tjoy\t\"\"\"rage\"\", anger\"\tÜberraschung\na<b\t"},
 	} {
 		stdout, stderr, code := bertlabel(t, row, append([]string{"predict", "--model", dir}, strings.Fields(c.args)...)...)
-		if code != exitOK || !strings.Contains(stdout, c.want) || stderr != "" {
+		if code != cli.ExitOK || !strings.Contains(stdout, c.want) || stderr != "" {
 			t.Errorf("predict %s: exit %d, stderr %q\n got %swant %s", c.args, code, stderr, stdout, c.want)
 		}
 	}
@@ -155,27 +156,27 @@ func TestPredictWrongUsage(t *testing.T) {
 		args, want string
 		code       int
 	}{
-		{"", "predict needs --model", exitUsage},
-		{"--vocab-file x --init-checkpoint y", "predict needs --model", exitUsage},
-		{"--model " + dir + " --threshold 1.5", "--threshold 1.5", exitUsage},
-		{"--model " + dir + " --threshold NaN", "--threshold NaN", exitUsage},
-		{"--model " + dir + " --top-k -1", "--top-k", exitUsage},
-		{"--model " + dir + " --top-k 2 --output-format csv", "--top-k", exitUsage},
-		{"--model " + dir + " --logits --output-format csv", "--logits", exitUsage},
-		{"--model " + dir + " --output-format xml", "jsonl, csv, tsv", exitUsage},
-		{"--model " + dir + " --hidden-act swish", "gelu_erf", exitUsage},
-		{"--model " + dir + " --max-seq-length 25", "3 to 24", exitUsage},
-		{"--model " + dir + " --max-seq-length 2", "3 to 24", exitUsage},
-		{"--model " + dir + " --input nowhere.csv", "nowhere.csv", exitUsage},
-		{"--model " + dir + " --input " + folder, "folder", exitUsage},
-		{"--model " + dir + " --output " + folder, "folder", exitUsage},
-		{"--model " + dir + " --format xml", "--format", exitUsage},
-		{"--model " + dir + " --modell x", "did you mean --model?", exitUsage},
-		{"--model " + folder, "no checkpoint in this folder", exitModel},
-		{"--model " + filepath.Join(folder, "none"), "none", exitModel},
-		{"--model " + headless, "has no head", exitModel},
-		{"--model " + broken, "bert_model.ckpt.data-00000-of-00001", exitModel},
-		{"--model " + dir + " --init-checkpoint " + headless, "has no head", exitModel},
+		{"", "predict needs --model", cli.ExitUsage},
+		{"--vocab-file x --init-checkpoint y", "predict needs --model", cli.ExitUsage},
+		{"--model " + dir + " --threshold 1.5", "--threshold 1.5", cli.ExitUsage},
+		{"--model " + dir + " --threshold NaN", "--threshold NaN", cli.ExitUsage},
+		{"--model " + dir + " --top-k -1", "--top-k", cli.ExitUsage},
+		{"--model " + dir + " --top-k 2 --output-format csv", "--top-k", cli.ExitUsage},
+		{"--model " + dir + " --logits --output-format csv", "--logits", cli.ExitUsage},
+		{"--model " + dir + " --output-format xml", "jsonl, csv, tsv", cli.ExitUsage},
+		{"--model " + dir + " --hidden-act swish", "gelu_erf", cli.ExitUsage},
+		{"--model " + dir + " --max-seq-length 25", "3 to 24", cli.ExitUsage},
+		{"--model " + dir + " --max-seq-length 2", "3 to 24", cli.ExitUsage},
+		{"--model " + dir + " --input nowhere.csv", "nowhere.csv", cli.ExitUsage},
+		{"--model " + dir + " --input " + folder, "folder", cli.ExitUsage},
+		{"--model " + dir + " --output " + folder, "folder", cli.ExitUsage},
+		{"--model " + dir + " --format xml", "--format", cli.ExitUsage},
+		{"--model " + dir + " --modell x", "did you mean --model?", cli.ExitUsage},
+		{"--model " + folder, "no checkpoint in this folder", cli.ExitModel},
+		{"--model " + filepath.Join(folder, "none"), "none", cli.ExitModel},
+		{"--model " + headless, "has no head", cli.ExitModel},
+		{"--model " + broken, "bert_model.ckpt.data-00000-of-00001", cli.ExitModel},
+		{"--model " + dir + " --init-checkpoint " + headless, "has no head", cli.ExitModel},
 	} {
 		stdout, stderr, code := bertlabel(t, `{"text": "cat"}`, append([]string{"predict"}, strings.Fields(c.args)...)...)
 		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {
@@ -192,7 +193,7 @@ func TestPredictBadRows(t *testing.T) {
 	listed := filepath.Join(t.TempDir(), "bad.jsonl")
 	stdout, stderr, code := bertlabel(t, input, "predict", "--model", dir, "--bad-rows", listed)
 	rows := predictedRows(t, stdout)
-	if code != exitData || len(rows) != 4 || !strings.Contains(stderr, "stdin: 2 of 4 rows could not be read") {
+	if code != cli.ExitData || len(rows) != 4 || !strings.Contains(stderr, "stdin: 2 of 4 rows could not be read") {
 		t.Fatalf("exit %d, %d rows, stderr %q", code, len(rows), stderr)
 	}
 	for i, refused := range []bool{false, true, true, false} {
@@ -208,28 +209,28 @@ func TestPredictBadRows(t *testing.T) {
 	}
 
 	stdout, stderr, code = bertlabel(t, input, "predict", "--model", dir, "--on-bad-row", "skip")
-	if rows := predictedRows(t, stdout); code != exitOK || len(rows) != 2 || rows[1].ID.String() != "4" || !strings.Contains(stderr, "2 of 4 rows could not be read and were left out") {
+	if rows := predictedRows(t, stdout); code != cli.ExitOK || len(rows) != 2 || rows[1].ID.String() != "4" || !strings.Contains(stderr, "2 of 4 rows could not be read and were left out") {
 		t.Errorf("skip: exit %d, rows %+v, stderr %q", code, rows, stderr)
 	}
 	stdout, stderr, code = bertlabel(t, input, "predict", "--model", dir, "--on-bad-row", "error")
-	if code != exitData || strings.Count(stdout, "\n") > 1 || !strings.Contains(stderr, "stdin:2:") {
+	if code != cli.ExitData || strings.Count(stdout, "\n") > 1 || !strings.Contains(stderr, "stdin:2:") {
 		t.Errorf("error: exit %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 	// A table has the row's place, with empty cells.
 	stdout, _, code = bertlabel(t, input, "predict", "--model", dir, "--output-format", "csv")
 	table, err := csv.NewReader(strings.NewReader(stdout)).ReadAll()
-	if code != exitData || err != nil || len(table) != 5 || table[2][1] != "" || table[3][0] != "3" || table[4][1] == "" {
+	if code != cli.ExitData || err != nil || len(table) != 5 || table[2][1] != "" || table[3][0] != "3" || table[4][1] == "" {
 		t.Errorf("csv: exit %d, %v, %v", code, table, err)
 	}
 
 	// A text over the token limit is such a row, if it is to be one.
 	long := "{\"text\": \"cat\"}\n{\"text\": \"" + strings.Repeat("cat ", 40) + "\"}\n"
 	stdout, _, code = bertlabel(t, long, "predict", "--model", dir, "--on-long", "error")
-	if rows := predictedRows(t, stdout); code != exitData || len(rows) != 2 || !strings.Contains(rows[1].Error, "42 tokens") {
+	if rows := predictedRows(t, stdout); code != cli.ExitData || len(rows) != 2 || !strings.Contains(rows[1].Error, "42 tokens") {
 		t.Errorf("long: exit %d, %+v", code, rows)
 	}
 	stdout, stderr, code = bertlabel(t, long, "predict", "--model", dir, "--on-long", "error", "--on-bad-row", "skip")
-	if code != exitOK || strings.Count(stdout, "\n") != 1 || !strings.Contains(stderr, "1 of 2 rows could not be read and were left out; the first: stdin:2:") {
+	if code != cli.ExitOK || strings.Count(stdout, "\n") != 1 || !strings.Contains(stderr, "1 of 2 rows could not be read and were left out; the first: stdin:2:") {
 		t.Errorf("long, skipped: exit %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 	_, stderr, _ = bertlabel(t, "{\"text\": \"c\xffat\"}", "predict", "--model", dir)
@@ -250,7 +251,7 @@ func TestPredictFiles(t *testing.T) {
 	cmdtest.WriteFile(t, input, zipped.String())
 	args := []string{"predict", "--model", folder, "--input", input, "--output", output, "--output-format", "csv", "--text-column", "body", "--text-pair-column", "other", "--id-column", "key"}
 	stdout, stderr, code := bertlabel(t, "", args...)
-	if code != exitOK || stdout != "" {
+	if code != cli.ExitOK || stdout != "" {
 		t.Fatalf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 	stored, err := os.Open(output)
@@ -282,8 +283,8 @@ func TestPredictFiles(t *testing.T) {
 	}
 	before, _ := os.ReadFile(output)
 	cmdtest.WriteFile(t, input, "key\tbody\tother\nx\n")
-	if _, _, code := bertlabel(t, "", append(args, "--on-bad-row", "error")...); code != exitData {
-		t.Errorf("exit %d, want %d", code, exitData)
+	if _, _, code := bertlabel(t, "", append(args, "--on-bad-row", "error")...); code != cli.ExitData {
+		t.Errorf("exit %d, want %d", code, cli.ExitData)
 	}
 	if after, _ := os.ReadFile(output); !bytes.Equal(after, before) {
 		t.Error("a failure has changed the output")
@@ -299,7 +300,7 @@ func TestPredictStreams(t *testing.T) {
 		fromOut, out := io.Pipe()
 		done := make(chan int)
 		go func() {
-			code := run(process{}, []string{verb, "--model", dir}, in, out, io.Discard)
+			code := run(cli.Process{}, []string{verb, "--model", dir}, in, out, io.Discard)
 			out.Close()
 			done <- code
 		}()
@@ -311,7 +312,7 @@ func TestPredictStreams(t *testing.T) {
 			}
 		}
 		toIn.Close()
-		if code := <-done; code != exitOK {
+		if code := <-done; code != cli.ExitOK {
 			t.Errorf("%s: exit %d", verb, code)
 		}
 	}

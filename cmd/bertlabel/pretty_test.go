@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/train/data"
@@ -111,7 +112,7 @@ func TestPrettyFlag(t *testing.T) {
 	for _, verb := range [][]string{{"predict", "--input"}, {"eval", "--data"}} {
 		args := []string{verb[0], "--model", folder, verb[1], path}
 		stdout, stderr, code := bertlabel(t, "", append(args, "--pretty")...)
-		if code != exitOK || !strings.Contains(stdout, "animal") || strings.ContainsAny(stdout, "{\x1b") {
+		if code != cli.ExitOK || !strings.Contains(stdout, "animal") || strings.ContainsAny(stdout, "{\x1b") {
 			t.Errorf("%s --pretty: exit %d, %s%s", verb[0], code, stdout, stderr)
 		}
 		if stdout, _, _ := bertlabel(t, "", args...); !strings.HasPrefix(stdout, "{") {
@@ -119,7 +120,7 @@ func TestPrettyFlag(t *testing.T) {
 		}
 	}
 	for _, flag := range []string{"--output-format=csv", "--logits"} {
-		if _, stderr, code := bertlabel(t, "", "predict", "--model", folder, "--input", path, "--pretty", flag); code != exitUsage || !strings.Contains(stderr, "--pretty is for people") {
+		if _, stderr, code := bertlabel(t, "", "predict", "--model", folder, "--input", path, "--pretty", flag); code != cli.ExitUsage || !strings.Contains(stderr, "--pretty is for people") {
 			t.Errorf("--pretty %s: exit %d, %s", flag, code, stderr)
 		}
 	}

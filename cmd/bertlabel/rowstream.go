@@ -8,6 +8,7 @@ import (
 
 	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/train/data"
 )
 
@@ -15,7 +16,7 @@ import (
 // encoder takes what has come so far, so the first row is answered at once, and a long input goes in chunks that keep all
 // threads busy. Memory does not grow with the input.
 type rowStream struct {
-	a     *app
+	a     *cli.App
 	m     *model.Model
 	in    *data.Reader
 	flags *dataFlags
@@ -39,7 +40,7 @@ type readRow struct {
 }
 
 // newRowStream opens input, "-" for stdin, whose labels are not looked at.
-func newRowStream(a *app, m *model.Model, flags *dataFlags, input, work string) (*rowStream, error) {
+func newRowStream(a *cli.App, m *model.Model, flags *dataFlags, input, work string) (*rowStream, error) {
 	options, err := flags.options(a)
 	if err != nil {
 		return nil, err
@@ -66,15 +67,15 @@ func (s *rowStream) run(ctx context.Context, handle func(chunk []readRow) error)
 		failed <- s.read(ctx, rows)
 		close(rows)
 	}()
-	s.a.log.Progress(s.work, progress{})
+	s.a.Log.Progress(s.work, cli.Progress{})
 	for chunk := gather(rows); len(chunk) > 0; chunk = gather(rows) {
 		if err := handle(chunk); err != nil {
 			return err
 		}
 		s.count(chunk)
-		s.a.log.Progress(s.work, progress{Step: s.rows, Examples: s.rows})
+		s.a.Log.Progress(s.work, cli.Progress{Step: s.rows, Examples: s.rows})
 	}
-	s.a.log.Done()
+	s.a.Log.Done()
 	if err := <-failed; err != nil {
 		return err
 	}
@@ -167,7 +168,7 @@ func (s *rowStream) verdict() error {
 	case s.flags.bad.err != nil:
 		return s.flags.bad.err
 	case s.bad > 0:
-		return withCode(exitData, fmt.Errorf("%s: %d of %d rows could not be read; each has an error in its place in the output", s.input, s.bad, s.rows))
+		return cli.WithCode(cli.ExitData, fmt.Errorf("%s: %d of %d rows could not be read; each has an error in its place in the output", s.input, s.bad, s.rows))
 	}
 	s.flags.saySkipped(s.a, s.input, stats.Bad+s.tooLong, stats.Bad+stats.Rows)
 	return nil

@@ -11,14 +11,15 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/train/metrics"
 )
 
 // readScored reads the two files of the verb metrics. Labels stand in the order of the truth.
-func readScored(a *app, truthPath, scoresPath string) (d metrics.Data, err error) {
+func readScored(a *cli.App, truthPath, scoresPath string) (d metrics.Data, err error) {
 	if truthPath == "-" && scoresPath == "-" {
-		return d, usagef("--truth and --scores are both stdin")
+		return d, cli.Usagef("--truth and --scores are both stdin")
 	}
 	truth, truthIDs, err := readCells(a, truthPath, parseTruth, &d.Truth)
 	if err != nil {
@@ -32,16 +33,16 @@ func readScored(a *app, truthPath, scoresPath string) (d metrics.Data, err error
 		return d, err
 	}
 	if n, want := len(d.Scores)/len(scores), len(d.Truth)/len(truth); n != want {
-		return d, refused(scoresPath, 0, "", fmt.Sprintf("%d rows", n), fmt.Sprintf("%d, as in %s", want, truthPath))
+		return d, cli.Refused(scoresPath, 0, "", fmt.Sprintf("%d rows", n), fmt.Sprintf("%d, as in %s", want, truthPath))
 	}
 	for i := range min(len(truthIDs), len(scoresIDs)) {
 		if t, s := truthIDs[i], scoresIDs[i]; t.text != s.text {
-			return d, refused(scoresPath, s.line, "id", term.Quoted(s.text), fmt.Sprintf("%s, as on line %d of %s", term.Quoted(t.text), t.line, truthPath))
+			return d, cli.Refused(scoresPath, s.line, "id", term.Quoted(s.text), fmt.Sprintf("%s, as on line %d of %s", term.Quoted(t.text), t.line, truthPath))
 		}
 	}
 	d.Labels = truth
 	if !slices.Equal(truth, scores) {
-		a.log.Infof("%s has its columns in another order than %s; they are matched by name", scoresPath, truthPath)
+		a.Log.Infof("%s has its columns in another order than %s; they are matched by name", scoresPath, truthPath)
 		d.Scores = reorder(d.Scores, scores, truth)
 	}
 	return d, nil
@@ -63,12 +64,12 @@ func reorder(cells []float32, from, to []string) []float32 {
 func sameLabels(truthPath, scoresPath string, truth, scores []string) error {
 	for _, name := range truth {
 		if !slices.Contains(scores, name) {
-			return refused(scoresPath, 1, "", "no column "+term.Quoted(name), "one, as in "+truthPath)
+			return cli.Refused(scoresPath, 1, "", "no column "+term.Quoted(name), "one, as in "+truthPath)
 		}
 	}
 	for _, name := range scores {
 		if !slices.Contains(truth, name) {
-			return refused(scoresPath, 1, name, "a column that "+truthPath+" lacks", "the same label columns in both files")
+			return cli.Refused(scoresPath, 1, name, "a column that "+truthPath+" lacks", "the same label columns in both files")
 		}
 	}
 	return nil
@@ -85,8 +86,8 @@ var notLabels = []string{"id", "text", "text_pair"}
 
 // readCells reads a CSV file with a header of label names, appends its cells to cells, [rows, labels], and returns the names.
 // ids has one entry a row where there is a column of that name.
-func readCells[T any](a *app, path string, parse func(string) (T, string), cells *[]T) (labels []string, ids []rowID, err error) {
-	in, err := a.openInput(path)
+func readCells[T any](a *cli.App, path string, parse func(string) (T, string), cells *[]T) (labels []string, ids []rowID, err error) {
+	in, err := a.OpenInput(path)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -123,7 +124,7 @@ func readCells[T any](a *app, path string, parse func(string) (T, string), cells
 			}
 			cell, expected := parse(field)
 			if expected != "" {
-				return nil, nil, refused(path, line, header[i], term.Quoted(field), expected)
+				return nil, nil, cli.Refused(path, line, header[i], term.Quoted(field), expected)
 			}
 			*cells = append(*cells, cell)
 		}
@@ -135,17 +136,17 @@ func labelColumns(path string, header []string) (labels []string, err error) {
 	for i, name := range header {
 		switch {
 		case name == "":
-			return nil, refused(path, 1, strconv.Itoa(i+1), "a column without a name", "the name of a label")
+			return nil, cli.Refused(path, 1, strconv.Itoa(i+1), "a column without a name", "the name of a label")
 		case !utf8.ValidString(name):
-			return nil, refused(path, 1, strconv.Itoa(i+1), term.Quoted(name), "a name in UTF-8")
+			return nil, cli.Refused(path, 1, strconv.Itoa(i+1), term.Quoted(name), "a name in UTF-8")
 		case slices.Contains(header[:i], name):
-			return nil, refused(path, 1, name, "two columns of that name", "one")
+			return nil, cli.Refused(path, 1, name, "two columns of that name", "one")
 		case !slices.Contains(notLabels, name):
 			labels = append(labels, name)
 		}
 	}
 	if len(labels) == 0 {
-		return nil, refused(path, 1, "", "no label column", "one column per label")
+		return nil, cli.Refused(path, 1, "", "no label column", "one column per label")
 	}
 	return labels, nil
 }
@@ -177,13 +178,13 @@ func csvError(path string, header []string, err error) error {
 	var parse *csv.ParseError
 	switch {
 	case err == io.EOF && header == nil:
-		return refused(path, 1, "", "nothing", "a header of label names")
+		return cli.Refused(path, 1, "", "nothing", "a header of label names")
 	case err == io.EOF:
-		return refused(path, 2, "", "no rows", "a row for each text")
+		return cli.Refused(path, 2, "", "no rows", "a row for each text")
 	case errors.Is(err, csv.ErrFieldCount) && errors.As(err, &parse):
-		return refused(path, parse.StartLine, "", "another number of fields", fmt.Sprintf("%d, as in the header", len(header)))
+		return cli.Refused(path, parse.StartLine, "", "another number of fields", fmt.Sprintf("%d, as in the header", len(header)))
 	case errors.As(err, &parse):
-		return refused(path, parse.Line, fmt.Sprintf("byte %d", parse.Column), parse.Err.Error(), "CSV as RFC 4180 has it")
+		return cli.Refused(path, parse.Line, fmt.Sprintf("byte %d", parse.Column), parse.Err.Error(), "CSV as RFC 4180 has it")
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"bertlabel/asm"
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train"
@@ -30,27 +31,27 @@ func addSolverFlags(cmd *cobra.Command, s *solverFlags) {
 	f := cmd.Flags()
 	f.StringVar(&s.Solver, "solver", "gradient", "head by gradient (Google's), lbfgs (exact), lda (discriminant)")
 	f.Float64Var(&s.L2, "l2", 0, "strength of the L2 penalty of --solver lbfgs and lda, on standardised features; 0: chosen on --dev, by lbfgs for each label and without --dev on a fifth of the rows")
-	minor(cmd, "Head flags", "l2")
+	cli.Minor(cmd, "Head flags", "l2")
 }
 
 func (s *solverFlags) check(t *training) error {
-	if err := oneOf("solver", s.Solver, "gradient", "lbfgs", "lda"); err != nil {
+	if err := cli.OneOf("solver", s.Solver, "gradient", "lbfgs", "lda"); err != nil {
 		return err
 	}
 	exact := s.Solver != "gradient"
 	switch {
 	case exact && t.tune != "head":
-		return usagef("--solver %s finds a head on a frozen encoder: give --tune head", s.Solver)
+		return cli.Usagef("--solver %s finds a head on a frozen encoder: give --tune head", s.Solver)
 	case exact && (t.Loss == "focal" || t.Loss == "asymmetric"):
-		return usagef("--solver %s has no use for --loss %s, which is not convex", s.Solver, t.Loss)
+		return cli.Usagef("--solver %s has no use for --loss %s, which is not convex", s.Solver, t.Loss)
 	case s.Solver == "lda" && (t.PosWeight != "" || t.LabelSmoothing != 0):
-		return usagef("--solver lda has no loss that --pos-weight or --label-smoothing could change")
+		return cli.Usagef("--solver lda has no loss that --pos-weight or --label-smoothing could change")
 	case s.Solver == "lda" && t.dev == "" && s.L2 == 0:
-		return usagef("--solver lda chooses its strength on --dev: give that, or --l2")
+		return cli.Usagef("--solver lda chooses its strength on --dev: give that, or --l2")
 	case !(s.L2 >= 0) || math.IsInf(s.L2, 0):
-		return usagef("--l2 %v: want 0 (chosen) or more", s.L2)
+		return cli.Usagef("--l2 %v: want 0 (chosen) or more", s.L2)
 	case s.L2 > 0 && !exact:
-		return usagef("--l2 is for --solver lbfgs and lda; the gradient has --weight-decay")
+		return cli.Usagef("--l2 is for --solver lbfgs and lda; the gradient has --weight-decay")
 	}
 	if s.Solver == "lda" && t.dev != "" && t.Calibrate == "" {
 		t.Calibrate = "platt" // its logits are too sure of themselves
@@ -89,7 +90,7 @@ func (r *headRun) solve(ctx context.Context, candidates []bert.Pooling) error {
 		}
 	}
 	if len(candidates) > 1 {
-		r.a.log.Infof("chose --pooling %s, of %d", r.pooling, len(candidates))
+		r.a.Log.Infof("chose --pooling %s, of %d", r.pooling, len(candidates))
 	}
 	return nil
 }
@@ -113,16 +114,16 @@ func (r *headRun) solveOn(ctx context.Context, pooling bert.Pooling, trainPart, 
 		Labels: r.labels, Train: trainPart, Dev: dev, Classifier: head, Loss: loss64, Seed: r.config.Seed, Workers: r.workers,
 		Observe: func(p solver.Progress) error {
 			rounds = p.Round
-			r.a.log.Progress("solve", progress{Step: p.Solved, Steps: p.Labels})
+			r.a.Log.Progress("solve", cli.Progress{Step: p.Solved, Steps: p.Labels})
 			return nil
 		},
 	}
 	if r.L2 > 0 {
 		task.L2 = []float64{r.L2}
 	}
-	r.a.log.Progress("solve", progress{Steps: len(r.labels)})
+	r.a.Log.Progress("solve", cli.Progress{Steps: len(r.labels)})
 	solutions, err := r.solver()(ctx, task)
-	r.a.log.Done()
+	r.a.Log.Done()
 	if err != nil {
 		return nil, 0, err
 	}
@@ -131,7 +132,7 @@ func (r *headRun) solveOn(ctx context.Context, pooling bert.Pooling, trainPart, 
 	if r.Solver == "lda" && dev.X != nil {
 		said += " (1 − average_precision_macro on dev)"
 	}
-	r.a.log.Infof("solved %d labels on %s (%d features) in %.1f s, %d rounds; %s", len(r.labels), pooling, trainPart.X.Cols, seconds, rounds, said)
+	r.a.Log.Infof("solved %d labels on %s (%d features) in %.1f s, %d rounds; %s", len(r.labels), pooling, trainPart.X.Cols, seconds, rounds, said)
 	return head, loss, r.logSolution(head, trainPart, dev, solutions, rounds, seconds)
 }
 

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/train/data"
 
@@ -21,7 +22,7 @@ import (
 
 // splitting is one run of the verb split.
 type splitting struct {
-	a             *app
+	a             *cli.App
 	rows          *dataFlags
 	input, output string
 	parts         []string
@@ -30,7 +31,7 @@ type splitting struct {
 	overwrite     bool
 }
 
-func newSplitCmd(a *app) *cobra.Command {
+func newSplitCmd(a *cli.App) *cobra.Command {
 	s := &splitting{a: a}
 	cmd := &cobra.Command{
 		Use:   "split",
@@ -52,7 +53,7 @@ func newSplitCmd(a *app) *cobra.Command {
 	f.BoolVar(&s.overwrite, "overwrite", false, "replace parts that are there")
 	f.BoolVar(&s.json, "json", false, "print JSON and no table")
 	s.rows = addDataFlags(cmd, data.StopAtBadRow)
-	required(cmd, "input", "output")
+	cli.Required(cmd, "input", "output")
 	return cmd
 }
 
@@ -105,7 +106,7 @@ func (s *splitting) run() error {
 	report.Input, report.Seed, report.Texts = s.input, s.seed, texts
 	for _, p := range report.Parts {
 		if p.Rows == 0 {
-			return refused(set.File, 0, "", fmt.Sprintf("%d rows of %d texts, none of them for %s", set.Rows(), texts, p.Name), "a row for each part")
+			return cli.Refused(set.File, 0, "", fmt.Sprintf("%d rows of %d texts, none of them for %s", set.Rows(), texts, p.Name), "a row for each part")
 		}
 	}
 	if err := s.write(set, part, parts); err != nil {
@@ -123,17 +124,17 @@ func (s *splitting) settle() (parts []splitPart, err error) {
 		share, err := strconv.ParseFloat(number, 64)
 		switch {
 		case err != nil || !(share > 0 && share < 1):
-			return nil, usagef("--parts: found %q, want a name and a share between 0 and 1, such as dev=0.1", word)
+			return nil, cli.Usagef("--parts: found %q, want a name and a share between 0 and 1, such as dev=0.1", word)
 		case name == "" || name != filepath.Base(name) || strings.HasPrefix(name, "."):
-			return nil, usagef("--parts: %q is no name for a file", name)
+			return nil, cli.Usagef("--parts: %q is no name for a file", name)
 		case slices.ContainsFunc(parts, func(p splitPart) bool { return p.Name == name }):
-			return nil, usagef("--parts: two parts are called %q", name)
+			return nil, cli.Usagef("--parts: two parts are called %q", name)
 		}
 		sum += share
 		parts = append(parts, splitPart{Name: name, Share: share})
 	}
 	if !(math.Abs(sum-1) <= 1e-9) {
-		return nil, usagef("--parts: the shares have a sum of %v, want 1", math.Round(sum*1e9)/1e9)
+		return nil, cli.Usagef("--parts: the shares have a sum of %v, want 1", math.Round(sum*1e9)/1e9)
 	}
 	return parts, s.settleFiles(parts)
 }
@@ -143,11 +144,11 @@ func (s *splitting) settleFiles(parts []splitPart) error {
 	if strings.Contains(s.output, ",") {
 		files := strings.Split(s.output, ",")
 		if len(files) != len(parts) {
-			return usagef("--output: found %d files, want one for each of the %d parts", len(files), len(parts))
+			return cli.Usagef("--output: found %d files, want one for each of the %d parts", len(files), len(parts))
 		}
 		for j, file := range files {
 			if slices.Contains(files[:j], file) || file == "" || file == "-" {
-				return usagef("--output: found %q, want a file of its own for each part", file)
+				return cli.Usagef("--output: found %q, want a file of its own for each part", file)
 			}
 			parts[j].File = file
 		}
@@ -162,7 +163,7 @@ func (s *splitting) settleFiles(parts []splitPart) error {
 	}
 	for _, p := range parts {
 		if _, err := os.Stat(p.File); !errors.Is(err, os.ErrNotExist) && !s.overwrite {
-			return cmp.Or(err, usagef("%s is there already: give --overwrite to replace it", p.File))
+			return cmp.Or(err, cli.Usagef("%s is there already: give --overwrite to replace it", p.File))
 		}
 	}
 	return nil
@@ -206,9 +207,9 @@ func (s *splitting) write(set *data.Dataset, part []int, parts []splitPart) erro
 			return err
 		}
 	}
-	outputs := make([]*output, len(parts))
+	outputs := make([]*cli.Output, len(parts))
 	for j, p := range parts {
-		out, err := s.a.createOutput(p.File)
+		out, err := s.a.CreateOutput(p.File)
 		if err != nil {
 			return err
 		}
@@ -261,7 +262,7 @@ func (s *splitting) sayMissing(r *splitReport) {
 			}
 		}
 		if len(missing) > 0 {
-			s.a.log.Warnf("%s has no row of %s: the labels are too rare; find more rows, or give the part a larger share", p.Name, term.QuotedNames(missing))
+			s.a.Log.Warnf("%s has no row of %s: the labels are too rare; find more rows, or give the part a larger share", p.Name, term.QuotedNames(missing))
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
@@ -53,7 +54,7 @@ func TestSplit(t *testing.T) {
 					args = append(args, "--no-header", "--text-column", "1", "--labels-column", "2")
 				}
 				stdout, stderr, code := bertlabel(t, "", append(args, "--output", filepath.Join(dir, "parts"))...)
-				if code != exitOK {
+				if code != cli.ExitOK {
 					t.Fatalf("exit %d: %s", code, stderr)
 				}
 				var report splitReport
@@ -86,7 +87,7 @@ func TestSplit(t *testing.T) {
 					}
 				}
 				again := filepath.Join(dir, "a."+format) + "," + filepath.Join(dir, "b."+format)
-				if _, stderr, code := bertlabel(t, "", append(args, "--output", again, "--quiet")...); code != exitOK || stderr != "" {
+				if _, stderr, code := bertlabel(t, "", append(args, "--output", again, "--quiet")...); code != cli.ExitOK || stderr != "" {
 					t.Fatalf("exit %d: %s", code, stderr)
 				}
 				if a, b := readMaybeZipped(t, filepath.Join(dir, "b."+format)), readMaybeZipped(t, filepath.Join(dir, "parts", "dev."+format+zip)); a != b {
@@ -112,11 +113,7 @@ func writeMaybeZipped(t *testing.T, path, content string) {
 
 func readMaybeZipped(t *testing.T, path string) string {
 	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := gunzipped(f, path)
+	r, err := cli.New(cli.Process{}, nil, nil, nil, nil).OpenInput(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,16 +138,16 @@ func TestSplitRefuses(t *testing.T) {
 		args, want string
 		code       int
 	}{
-		{"--parts train=0.8,dev=0.1", "the shares have a sum of 0.9, want 1", exitUsage},
-		{"--parts train=1.2,dev=-0.2", "found \"train=1.2\"", exitUsage},
-		{"--parts train=NaN,dev=0.5", "found \"train=NaN\"", exitUsage},
-		{"--parts train,dev", "want a name and a share", exitUsage},
-		{"--parts a=0.5,a=0.5", "two parts are called \"a\"", exitUsage},
-		{"--parts ../a=0.5,b=0.5", "is no name for a file", exitUsage},
-		{"--output x.csv,y.csv", "found 2 files, want one for each of the 3 parts", exitUsage},
-		{"--output x.csv,y.csv,x.csv", "want a file of its own", exitUsage},
-		{"--output " + full, "dev.csv is there already: give --overwrite", exitUsage},
-		{"", "found 2 rows of 2 texts, none of them for", exitData},
+		{"--parts train=0.8,dev=0.1", "the shares have a sum of 0.9, want 1", cli.ExitUsage},
+		{"--parts train=1.2,dev=-0.2", "found \"train=1.2\"", cli.ExitUsage},
+		{"--parts train=NaN,dev=0.5", "found \"train=NaN\"", cli.ExitUsage},
+		{"--parts train,dev", "want a name and a share", cli.ExitUsage},
+		{"--parts a=0.5,a=0.5", "two parts are called \"a\"", cli.ExitUsage},
+		{"--parts ../a=0.5,b=0.5", "is no name for a file", cli.ExitUsage},
+		{"--output x.csv,y.csv", "found 2 files, want one for each of the 3 parts", cli.ExitUsage},
+		{"--output x.csv,y.csv,x.csv", "want a file of its own", cli.ExitUsage},
+		{"--output " + full, "dev.csv is there already: give --overwrite", cli.ExitUsage},
+		{"", "found 2 rows of 2 texts, none of them for", cli.ExitData},
 	} {
 		args := append([]string{"split", "--input", input, "--output", filepath.Join(dir, "parts")}, strings.Fields(c.args)...)
 		if _, stderr, code := bertlabel(t, "", args...); code != c.code || !strings.Contains(stderr, c.want) {
@@ -164,7 +161,7 @@ func TestSplitRefuses(t *testing.T) {
 		t.Error("a file was overwritten")
 	}
 	cmdtest.WriteFile(t, input, "text,joy\na,1\nb,0\nc,1\nd,0\n")
-	if _, stderr, code := bertlabel(t, "", "split", "--input", input, "--output", full, "--overwrite", "--parts", "train=0.5,dev=0.5"); code != exitOK {
+	if _, stderr, code := bertlabel(t, "", "split", "--input", input, "--output", full, "--overwrite", "--parts", "train=0.5,dev=0.5"); code != cli.ExitOK {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
 	if entries, _ := os.ReadDir(full); len(entries) != 2 || !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == "train.csv" }) {
@@ -176,7 +173,7 @@ func TestSplitRefuses(t *testing.T) {
 func TestSplitStdin(t *testing.T) {
 	_, rows := splitRows("jsonl")
 	dir := t.TempDir()
-	if _, stderr, code := bertlabel(t, strings.Join(rows, ""), "split", "--input", "-", "--output", dir); code != exitOK || !strings.Contains(stderr, "wrote "+filepath.Join(dir, "test.jsonl")) {
+	if _, stderr, code := bertlabel(t, strings.Join(rows, ""), "split", "--input", "-", "--output", dir); code != cli.ExitOK || !strings.Contains(stderr, "wrote "+filepath.Join(dir, "test.jsonl")) {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
 }

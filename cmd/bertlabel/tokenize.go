@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"bertlabel/bert/tokenizer"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/train/data"
 
 	"github.com/spf13/cobra"
@@ -25,7 +26,7 @@ type tokenizeFlags struct {
 	cmd *cobra.Command
 }
 
-func newTokenizeCmd(a *app) *cobra.Command {
+func newTokenizeCmd(a *cli.App) *cobra.Command {
 	t := &tokenizeFlags{}
 	t.cmd = &cobra.Command{
 		Use:     "tokenize",
@@ -45,7 +46,7 @@ padded; the other three are, with zeros, when --max-seq-length is given. A row t
 	f.StringVar(&t.input, "input", "-", "`FILE` of texts; - is stdin")
 	f.StringVar(&t.output, "output", "-", "`FILE` for the ids; - is stdout")
 	t.rows = addDataFlags(t.cmd, data.ReportBadRows)
-	required(t.cmd, "vocab-file")
+	cli.Required(t.cmd, "vocab-file")
 	return t.cmd
 }
 
@@ -62,18 +63,18 @@ type badRow struct {
 	Error string `json:"error"`
 }
 
-func (t *tokenizeFlags) run(ctx context.Context, a *app) error {
+func (t *tokenizeFlags) run(ctx context.Context, a *cli.App) error {
 	if t.maxSeqLength < 0 || t.maxSeqLength == 1 {
-		return usagef("--max-seq-length %d: want 2 or more, for [CLS] and [SEP], or 0", t.maxSeqLength)
+		return cli.Usagef("--max-seq-length %d: want 2 or more, for [CLS] and [SEP], or 0", t.maxSeqLength)
 	}
 	if t.vocab == "-" && t.input == "-" {
-		return usagef("--vocab-file and --input are both stdin")
+		return cli.Usagef("--vocab-file and --input are both stdin")
 	}
 	tok, err := t.tokenizer(a)
 	if err != nil {
 		return err
 	}
-	out, err := a.createOutput(t.output)
+	out, err := a.CreateOutput(t.output)
 	if err != nil {
 		return err
 	}
@@ -89,15 +90,15 @@ func (t *tokenizeFlags) run(ctx context.Context, a *app) error {
 }
 
 // tokenizer reads the vocabulary.
-func (t *tokenizeFlags) tokenizer(a *app) (*tokenizer.Tokenizer, error) {
-	in, err := a.openInput(t.vocab)
+func (t *tokenizeFlags) tokenizer(a *cli.App) (*tokenizer.Tokenizer, error) {
+	in, err := a.OpenInput(t.vocab)
 	if err != nil {
 		return nil, err
 	}
 	defer in.Close()
 	vocab, err := tokenizer.ReadVocab(in, t.vocab)
 	if err != nil {
-		return nil, withCode(exitModel, err)
+		return nil, cli.WithCode(cli.ExitModel, err)
 	}
 	o := tokenizer.Options{LowerCase: t.lowerCase}
 	if !t.cmd.Flags().Changed("do-lower-case") {
@@ -106,14 +107,14 @@ func (t *tokenizeFlags) tokenizer(a *app) (*tokenizer.Tokenizer, error) {
 			path = t.vocab
 		}
 		lower, why := tokenizer.GuessLowerCase(vocab, path)
-		a.log.Infof("--do-lower-case=%t, guessed %s", lower, why)
+		a.Log.Infof("--do-lower-case=%t, guessed %s", lower, why)
 		o.LowerCase = lower
 	}
 	if t.keepTokens != "" {
 		o.KeepTokens = strings.Split(t.keepTokens, ",")
 	}
 	tok, err := tokenizer.New(vocab, o)
-	return tok, withCode(exitUsage, err)
+	return tok, cli.WithCode(cli.ExitUsage, err)
 }
 
 // tokenizeStats counts the rows of one run.
@@ -123,7 +124,7 @@ type tokenizeStats struct {
 }
 
 // stream writes each row as soon as it is read.
-func (t *tokenizeFlags) stream(ctx context.Context, a *app, tok *tokenizer.Tokenizer, out io.Writer) (s tokenizeStats, err error) {
+func (t *tokenizeFlags) stream(ctx context.Context, a *cli.App, tok *tokenizer.Tokenizer, out io.Writer) (s tokenizeStats, err error) {
 	var reported *data.RowError // the last bad row that others can follow
 	rows, err := t.open(a, &reported)
 	if err != nil {
@@ -152,7 +153,7 @@ func (t *tokenizeFlags) stream(ctx context.Context, a *app, tok *tokenizer.Token
 }
 
 // open opens the input; *reported becomes each bad row behind which reading goes on.
-func (t *tokenizeFlags) open(a *app, reported **data.RowError) (*data.Reader, error) {
+func (t *tokenizeFlags) open(a *cli.App, reported **data.RowError) (*data.Reader, error) {
 	o, err := t.rows.options(a)
 	if err != nil {
 		return nil, err
@@ -177,13 +178,13 @@ func newTokenizedRow(tok *tokenizer.Tokenizer, e *tokenizer.Encoding, n int) tok
 }
 
 // verdict says what was left out; bad rows that were reported make the exit code that of refused data.
-func (t *tokenizeFlags) verdict(a *app, s tokenizeStats) error {
+func (t *tokenizeFlags) verdict(a *cli.App, s tokenizeStats) error {
 	if s.cut > 0 {
-		a.log.Infof("%d of %d texts were longer than %d tokens and were cut", s.cut, s.Rows, t.maxSeqLength)
+		a.Log.Infof("%d of %d texts were longer than %d tokens and were cut", s.cut, s.Rows, t.maxSeqLength)
 	}
 	t.rows.sayStats(a, t.input, s.Stats)
 	if s.Bad > 0 && t.rows.onBadRow == string(data.ReportBadRows) {
-		return withCode(exitData, fmt.Errorf("%s: %d of %d rows could not be read; each has an error in its place in the output", t.input, s.Bad, s.Bad+s.Rows))
+		return cli.WithCode(cli.ExitData, fmt.Errorf("%s: %d of %d rows could not be read; each has an error in its place in the output", t.input, s.Bad, s.Bad+s.Rows))
 	}
 	t.rows.saySkipped(a, t.input, s.Bad, s.Bad+s.Rows)
 	return nil

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
@@ -54,7 +55,7 @@ func TestTokenize(t *testing.T) {
 	}
 	for s, g := range groups {
 		stdout, stderr, code := bertlabel(t, g.input, "tokenize", "--vocab_file", testVocab, fmt.Sprint("--do_lower_case=", s.Lower), "--max_seq_length", fmt.Sprint(s.MaxLen))
-		if code != exitOK {
+		if code != cli.ExitOK {
 			t.Fatalf("%+v: exit %d: %s", s, code, stderr)
 		}
 		lines := strings.Split(strings.TrimSuffix(stdout, "\n"), "\n")
@@ -85,25 +86,25 @@ func TestTokenizeFlags(t *testing.T) {
 		stdout, stderr    string // what they contain; stdout is empty where this is
 		code              int
 	}{
-		{"flag", long, "--vocab-file " + testVocab + " --do-lower-case", `"tokens":["[CLS]","the","cat","sat","[SEP]"]`, "", exitOK},
-		{"flag off", long, "--vocab-file " + uncased + " --do-lower-case=false", `["[CLS]","The","cat","sat","[SEP]"]`, "", exitOK},
-		{"guessed", long, "--vocab-file " + uncased, `["[CLS]","the",`, "--do-lower-case=true, guessed by the name \"vocab-uncased.txt\"", exitOK},
-		{"guessed by its words", long, "--vocab-file " + testVocab, `["[CLS]","The",`, "--do-lower-case=false, guessed because the vocabulary has upper-case letters", exitOK},
-		{"cut", long, "--vocab-file " + uncased + " --max-seq-length 4", `["[CLS]","the","cat","[SEP]"]`, "1 of 1 texts were longer than 4 tokens and were cut", exitOK},
-		{"not UTF-8", "{\"text\":\"c\xffat\"}", "--vocab-file " + uncased, `["[CLS]","cat","[SEP]"]`, "1 rows hold bytes that are no UTF-8", exitOK},
-		{"no escapes", `{"text":"<a>"}`, "--vocab-file " + uncased, `["[CLS]","<","a",">","[SEP]"]`, "", exitOK},
-		{"keep", `{"text":"[NAME]cat"}`, "--vocab-file " + uncased + " --keep-tokens [CITY],[NAME]", `"tokens":["[CLS]","[NAME]","cat","[SEP]"],"input_ids":[5,2,235,6]`, "", exitOK},
-		{"keep too many", long, "--vocab-file " + uncased + " --keep-tokens [A],[B],[C],[D]", "", `"[D]": not in the vocabulary, and no [unusedN]`, exitUsage},
-		{"text_b", `{"text":"cat","text_b":"sat"}`, "--vocab-file " + uncased, `["[CLS]","cat","[SEP]","sat","[SEP]"]`, "", exitOK},
-		{"no vocabulary", long, "", "", "tokenize needs --vocab-file", exitUsage},
-		{"vocabulary not there", long, "--vocab-file " + dir + "/none.txt", "", "none.txt", exitUsage},
-		{"broken vocabulary", long, "--vocab-file " + broken, "", "broken.txt:3: not UTF-8", exitModel},
-		{"length 1", long, "--vocab-file " + uncased + " --max-seq-length 1", "", "want 2 or more", exitUsage},
-		{"length -1", long, "--vocab-file " + uncased + " --max-seq-length -1", "", "want 2 or more", exitUsage},
-		{"stdin twice", long, "--vocab-file -", "", "both stdin", exitUsage},
-		{"policy", long, "--vocab-file " + uncased + " --on-bad-row ignore", "", "--on-bad-row", exitUsage},
-		{"input not there", long, "--vocab-file " + uncased + " --input none.jsonl", "", "none.jsonl", exitUsage},
-		{"empty input", "", "--vocab-file " + uncased, "", "", exitOK},
+		{"flag", long, "--vocab-file " + testVocab + " --do-lower-case", `"tokens":["[CLS]","the","cat","sat","[SEP]"]`, "", cli.ExitOK},
+		{"flag off", long, "--vocab-file " + uncased + " --do-lower-case=false", `["[CLS]","The","cat","sat","[SEP]"]`, "", cli.ExitOK},
+		{"guessed", long, "--vocab-file " + uncased, `["[CLS]","the",`, "--do-lower-case=true, guessed by the name \"vocab-uncased.txt\"", cli.ExitOK},
+		{"guessed by its words", long, "--vocab-file " + testVocab, `["[CLS]","The",`, "--do-lower-case=false, guessed because the vocabulary has upper-case letters", cli.ExitOK},
+		{"cut", long, "--vocab-file " + uncased + " --max-seq-length 4", `["[CLS]","the","cat","[SEP]"]`, "1 of 1 texts were longer than 4 tokens and were cut", cli.ExitOK},
+		{"not UTF-8", "{\"text\":\"c\xffat\"}", "--vocab-file " + uncased, `["[CLS]","cat","[SEP]"]`, "1 rows hold bytes that are no UTF-8", cli.ExitOK},
+		{"no escapes", `{"text":"<a>"}`, "--vocab-file " + uncased, `["[CLS]","<","a",">","[SEP]"]`, "", cli.ExitOK},
+		{"keep", `{"text":"[NAME]cat"}`, "--vocab-file " + uncased + " --keep-tokens [CITY],[NAME]", `"tokens":["[CLS]","[NAME]","cat","[SEP]"],"input_ids":[5,2,235,6]`, "", cli.ExitOK},
+		{"keep too many", long, "--vocab-file " + uncased + " --keep-tokens [A],[B],[C],[D]", "", `"[D]": not in the vocabulary, and no [unusedN]`, cli.ExitUsage},
+		{"text_b", `{"text":"cat","text_b":"sat"}`, "--vocab-file " + uncased, `["[CLS]","cat","[SEP]","sat","[SEP]"]`, "", cli.ExitOK},
+		{"no vocabulary", long, "", "", "tokenize needs --vocab-file", cli.ExitUsage},
+		{"vocabulary not there", long, "--vocab-file " + dir + "/none.txt", "", "none.txt", cli.ExitUsage},
+		{"broken vocabulary", long, "--vocab-file " + broken, "", "broken.txt:3: not UTF-8", cli.ExitModel},
+		{"length 1", long, "--vocab-file " + uncased + " --max-seq-length 1", "", "want 2 or more", cli.ExitUsage},
+		{"length -1", long, "--vocab-file " + uncased + " --max-seq-length -1", "", "want 2 or more", cli.ExitUsage},
+		{"stdin twice", long, "--vocab-file -", "", "both stdin", cli.ExitUsage},
+		{"policy", long, "--vocab-file " + uncased + " --on-bad-row ignore", "", "--on-bad-row", cli.ExitUsage},
+		{"input not there", long, "--vocab-file " + uncased + " --input none.jsonl", "", "none.jsonl", cli.ExitUsage},
+		{"empty input", "", "--vocab-file " + uncased, "", "", cli.ExitOK},
 	} {
 		stdout, stderr, code := bertlabel(t, c.stdin, append([]string{"tokenize"}, strings.Fields(c.args)...)...)
 		if code != c.code || !strings.Contains(stdout, c.stdout) || (stdout == "") != (c.stdout == "") || !strings.Contains(stderr, c.stderr) {
@@ -118,9 +119,9 @@ func TestTokenizeBadRows(t *testing.T) {
 		policy, first, second, third, fourth, stderr string
 		code                                         int
 	}{
-		{"report", `{"tokens":`, `{"error":"stdin:2:`, `{"error":"stdin:3:`, `{"tokens":`, "2 of 4 rows could not be read; each has", exitData},
-		{"skip", `{"tokens":`, `{"tokens":`, "", "", "2 of 4 rows could not be read and were left out; the first: stdin:2:", exitOK},
-		{"error", `{"tokens":`, "", "", "", "stdin:2:", exitData},
+		{"report", `{"tokens":`, `{"error":"stdin:2:`, `{"error":"stdin:3:`, `{"tokens":`, "2 of 4 rows could not be read; each has", cli.ExitData},
+		{"skip", `{"tokens":`, `{"tokens":`, "", "", "2 of 4 rows could not be read and were left out; the first: stdin:2:", cli.ExitOK},
+		{"error", `{"tokens":`, "", "", "", "stdin:2:", cli.ExitData},
 	} {
 		stdout, stderr, code := bertlabel(t, input, "tokenize", "--vocab-file", testVocab, "--on-bad-row", c.policy)
 		lines := append(strings.Split(strings.TrimSuffix(stdout, "\n"), "\n"), "", "", "", "")
@@ -142,8 +143,8 @@ func TestTokenizeCutStream(t *testing.T) {
 	io.WriteString(z, strings.Repeat("{\"text\":\"cat\"}\n", 100))
 	z.Close()
 	_, stderr, code := bertlabel(t, zipped.String()[:zipped.Len()-5], "tokenize", "--vocab-file", testVocab)
-	if code != exitData || !strings.Contains(stderr, "stdin") {
-		t.Errorf("exit %d, want %d; stderr %q", code, exitData, stderr)
+	if code != cli.ExitData || !strings.Contains(stderr, "stdin") {
+		t.Errorf("exit %d, want %d; stderr %q", code, cli.ExitData, stderr)
 	}
 }
 
@@ -153,7 +154,7 @@ func TestTokenizeStreams(t *testing.T) {
 	fromOut, out := io.Pipe()
 	done := make(chan int)
 	go func() {
-		code := run(process{}, []string{"tokenize", "--vocab-file", testVocab}, in, out, io.Discard)
+		code := run(cli.Process{}, []string{"tokenize", "--vocab-file", testVocab}, in, out, io.Discard)
 		out.Close()
 		done <- code
 	}()
@@ -165,7 +166,7 @@ func TestTokenizeStreams(t *testing.T) {
 		}
 	}
 	toIn.Close()
-	if code := <-done; code != exitOK {
+	if code := <-done; code != cli.ExitOK {
 		t.Errorf("exit %d", code)
 	}
 }
@@ -175,7 +176,7 @@ func TestTokenizeFiles(t *testing.T) {
 	dir := t.TempDir()
 	input, output := filepath.Join(dir, "texts.csv"), filepath.Join(dir, "ids.jsonl")
 	cmdtest.WriteFile(t, input, "id,text\n1,cat\n2,\"mat\nmat\"\n")
-	if _, stderr, code := bertlabel(t, "", "tokenize", "--vocab-file", testVocab, "--input", input, "--output", output); code != exitOK {
+	if _, stderr, code := bertlabel(t, "", "tokenize", "--vocab-file", testVocab, "--input", input, "--output", output); code != cli.ExitOK {
 		t.Fatalf("exit %d: %s", code, stderr)
 	}
 	got, err := os.ReadFile(output)
@@ -183,8 +184,8 @@ func TestTokenizeFiles(t *testing.T) {
 		t.Errorf("output %q, %v", got, err)
 	}
 	cmdtest.WriteFile(t, input, "text\n\"cat\n")
-	if _, _, code := bertlabel(t, "", "tokenize", "--vocab-file", testVocab, "--input", input, "--output", output, "--on-bad-row", "error"); code != exitData {
-		t.Errorf("exit %d, want %d", code, exitData)
+	if _, _, code := bertlabel(t, "", "tokenize", "--vocab-file", testVocab, "--input", input, "--output", output, "--on-bad-row", "error"); code != cli.ExitData {
+		t.Errorf("exit %d, want %d", code, cli.ExitData)
 	}
 	if after, _ := os.ReadFile(output); !bytes.Equal(after, got) {
 		t.Errorf("a failure has changed the output to %q", after)

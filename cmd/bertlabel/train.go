@@ -13,6 +13,7 @@ import (
 	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/layers"
 	"bertlabel/train"
 	"bertlabel/train/data"
@@ -20,7 +21,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func newTrainCmd(a *app) *cobra.Command {
+func newTrainCmd(a *cli.App) *cobra.Command {
 	t := &training{a: a, config: train.DefaultHeadConfig()}
 	cmd := &cobra.Command{
 		Use:   "train",
@@ -57,16 +58,16 @@ func newTrainCmd(a *app) *cobra.Command {
 	f.StringVar(&c.BestMetric, "best-metric", c.BestMetric, "metric on --dev by which weights are kept")
 	f.IntVar(&c.EarlyStopping, "early-stopping", 0, "stop after so many evaluations without a better one; 0: never")
 	f.StringVar(&c.OnNaN, "on-nan", c.OnNaN, "at a NaN or infinity: stop (exit 5), skip that update, or restore the last checkpoint")
-	minor(cmd, "Training flags", "max-steps", "warmup-proportion", "weight-decay", "optimizer", "clip-norm", "dropout", "gradient-accumulation-steps",
+	cli.Minor(cmd, "Training flags", "max-steps", "warmup-proportion", "weight-decay", "optimizer", "clip-norm", "dropout", "gradient-accumulation-steps",
 		"seed", "shuffle", "log-steps", "eval-steps", "best-metric", "early-stopping", "on-nan")
-	required(cmd, "train", "output")
+	cli.Required(cmd, "train", "output")
 	addDevTuningFlags(cmd, &t.devTuning)
 	addSolverFlags(cmd, &t.solverFlags)
 	addLossFlags(cmd, &t.lossFlags)
-	minor(cmd, "Head flags", "folds")
+	cli.Minor(cmd, "Head flags", "folds")
 	addTuningFlags(cmd, t)
 	addReportFlags(cmd, &t.reportFlags)
-	minor(cmd, "Run flags", "plots")
+	cli.Minor(cmd, "Run flags", "plots")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := t.settleTuning(cmd); err != nil {
 			return err
@@ -78,7 +79,7 @@ func newTrainCmd(a *app) *cobra.Command {
 
 // training is one run of the verb.
 type training struct {
-	a      *app
+	a      *cli.App
 	models *modelFlags
 	rows   *dataFlags
 	config train.Config
@@ -100,20 +101,20 @@ const autoPooling = "auto"
 // check refuses flags that do not go together, before anything is read, and returns the pooling.
 func (t *training) check() (pooling bert.Pooling, err error) {
 	if err := errors.Join(t.lossFlags.check(), t.solverFlags.check(t), t.checkFolds(), t.devTuning.check(t.heldOut())); err != nil {
-		return "", withCode(exitUsage, err)
+		return "", cli.WithCode(cli.ExitUsage, err)
 	}
 	switch pooling, err = bert.ParsePooling(t.pooling); {
 	case t.pooling == autoPooling && (t.dev == "" || t.Solver == "gradient"):
-		return "", usagef("--pooling auto is chosen by the exact heads on --dev: give --dev and --solver lbfgs or lda")
+		return "", cli.Usagef("--pooling auto is chosen by the exact heads on --dev: give --dev and --solver lbfgs or lda")
 	case err != nil && t.pooling != autoPooling:
-		return "", usagef("--pooling: %v", err)
+		return "", cli.Usagef("--pooling: %v", err)
 	case t.config.EarlyStopping > 0 && t.dev == "":
-		return "", usagef("--early-stopping stops when --dev gets no better: give --dev")
+		return "", cli.Usagef("--early-stopping stops when --dev gets no better: give --dev")
 	case t.baseline && t.heldOut() == "":
-		return "", usagef("--baseline is compared with the model on rows that both do not know: give --dev or --folds")
+		return "", cli.Usagef("--baseline is compared with the model on rows that both do not know: give --dev or --folds")
 	}
 	t.sayUnused()
-	return pooling, withCode(exitUsage, t.config.Check())
+	return pooling, cli.WithCode(cli.ExitUsage, t.config.Check())
 }
 
 // sayUnused warns of flags that were set and that this kind of training has no use for.
@@ -121,7 +122,7 @@ func (t *training) sayUnused() {
 	say := func(why string, flags ...string) {
 		set := slices.DeleteFunc(flags, func(name string) bool { return !t.models.cmd.Flags().Changed(name) })
 		if len(set) > 0 {
-			t.a.log.Warnf("%s, so --%s changes nothing", why, strings.Join(set, ", --"))
+			t.a.Log.Warnf("%s, so --%s changes nothing", why, strings.Join(set, ", --"))
 		}
 	}
 	if t.Solver != "gradient" {
@@ -150,7 +151,7 @@ func (t *training) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := checkOutputDir(t.output, t.resume, t.overwrite); err != nil {
+	if err := cli.CheckOutputDir(t.output, t.resume, t.overwrite); err != nil {
 		return err
 	}
 	if err := t.admitWeights(); err != nil {
@@ -164,7 +165,7 @@ func (t *training) run(ctx context.Context) error {
 		return err
 	}
 	if pooling == bert.Pooled && t.tune == "head" && t.pooling != autoPooling {
-		t.a.log.Infof("features are the pooled output; under a frozen encoder --pooling mean or cls usually serves better")
+		t.a.Log.Infof("features are the pooled output; under a frozen encoder --pooling mean or cls usually serves better")
 	}
 	trainSet, devSet, err := t.load()
 	if err != nil {
@@ -213,9 +214,9 @@ func (t *training) load() (trainSet, devSet *data.Dataset, err error) {
 	if trainSet, err = t.rows.load(t.a, t.train, options); err != nil {
 		return nil, nil, err
 	}
-	t.a.log.Infof("%s: %d rows, %d labels", t.train, trainSet.Rows(), trainSet.Labels.Len())
+	t.a.Log.Infof("%s: %d rows, %d labels", t.train, trainSet.Rows(), trainSet.Labels.Len())
 	if r := data.FindRepeats(trainSet); r.Conflicting > 0 {
-		t.a.log.Warnf("%s: %d texts stand in several rows with different labels", t.train, r.Conflicting)
+		t.a.Log.Warnf("%s: %d texts stand in several rows with different labels", t.train, r.Conflicting)
 	}
 	if t.dev == "" {
 		return trainSet, nil, nil
@@ -225,7 +226,7 @@ func (t *training) load() (trainSet, devSet *data.Dataset, err error) {
 		return nil, nil, err
 	}
 	if shared := data.FindOverlap(trainSet, devSet); shared.Texts > 0 {
-		t.a.log.Warnf("%d of %d rows of %s have a text that is in %s too: figures on them say little", shared.RowsB, devSet.Rows(), t.dev, t.train)
+		t.a.Log.Warnf("%d of %d rows of %s have a text that is in %s too: figures on them say little", shared.RowsB, devSet.Rows(), t.dev, t.train)
 	}
 	return trainSet, devSet, nil
 }
@@ -249,7 +250,7 @@ func (t *training) startHead(m *model.Model, labels []string, pooling bert.Pooli
 		m.Labels = labels // in their order, as there is no other
 	}
 	if !sameSet(m.Labels, labels) || m.Pooling != pooling {
-		t.a.log.Infof("the model's own head is for other labels or features: training starts from a new one")
+		t.a.Log.Infof("the model's own head is for other labels or features: training starts from a new one")
 		return head
 	}
 	for i, label := range labels {
@@ -257,7 +258,7 @@ func (t *training) startHead(m *model.Model, labels []string, pooling bert.Pooli
 		copy(head.Weights.Value[i*width:(i+1)*width], m.Head.Weights.Value[j*width:(j+1)*width])
 		head.Bias.Value[i] = m.Head.Bias.Value[j]
 	}
-	t.a.log.Infof("training starts from the model's own head")
+	t.a.Log.Infof("training starts from the model's own head")
 	return head
 }
 
@@ -282,7 +283,7 @@ func hashTokens(texts []tokenizer.Encoding) string {
 }
 
 // encode tokenises the texts of a data set, and says how many were cut; with --on-long error the first one is refused.
-func encode(a *app, m *model.Model, set *data.Dataset, onLong data.LongTexts) ([]tokenizer.Encoding, error) {
+func encode(a *cli.App, m *model.Model, set *data.Dataset, onLong data.LongTexts) ([]tokenizer.Encoding, error) {
 	texts := make([]model.Text, set.Rows())
 	for i := range texts {
 		texts[i] = model.Text{A: set.Texts[i], B: set.Pair(i)}

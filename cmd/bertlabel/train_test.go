@@ -19,6 +19,7 @@ import (
 	"bertlabel/bert/model"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/safetensors"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/train/metrics"
 )
@@ -59,7 +60,7 @@ type report struct {
 func evaluate(t *testing.T, args ...string) (r report) {
 	t.Helper()
 	stdout, stderr, code := bertlabel(t, "", append([]string{"eval"}, args...)...)
-	if code != exitOK || !strings.Contains(stderr, "animal") {
+	if code != cli.ExitOK || !strings.Contains(stderr, "animal") {
 		t.Fatalf("eval %v: exit %d, stderr %s", args, code, stderr)
 	}
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
@@ -78,7 +79,7 @@ func TestTrain(t *testing.T) {
 	cmdtest.WriteFile(t, devFile, strings.Replace(cmdtest.LabelledCSV(40, 2), "animal,colour", "colour,animal", 1))
 	stdout, stderr, code := bertlabel(t, "", "train", "--model", base, "--train", trainFile, "--dev", devFile, "--output", output, "--pooling", "mean",
 		"--train-batch-size", "8", "--num-train-epochs", "6", "--learning-rate", "0.5", "--eval-steps", "4", "--log-steps", "7", "--max-seq-length", "16")
-	if code != exitOK || stdout != "" || !strings.Contains(stderr, "kept the weights of step") {
+	if code != cli.ExitOK || stdout != "" || !strings.Contains(stderr, "kept the weights of step") {
 		t.Fatalf("exit %d, stdout %q, stderr %s", code, stdout, stderr)
 	}
 	cmdtest.OnlyFile(t, output, "bert_config.json", "bert_model.ckpt.data-00000-of-00001", "bert_model.ckpt.index", "bertlabel.json", "checkpoint", "labels.txt",
@@ -157,7 +158,7 @@ func TestTrainContinues(t *testing.T) {
 	cmdtest.WriteFile(t, data, cmdtest.LabelledCSV(40, 1))
 	common := []string{"train", "--train", data, "--pooling", "cls", "--max-steps", "20", "--dropout", "0"}
 	for _, run := range [][]string{{"--model", cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil)), "--output", first}, {"--model", first, "--output", second}} {
-		if _, stderr, code := bertlabel(t, "", append(slices.Clone(common), run...)...); code != exitOK || strings.Contains(stderr, "own head") != (run[1] == first) {
+		if _, stderr, code := bertlabel(t, "", append(slices.Clone(common), run...)...); code != cli.ExitOK || strings.Contains(stderr, "own head") != (run[1] == first) {
 			t.Fatalf("%v: exit %d, stderr %s", run, code, stderr)
 		}
 	}
@@ -190,24 +191,24 @@ func TestTrainRefuses(t *testing.T) {
 		args, want string
 		code       int
 	}{
-		{"", "train needs --train, --output", exitUsage},
-		{"--train " + good + " --output " + out, "train needs --model", exitUsage},
-		{flags + full, "is not empty", exitUsage},
-		{flags + good, "is a file", exitUsage},
-		{flags + out + " --pooling avg", "--pooling", exitUsage},
-		{flags + out + " --early-stopping 2", "--early-stopping stops when --dev", exitUsage},
-		{flags + out + " --tune-thresholds=some", `"some": want per-label, global`, exitUsage},
-		{flags + out + " --tune some", "--tune", exitUsage},
-		{flags + out + " --learning-rate -1", "learning_rate is -1", exitUsage},
-		{flags + out + " --dropout 1", "dropout is 1", exitUsage},
-		{flags + out + " --train-batch-size 0", "train_batch_size is 0", exitUsage},
-		{flags + out + " --best-metric f2", "best_metric is f2", exitUsage},
-		{flags + out + " --optimizer sgd", "optimizer is sgd", exitUsage},
-		{flags + out + " --dev " + filepath.Join(dir, "none.csv"), "none.csv", exitUsage},
-		{flags + out + " --dev " + bad, "bad.csv:3: column animal", exitData},
-		{flags + out + " --dev " + other, "fish", exitData},
-		{"--model " + base + " --train " + bad + " --output " + out, "bad.csv:3: column animal", exitData},
-		{"--model " + dir + " --train " + good + " --output " + out, "no checkpoint in this folder", exitModel},
+		{"", "train needs --train, --output", cli.ExitUsage},
+		{"--train " + good + " --output " + out, "train needs --model", cli.ExitUsage},
+		{flags + full, "is not empty", cli.ExitUsage},
+		{flags + good, "is a file", cli.ExitUsage},
+		{flags + out + " --pooling avg", "--pooling", cli.ExitUsage},
+		{flags + out + " --early-stopping 2", "--early-stopping stops when --dev", cli.ExitUsage},
+		{flags + out + " --tune-thresholds=some", `"some": want per-label, global`, cli.ExitUsage},
+		{flags + out + " --tune some", "--tune", cli.ExitUsage},
+		{flags + out + " --learning-rate -1", "learning_rate is -1", cli.ExitUsage},
+		{flags + out + " --dropout 1", "dropout is 1", cli.ExitUsage},
+		{flags + out + " --train-batch-size 0", "train_batch_size is 0", cli.ExitUsage},
+		{flags + out + " --best-metric f2", "best_metric is f2", cli.ExitUsage},
+		{flags + out + " --optimizer sgd", "optimizer is sgd", cli.ExitUsage},
+		{flags + out + " --dev " + filepath.Join(dir, "none.csv"), "none.csv", cli.ExitUsage},
+		{flags + out + " --dev " + bad, "bad.csv:3: column animal", cli.ExitData},
+		{flags + out + " --dev " + other, "fish", cli.ExitData},
+		{"--model " + base + " --train " + bad + " --output " + out, "bad.csv:3: column animal", cli.ExitData},
+		{"--model " + dir + " --train " + good + " --output " + out, "no checkpoint in this folder", cli.ExitModel},
 	} {
 		stdout, stderr, code := bertlabel(t, "", append([]string{"train"}, strings.Fields(c.args)...)...)
 		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {
@@ -217,13 +218,13 @@ func TestTrainRefuses(t *testing.T) {
 	if _, err := os.Stat(out); err == nil {
 		t.Error("a refused run has made its output folder")
 	}
-	if _, stderr, code := bertlabel(t, "", strings.Fields("train "+flags+full+" --overwrite --max-steps 2")...); code != exitOK {
+	if _, stderr, code := bertlabel(t, "", strings.Fields("train "+flags+full+" --overwrite --max-steps 2")...); code != cli.ExitOK {
 		t.Errorf("--overwrite: exit %d, stderr %s", code, stderr)
 	}
 	// A run that diverges says so, and leaves no model.
 	_, stderr, code := bertlabel(t, "", strings.Fields("train "+flags+out+" --learning-rate 1e38 --clip-norm 0 --warmup-proportion 0")...)
-	if _, err := os.Stat(filepath.Join(out, "bert_config.json")); code != exitDiverged || err == nil {
-		t.Errorf("exit %d, want %d; stderr %s", code, exitDiverged, stderr)
+	if _, err := os.Stat(filepath.Join(out, "bert_config.json")); code != cli.ExitDiverged || err == nil {
+		t.Errorf("exit %d, want %d; stderr %s", code, cli.ExitDiverged, stderr)
 	}
 }
 
@@ -237,7 +238,7 @@ func TestFeaturesCache(t *testing.T) {
 		t.Helper()
 		out := filepath.Join(dir, name)
 		args = append([]string{"train", "--model", base, "--train", data, "--output", out, "--pooling", "mean", "--max-steps", "5"}, args...)
-		if _, errs, code := bertlabel(t, "", args...); code != exitOK {
+		if _, errs, code := bertlabel(t, "", args...); code != cli.ExitOK {
 			t.Fatalf("exit %d: %s", code, errs)
 		} else {
 			stderr = errs
@@ -311,13 +312,13 @@ func TestEvalRefuses(t *testing.T) {
 		args, want string
 		code       int
 	}{
-		{"--model " + folder, "eval needs --data", exitUsage},
-		{"--data " + good, "eval needs --model", exitUsage},
-		{"--model " + folder + " --data " + good + " --threshold 2", "--threshold 2", exitUsage},
-		{"--model " + folder + " --data " + good + "x", "good.csvx", exitUsage},
-		{"--model " + folder + " --data " + bad, "bad.csv:3: column animal", exitData},
-		{"--model " + folder + " --data " + other, "fish", exitData},
-		{"--model " + cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil)) + " --data " + good, "has no head", exitModel},
+		{"--model " + folder, "eval needs --data", cli.ExitUsage},
+		{"--data " + good, "eval needs --model", cli.ExitUsage},
+		{"--model " + folder + " --data " + good + " --threshold 2", "--threshold 2", cli.ExitUsage},
+		{"--model " + folder + " --data " + good + "x", "good.csvx", cli.ExitUsage},
+		{"--model " + folder + " --data " + bad, "bad.csv:3: column animal", cli.ExitData},
+		{"--model " + folder + " --data " + other, "fish", cli.ExitData},
+		{"--model " + cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil)) + " --data " + good, "has no head", cli.ExitModel},
 	} {
 		stdout, stderr, code := bertlabel(t, "", append([]string{"eval"}, strings.Fields(c.args)...)...)
 		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {
@@ -334,7 +335,7 @@ func TestEval(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data.csv")
 	cmdtest.WriteFile(t, data, cmdtest.LabelledCSV(50, 3))
 	stdout, stderr, code := bertlabel(t, "", "eval", "--model", cmdtest.ModelFolder(t, m), "--data", data)
-	if code != exitOK || !strings.Contains(stderr, "animal") {
+	if code != cli.ExitOK || !strings.Contains(stderr, "animal") {
 		t.Fatalf("exit %d: %s", code, stderr)
 	}
 	var d metrics.Data

@@ -22,6 +22,7 @@ import (
 	"bertlabel/bert/model"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/tfbundle"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/tensor/tensortest"
 )
@@ -209,7 +210,7 @@ func TestRunRefused(t *testing.T) {
 		_, stderr, code := bertlabel(t, "", append(slices.Clone(args), more...)...)
 		return stderr, code
 	}
-	if stderr, code := train(); code != exitOK {
+	if stderr, code := train(); code != cli.ExitOK {
 		t.Fatalf("exit %d\n%s", code, stderr)
 	}
 	want := runResult(t, output)
@@ -217,40 +218,40 @@ func TestRunRefused(t *testing.T) {
 		flags, want string
 		code        int
 	}{
-		{"", "not empty", exitUsage},
-		{"--resume --overwrite", "give one of them", exitUsage},
-		{"--resume --seed 43", "seed was 42, is 43", exitUsage},
-		{"--resume --max-steps 50", "max_steps was 40, is 50", exitUsage},
-		{"--resume --tune last:1", `tune was "all", is "last:1"`, exitUsage},
-		{"--resume --dropout 0", "hidden_dropout was 0.1, is 0", exitUsage},
-		{"--resume --tune last:3", "the model has 2 layers", exitUsage},
-		{"--resume --tune last:0", "want head, last:N or all", exitUsage},
-		{"--resume --keep-checkpoints 0", "want at least", exitUsage},
-		{"--resume --dev " + filepath.Join(dir, "train.csv"), "SHA-256 of the dev rows", exitUsage},
-		{"--resume --train " + filepath.Join(dir, "dev.csv"), "SHA-256 of the training rows", exitUsage},
-		{"--resume --learning-rate 1e30", "learning_rate", exitUsage},
-		{"--tune head --overwrite --resume-from x", "--tune all", exitUsage},
-		{"--tune head --overwrite --on-nan restore", "--on-nan restore", exitUsage},
-		{"--overwrite --on-nan ignore", "on_nan is ignore, want stop, skip or restore", exitUsage},
+		{"", "not empty", cli.ExitUsage},
+		{"--resume --overwrite", "give one of them", cli.ExitUsage},
+		{"--resume --seed 43", "seed was 42, is 43", cli.ExitUsage},
+		{"--resume --max-steps 50", "max_steps was 40, is 50", cli.ExitUsage},
+		{"--resume --tune last:1", `tune was "all", is "last:1"`, cli.ExitUsage},
+		{"--resume --dropout 0", "hidden_dropout was 0.1, is 0", cli.ExitUsage},
+		{"--resume --tune last:3", "the model has 2 layers", cli.ExitUsage},
+		{"--resume --tune last:0", "want head, last:N or all", cli.ExitUsage},
+		{"--resume --keep-checkpoints 0", "want at least", cli.ExitUsage},
+		{"--resume --dev " + filepath.Join(dir, "train.csv"), "SHA-256 of the dev rows", cli.ExitUsage},
+		{"--resume --train " + filepath.Join(dir, "dev.csv"), "SHA-256 of the training rows", cli.ExitUsage},
+		{"--resume --learning-rate 1e30", "learning_rate", cli.ExitUsage},
+		{"--tune head --overwrite --resume-from x", "--tune all", cli.ExitUsage},
+		{"--tune head --overwrite --on-nan restore", "--on-nan restore", cli.ExitUsage},
+		{"--overwrite --on-nan ignore", "on_nan is ignore, want stop, skip or restore", cli.ExitUsage},
 	} {
 		stderr, code := train(strings.Fields(c.flags)...)
 		if code != c.code || !strings.Contains(stderr, c.want) {
 			t.Errorf("%s: exit %d, want %d and %q\n%s", c.flags, code, c.code, c.want, stderr)
 		}
 	}
-	if stderr, code := train("--resume"); code != exitOK || runResult(t, output) != want {
+	if stderr, code := train("--resume"); code != cli.ExitOK || runResult(t, output) != want {
 		t.Errorf("resuming a run that is done: exit %d\n%s", code, stderr)
 	}
 	stderr, code := train("--overwrite", "--learning-rate", "1e30", "--save-checkpoints-steps", "1")
-	if code != exitDiverged || !regexp.MustCompile(`diverged at step \d+: [^ ]+ is [-+]?(NaN|Inf)`).MatchString(stderr) || !strings.Contains(stderr, "last good checkpoint") {
-		t.Errorf("rate 1e30: exit %d, want %d, step and tensor\n%s", code, exitDiverged, stderr)
+	if code != cli.ExitDiverged || !regexp.MustCompile(`diverged at step \d+: [^ ]+ is [-+]?(NaN|Inf)`).MatchString(stderr) || !strings.Contains(stderr, "last good checkpoint") {
+		t.Errorf("rate 1e30: exit %d, want %d, step and tensor\n%s", code, cli.ExitDiverged, stderr)
 	}
 	for flags, want := range map[string]string{ // weights that are finite and of no use
 		"skip": "left out (--on-nan skip)", "restore": "no checkpoint to go back to yet", "restore --save-checkpoints-steps 1": "left out (--on-nan restore)",
 	} {
 		stderr, code := train(append([]string{"--overwrite", "--learning-rate", "1e38", "--on-nan"}, strings.Fields(flags)...)...)
-		if code != exitDiverged || !strings.Contains(stderr, want) {
-			t.Errorf("rate 1e38, --on-nan %s: exit %d, want %d and %q\n%s", flags, code, exitDiverged, want, stderr)
+		if code != cli.ExitDiverged || !strings.Contains(stderr, want) {
+			t.Errorf("rate 1e38, --on-nan %s: exit %d, want %d and %q\n%s", flags, code, cli.ExitDiverged, want, stderr)
 		}
 	}
 }
@@ -273,7 +274,7 @@ func TestTwoProcesses(t *testing.T) {
 		}
 	}
 	_, second, code := bertlabel(t, "", append(args, "--resume")...)
-	if code == exitOK || !strings.Contains(second, "another process") || !strings.Contains(second, fmt.Sprint(first.Process.Pid)) {
+	if code == cli.ExitOK || !strings.Contains(second, "another process") || !strings.Contains(second, fmt.Sprint(first.Process.Pid)) {
 		t.Errorf("exit %d\n%s\nthe first: %s", code, second, stderr)
 	}
 	if err := first.Process.Signal(syscall.Signal(0)); runtime.GOOS != "windows" && err != nil {
@@ -302,7 +303,7 @@ func TestResumeFromTF(t *testing.T) {
 			"--labels", filepath.Join(dir, "model_with_head", "labels.txt"), "--resume-from", filepath.Join(dir, "resume_tf", "model.ckpt-5"),
 			"--tune", "all", "--shuffle=false", "--train-batch-size", "4", "--max-steps", "10", "--warmup-proportion", "0.2", "--learning-rate", "1e-3",
 			"--dropout", "0", "--max-seq-length", fmt.Sprint(about.Settings.MaxSeqLength), "--log-steps", "1", "--output", output)
-		if code != exitOK {
+		if code != cli.ExitOK {
 			t.Fatalf("exit %d\n%s", code, stderr)
 		}
 		src, err := tfbundle.Open(filepath.Join(output, "checkpoints", "ckpt-000010", "model.ckpt-10"), checkpoint.Limits{})

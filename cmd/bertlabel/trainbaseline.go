@@ -12,6 +12,7 @@ import (
 
 	"bertlabel/bert/model"
 	"bertlabel/checkpoint/atomic"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/train/baseline"
 	"bertlabel/train/data"
 	"bertlabel/train/diagnosis"
@@ -77,16 +78,16 @@ func (t *training) trainBaseline(ctx context.Context, trainSet, devSet *data.Dat
 	if err := r.judge(judged, t.devTuning); err != nil {
 		return nil, err
 	}
-	t.a.log.Infof("baseline (%s, %d terms) in %.1f s", r.Name, r.Terms, time.Since(start).Seconds())
+	t.a.Log.Infof("baseline (%s, %d terms) in %.1f s", r.Name, r.Terms, time.Since(start).Seconds())
 	return r, atomic.WriteFile(atomic.OS{}, filepath.Join(t.output, baselineFile), r.write)
 }
 
 // fit trains on rows, and returns the probabilities of others, [rows, labels].
-func (r *baselineReport) fit(ctx context.Context, a *app, work string, labels []string, rows, others baseline.Data, cs []float64) ([]float32, error) {
-	a.log.Progress(work, progress{Steps: len(labels)})
-	defer a.log.Done()
+func (r *baselineReport) fit(ctx context.Context, a *cli.App, work string, labels []string, rows, others baseline.Data, cs []float64) ([]float32, error) {
+	a.Log.Progress(work, cli.Progress{Steps: len(labels)})
+	defer a.Log.Done()
 	m, err := baseline.Train(ctx, rows, others, len(labels), baselineOptions, cs, func(done int) {
-		a.log.Progress(work, progress{Step: done, Steps: len(labels)})
+		a.Log.Progress(work, cli.Progress{Step: done, Steps: len(labels)})
 	})
 	if err != nil {
 		return nil, err
@@ -151,7 +152,7 @@ func (r *baselineReport) judge(dev metrics.Data, d devTuning) error {
 	return err
 }
 
-func (r *baselineReport) write(w io.Writer) error { return writeIndented(w, r) }
+func (r *baselineReport) write(w io.Writer) error { return cli.WriteIndented(w, r) }
 
 // compareBaseline tells the figures in the words of devTuning.apply, which tells those of the model, and warns when the model is
 // behind. set are the rows of devScores. r may be nil.
@@ -160,7 +161,7 @@ func (t *training) compareBaseline(r *baselineReport, set *data.Dataset) error {
 		return nil
 	}
 	line := func(at string, m *metrics.Report) {
-		t.a.log.Infof("baseline on %s at %s: f1_macro %.4f, f1_micro %.4f, precision_macro %.4f, recall_macro %.4f", r.on, at, m.F1Macro, m.F1Micro, m.PrecisionMacro, m.RecallMacro)
+		t.a.Log.Infof("baseline on %s at %s: f1_macro %.4f, f1_micro %.4f, precision_macro %.4f, recall_macro %.4f", r.on, at, m.F1Macro, m.F1Micro, m.PrecisionMacro, m.RecallMacro)
 	}
 	if t.Thresholds != "per-label" {
 		line(span(r.Report.Threshold), r.Report)
@@ -173,7 +174,7 @@ func (t *training) compareBaseline(r *baselineReport, set *data.Dataset) error {
 	if err != nil {
 		return err
 	}
-	t.a.log.Infof("average_precision_macro on %s: model %.4f, baseline %.4f", r.on, model.AveragePrecisionMacro, r.AveragePrecisionMacro)
+	t.a.Log.Infof("average_precision_macro on %s: model %.4f, baseline %.4f", r.on, model.AveragePrecisionMacro, r.AveragePrecisionMacro)
 	found(t.a, diagnosis.Baseline(model, r.Report)...)
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"bertlabel/bert/model"
 	"bertlabel/checkpoint/atomic"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train"
@@ -47,13 +48,13 @@ func (t *training) checkFolds() error {
 	case t.folds == 0:
 		return nil
 	case t.folds < 2:
-		return usagef("--folds %d: want 2 or more, or 0 for none", t.folds)
+		return cli.Usagef("--folds %d: want 2 or more, or 0 for none", t.folds)
 	case t.tune != "head":
-		return usagef("--folds trains a head for every fold on features that are computed once: give --tune head")
+		return cli.Usagef("--folds trains a head for every fold on features that are computed once: give --tune head")
 	case t.dev != "":
-		return usagef("--folds takes the place of --dev: give one of them")
+		return cli.Usagef("--folds takes the place of --dev: give one of them")
 	case t.Calibrate != "":
-		return usagef("--calibrate needs --dev")
+		return cli.Usagef("--calibrate needs --dev")
 	}
 	return nil
 }
@@ -86,7 +87,7 @@ func (r *headRun) crossValidate(ctx context.Context) error {
 		return err
 	}
 	r.devScores, r.devThresholds = scores, r.folded.thresholds(r.devTuning, len(r.labels))
-	r.a.log.Infof("%d folds of %d rows in %.1f s", r.folds, rows, time.Since(start).Seconds())
+	r.a.Log.Infof("%d folds of %d rows in %.1f s", r.folds, rows, time.Since(start).Seconds())
 	r.folded.say(r.a)
 	return atomic.WriteFile(atomic.OS{}, filepath.Join(r.output, foldsFile), r.folded.write)
 }
@@ -95,7 +96,7 @@ func (r *headRun) crossValidate(ctx context.Context) error {
 func (t *training) dealFolds(set *data.Dataset) ([]int, error) {
 	group, texts := data.Groups(set)
 	if texts < t.folds {
-		return nil, refused(set.File, 0, "", fmt.Sprintf("%d different texts", texts), fmt.Sprintf("at least %d, one for each fold", t.folds))
+		return nil, cli.Refused(set.File, 0, "", fmt.Sprintf("%d different texts", texts), fmt.Sprintf("at least %d, one for each fold", t.folds))
 	}
 	shares := slices.Repeat([]float64{1 / float64(t.folds)}, t.folds)
 	return data.Stratify(set.Positives(), group, shares, t.config.Seed), nil
@@ -132,14 +133,14 @@ func (r *headRun) fitFold(ctx context.Context, k int, rest train.Features) (*lay
 		return nil, err
 	}
 	work := fmt.Sprintf("fold %d/%d", k+1, r.folds)
-	r.a.log.Progress(work, progress{})
-	defer r.a.log.Done()
+	r.a.Log.Progress(work, cli.Progress{})
+	defer r.a.Log.Done()
 	head := layers.NewClassifier(len(r.labels), rest.X.Cols)
 	if r.Solver != "gradient" {
 		crossEntropy, _ := loss.(layers.CrossEntropy) // check has refused the others
 		task := solver.Task{Labels: r.labels, Train: rest, Classifier: head, Loss: crossEntropy, Seed: r.config.Seed, Workers: r.workers,
 			Observe: func(p solver.Progress) error {
-				r.a.log.Progress(work, progress{Step: p.Solved, Steps: p.Labels})
+				r.a.Log.Progress(work, cli.Progress{Step: p.Solved, Steps: p.Labels})
 				return nil
 			}}
 		if r.L2 > 0 {
@@ -154,7 +155,7 @@ func (r *headRun) fitFold(ctx context.Context, k int, rest train.Features) (*lay
 	}
 	_, err = train.TrainHead(ctx, train.HeadTask{Config: r.config, Labels: r.labels, Train: rest, Classifier: head, Loss: loss, Workers: r.workers,
 		Observe: func(p train.Progress) error {
-			r.a.log.Progress(work, progress{Step: int(p.Step), Steps: p.Steps, Epoch: p.Epoch, Loss: p.Loss})
+			r.a.Log.Progress(work, cli.Progress{Step: int(p.Step), Steps: p.Steps, Epoch: p.Epoch, Loss: p.Loss})
 			return nil
 		}})
 	return head, err
@@ -213,18 +214,18 @@ func (f *foldsReport) spread() {
 }
 
 // say tells the figures in the words of devTuning.apply, which tells those of dev.
-func (f *foldsReport) say(a *app) {
+func (f *foldsReport) say(a *cli.App) {
 	for _, c := range []struct {
 		at string
 		*metrics.Report
 	}{{"at 0.5", f.Report}, {fmt.Sprintf("at %s, tuned per label", span(f.Tuned.Threshold)), f.Tuned}} {
-		a.log.Infof("out of fold %s: f1_macro %.4f, f1_micro %.4f, precision_macro %.4f, recall_macro %.4f", c.at, c.F1Macro, c.F1Micro, c.PrecisionMacro, c.RecallMacro)
+		a.Log.Infof("out of fold %s: f1_macro %.4f, f1_micro %.4f, precision_macro %.4f, recall_macro %.4f", c.at, c.F1Macro, c.F1Micro, c.PrecisionMacro, c.RecallMacro)
 	}
-	a.log.Infof("over the folds at 0.5: f1_macro %.4f ± %.4f, f1_micro %.4f ± %.4f, log_loss %.5f ± %.5f (mean ± standard deviation)",
+	a.Log.Infof("over the folds at 0.5: f1_macro %.4f ± %.4f, f1_micro %.4f ± %.4f, log_loss %.5f ± %.5f (mean ± standard deviation)",
 		f.Mean["f1_macro"], f.Std["f1_macro"], f.Mean["f1_micro"], f.Std["f1_micro"], f.Mean["log_loss"], f.Std["log_loss"])
 }
 
-func (f *foldsReport) write(w io.Writer) error { return writeIndented(w, f) }
+func (f *foldsReport) write(w io.Writer) error { return cli.WriteIndented(w, f) }
 
 // thresholds returns those that --tune-thresholds asks for, else those of a new head.
 func (f *foldsReport) thresholds(d devTuning, labels int) []float32 {

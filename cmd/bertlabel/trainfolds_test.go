@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
@@ -103,7 +104,7 @@ func TestTrainFoldsKnowNothing(t *testing.T) {
 	var known struct {
 		ROCAUC float64 `json:"roc_auc_macro"`
 	}
-	if err := json.Unmarshal([]byte(stdout), &known); err != nil || code != exitOK {
+	if err := json.Unmarshal([]byte(stdout), &known); err != nil || code != cli.ExitOK {
 		t.Fatalf("%v, %s", err, stderr)
 	}
 	// 80 cells of each of two labels: the standard deviation of an AUC by chance is about 0.09, for 40 texts
@@ -118,11 +119,11 @@ func TestTrainFoldsRefuses(t *testing.T) {
 		args, want string
 		code       int
 	}{
-		{"--folds 1", "want 2 or more", exitUsage},
-		{"--folds 5 --dev " + task.dev, "takes the place of --dev", exitUsage},
-		{"--folds 5 --tune all", "give --tune head", exitUsage},
-		{"--folds 5 --calibrate", "--calibrate needs --dev", exitUsage},
-		{"--folds 121 --pooling mean", "different texts, expected at least 121", exitData},
+		{"--folds 1", "want 2 or more", cli.ExitUsage},
+		{"--folds 5 --dev " + task.dev, "takes the place of --dev", cli.ExitUsage},
+		{"--folds 5 --tune all", "give --tune head", cli.ExitUsage},
+		{"--folds 5 --calibrate", "--calibrate needs --dev", cli.ExitUsage},
+		{"--folds 121 --pooling mean", "different texts, expected at least 121", cli.ExitData},
 	} {
 		args := append([]string{"train", "--model", task.base, "--train", task.train, "--output", filepath.Join(task.dir, "refused"), "--overwrite"}, strings.Fields(c.args)...)
 		if _, stderr, code := bertlabel(t, "", args...); code != c.code || !strings.Contains(stderr, c.want) {

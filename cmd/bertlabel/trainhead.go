@@ -12,6 +12,7 @@ import (
 	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train"
@@ -38,7 +39,7 @@ type headRun struct {
 
 // trainHead computes the features, finds the head and writes the model.
 func (t *training) trainHead(ctx context.Context, m *model.Model, pooling bert.Pooling, trainSet, devSet *data.Dataset) (err error) {
-	r := &headRun{training: t, m: m, pooling: pooling, trainSet: trainSet, devSet: devSet, labels: trainSet.Labels.Names(), workers: tensor.NewWorkers(t.a.threads)}
+	r := &headRun{training: t, m: m, pooling: pooling, trainSet: trainSet, devSet: devSet, labels: trainSet.Labels.Names(), workers: tensor.NewWorkers(t.a.Threads)}
 	if r.loss, err = t.lossFlags.make(t.a, r.labels, trainSet.Y); err != nil {
 		return err
 	}
@@ -55,7 +56,7 @@ func (t *training) trainHead(ctx context.Context, m *model.Model, pooling bert.P
 		return err
 	}
 	if !t.baseline && t.folds == 0 && t.pooling != autoPooling { // whose garbage is work in progress
-		r.a.boundGarbage(r.estimate)
+		r.a.BoundGarbage(r.estimate)
 	}
 	if err := r.computeFeatures(ctx); err != nil {
 		return err
@@ -103,7 +104,7 @@ func (t *training) trainHead(ctx context.Context, m *model.Model, pooling bert.P
 	if err := errors.Join(metricsFile.Sync(), m.Save(t.output, settings)); err != nil {
 		return err
 	}
-	t.a.log.Infof("wrote %s", t.output)
+	t.a.Log.Infof("wrote %s", t.output)
 	return nil
 }
 
@@ -128,29 +129,29 @@ func (r *headRun) descend(ctx context.Context) error {
 	start := time.Now()
 	r.head = r.startHead(r.m, r.labels, r.pooling, r.trainSet.Y)
 	task := train.HeadTask{Config: r.config, Labels: r.labels, Train: r.train, Dev: r.dev, Classifier: r.head, Loss: r.loss, Workers: r.workers, Observe: r.observe}
-	r.a.log.Progress("train", progress{})
+	r.a.Log.Progress("train", cli.Progress{})
 	state, err := train.TrainHead(ctx, task)
-	r.a.log.Done()
+	r.a.Log.Done()
 	if err != nil {
 		return err
 	}
-	r.a.log.Infof("head trained in %.1f s, %d steps", time.Since(start).Seconds(), state.Step)
+	r.a.Log.Infof("head trained in %.1f s, %d steps", time.Since(start).Seconds(), state.Step)
 	if state.BestStep > 0 {
-		r.a.log.Infof("kept the weights of step %d: %s %.4f on %s", state.BestStep, r.config.BestMetric, state.Best, r.training.dev)
+		r.a.Log.Infof("kept the weights of step %d: %s %.4f on %s", state.BestStep, r.config.BestMetric, state.Best, r.training.dev)
 	}
 	return nil
 }
 
 // observe is told of every gradient step.
 func (r *headRun) observe(p train.Progress) error {
-	r.a.log.Progress("train", progress{Step: int(p.Step), Steps: p.Steps, Examples: int(p.Step) * p.Rows, Epoch: p.Epoch,
+	r.a.Log.Progress("train", cli.Progress{Step: int(p.Step), Steps: p.Steps, Examples: int(p.Step) * p.Rows, Epoch: p.Epoch,
 		Loss: p.Loss, LearningRate: float64(p.LearningRate)})
 	if p.LeftOut != "" {
-		r.a.log.Warnf("%s: left out (--on-nan %s)", p.LeftOut, r.config.OnNaN)
+		r.a.Log.Warnf("%s: left out (--on-nan %s)", p.LeftOut, r.config.OnNaN)
 	}
 	if p.Dev != nil {
 		value, _ := p.Dev.Get(r.config.BestMetric)
-		r.a.log.Infof("step %d, epoch %.2f: dev loss %.4f, %s %.4f", p.Step, p.Epoch, p.Dev.LogLoss, r.config.BestMetric, value)
+		r.a.Log.Infof("step %d, epoch %.2f: dev loss %.4f, %s %.4f", p.Step, p.Epoch, p.Dev.LogLoss, r.config.BestMetric, value)
 	}
 	return r.log.Observe(p)
 }
@@ -176,7 +177,7 @@ func (r *headRun) computeFeatures(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	r.a.log.Infof("features of %s in %.1f s", rows, time.Since(start).Seconds())
+	r.a.Log.Infof("features of %s in %.1f s", rows, time.Since(start).Seconds())
 	return nil
 }
 
@@ -193,17 +194,17 @@ func (t *training) features(ctx context.Context, m *model.Model, pooling bert.Po
 func (t *training) featuresOf(ctx context.Context, m *model.Model, pooling bert.Pooling, set *data.Dataset, encoded []tokenizer.Encoding) (train.Features, error) {
 	compute := func() (*tensor.Tensor, error) {
 		work := "features of " + filepath.Base(set.File)
-		t.a.log.Progress(work, progress{Steps: len(encoded)})
-		defer t.a.log.Done()
+		t.a.Log.Progress(work, cli.Progress{Steps: len(encoded)})
+		defer t.a.Log.Done()
 		return m.Features(ctx, encoded, pooling, func(done int) {
-			t.a.log.Progress(work, progress{Step: done, Steps: len(encoded), Examples: done})
+			t.a.Log.Progress(work, cli.Progress{Step: done, Steps: len(encoded), Examples: done})
 		})
 	}
 	if t.cache == "" {
 		x, err := compute()
 		return train.Features{X: x, Y: set.Y}, err
 	}
-	cache := train.FeatureCache{Dir: t.cache, Warn: func(s string) { t.a.log.Warnf("%s", s) }}
+	cache := train.FeatureCache{Dir: t.cache, Warn: func(s string) { t.a.Log.Warnf("%s", s) }}
 	key := train.NewFeatureKey(string(m.Fingerprint()), pooling.String(), hashTokens(encoded))
 	width, err := m.Encoder.PoolingWidth(pooling)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
@@ -32,7 +33,7 @@ func (h headTask) run(t *testing.T, name string, args ...string) (*model.Model, 
 	out := filepath.Join(h.dir, name)
 	args = append([]string{"train", "--model", h.base, "--train", h.train, "--output", out, "--overwrite"}, args...)
 	_, stderr, code := bertlabel(t, "", args...)
-	if code != exitOK {
+	if code != cli.ExitOK {
 		t.Fatalf("%v: exit %d, stderr %s", args, code, stderr)
 	}
 	m, err := model.Open(out, nil)
@@ -179,7 +180,7 @@ func TestTrainTunesOnDev(t *testing.T) {
 			}
 		}
 		_, said, code := bertlabel(t, cmdtest.JSONLines([]string{"the cat"}), "predict", "--model", filepath.Join(task.dir, method))
-		if code != exitOK || !strings.Contains(said, "calibrated ("+method+")") || !strings.Contains(said, "tuned per-label for f1") {
+		if code != cli.ExitOK || !strings.Contains(said, "calibrated ("+method+")") || !strings.Contains(said, "tuned per-label for f1") {
 			t.Errorf("predict: exit %d, %s", code, said)
 		}
 	}
@@ -218,32 +219,32 @@ func TestTrainHeadRefuses(t *testing.T) {
 		args, want string
 		code       int
 	}{
-		{"--solver newton", "--solver", exitUsage},
-		{"--solver lbfgs --tune all", "--tune head", exitUsage},
-		{"--solver lbfgs --loss focal", "not convex", exitUsage},
-		{"--l2 0.1", "--weight-decay", exitUsage},
-		{"--solver lda", "chooses its strength on --dev", exitUsage},
-		{"--solver lda --l2 1 --label-smoothing 0.1", "has no loss", exitUsage},
-		{"--solver lda --l2 1 --tune last:1", "--tune head", exitUsage},
-		{"--solver lbfgs --l2 -1", "--l2 -1", exitUsage},
-		{"--loss hinge", "--loss", exitUsage},
-		{"--loss focal --pos-weight balanced", "give one of them", exitUsage},
-		{"--label-smoothing 1", "--label-smoothing 1", exitUsage},
-		{"--pos-weight-cap 0.5", "--pos-weight-cap 0.5", exitUsage},
-		{"--bias-init prior", "--bias-init", exitUsage},
-		{"--tune-thresholds", "needs --dev", exitUsage},
-		{"--calibrate", "needs --dev", exitUsage},
-		{"--tune-thresholds=some --dev " + task.dev, "--tune-thresholds", exitUsage},
-		{"--calibrate=isotonic --dev " + task.dev, "--calibrate", exitUsage},
-		{"--threshold-objective f0 --dev " + task.dev, "--threshold-objective", exitUsage},
-		{"--pooling auto --solver lbfgs", "--dev", exitUsage},
-		{"--pooling auto --dev " + task.dev, "--solver lbfgs", exitUsage},
-		{"--pooling mean:-4", "the layers -1 to -2, and the embeddings as -3", exitUsage},
-		{"--pooling mean:-2 --tune all", "frozen encoder", exitUsage},
-		{"--pos-weight " + task.dir + "/none.json", "none.json", exitUsage},
-		{"--pos-weight " + task.dir + "/w1.json", `"fish"`, exitData},
-		{"--pos-weight " + task.dir + "/w2.json", "0 for", exitData},
-		{"--pos-weight " + task.dir + "/w3.json", "w3.json:2", exitData},
+		{"--solver newton", "--solver", cli.ExitUsage},
+		{"--solver lbfgs --tune all", "--tune head", cli.ExitUsage},
+		{"--solver lbfgs --loss focal", "not convex", cli.ExitUsage},
+		{"--l2 0.1", "--weight-decay", cli.ExitUsage},
+		{"--solver lda", "chooses its strength on --dev", cli.ExitUsage},
+		{"--solver lda --l2 1 --label-smoothing 0.1", "has no loss", cli.ExitUsage},
+		{"--solver lda --l2 1 --tune last:1", "--tune head", cli.ExitUsage},
+		{"--solver lbfgs --l2 -1", "--l2 -1", cli.ExitUsage},
+		{"--loss hinge", "--loss", cli.ExitUsage},
+		{"--loss focal --pos-weight balanced", "give one of them", cli.ExitUsage},
+		{"--label-smoothing 1", "--label-smoothing 1", cli.ExitUsage},
+		{"--pos-weight-cap 0.5", "--pos-weight-cap 0.5", cli.ExitUsage},
+		{"--bias-init prior", "--bias-init", cli.ExitUsage},
+		{"--tune-thresholds", "needs --dev", cli.ExitUsage},
+		{"--calibrate", "needs --dev", cli.ExitUsage},
+		{"--tune-thresholds=some --dev " + task.dev, "--tune-thresholds", cli.ExitUsage},
+		{"--calibrate=isotonic --dev " + task.dev, "--calibrate", cli.ExitUsage},
+		{"--threshold-objective f0 --dev " + task.dev, "--threshold-objective", cli.ExitUsage},
+		{"--pooling auto --solver lbfgs", "--dev", cli.ExitUsage},
+		{"--pooling auto --dev " + task.dev, "--solver lbfgs", cli.ExitUsage},
+		{"--pooling mean:-4", "the layers -1 to -2, and the embeddings as -3", cli.ExitUsage},
+		{"--pooling mean:-2 --tune all", "frozen encoder", cli.ExitUsage},
+		{"--pos-weight " + task.dir + "/none.json", "none.json", cli.ExitUsage},
+		{"--pos-weight " + task.dir + "/w1.json", `"fish"`, cli.ExitData},
+		{"--pos-weight " + task.dir + "/w2.json", "0 for", cli.ExitData},
+		{"--pos-weight " + task.dir + "/w3.json", "w3.json:2", cli.ExitData},
 	} {
 		stdout, stderr, code := bertlabel(t, "", strings.Fields(flags+c.args)...)
 		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {
@@ -264,7 +265,7 @@ func TestTrainAllTunesOnDev(t *testing.T) {
 		t.Errorf("thresholds %v, %s\n%s", m.Thresholds, m.Training(), said)
 	}
 	resumed := append([]string{"train", "--model", task.base, "--train", task.train, "--output", filepath.Join(task.dir, "out"), "--resume"}, args...)
-	if _, stderr, code := bertlabel(t, "", resumed...); code != exitOK || strings.Contains(stderr, "calibrated on dev") {
+	if _, stderr, code := bertlabel(t, "", resumed...); code != cli.ExitOK || strings.Contains(stderr, "calibrated on dev") {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
 	again, err := model.Open(filepath.Join(task.dir, "out"), nil)

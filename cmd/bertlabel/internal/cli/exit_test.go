@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -23,7 +23,7 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{nil, 0},
 		{errors.New("other"), 1},
-		{usagef("no"), 2},
+		{Usagef("no"), 2},
 		{&data.OptionError{Flag: "--format"}, 2},
 		{os.ErrNotExist, 2},
 		{&data.RowError{}, 3},
@@ -31,13 +31,13 @@ func TestExitCodes(t *testing.T) {
 		{&train.DivergedError{}, 5},
 		{&os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, 6},
 		{context.Canceled, 143},
-		{withCode(exitData, context.Canceled), 143}, // a signal explains whatever it cut short
+		{WithCode(ExitData, context.Canceled), 143}, // a signal explains whatever it cut short
 	} {
 		err := c.err
 		if err != nil {
 			err = fmt.Errorf("wrapped: %w", errors.Join(errors.New("also"), c.err))
 		}
-		if got := exitCode(ctx, err); got != c.want {
+		if got := ExitCode(ctx, err); got != c.want {
 			t.Errorf("exitCode(%v) = %d, want %d", err, got, c.want)
 		}
 	}

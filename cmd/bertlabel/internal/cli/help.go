@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"fmt"
@@ -16,8 +16,8 @@ import (
 // minorFlag annotates the flags that the short help lists by name and default only; its value is the paragraph they go to.
 const minorFlag = "bertlabel_minor"
 
-// minor moves flags of cmd to a paragraph of the short help, such as "Data flags".
-func minor(cmd *cobra.Command, paragraph string, flags ...string) {
+// Minor moves flags of cmd to a paragraph of the short help, such as "Data flags".
+func Minor(cmd *cobra.Command, paragraph string, flags ...string) {
 	for _, name := range flags {
 		if err := cmd.Flags().SetAnnotation(name, minorFlag, []string{paragraph}); err != nil {
 			panic(err)
@@ -37,7 +37,7 @@ func newHelpCmd() *cobra.Command {
 		Short: "Every flag of a verb, with its meaning",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usagef("found %d arguments, want one verb", len(args))
+				return Usagef("found %d arguments, want one verb", len(args))
 			}
 			return nil
 		},

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"encoding/json"
@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// buildInfo is what `version --json` prints.
-type buildInfo struct {
+// BuildInfo is what `version --json` prints.
+type BuildInfo struct {
 	Version     string   `json:"version"`
 	Revision    string   `json:"revision"` // the commit; "+" at its end: with local changes
 	Go          string   `json:"go"`
@@ -25,18 +25,18 @@ type buildInfo struct {
 	CPUFeatures []string `json:"cpu_features"`
 }
 
-func newVersionCmd(a *app) *cobra.Command {
+func NewVersionCmd(a *App) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version, the kernel set in use and what the CPU offers",
 		Example: "  bertlabel version\n  bertlabel version --json",
 		RunE: func(*cobra.Command, []string) error {
-			b := readBuildInfo()
+			b := ReadBuildInfo()
 			if asJSON {
-				return json.NewEncoder(a.stdout).Encode(b)
+				return json.NewEncoder(a.Stdout).Encode(b)
 			}
-			_, err := fmt.Fprintf(a.stdout, "bertlabel %s, revision %s\n%s, %s\nkernels %s, of %s\nCPU %s: %s\n",
+			_, err := fmt.Fprintf(a.Stdout, "bertlabel %s, revision %s\n%s, %s\nkernels %s, of %s\nCPU %s: %s\n",
 				b.Version, b.Revision, b.Go, b.Platform, b.Kernels, strings.Join(b.KernelSets, " "), b.CPU, strings.Join(b.CPUFeatures, " "))
 			return err
 		},
@@ -45,8 +45,8 @@ func newVersionCmd(a *app) *cobra.Command {
 	return cmd
 }
 
-func readBuildInfo() buildInfo {
-	b := buildInfo{
+func ReadBuildInfo() BuildInfo {
+	b := BuildInfo{
 		Version: "(devel)", Revision: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 		Kernels: asm.Best.Name, CPU: cpuid.CPU.BrandName, CPUFeatures: cpuFeatures(),
 	}

@@ -1,33 +1,31 @@
-package main
+package cli
 
 import (
 	"io"
 	"slices"
 	"testing"
-
-	"github.com/spf13/cobra"
 )
 
 // switched runs `version` with some flags and returns what it did to its process.
 func switched(t *testing.T, gomemlimit string, flags ...string) (done []any) {
 	t.Helper()
-	p := process{
-		env:     func(name string) string { return map[string]string{"GOMEMLIMIT": gomemlimit}[name] },
-		kernels: func(name string) error { done = append(done, "kernels "+name); return nil },
-		threads: func(n int) int { done = append(done, n); return 1 },
-		memoryLimit: func(bytes int64) int64 {
+	p := Process{
+		Env:     func(name string) string { return map[string]string{"GOMEMLIMIT": gomemlimit}[name] },
+		Kernels: func(name string) error { done = append(done, "kernels "+name); return nil },
+		Threads: func(n int) int { done = append(done, n); return 1 },
+		MemoryLimit: func(bytes int64) int64 {
 			done = append(done, bytes)
 			return 1 << 30
 		},
 	}
-	a := newApp(p, func(a *app) []*cobra.Command { return []*cobra.Command{newVersionCmd(a)} }, nil, io.Discard, io.Discard)
-	root := a.root()
+	a := New(p, onlyVersion, nil, io.Discard, io.Discard)
+	root := a.Root()
 	root.SetArgs(append([]string{"version"}, flags...))
 	if err := root.ExecuteContext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	a.boundGarbage(160 << 20)
-	a.boundGarbage(2 << 30)
+	a.BoundGarbage(160 << 20)
+	a.BoundGarbage(2 << 30)
 	return done
 }
 

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// writeIndented writes an object as JSON for people: indented, and nothing escaped that need not be.
-func writeIndented(w io.Writer, object any) error {
+// WriteIndented writes an object as JSON for people: indented, and nothing escaped that need not be.
+func WriteIndented(w io.Writer, object any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
@@ -18,14 +18,14 @@ func writeIndented(w io.Writer, object any) error {
 // maxNumbersBytes is the most that a file of numbers by label may have.
 const maxNumbersBytes = 64 << 20
 
-// readNumbers reads a JSON object of label name to number from a file that is called path into byName, a pointer to a map.
-func readNumbers(in io.Reader, path string, byName any) error {
+// ReadNumbers reads a JSON object of label name to number from a file that is called path into byName, a pointer to a map.
+func ReadNumbers(in io.Reader, path string, byName any) error {
 	text, err := io.ReadAll(io.LimitReader(in, maxNumbersBytes))
 	if err != nil {
 		return err
 	}
 	if err := json.Unmarshal(text, byName); err != nil {
-		return refused(path, jsonLine(text, err), "", err.Error(), "a JSON object of label name to number")
+		return Refused(path, jsonLine(text, err), "", err.Error(), "a JSON object of label name to number")
 	}
 	return nil
 }

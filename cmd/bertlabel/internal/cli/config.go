@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -27,24 +27,24 @@ func fromConfig(cmd *cobra.Command) error {
 	}
 	settings, err := readConfig(path)
 	if err != nil {
-		return usagef("--config %s: %w", path, err)
+		return Usagef("--config %s: %w", path, err)
 	}
 	known := allSettings(cmd.Root())
 	seen := map[string]string{}
 	for _, s := range settings {
 		name := string(normalizeFlag(nil, s.key))
 		if !known[name] || strings.Contains(s.key, "-") {
-			return usagef("--config %s: unknown key %q%s", path, s.key, didYouMeanKey(name, known))
+			return Usagef("--config %s: unknown key %q%s", path, s.key, didYouMeanKey(name, known))
 		}
 		if first, twice := seen[name]; twice {
-			return usagef("--config %s: %q and %q set the same flag", path, first, s.key)
+			return Usagef("--config %s: %q and %q set the same flag", path, first, s.key)
 		}
 		seen[name] = s.key
 		if f := cmd.Flag(name); f == nil || f.Changed {
 			continue
 		}
 		if err := cmd.Flags().Set(name, s.value); err != nil {
-			return usagef("--config %s: key %q: %w", path, s.key, reason(err))
+			return Usagef("--config %s: key %q: %w", path, s.key, reason(err))
 		}
 	}
 	return nil
@@ -68,7 +68,7 @@ func didYouMeanKey(name string, known map[string]bool) string {
 			names = append(names, n)
 		}
 	}
-	return strings.ReplaceAll(didYouMean(name, "", names), "-", "_")
+	return strings.ReplaceAll(DidYouMean(name, "", names), "-", "_")
 }
 
 // setting is one key of a config file, its value in the form that the flag parses.

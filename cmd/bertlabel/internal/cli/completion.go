@@ -1,14 +1,14 @@
-package main
+package cli
 
 import "github.com/spf13/cobra"
 
-func newCompletionCmd(*app) *cobra.Command {
+func NewCompletionCmd(*App) *cobra.Command {
 	return &cobra.Command{
 		Use:       "completion bash|zsh|fish|powershell",
 		Short:     "Print the completion script of a shell",
 		Example:   "  source <(bertlabel completion bash)\n  bertlabel completion zsh > ~/.zfunc/_bertlabel",
 		ValidArgs: []string{"bash", "zsh", "fish", "powershell"},
-		Args:      oneArg("bash, zsh, fish or powershell"),
+		Args:      OneArg("bash, zsh, fish or powershell"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root, out := cmd.Root(), cmd.OutOrStdout()
 			switch args[0] {
@@ -21,7 +21,7 @@ func newCompletionCmd(*app) *cobra.Command {
 			case "powershell":
 				return root.GenPowerShellCompletionWithDesc(out)
 			}
-			return usagef("unknown shell %q: want bash, zsh, fish or powershell", args[0])
+			return Usagef("unknown shell %q: want bash, zsh, fish or powershell", args[0])
 		},
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -21,9 +21,9 @@ import (
 // progressEvery is the least time between two progress lines where stderr is no terminal.
 const progressEvery = 10 * time.Second
 
-// reporter is where everything goes that is not data: messages and progress, on stderr. Its methods are safe for
+// Log is where everything goes that is not data: messages and progress, on stderr. Its methods are safe for
 // concurrent use.
-type reporter struct {
+type Log struct {
 	out      io.Writer
 	quiet    bool
 	json     *slog.Logger // nil for text
@@ -33,24 +33,24 @@ type reporter struct {
 	mu   sync.Mutex
 	work string                   // what Progress is about; empty between works
 	bar  *progressbar.ProgressBar // of the work; nil unless terminal
-	from progress                 // the first report of the work, at time start
+	from Progress                 // the first report of the work, at time start
 	last time.Time                // when a progress line was printed, or the work began
 
 	start time.Time
 
-	works    []work   // that have ended
+	works    []Work   // that have ended
 	warnings []string // as they were printed
 }
 
-// work is how long a work of the progress display took.
-type work struct {
-	name string
-	time time.Duration
+// Work is how long a work of the progress display took.
+type Work struct {
+	Name string
+	Time time.Duration
 }
 
-// newReporter returns a reporter to out. terminal is TERM of the environment.
-func newReporter(out io.Writer, quiet bool, format, terminal string) *reporter {
-	r := &reporter{out: out, quiet: quiet, now: time.Now}
+// newLog returns a reporter to out. terminal is TERM of the environment.
+func newLog(out io.Writer, quiet bool, format, terminal string) *Log {
+	r := &Log{out: out, quiet: quiet, now: time.Now}
 	if format == "json" {
 		r.json = slog.New(slog.NewJSONHandler(out, nil))
 	} else if f, ok := out.(*os.File); ok {
@@ -60,30 +60,30 @@ func newReporter(out io.Writer, quiet bool, format, terminal string) *reporter {
 }
 
 // Infof prints a message that --quiet silences.
-func (r *reporter) Infof(format string, args ...any) {
+func (r *Log) Infof(format string, args ...any) {
 	if !r.quiet {
 		r.print(slog.LevelInfo, fmt.Sprintf(format, args...))
 	}
 }
 
 // Warnf prints a message that --quiet does not silence.
-func (r *reporter) Warnf(format string, args ...any) {
+func (r *Log) Warnf(format string, args ...any) {
 	r.print(slog.LevelWarn, fmt.Sprintf(format, args...))
 }
 
 // Error prints the error that the program ends with; after wrong usage, command is where to look for help.
-func (r *reporter) Error(code int, message, command string) {
+func (r *Log) Error(code int, message, command string) {
 	if r.json != nil {
 		r.print(slog.LevelError, message, "exit_code", code)
 		return
 	}
 	r.print(slog.LevelError, message)
-	if code == exitUsage {
+	if code == ExitUsage {
 		r.print(slog.LevelError, fmt.Sprintf("Try '%s --help'.", command))
 	}
 }
 
-func (r *reporter) print(level slog.Level, message string, attrs ...any) {
+func (r *Log) print(level slog.Level, message string, attrs ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if level == slog.LevelWarn {
@@ -102,8 +102,8 @@ func (r *reporter) print(level slog.Level, message string, attrs ...any) {
 	fmt.Fprintln(r.out, term.PrintableLines(message))
 }
 
-// progress is one report of long work. Fields that are zero are not shown.
-type progress struct {
+// Progress is one report of long work. Fields that are zero are not shown.
+type Progress struct {
 	Step, Steps  int // Steps is 0 while the end is not known
 	Examples     int // rows done
 	Tokens       int // tokens done
@@ -114,7 +114,7 @@ type progress struct {
 
 // Progress shows how far the work has come ("train", "predict", …): by one bar on a terminal, else by a line at most every
 // 10 s. Rates are those since the first report of the work, so that one should come before the first step.
-func (r *reporter) Progress(work string, p progress) {
+func (r *Log) Progress(work string, p Progress) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.work != work {
@@ -148,41 +148,41 @@ func (r *reporter) Progress(work string, p progress) {
 }
 
 // NoBar has progress shown by lines on a terminal, too.
-func (r *reporter) NoBar() { r.terminal = false }
+func (r *Log) NoBar() { r.terminal = false }
 
 // Done ends the progress display of the current work.
-func (r *reporter) Done() {
+func (r *Log) Done() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.end()
 }
 
 // Works returns how long each work took that has ended, in order.
-func (r *reporter) Works() []work {
+func (r *Log) Works() []Work {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.works)
 }
 
 // Warnings returns what has been warned of.
-func (r *reporter) Warnings() []string {
+func (r *Log) Warnings() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.warnings)
 }
 
-func (r *reporter) end() {
+func (r *Log) end() {
 	if r.bar != nil {
 		r.bar.Exit() // leaves the bar as it stands and ends its line
 		fmt.Fprintln(r.out)
 	}
 	if r.work != "" {
-		r.works = append(r.works, work{r.work, r.now().Sub(r.start)})
+		r.works = append(r.works, Work{r.work, r.now().Sub(r.start)})
 	}
 	r.bar, r.work = nil, ""
 }
 
-func (r *reporter) begin(work string, p progress) {
+func (r *Log) begin(work string, p Progress) {
 	r.end()
 	r.work, r.from, r.start, r.last = work, p, r.now(), r.now()
 	if !r.terminal || r.quiet {
@@ -197,7 +197,7 @@ func (r *reporter) begin(work string, p progress) {
 }
 
 // describe returns the words of a report: the work, then what is known of epoch, loss, learning rate and speed.
-func (r *reporter) describe(p progress) []string {
+func (r *Log) describe(p Progress) []string {
 	words := []string{r.work}
 	if p.Epoch != 0 {
 		words = append(words, fmt.Sprintf("epoch %.2f", p.Epoch))
@@ -218,7 +218,7 @@ func (r *reporter) describe(p progress) []string {
 }
 
 // attrs returns the same as the attributes of a JSON line. NaN and infinities have no place in JSON and become strings.
-func (r *reporter) attrs(p progress) []any {
+func (r *Log) attrs(p Progress) []any {
 	attrs := []any{"step", p.Step}
 	add := func(name string, v float64) {
 		switch {
@@ -240,7 +240,7 @@ func (r *reporter) attrs(p progress) []any {
 }
 
 // tokenRate returns the tokens per second since the work began, 0 where it is not known.
-func (r *reporter) tokenRate(p progress) float64 {
+func (r *Log) tokenRate(p Progress) float64 {
 	if elapsed := r.now().Sub(r.start).Seconds(); elapsed > 0 {
 		return float64(p.Tokens-r.from.Tokens) / elapsed
 	}
@@ -249,7 +249,7 @@ func (r *reporter) tokenRate(p progress) float64 {
 
 // rates returns the examples per second since the work began and the time that the remaining steps will take at that pace;
 // 0 where it is not known.
-func (r *reporter) rates(p progress) (speed float64, eta time.Duration) {
+func (r *Log) rates(p Progress) (speed float64, eta time.Duration) {
 	elapsed, steps := r.now().Sub(r.start).Seconds(), float64(p.Step-r.from.Step)
 	if elapsed <= 0 || steps <= 0 {
 		return 0, 0

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bufio"
@@ -29,10 +29,10 @@ func (s stdoutWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// openInput opens a file, or stdin for "-". Gzip is recognised by its first bytes.
-func (a *app) openInput(path string) (io.ReadCloser, error) {
+// OpenInput opens a file, or stdin for "-". Gzip is recognised by its first bytes.
+func (a *App) OpenInput(path string) (io.ReadCloser, error) {
 	if path == "-" {
-		return gunzipped(io.NopCloser(a.stdin), "stdin")
+		return gunzipped(io.NopCloser(a.Stdin), "stdin")
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -40,7 +40,7 @@ func (a *app) openInput(path string) (io.ReadCloser, error) {
 	}
 	if info, err := f.Stat(); err == nil && info.IsDir() {
 		f.Close()
-		return nil, usagef("%s is a folder, want a file", path)
+		return nil, Usagef("%s is a folder, want a file", path)
 	}
 	return gunzipped(f, path)
 }
@@ -61,7 +61,7 @@ func gunzipped(f io.ReadCloser, name string) (io.ReadCloser, error) {
 	z, err := gzip.NewReader(r)
 	if err != nil {
 		f.Close()
-		return nil, withCode(exitData, fmt.Errorf("%s: %w", name, err))
+		return nil, WithCode(ExitData, fmt.Errorf("%s: %w", name, err))
 	}
 	return input{zipReader{z, name}, f}, nil
 }
@@ -75,34 +75,34 @@ type zipReader struct {
 func (r zipReader) Read(p []byte) (int, error) {
 	n, err := r.z.Read(p)
 	if err != nil && err != io.EOF {
-		err = withCode(exitData, fmt.Errorf("%s: %w", r.name, err))
+		err = WithCode(ExitData, fmt.Errorf("%s: %w", r.name, err))
 	}
 	return n, err
 }
 
-// output is a file that appears under its name when Commit succeeds, and not at all otherwise. A path that ends in .gz is
+// Output is a file that appears under its name when Commit succeeds, and not at all otherwise. A path that ends in .gz is
 // compressed. "-" is stdout, and a path that is there and no regular file (a device, a FIFO) is written as it comes.
 //
-//	out, err := a.createOutput(path)
+//	out, err := a.CreateOutput(path)
 //	if err != nil { return err }
 //	defer out.Discard()
 //	…
 //	return out.Commit()
-type output struct {
+type Output struct {
 	io.Writer
 	zip  *gzip.Writer // nil if not compressed
 	file *os.File     // nil for stdout
 	path string       // where Commit puts the file; empty if it is there already
 }
 
-func (a *app) createOutput(path string) (*output, error) {
+func (a *App) CreateOutput(path string) (*Output, error) {
 	if path == "-" {
-		return &output{Writer: a.stdout}, nil
+		return &Output{Writer: a.Stdout}, nil
 	}
-	o := &output{}
+	o := &Output{}
 	var err error
 	if info, e := os.Stat(path); e == nil && info.IsDir() {
-		return nil, usagef("--output %s is a folder, want a file", path)
+		return nil, Usagef("--output %s is a folder, want a file", path)
 	} else if e == nil && !info.Mode().IsRegular() {
 		o.file, err = os.OpenFile(path, os.O_WRONLY, 0)
 	} else {
@@ -121,7 +121,7 @@ func (a *app) createOutput(path string) (*output, error) {
 }
 
 // Commit completes the output: everything is on disk under its name when it returns nil.
-func (o *output) Commit() error {
+func (o *Output) Commit() error {
 	defer o.Discard()
 	if o.zip != nil {
 		if err := o.zip.Close(); err != nil {
@@ -147,14 +147,14 @@ func (o *output) Commit() error {
 	return nil
 }
 
-func (o *output) close() error {
+func (o *Output) close() error {
 	f := o.file
 	o.file = nil
 	return f.Close()
 }
 
 // Discard removes what was written, unless Commit was called before.
-func (o *output) Discard() {
+func (o *Output) Discard() {
 	if o.file == nil {
 		return
 	}
@@ -165,32 +165,32 @@ func (o *output) Discard() {
 	}
 }
 
-// checkOutputDir refuses a folder with something in it, unless the run is to resume or to overwrite. A lock file is nothing: a run
+// CheckOutputDir refuses a folder with something in it, unless the run is to resume or to overwrite. A lock file is nothing: a run
 // that ended before its first result has left it.
-func checkOutputDir(dir string, resume, overwrite bool) error {
+func CheckOutputDir(dir string, resume, overwrite bool) error {
 	entries, err := os.ReadDir(dir)
 	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return e.Name() == atomic.LockName })
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return nil
 	case errors.Is(err, syscall.ENOTDIR):
-		return usagef("--output %s is a file, want a folder", dir)
+		return Usagef("--output %s is a file, want a folder", dir)
 	case err != nil:
 		return err
 	case len(entries) > 0 && !resume && !overwrite:
-		return usagef("--output %s is not empty: give another, or --overwrite (a stopped run of train goes on with --resume)", dir)
+		return Usagef("--output %s is not empty: give another, or --overwrite (a stopped run of train goes on with --resume)", dir)
 	}
 	return nil
 }
 
-// checkInput says that a file to be read is not there, or is a folder: wrong usage both.
-func checkInput(path string) error {
+// CheckInput says that a file to be read is not there, or is a folder: wrong usage both.
+func CheckInput(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return withCode(exitUsage, err)
+		return WithCode(ExitUsage, err)
 	case err == nil && info.IsDir():
-		return usagef("%s is a folder, want a file", path)
+		return Usagef("%s is a folder, want a file", path)
 	}
 	return err
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"fmt"
@@ -11,17 +11,20 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// onlyVersion are the verbs of a program with one.
+func onlyVersion(a *App) []*cobra.Command { return []*cobra.Command{NewVersionCmd(a)} }
+
 // resolved runs a verb with the flags of run_classifier.py through the whole frame and returns what its RunE finds.
 func resolved(t *testing.T, env map[string]string, args ...string) (rate float64, length int, output string, code int, stderr string) {
 	t.Helper()
 	var errs strings.Builder
-	a := newApp(process{env: func(name string) string { return env[name] }}, verbs, strings.NewReader(""), &strings.Builder{}, &errs)
-	root := a.root()
+	a := New(Process{Env: func(name string) string { return env[name] }}, onlyVersion, strings.NewReader(""), &strings.Builder{}, &errs)
+	root := a.Root()
 	cmd := &cobra.Command{Use: "study", Short: "A verb", Run: func(*cobra.Command, []string) {}}
 	cmd.Flags().Float64Var(&rate, "learning-rate", 5e-5, "")
 	cmd.Flags().IntVar(&length, "max-seq-length", 128, "")
 	cmd.Flags().StringVar(&output, "output", "", "")
-	required(cmd, "output")
+	Required(cmd, "output")
 	root.AddCommand(cmd)
 	root.SetArgs(append([]string{"study"}, args...))
 	ran, err := root.ExecuteC()
@@ -40,7 +43,7 @@ func TestPrecedence(t *testing.T) {
 		{"--learning_rate 2 --output-dir o --config=", "2 32 o"},
 	} {
 		rate, length, output, code, stderr := resolved(t, env, strings.Fields(c.args)...)
-		if got := fmt.Sprint(rate, length, " ", output); got != c.want || code != exitOK {
+		if got := fmt.Sprint(rate, length, " ", output); got != c.want || code != ExitOK {
 			t.Errorf("study %s: %s, want %s; exit %d %s", c.args, got, c.want, code, stderr)
 		}
 	}
@@ -48,10 +51,10 @@ func TestPrecedence(t *testing.T) {
 
 // A required flag may come from the environment, and its absence is wrong usage.
 func TestRequired(t *testing.T) {
-	if _, _, _, code, stderr := resolved(t, nil); code != exitUsage || !strings.Contains(stderr, "study needs --output\n") {
+	if _, _, _, code, stderr := resolved(t, nil); code != ExitUsage || !strings.Contains(stderr, "study needs --output\n") {
 		t.Errorf("without --output: exit %d, %q", code, stderr)
 	}
-	if _, _, _, code, stderr := resolved(t, map[string]string{"BERTLABEL_OUTPUT": "e"}); code != exitOK {
+	if _, _, _, code, stderr := resolved(t, map[string]string{"BERTLABEL_OUTPUT": "e"}); code != ExitOK {
 		t.Errorf("with BERTLABEL_OUTPUT: exit %d, %q", code, stderr)
 	}
 }
@@ -78,7 +81,7 @@ func TestConfigRefused(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "c.json")
 		cmdtest.WriteFile(t, path, text)
 		_, _, _, code, stderr := resolved(t, nil, "--config", path)
-		if code != exitUsage || !strings.Contains(stderr, want) || !strings.Contains(stderr, path) {
+		if code != ExitUsage || !strings.Contains(stderr, want) || !strings.Contains(stderr, path) {
 			t.Errorf("config %.60s: exit %d, want 2; no %q or no path in %q", text, code, want, stderr)
 		}
 	}
@@ -96,14 +99,14 @@ func TestEditDistance(t *testing.T) {
 }
 
 func TestByteSize(t *testing.T) {
-	for text, want := range map[string]byteSize{"3GiB": 3 << 30, "1.5 g": 3 << 29, "500MB": 5e8, "123": 123, "64k": 64 << 10, "7B": 7, "0": 0} {
-		var got byteSize
+	for text, want := range map[string]ByteSize{"3GiB": 3 << 30, "1.5 g": 3 << 29, "500MB": 5e8, "123": 123, "64k": 64 << 10, "7B": 7, "0": 0} {
+		var got ByteSize
 		if err := got.Set(text); err != nil || got != want {
 			t.Errorf("Set(%q) = %d, %v; want %d", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"", "GiB", "-1", "NaN", "Inf", "9e30", "1 zb", "1G1"} {
-		var got byteSize
+		var got ByteSize
 		if got.Set(text) == nil {
 			t.Errorf("Set(%q) = %d, want an error", text, got)
 		}

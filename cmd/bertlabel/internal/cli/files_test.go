@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -13,13 +13,13 @@ import (
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
-// What createOutput writes, openInput reads: plain, compressed, from a file and from stdin.
+// What CreateOutput writes, OpenInput reads: plain, compressed, from a file and from stdin.
 func TestFiles(t *testing.T) {
-	a := newApp(process{}, verbs, strings.NewReader(""), io.Discard, io.Discard)
+	a := New(Process{}, nil, strings.NewReader(""), io.Discard, io.Discard)
 	for _, name := range []string{"rows.jsonl", "rows.jsonl.gz"} {
 		path := filepath.Join(t.TempDir(), name)
 		cmdtest.WriteFile(t, path, "old")
-		out, err := a.createOutput(path)
+		out, err := a.CreateOutput(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,9 +35,9 @@ func TestFiles(t *testing.T) {
 		if _, err := gzip.NewReader(bytes.NewReader(stored)); (err == nil) != strings.HasSuffix(name, ".gz") {
 			t.Errorf("%s: compressed or not is wrong: %q", name, stored)
 		}
-		a.stdin = bytes.NewReader(stored)
+		a.Stdin = bytes.NewReader(stored)
 		for _, from := range []string{path, "-"} {
-			in, err := a.openInput(from)
+			in, err := a.OpenInput(from)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -47,10 +47,10 @@ func TestFiles(t *testing.T) {
 			in.Close()
 		}
 		if strings.HasSuffix(name, ".gz") {
-			a.stdin = bytes.NewReader(stored[:len(stored)-9])
-			in, _ := a.openInput("-")
-			if _, err := io.ReadAll(in); exitCode(t.Context(), err) != exitData {
-				t.Errorf("a stream cut short: %v, want exit %d", err, exitData)
+			a.Stdin = bytes.NewReader(stored[:len(stored)-9])
+			in, _ := a.OpenInput("-")
+			if _, err := io.ReadAll(in); ExitCode(t.Context(), err) != ExitData {
+				t.Errorf("a stream cut short: %v, want exit %d", err, ExitData)
 			}
 		}
 		cmdtest.OnlyFile(t, filepath.Dir(path), name)
@@ -59,10 +59,10 @@ func TestFiles(t *testing.T) {
 
 // An output that is not committed leaves the old file, and no other.
 func TestDiscard(t *testing.T) {
-	a := newApp(process{}, verbs, nil, io.Discard, io.Discard)
+	a := New(Process{}, nil, nil, io.Discard, io.Discard)
 	path := filepath.Join(t.TempDir(), "scores.csv")
 	cmdtest.WriteFile(t, path, "old")
-	out, err := a.createOutput(path)
+	out, err := a.CreateOutput(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,10 +78,10 @@ func TestInputRefused(t *testing.T) {
 	dir := t.TempDir()
 	cut := filepath.Join(dir, "cut.gz")
 	cmdtest.WriteFile(t, cut, "\x1f\x8b\x08")
-	a := newApp(process{}, verbs, nil, io.Discard, io.Discard)
-	for path, want := range map[string]int{filepath.Join(dir, "none.csv"): exitUsage, dir: exitUsage, cut: exitData} {
-		if _, err := a.openInput(path); exitCode(t.Context(), err) != want {
-			t.Errorf("openInput(%s): %v, exit %d, want %d", path, err, exitCode(t.Context(), err), want)
+	a := New(Process{}, nil, nil, io.Discard, io.Discard)
+	for path, want := range map[string]int{filepath.Join(dir, "none.csv"): ExitUsage, dir: ExitUsage, cut: ExitData} {
+		if _, err := a.OpenInput(path); ExitCode(t.Context(), err) != want {
+			t.Errorf("openInput(%s): %v, exit %d, want %d", path, err, ExitCode(t.Context(), err), want)
 		}
 	}
 }
@@ -92,21 +92,21 @@ func TestCheckOutputDir(t *testing.T) {
 	if err := os.Mkdir(full, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := checkOutputDir(full, false, false); err != nil {
+	if err := CheckOutputDir(full, false, false); err != nil {
 		t.Errorf("an empty folder is refused: %v", err)
 	}
-	if err := checkOutputDir(filepath.Join(dir, "new"), false, false); err != nil {
+	if err := CheckOutputDir(filepath.Join(dir, "new"), false, false); err != nil {
 		t.Errorf("a new folder is refused: %v", err)
 	}
 	file := filepath.Join(full, "file")
 	cmdtest.WriteFile(t, file, "")
 	var refused *exitError
 	for _, path := range []string{full, file} {
-		if err := checkOutputDir(path, false, false); !errors.As(err, &refused) || refused.code != exitUsage {
+		if err := CheckOutputDir(path, false, false); !errors.As(err, &refused) || refused.code != ExitUsage {
 			t.Errorf("checkOutputDir(%s) = %v, want wrong usage", path, err)
 		}
 	}
-	if err := errors.Join(checkOutputDir(full, true, false), checkOutputDir(full, false, true)); err != nil {
+	if err := errors.Join(CheckOutputDir(full, true, false), CheckOutputDir(full, false, true)); err != nil {
 		t.Errorf("--resume or --overwrite is refused: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"errors"
@@ -59,20 +59,20 @@ func resolveFlags(cmd *cobra.Command, getenv func(string) string) error {
 }
 
 func fromEnvironment(cmd *cobra.Command, getenv func(string) string) (first error) {
-	eachSetting(cmd, func(f *pflag.Flag) {
+	EachSetting(cmd, func(f *pflag.Flag) {
 		value := getenv(envName(f.Name))
 		if value == "" || f.Changed || first != nil {
 			return
 		}
 		if err := cmd.Flags().Set(f.Name, value); err != nil {
-			first = usagef("environment: %s: %w", envName(f.Name), reason(err))
+			first = Usagef("environment: %s: %w", envName(f.Name), reason(err))
 		}
 	})
 	return first
 }
 
-// eachSetting calls fn for every flag of cmd that has an environment twin: all but --help.
-func eachSetting(cmd *cobra.Command, fn func(*pflag.Flag)) {
+// EachSetting calls fn for every flag of cmd that has an environment twin: all but --help.
+func EachSetting(cmd *cobra.Command, fn func(*pflag.Flag)) {
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if f.Name != "help" {
 			fn(f)
@@ -87,16 +87,16 @@ func flagError(cmd *cobra.Command, err error) error {
 	}
 	var missing *pflag.NotExistError
 	if !errors.As(err, &missing) {
-		return withCode(exitUsage, err)
+		return WithCode(ExitUsage, err)
 	}
 	name := strings.ReplaceAll(missing.GetSpecifiedName(), "_", "-")
 	if missing.GetSpecifiedShortnames() != "" {
-		return usagef("unknown flag -%s; flags begin with two hyphens", missing.GetSpecifiedShortnames())
+		return Usagef("unknown flag -%s; flags begin with two hyphens", missing.GetSpecifiedShortnames())
 	}
 	if why, ok := flagRefused[name]; ok {
-		return usagef("unknown flag --%s: %s", name, why)
+		return Usagef("unknown flag --%s: %s", name, why)
 	}
-	return usagef("unknown flag --%s%s", name, didYouMean(name, "--", flagNames(cmd)))
+	return Usagef("unknown flag --%s%s", name, DidYouMean(name, "--", flagNames(cmd)))
 }
 
 func flagNames(cmd *cobra.Command) (names []string) {
@@ -112,11 +112,11 @@ func missingFlags(cmd *cobra.Command) error {
 			names = append(names, "--"+f.Name)
 		}
 	})
-	return usagef("%s needs %s", cmd.Name(), strings.Join(names, ", "))
+	return Usagef("%s needs %s", cmd.Name(), strings.Join(names, ", "))
 }
 
-// required marks flags that must be set, on the command line or by their twins.
-func required(cmd *cobra.Command, flags ...string) {
+// Required marks flags that must be set, on the command line or by their twins.
+func Required(cmd *cobra.Command, flags ...string) {
 	for _, name := range flags {
 		if err := cmd.MarkFlagRequired(name); err != nil {
 			panic(err)
@@ -124,13 +124,13 @@ func required(cmd *cobra.Command, flags ...string) {
 	}
 }
 
-// oneOf checks the value of a flag against its list.
-func oneOf(flag, value string, allowed ...string) error {
+// OneOf checks the value of a flag against its list.
+func OneOf(flag, value string, allowed ...string) error {
 	if slices.Contains(allowed, value) {
 		return nil
 	}
 	allowed = slices.DeleteFunc(slices.Clone(allowed), func(s string) bool { return s == "" }) // not set
-	return usagef("--%s %q: want %s", flag, value, strings.Join(allowed, ", "))
+	return Usagef("--%s %q: want %s", flag, value, strings.Join(allowed, ", "))
 }
 
 // reason strips what pflag wraps around the error of a Value, since our messages name the source themselves.
@@ -142,8 +142,8 @@ func reason(err error) error {
 	return err
 }
 
-// didYouMean returns "; did you mean PREFIXword?" for the nearest candidate, or nothing if none is near.
-func didYouMean(word, prefix string, candidates []string) string {
+// DidYouMean returns "; did you mean PREFIXword?" for the nearest candidate, or nothing if none is near.
+func DidYouMean(word, prefix string, candidates []string) string {
 	best, least := "", max(2, len(word)/3)+1
 	for _, c := range candidates {
 		if d := editDistance(strings.ToLower(word), c); d < least {
@@ -180,8 +180,8 @@ func editDistance(a, b string) int {
 	return row[len(b)]
 }
 
-// byteSize is a flag value in bytes, written as 3GiB, 500MB, 2g (binary, as Docker has it) or a plain number.
-type byteSize int64
+// ByteSize is a flag value in bytes, written as 3GiB, 500MB, 2g (binary, as Docker has it) or a plain number.
+type ByteSize int64
 
 var byteUnits = []struct {
 	suffix string
@@ -192,7 +192,7 @@ var byteUnits = []struct {
 	{"k", 1 << 10}, {"m", 1 << 20}, {"g", 1 << 30}, {"t", 1 << 40}, {"b", 1}, {"", 1},
 }
 
-func (b *byteSize) Set(s string) error {
+func (b *ByteSize) Set(s string) error {
 	lower := strings.ToLower(strings.TrimSpace(s))
 	for _, u := range byteUnits {
 		digits, ok := strings.CutSuffix(lower, u.suffix)
@@ -203,17 +203,17 @@ func (b *byteSize) Set(s string) error {
 		if err != nil || !(v >= 0 && v*u.factor < 1<<62) {
 			break
 		}
-		*b = byteSize(v * u.factor)
+		*b = ByteSize(v * u.factor)
 		return nil
 	}
 	return fmt.Errorf("want a size such as 3GiB, 500MB or a number of bytes")
 }
 
-func (b *byteSize) String() string {
+func (b *ByteSize) String() string {
 	if *b == 0 {
 		return ""
 	}
 	return strconv.FormatInt(int64(*b), 10)
 }
 
-func (b *byteSize) Type() string { return "SIZE" }
+func (b *ByteSize) Type() string { return "SIZE" }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -14,9 +14,9 @@ type clock struct{ t time.Time }
 
 func (c *clock) now() time.Time { return c.t }
 
-func testReporter(quiet bool, format string) (*reporter, *clock, *bytes.Buffer) {
+func testReporter(quiet bool, format string) (*Log, *clock, *bytes.Buffer) {
 	var out bytes.Buffer
-	r, c := newReporter(&out, quiet, format, ""), &clock{time.Unix(1e9, 0)}
+	r, c := newLog(&out, quiet, format, ""), &clock{time.Unix(1e9, 0)}
 	r.now = c.now
 	return r, c, &out
 }
@@ -25,7 +25,7 @@ func testReporter(quiet bool, format string) (*reporter, *clock, *bytes.Buffer) 
 func TestProgressLines(t *testing.T) {
 	r, c, out := testReporter(false, "text")
 	for step := 100; step <= 1300; step++ {
-		r.Progress("train", progress{Step: step, Steps: 1300, Examples: 32 * step, Epoch: float64(step) / 650, Loss: 0.25, LearningRate: 5e-5})
+		r.Progress("train", Progress{Step: step, Steps: 1300, Examples: 32 * step, Epoch: float64(step) / 650, Loss: 0.25, LearningRate: 5e-5})
 		c.t = c.t.Add(time.Second / 2)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
@@ -39,9 +39,9 @@ func TestProgressLines(t *testing.T) {
 
 func TestProgressJSON(t *testing.T) {
 	r, c, out := testReporter(false, "json")
-	r.Progress("train", progress{})
+	r.Progress("train", Progress{})
 	c.t = c.t.Add(10 * time.Second)
-	r.Progress("train", progress{Step: 5, Steps: 10, Examples: 40, Loss: math.NaN()})
+	r.Progress("train", Progress{Step: 5, Steps: 10, Examples: 40, Loss: math.NaN()})
 	var line map[string]any
 	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
 		t.Fatalf("%q: %v", out, err)
@@ -60,9 +60,9 @@ func TestProgressJSON(t *testing.T) {
 func TestQuiet(t *testing.T) {
 	r, c, out := testReporter(true, "text")
 	r.Infof("hello")
-	r.Progress("train", progress{})
+	r.Progress("train", Progress{})
 	c.t = c.t.Add(time.Minute)
-	r.Progress("train", progress{Step: 1})
+	r.Progress("train", Progress{Step: 1})
 	r.Warnf("rows: %d", 3)
 	if got := out.String(); got != "warning: rows: 3\n" {
 		t.Errorf("--quiet prints %q, want the warning only", got)
@@ -74,7 +74,7 @@ func TestProgressBar(t *testing.T) {
 	r, c, out := testReporter(false, "text")
 	r.terminal = true
 	for step := range 11 {
-		r.Progress("train", progress{Step: step, Steps: 10, Examples: 8 * step, Loss: 1})
+		r.Progress("train", Progress{Step: step, Steps: 10, Examples: 8 * step, Loss: 1})
 		c.t = c.t.Add(time.Second)
 		if step == 5 {
 			r.Warnf("a message")
