@@ -12,6 +12,7 @@ import (
 	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
 	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/train/data"
 
 	"github.com/spf13/cobra"
@@ -20,7 +21,7 @@ import (
 // dataCheck is one run of the verb check-data.
 type dataCheck struct {
 	a                *cli.App
-	rows             *dataFlags
+	rows             *flags.Data
 	train, dev, test string
 	model            string
 	tokens           tokenizeFlags // the vocabulary and how it is used
@@ -53,7 +54,7 @@ func newCheckDataCmd(a *cli.App) *cobra.Command {
 	f.StringVar(&c.tokens.keepTokens, "keep-tokens", "", "`WORDS` that are one token each, such as '[NAME],[RELIGION]'")
 	f.BoolVar(&c.json, "json", false, "print JSON and no table")
 	c.tokens.cmd = cmd
-	c.rows = addDataFlags(cmd, data.ReportBadRows)
+	c.rows = flags.AddData(cmd, data.ReportBadRows)
 	cli.Required(cmd, "train")
 	return cmd
 }
@@ -92,7 +93,7 @@ func (c *dataCheck) run() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.print(report), report.verdict(c.rows.dropUnknown))
+	return errors.Join(c.print(report), report.verdict(c.rows.DropUnknown))
 }
 
 func (c *dataCheck) print(report *checkReport) error {
@@ -180,23 +181,23 @@ func (c *dataCheck) applySettings(path string) error {
 
 // check reads the files and counts.
 func (c *dataCheck) check(tok *tokenizer.Tokenizer) (*checkReport, error) {
-	options, err := c.rows.options(c.a)
+	files, err := c.rows.Read(c.a)
 	if err != nil {
 		return nil, err
 	}
-	log := options.OnBad
-	options.OnBad = func(bad *data.RowError) {
-		log(bad)
+	list := files.Options.OnBad
+	files.Options.OnBad = func(bad *data.RowError) {
+		list(bad)
 		c.a.Log.Warnf("%v", bad)
 	}
-	options.DropUnknown = true
+	files.Options.DropUnknown = true
 	report := &checkReport{Shared: []sharedTexts{}, LookAlikes: [][]string{}}
 	var sets []*data.Dataset
 	for _, part := range []struct{ role, path string }{{"train", c.train}, {"dev", c.dev}, {"test", c.test}} {
 		if part.path == "" {
 			continue
 		}
-		set, err := c.rows.loadQuietly(c.a, part.path, options)
+		set, err := files.LoadQuietly(part.path)
 		if err != nil {
 			return nil, err
 		}
@@ -206,10 +207,10 @@ func (c *dataCheck) check(tok *tokenizer.Tokenizer) (*checkReport, error) {
 		}
 		sets = append(sets, set)
 		report.Files = append(report.Files, checkedFile{part.role, data.Summarize(set), c.checkTokens(tok, set)})
-		options.Labels = set.Labels
+		files.Options.Labels = set.Labels
 	}
-	report.LookAlikes = append(report.LookAlikes, options.Labels.LookAlikes()...)
-	report.Warnings = report.warnings(c.rows.dropUnknown)
+	report.LookAlikes = append(report.LookAlikes, files.Options.Labels.LookAlikes()...)
+	report.Warnings = report.warnings(c.rows.DropUnknown)
 	return report, nil
 }
 

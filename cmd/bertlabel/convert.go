@@ -4,6 +4,7 @@ import (
 	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 
 	"github.com/spf13/cobra"
 )
@@ -21,7 +22,7 @@ func newConvertCmd(a *cli.App) *cobra.Command {
 		Long: `Reads a model of either layout and writes it in the one that is asked for, with head, labels and tokenizer files. The weights
 keep their bits, there and back. Google's gelu becomes gelu_new, the same function, and gelu_erf becomes gelu.`,
 	}
-	models := addModelFlags(cmd)
+	models := flags.AddModel(cmd)
 	f := cmd.Flags()
 	f.StringVar(&to, "to", "", "`LAYOUT`: google (bert_config.json, TensorFlow checkpoint) or hf (config.json, model.safetensors)")
 	f.StringVar(&output, "output", "", "`FOLDER` for the converted model")
@@ -34,7 +35,11 @@ keep their bits, there and back. Google's gelu becomes gelu_new, the same functi
 		if err := cli.CheckOutputDir(output, false, overwrite); err != nil {
 			return err
 		}
-		m, err := models.open(a)
+		source, err := models.Source()
+		if err != nil {
+			return err
+		}
+		m, err := source.Open(a)
 		if err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/safetensors"
 	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/tensor"
 	"bertlabel/train/data"
 
@@ -31,7 +32,7 @@ func newEmbedCmd(a *cli.App) *cobra.Command {
 --all-layers the file has what golden tests need: input_ids, input_mask, segment_ids, embedding_output, layer_0 …, pooled_output,
 and with a head logits and probabilities; padding rows are zero. It holds everything in memory: small inputs only.`,
 	}
-	models, rows := addModelFlags(cmd), addDataFlags(cmd, data.ReportBadRows)
+	models, rows := flags.AddModel(cmd), flags.AddData(cmd, data.ReportBadRows)
 	f := cmd.Flags()
 	f.StringVar(&e.input, "input", "-", "`FILE` of texts; - is stdin")
 	f.StringVar(&e.output, "output", "-", "`FILE` to write, .safetensors for a tensor file; - is stdout")
@@ -42,8 +43,11 @@ and with a head logits and probabilities; padding rows are zero. It holds everyt
 		if e.allLayers && !tensorFile {
 			return cli.Usagef("--all-layers needs --output FILE.safetensors")
 		}
-		var err error
-		if e.m, err = models.open(a); err != nil {
+		source, err := models.Source()
+		if err != nil {
+			return err
+		}
+		if e.m, err = source.Open(a); err != nil {
 			return err
 		}
 		if e.as, err = poolingOf(e.pooling, e.m); err != nil {
@@ -71,19 +75,7 @@ func poolingOf(name string, m *model.Model) (bert.Pooling, error) {
 			return "", cli.Usagef("--pooling: %v", err)
 		}
 	}
-	return pooling, poolingError(m, pooling)
-}
-
-// poolingError says what the model lacks for a pooling: a pooler is the model's fault, a layer wrong usage.
-func poolingError(m *model.Model, pooling bert.Pooling) error {
-	_, err := m.Encoder.PoolingWidth(pooling)
-	switch {
-	case err == nil:
-		return nil
-	case m.Encoder.Pooler == nil:
-		return cli.WithCode(cli.ExitModel, fmt.Errorf("%w; try --pooling mean", err))
-	}
-	return cli.WithCode(cli.ExitUsage, err)
+	return pooling, flags.CheckPooling(m, pooling)
 }
 
 // embedding is one run of the verb.

@@ -11,6 +11,7 @@ import (
 
 	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 	htmlreport "bertlabel/cmd/bertlabel/internal/report"
 	"bertlabel/train/data"
 	"bertlabel/train/metrics"
@@ -25,14 +26,14 @@ func newEvalCmd(a *cli.App) *cobra.Command {
 		Short:   "Evaluate a model on labelled texts: JSON on stdout, a table on stderr",
 		Example: "  bertlabel eval --model model --data test.csv\n  bertlabel eval --model model --data test.csv --report report.html > metrics.json",
 	}
-	e.models, e.rows = addModelFlags(cmd), addDataFlags(cmd, data.StopAtBadRow)
+	e.models, e.rows = flags.AddModel(cmd), flags.AddData(cmd, data.StopAtBadRow)
 	f := cmd.Flags()
 	f.StringVar(&e.data, "data", "", "`FILE` of labelled texts")
 	f.Float32Var(&e.threshold, "threshold", 0, "probability above which a label is predicted (default: the model's)")
 	f.StringVar(&e.page, "report", "", "`FILE` for a page with all figures, the rows most wrong and those likely mislabelled")
 	f.IntVar(&e.explained, "explain-rows", 10, "rows most wrong that the report explains word by word")
 	addReportFlags(cmd, &e.reportFlags)
-	addPrettyFlag(cmd, &e.pretty)
+	flags.AddPretty(cmd, &e.pretty)
 	cli.Required(cmd, "data")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return e.run(cmd) }
 	return cmd
@@ -41,8 +42,8 @@ func newEvalCmd(a *cli.App) *cobra.Command {
 // evaluation is one run of the verb.
 type evaluation struct {
 	a          *cli.App
-	models     *modelFlags
-	rows       *dataFlags
+	models     *flags.Model
+	rows       *flags.Data
 	data, page string
 	threshold  float32
 	pretty     bool
@@ -78,29 +79,33 @@ func (e *evaluation) run(cmd *cobra.Command) error {
 	if err := e.checkPage(); err != nil {
 		return err
 	}
-	options, err := e.rows.options(e.a)
+	files, err := e.rows.Read(e.a)
 	if err != nil {
 		return err
 	}
-	m, err := e.models.openWithHead(e.a)
+	source, err := e.models.Source()
 	if err != nil {
 		return err
 	}
-	found(e.a, diagnoseModel(m)...)
+	m, err := source.OpenWithHead(e.a)
+	if err != nil {
+		return err
+	}
+	flags.Found(e.a, flags.DiagnoseModel(m)...)
 	thresholds := m.Thresholds
 	if cmd.Flags().Changed("threshold") {
 		thresholds = []float32{e.threshold}
 	} else {
-		sayTuning(e.a, m)
+		flags.SayTuning(e.a, m)
 	}
-	if options.Labels, err = data.NewLabelList(m.Labels, "the model's labels"); err != nil {
+	if files.Options.Labels, err = data.NewLabelList(m.Labels, "the model's labels"); err != nil {
 		return cli.WithCode(cli.ExitModel, err)
 	}
-	set, err := e.rows.load(e.a, e.data, options)
+	set, err := files.Load(e.data)
 	if err != nil {
 		return err
 	}
-	scores, err := score(cmd.Context(), e.a, m, set, options.OnLong)
+	scores, err := score(cmd.Context(), e.a, m, set, files.Options.OnLong)
 	if err != nil {
 		return err
 	}
@@ -108,18 +113,18 @@ func (e *evaluation) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	diagnoseScores(e.a, set, report, scores)
+	flags.DiagnoseScores(e.a, set, report, scores)
 	if e.page != "" || e.plots != "" {
 		r := newReport(e.a, cmd, m, start)
-		r.Title = base(e.models.path) + " on " + filepath.Base(e.data)
-		r.Facts = []htmlreport.Pair{{Name: "model", Value: e.models.path}, {Name: "data", Value: e.data},
+		r.Title = base(e.models.Path) + " on " + filepath.Base(e.data)
+		r.Facts = []htmlreport.Pair{{Name: "model", Value: e.models.Path}, {Name: "data", Value: e.data},
 			{Name: "rows", Value: strconv.Itoa(set.Rows())}, {Name: "labels", Value: strconv.Itoa(len(m.Labels))}}
 		r.Scored = scoredReport(set, scores, report)
 		var training struct {
 			BestMetric string `json:"best_metric"`
 		}
 		if json.Unmarshal(m.Training(), &training) == nil { // the model's own course of training, where its folder still has it
-			r.History, _ = historyOf(e.models.path, training.BestMetric)
+			r.History, _ = historyOf(e.models.Path, training.BestMetric)
 		}
 		if e.page != "" {
 			if r.Scored.Explanations, err = explainWrong(cmd.Context(), e.a, m, set, r.Scored, e.explained); err != nil {
@@ -139,7 +144,7 @@ func (e *evaluation) run(cmd *cobra.Command) error {
 // score returns the probabilities of all rows of a data set, [rows, labels].
 func score(ctx context.Context, a *cli.App, m *model.Model, set *data.Dataset, onLong data.LongTexts) ([]float32, error) {
 	const work = "predict"
-	encoded, err := encode(a, m, set, onLong)
+	encoded, err := flags.Encode(a, m, set, onLong)
 	if err != nil {
 		return nil, err
 	}

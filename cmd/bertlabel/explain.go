@@ -14,6 +14,7 @@ import (
 
 	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/train/data"
 
@@ -31,7 +32,7 @@ func newExplainCmd(a *cli.App) *cobra.Command {
 			"word; by gradient-x-input they are slopes at the text. A line of JSON for each text and label has start and end of each\n" +
 			"word in bytes. On a terminal red words speak for the label and blue ones against it; with NO_COLOR they have numbers.",
 	}
-	x.models, x.rows = addModelFlags(cmd), addDataFlags(cmd, data.ReportBadRows)
+	x.models, x.rows = flags.AddModel(cmd), flags.AddData(cmd, data.ReportBadRows)
 	f := cmd.Flags()
 	f.StringVar(&x.input, "input", "-", "`FILE` of texts; - is stdin")
 	f.StringVar(&x.text, "text", "", "one `TEXT`, instead of --input")
@@ -47,8 +48,8 @@ func newExplainCmd(a *cli.App) *cobra.Command {
 // explanation is one run of the verb.
 type explanation struct {
 	a           *cli.App
-	models      *modelFlags
-	rows        *dataFlags
+	models      *flags.Model
+	rows        *flags.Data
 	input, text string
 	labels      []string
 	options     model.ExplainOptions
@@ -65,7 +66,11 @@ func (x *explanation) run(cmd *cobra.Command) (err error) {
 	if x.options.Steps < 1 || x.options.Steps > model.MaxSteps {
 		return cli.Usagef("--steps %d: want 1 to %d", x.options.Steps, model.MaxSteps)
 	}
-	if x.m, err = x.models.openWithHead(x.a); err != nil {
+	source, err := x.models.Source()
+	if err != nil {
+		return err
+	}
+	if x.m, err = source.OpenWithHead(x.a); err != nil {
 		return err
 	}
 	for _, label := range x.labels {
@@ -73,7 +78,7 @@ func (x *explanation) run(cmd *cobra.Command) (err error) {
 			return cli.Usagef("--label %s: the model has %s", term.Quoted(label), term.QuotedNames(x.m.Labels))
 		}
 	}
-	found(x.a, diagnoseModel(x.m)...)
+	flags.Found(x.a, flags.DiagnoseModel(x.m)...)
 	if x.explainer, err = x.m.NewExplainer(); err != nil {
 		return cli.WithCode(cli.ExitModel, err)
 	}

@@ -44,6 +44,9 @@ var imports = map[string][]string{
 	"cmd/bertlabel/internal/term": {"golang.org/x/text/width"},
 	"cmd/bertlabel/internal/cli": {"bertlabel/cmd/bertlabel/internal/term", "bertlabel/asm", "bertlabel/asm/machine", "bertlabel/checkpoint/…", "bertlabel/train", "bertlabel/train/data",
 		"bertlabel/train/fit", "github.com/spf13/…", "github.com/schollz/progressbar/v3", "golang.org/x/term", "github.com/klauspost/cpuid/v2"},
+	// encode.go needs the tokenizer, and goes where rows are scored.
+	"cmd/bertlabel/internal/flags": {"bertlabel/cmd/bertlabel/internal/cli", "bertlabel/bert", "bertlabel/bert/model", "bertlabel/bert/hub", "bertlabel/bert/tokenizer",
+		"bertlabel/train/data", "bertlabel/train/metrics", "bertlabel/train/diagnosis", "bertlabel/train/fit", "github.com/spf13/…"},
 }
 
 // onlyCommand is what no library package may pull in, however indirectly.

@@ -10,6 +10,7 @@ import (
 
 	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train"
@@ -39,7 +40,7 @@ in the same way. Thresholds and calibration of the other labels stay; --tune-thr
 			return cli.OneOf("labels", args[0], "add", "drop", "rename", "merge")
 		},
 	}
-	e.models, e.rows = addModelFlags(cmd), addDataFlags(cmd, data.StopAtBadRow)
+	e.models, e.rows = flags.AddModel(cmd), flags.AddData(cmd, data.StopAtBadRow)
 	f := cmd.Flags()
 	f.StringSliceVar(&e.names, "names", nil, "`LABELS`, separated by commas; one with a comma in it in double quotes")
 	f.StringVar(&e.into, "into", "", "`LABEL` that rename and merge make")
@@ -50,7 +51,7 @@ in the same way. Thresholds and calibration of the other labels stay; --tune-thr
 	f.Uint64Var(&e.config.Seed, "seed", 42, "everything random hangs on it")
 	f.StringVar(&e.cache, "features-cache", "", "`FOLDER` that keeps computed features for the next run")
 	cli.Required(cmd, "model", "names", "output")
-	addDevTuningFlags(cmd, &e.devTuning)
+	flags.AddTuning(cmd, &e.devTuning.Tuning)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return e.run(cmd.Context(), args[0]) }
 	return cmd
 }
@@ -66,7 +67,11 @@ func (e *labelEditing) run(ctx context.Context, action string) error {
 	if err := e.check(action); err != nil {
 		return err
 	}
-	m, err := e.models.openWithHead(e.a)
+	source, err := e.models.Source()
+	if err != nil {
+		return err
+	}
+	m, err := source.OpenWithHead(e.a)
 	if err != nil {
 		return err
 	}
@@ -121,10 +126,10 @@ func (e *labelEditing) check(action string) error {
 		return cli.Usagef("labels rename takes one of --names, found %d", len(e.names))
 	case action == "merge" && len(e.names) < 2:
 		return cli.Usagef("labels merge takes two or more of --names, found %d", len(e.names))
-	case !solves && e.devTuning.changes():
+	case !solves && e.devTuning.Changes():
 		return cli.Usagef("labels %s makes no new label that --tune-thresholds and --calibrate could be for", action)
 	}
-	if err := e.devTuning.check(e.dev); err != nil {
+	if err := e.devTuning.Check(e.dev); err != nil {
 		return err
 	}
 	return cli.CheckOutputDir(e.output, false, e.overwrite)
@@ -188,7 +193,7 @@ func (e *labelEditing) solve(ctx context.Context, m *model.Model, labels, parts 
 	if err != nil {
 		return nil, err
 	}
-	if old, err := tuningOf(m); err == nil && old.Calibrate != "" && e.Calibrate == "" {
+	if old, err := flags.TuningOf(m); err == nil && old.Calibrate != "" && e.Calibrate == "" {
 		e.a.Log.Infof("the model's probabilities are calibrated (%s), and those of %s are not: --calibrate with --dev does that", old.Calibrate, strings.Join(labels, ", "))
 	}
 	part := &model.Model{Encoder: m.Encoder} // only the new labels
@@ -217,11 +222,11 @@ func count(y []int8, label, labels int) (n [2]int) {
 
 // load reads the rows that say 1 or 0 for one of the labels, and refuses a file without rows of both kinds for each.
 func (e *labelEditing) load(path string, labels, parts []string) (*data.Dataset, error) {
-	options, err := e.rows.options(e.a)
+	files, err := e.rows.Read(e.a)
 	if err != nil {
 		return nil, err
 	}
-	wanted := labels
+	options, wanted := &files.Options, labels
 	if parts != nil {
 		wanted = parts
 	}
@@ -236,12 +241,12 @@ func (e *labelEditing) load(path string, labels, parts []string) (*data.Dataset,
 		}
 	}
 	options.DropUnknown = true // what is not in the list is no concern of ours
-	set, err := e.rows.loadQuietly(e.a, path, options)
+	set, err := files.LoadQuietly(path)
 	if err != nil {
 		return nil, err
 	}
-	e.rows.sayStats(e.a, path, set.Stats)
-	e.rows.saySkipped(e.a, path, set.Stats.Bad, set.Stats.Rows+set.Stats.Bad)
+	files.SayStats(path, set.Stats)
+	files.SaySkipped(path, set.Stats.Bad, set.Stats.Rows+set.Stats.Bad)
 	set.Y = columns(set.Y, options.Labels, wanted)
 	if parts != nil {
 		set.Y = anyOf(set.Y, len(parts))

@@ -56,9 +56,13 @@ func memoryText(m *train.Memory) string {
 // admitWeights refuses, before the weights are read, a model for whose weights alone the budget is too small; with training, for
 // their gradients and moments too.
 func (t *training) admitWeights() error {
-	config, err := t.models.readConfig(t.a)
+	source, err := t.models.Source()
 	if err != nil || t.a.MaxMemory == 0 {
 		return nil // opening the model will say what is wrong with it
+	}
+	config, err := source.ReadConfig(t.a)
+	if err != nil {
+		return nil
 	}
 	m, err := bert.New(config)
 	if err != nil {
@@ -81,7 +85,7 @@ func (t *training) admitWeights() error {
 	}
 	if total := need.Total(); total > int(t.a.MaxMemory) {
 		return cli.WithCode(cli.ExitResources, fmt.Errorf("--model %s: %s alone take %s, the memory budget is %s (--max-memory; else 80 %% of what the machine or its container has):\n  %s",
-			t.models.path, what, term.Bytes(total), term.Bytes(int(t.a.MaxMemory)), strings.Join(t.smallerTuning(), "\n  ")))
+			t.models.Path, what, term.Bytes(total), term.Bytes(int(t.a.MaxMemory)), strings.Join(t.smallerTuning(), "\n  ")))
 	}
 	return nil
 }

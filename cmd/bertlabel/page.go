@@ -172,9 +172,9 @@ func (t *training) report(m *model.Model, dev *data.Dataset, start time.Time) {
 	if _, err := os.Stat(path); err == nil && dev != nil && t.devScores == nil {
 		return // --resume found a run at its end, whose report knows more
 	}
-	r := newReport(t.a, t.models.cmd, m, start)
+	r := newReport(t.a, t.cmd, m, start)
 	r.Title = "Training of " + base(t.output)
-	r.Facts = []htmlreport.Pair{{Name: "from", Value: t.models.path}, {Name: "trained on", Value: t.train}}
+	r.Facts = []htmlreport.Pair{{Name: "from", Value: t.models.Path}, {Name: "trained on", Value: t.train}}
 	history, err := historyOf(t.output, t.config.BestMetric)
 	r.History = history
 	if t.devScores != nil {

@@ -5,6 +5,7 @@ import (
 
 	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/train/data"
 	"bertlabel/train/diagnosis"
 
@@ -20,8 +21,8 @@ func newPredictCmd(a *cli.App) *cobra.Command {
 			"  echo '{\"text\": \"My parcel never came.\"}' | bertlabel predict --model model\n" +
 			"  bertlabel predict --model model --input texts.tsv --output-format csv --threshold 0.3",
 	}
-	p.models = addModelFlags(cmd)
-	p.rows = addDataFlags(cmd, data.ReportBadRows)
+	p.models = flags.AddModel(cmd)
+	p.rows = flags.AddData(cmd, data.ReportBadRows)
 	f := cmd.Flags()
 	f.StringVar(&p.input, "input", "-", "`FILE` of texts; - is stdin")
 	f.StringVar(&p.output, "output", "-", "`FILE` to write; - is stdout")
@@ -29,7 +30,7 @@ func newPredictCmd(a *cli.App) *cobra.Command {
 	f.Float32Var(&p.threshold, "threshold", 0, "probability above which a label is predicted (default: the model's)")
 	f.IntVar(&p.topK, "top-k", 0, "show the K most probable labels only, most probable first")
 	f.BoolVar(&p.logits, "logits", false, "add the logits")
-	addPrettyFlag(cmd, &p.pretty)
+	flags.AddPretty(cmd, &p.pretty)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := p.settle(cmd); err != nil {
 			return err
@@ -42,8 +43,8 @@ func newPredictCmd(a *cli.App) *cobra.Command {
 // predicting is one run of the verb.
 type predicting struct {
 	a                     *cli.App
-	models                *modelFlags
-	rows                  *dataFlags
+	models                *flags.Model
+	rows                  *flags.Data
 	input, output, format string
 	threshold             float32
 	topK                  int
@@ -71,7 +72,11 @@ func (p *predicting) settle(cmd *cobra.Command) error {
 }
 
 func (p *predicting) run(cmd *cobra.Command) error {
-	m, err := p.models.openWithHead(p.a)
+	source, err := p.models.Source()
+	if err != nil {
+		return err
+	}
+	m, err := source.OpenWithHead(p.a)
 	if err != nil {
 		return err
 	}
@@ -80,9 +85,9 @@ func (p *predicting) run(cmd *cobra.Command) error {
 			m.Thresholds[i] = p.threshold
 		}
 	} else {
-		sayTuning(p.a, m)
+		flags.SayTuning(p.a, m)
 	}
-	found(p.a, diagnoseModel(m)...)
+	flags.Found(p.a, flags.DiagnoseModel(m)...)
 	scores := diagnosis.NewScores(m.Labels, m.Thresholds)
 	in, err := newRowStream(p.a, m, p.rows, p.input, "predict")
 	if err != nil {
@@ -105,8 +110,8 @@ func (p *predicting) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	found(p.a, scores.Findings()...)
-	found(p.a, scores.Unlabelled()...)
+	flags.Found(p.a, scores.Findings()...)
+	flags.Found(p.a, scores.Unlabelled()...)
 	return errors.Join(writer.Flush(), out.Commit(), in.verdict())
 }
 
@@ -142,4 +147,14 @@ func writePredictions(w rowWriter, chunk []readRow, predictions []model.Predicti
 		}
 	}
 	return w.Flush()
+}
+
+// addScores takes in a chunk of predicted rows; those that could not be read have no prediction.
+func addScores(scores *diagnosis.Scores, chunk []readRow, predictions []model.Prediction) {
+	for i := range chunk {
+		if chunk[i].err == nil {
+			scores.Add(chunk[i].Text+chunk[i].Pair, predictions[0].Probabilities)
+			predictions = predictions[1:]
+		}
+	}
 }

@@ -12,19 +12,12 @@ import (
 	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/train/data"
 	"bertlabel/train/metrics"
-
-	"github.com/spf13/cobra"
 )
 
 const (
 	wideEnough   = 60 // columns; below it F1 stands without precision and recall
 	prettyLabels = 3  // labels that predict shows at least
 )
-
-// addPrettyFlag declares --pretty.
-func addPrettyFlag(cmd *cobra.Command, value *bool) {
-	cmd.Flags().BoolVar(value, "pretty", false, "bars for people instead of JSON (default: on a terminal)")
-}
 
 // writeReport draws the F1 of each label, the best on top, and the averages.
 func writeReport(c *term.Canvas, r *metrics.Report) error {

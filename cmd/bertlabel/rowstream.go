@@ -9,6 +9,7 @@ import (
 	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
 	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/train/data"
 )
 
@@ -19,7 +20,7 @@ type rowStream struct {
 	a     *cli.App
 	m     *model.Model
 	in    *data.Reader
-	flags *dataFlags
+	files *flags.Reading
 	input string // name of the input
 	work  string // what the progress display calls it
 
@@ -40,20 +41,20 @@ type readRow struct {
 }
 
 // newRowStream opens input, "-" for stdin, whose labels are not looked at.
-func newRowStream(a *cli.App, m *model.Model, flags *dataFlags, input, work string) (*rowStream, error) {
-	options, err := flags.options(a)
+func newRowStream(a *cli.App, m *model.Model, rows *flags.Data, input, work string) (*rowStream, error) {
+	files, err := rows.Read(a)
 	if err != nil {
 		return nil, err
 	}
-	options.IgnoreLabels = true
-	in, err := flags.open(a, input, options)
+	files.Options.IgnoreLabels = true
+	in, err := files.Open(input)
 	if err != nil {
 		return nil, err
 	}
 	if input == "-" {
 		input = "stdin"
 	}
-	return &rowStream{a: a, m: m, in: in, flags: flags, input: input, work: work, policy: options.OnBadRow, onLong: options.OnLong}, nil
+	return &rowStream{a: a, m: m, in: in, files: files, input: input, work: work, policy: rows.OnBadRow, onLong: rows.OnLong}, nil
 }
 
 // run hands chunks of rows to handle, in order, until the input ends.
@@ -94,8 +95,8 @@ func (s *rowStream) read(ctx context.Context, rows chan<- readRow) error {
 			return nil
 		case err == nil:
 			row.encoding = s.m.Tokenizer.Encode(row.Text, row.Pair, s.m.MaxSeqLength)
-			if row.err = tooLong(s.onLong, &row.encoding, row.File, row.Line, s.m.MaxSeqLength); errors.As(row.err, &bad) {
-				s.flags.bad.add(bad)
+			if row.err = flags.TooLong(s.onLong, &row.encoding, row.File, row.Line, s.m.MaxSeqLength); errors.As(row.err, &bad) {
+				s.files.Bad(bad)
 			}
 		case s.policy == data.ReportBadRows && err != last && errors.As(err, &bad): // an error that comes again is the end of the reading
 			row.err, last = err, err
@@ -116,15 +117,6 @@ func (s *rowStream) read(ctx context.Context, rows chan<- readRow) error {
 			return nil
 		}
 	}
-}
-
-// tooLong refuses a text that was cut, if --on-long says so.
-func tooLong(onLong data.LongTexts, e *tokenizer.Encoding, file string, line, limit int) error {
-	if onLong != data.LongError || e.Cut == 0 {
-		return nil
-	}
-	return &data.RowError{File: file, Line: line, Found: fmt.Sprintf("a text of %d tokens", len(e.IDs)+e.Cut),
-		Expected: fmt.Sprintf("at most %d with [CLS] and [SEP]", limit), Hint: "raise --max-seq-length, shorten the text, or let it be cut with --on-long truncate"}
 }
 
 // gather waits for one row and takes all that have come with it; nothing at the end.
@@ -161,15 +153,15 @@ func (s *rowStream) count(chunk []readRow) {
 
 // verdict says what happened to rows that were cut or refused; refused ones make the exit code that of refused data.
 func (s *rowStream) verdict() error {
-	sayCut(s.a, s.m, s.input, s.cut, s.rows-s.bad)
+	flags.SayCut(s.a, s.m, s.input, s.cut, s.rows-s.bad)
 	stats := s.in.Stats()
-	s.flags.sayStats(s.a, s.input, stats)
+	s.files.SayStats(s.input, stats)
 	switch {
-	case s.flags.bad.err != nil:
-		return s.flags.bad.err
+	case s.files.Err() != nil:
+		return s.files.Err()
 	case s.bad > 0:
 		return cli.WithCode(cli.ExitData, fmt.Errorf("%s: %d of %d rows could not be read; each has an error in its place in the output", s.input, s.bad, s.rows))
 	}
-	s.flags.saySkipped(s.a, s.input, stats.Bad+s.tooLong, stats.Bad+stats.Rows)
+	s.files.SaySkipped(s.input, stats.Bad+s.tooLong, stats.Bad+stats.Rows)
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/train/data"
 
@@ -23,7 +24,7 @@ import (
 // splitting is one run of the verb split.
 type splitting struct {
 	a             *cli.App
-	rows          *dataFlags
+	rows          *flags.Data
 	input, output string
 	parts         []string
 	seed          uint64
@@ -52,7 +53,7 @@ func newSplitCmd(a *cli.App) *cobra.Command {
 	f.Uint64Var(&s.seed, "seed", 42, "what is drawn by lot hangs on it")
 	f.BoolVar(&s.overwrite, "overwrite", false, "replace parts that are there")
 	f.BoolVar(&s.json, "json", false, "print JSON and no table")
-	s.rows = addDataFlags(cmd, data.StopAtBadRow)
+	s.rows = flags.AddData(cmd, data.StopAtBadRow)
 	cli.Required(cmd, "input", "output")
 	return cmd
 }
@@ -86,12 +87,12 @@ func (s *splitting) run() error {
 	if err != nil {
 		return err
 	}
-	options, err := s.rows.options(s.a)
+	files, err := s.rows.Read(s.a)
 	if err != nil {
 		return err
 	}
-	options.KeepRaw = true
-	set, err := s.rows.load(s.a, s.input, options)
+	files.Options.KeepRaw = true
+	set, err := files.Load(s.input)
 	if err != nil {
 		return err
 	}
@@ -172,10 +173,10 @@ func (s *splitting) settleFiles(parts []splitPart) error {
 // ending returns that of the input's name, such as ".csv.gz".
 func (s *splitting) ending() (string, error) {
 	if s.input == "-" {
-		return "." + cmp.Or(s.rows.format, string(data.JSONL)), nil
+		return "." + string(cmp.Or(s.rows.Format, data.JSONL)), nil
 	}
 	if strings.HasSuffix(s.input, "/") || filepath.Ext(s.input) == "" {
-		return "." + s.rows.format, nil // without a format, too, the reader refuses it
+		return "." + string(s.rows.Format), nil // without a format, too, the reader refuses it
 	}
 	name := filepath.Base(s.input)
 	zip := ""

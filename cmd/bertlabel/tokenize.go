@@ -10,6 +10,7 @@ import (
 
 	"bertlabel/bert/tokenizer"
 	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/train/data"
 
 	"github.com/spf13/cobra"
@@ -21,7 +22,7 @@ type tokenizeFlags struct {
 	lowerCase         bool
 	maxSeqLength      int
 	input, output     string
-	rows              *dataFlags
+	rows              *flags.Data
 
 	cmd *cobra.Command
 }
@@ -45,7 +46,7 @@ padded; the other three are, with zeros, when --max-seq-length is given. A row t
 	f.StringVar(&t.keepTokens, "keep-tokens", "", "`WORDS` that are one token each, such as '[NAME],[RELIGION]'")
 	f.StringVar(&t.input, "input", "-", "`FILE` of texts; - is stdin")
 	f.StringVar(&t.output, "output", "-", "`FILE` for the ids; - is stdout")
-	t.rows = addDataFlags(t.cmd, data.ReportBadRows)
+	t.rows = flags.AddData(t.cmd, data.ReportBadRows)
 	cli.Required(t.cmd, "vocab-file")
 	return t.cmd
 }
@@ -120,13 +121,14 @@ func (t *tokenizeFlags) tokenizer(a *cli.App) (*tokenizer.Tokenizer, error) {
 // tokenizeStats counts the rows of one run.
 type tokenizeStats struct {
 	data.Stats
-	cut int // rows that were cut to the length
+	cut   int            // rows that were cut to the length
+	files *flags.Reading // knows the bad ones
 }
 
 // stream writes each row as soon as it is read.
 func (t *tokenizeFlags) stream(ctx context.Context, a *cli.App, tok *tokenizer.Tokenizer, out io.Writer) (s tokenizeStats, err error) {
 	var reported *data.RowError // the last bad row that others can follow
-	rows, err := t.open(a, &reported)
+	files, rows, err := t.open(a, &reported)
 	if err != nil {
 		return s, err
 	}
@@ -142,8 +144,8 @@ func (t *tokenizeFlags) stream(ctx context.Context, a *cli.App, tok *tokenizer.T
 		case error(reported):
 			err = lines.Encode(badRow{reported.Error()})
 		case io.EOF:
-			s.Stats = rows.Stats()
-			return s, t.rows.bad.err
+			s.Stats, s.files = rows.Stats(), files
+			return s, files.Err()
 		}
 		if err != nil {
 			return s, err
@@ -153,11 +155,12 @@ func (t *tokenizeFlags) stream(ctx context.Context, a *cli.App, tok *tokenizer.T
 }
 
 // open opens the input; *reported becomes each bad row behind which reading goes on.
-func (t *tokenizeFlags) open(a *cli.App, reported **data.RowError) (*data.Reader, error) {
-	o, err := t.rows.options(a)
+func (t *tokenizeFlags) open(a *cli.App, reported **data.RowError) (*flags.Reading, *data.Reader, error) {
+	files, err := t.rows.Read(a)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	o := &files.Options
 	o.IgnoreLabels = true
 	if _, err := data.FormatOf(t.input); err != nil && o.Format == "" {
 		o.Format = data.JSONL
@@ -167,7 +170,8 @@ func (t *tokenizeFlags) open(a *cli.App, reported **data.RowError) (*data.Reader
 		*reported = bad
 		list(bad)
 	}
-	return t.rows.open(a, t.input, o)
+	rows, err := files.Open(t.input)
+	return files, rows, err
 }
 
 // newTokenizedRow pads e to n tokens.
@@ -182,10 +186,10 @@ func (t *tokenizeFlags) verdict(a *cli.App, s tokenizeStats) error {
 	if s.cut > 0 {
 		a.Log.Infof("%d of %d texts were longer than %d tokens and were cut", s.cut, s.Rows, t.maxSeqLength)
 	}
-	t.rows.sayStats(a, t.input, s.Stats)
-	if s.Bad > 0 && t.rows.onBadRow == string(data.ReportBadRows) {
+	s.files.SayStats(t.input, s.Stats)
+	if s.Bad > 0 && t.rows.OnBadRow == data.ReportBadRows {
 		return cli.WithCode(cli.ExitData, fmt.Errorf("%s: %d of %d rows could not be read; each has an error in its place in the output", t.input, s.Bad, s.Bad+s.Rows))
 	}
-	t.rows.saySkipped(a, t.input, s.Bad, s.Bad+s.Rows)
+	s.files.SaySkipped(t.input, s.Bad, s.Bad+s.Rows)
 	return nil
 }

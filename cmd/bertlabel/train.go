@@ -14,6 +14,7 @@ import (
 	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
 	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/layers"
 	"bertlabel/train"
 	"bertlabel/train/data"
@@ -29,7 +30,7 @@ func newTrainCmd(a *cli.App) *cobra.Command {
 		Example: "  bertlabel train --model uncased_L-12_H-768_A-12 --train train.csv --output model\n" +
 			"  bertlabel train --model minilm --train a.csv --dev b.csv --pooling mean:-1..-3 --solver lbfgs --output model",
 	}
-	t.models, t.rows = addModelFlags(cmd), addDataFlags(cmd, data.StopAtBadRow)
+	t.models, t.rows = flags.AddModel(cmd), flags.AddData(cmd, data.StopAtBadRow)
 	f := cmd.Flags()
 	f.StringVar(&t.train, "train", "", "`FILE` of labelled texts to train on")
 	f.StringVar(&t.dev, "dev", "", "`FILE` of labelled texts to choose the best weights by")
@@ -61,13 +62,14 @@ func newTrainCmd(a *cli.App) *cobra.Command {
 	cli.Minor(cmd, "Training flags", "max-steps", "warmup-proportion", "weight-decay", "optimizer", "clip-norm", "dropout", "gradient-accumulation-steps",
 		"seed", "shuffle", "log-steps", "eval-steps", "best-metric", "early-stopping", "on-nan")
 	cli.Required(cmd, "train", "output")
-	addDevTuningFlags(cmd, &t.devTuning)
+	flags.AddTuning(cmd, &t.devTuning.Tuning)
 	addSolverFlags(cmd, &t.solverFlags)
 	addLossFlags(cmd, &t.lossFlags)
 	cli.Minor(cmd, "Head flags", "folds")
 	addTuningFlags(cmd, t)
 	addReportFlags(cmd, &t.reportFlags)
 	cli.Minor(cmd, "Run flags", "plots")
+	t.cmd = cmd
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := t.settleTuning(cmd); err != nil {
 			return err
@@ -80,8 +82,9 @@ func newTrainCmd(a *cli.App) *cobra.Command {
 // training is one run of the verb.
 type training struct {
 	a      *cli.App
-	models *modelFlags
-	rows   *dataFlags
+	cmd    *cobra.Command
+	models *flags.Model
+	rows   *flags.Data
 	config train.Config
 
 	train, dev, output   string
@@ -100,7 +103,7 @@ const autoPooling = "auto"
 
 // check refuses flags that do not go together, before anything is read, and returns the pooling.
 func (t *training) check() (pooling bert.Pooling, err error) {
-	if err := errors.Join(t.lossFlags.check(), t.solverFlags.check(t), t.checkFolds(), t.devTuning.check(t.heldOut())); err != nil {
+	if err := errors.Join(t.lossFlags.check(), t.solverFlags.check(t), t.checkFolds(), t.devTuning.Check(t.heldOut())); err != nil {
 		return "", cli.WithCode(cli.ExitUsage, err)
 	}
 	switch pooling, err = bert.ParsePooling(t.pooling); {
@@ -119,8 +122,8 @@ func (t *training) check() (pooling bert.Pooling, err error) {
 
 // sayUnused warns of flags that were set and that this kind of training has no use for.
 func (t *training) sayUnused() {
-	say := func(why string, flags ...string) {
-		set := slices.DeleteFunc(flags, func(name string) bool { return !t.models.cmd.Flags().Changed(name) })
+	say := func(why string, names ...string) {
+		set := slices.DeleteFunc(names, func(name string) bool { return !t.cmd.Flags().Changed(name) })
 		if len(set) > 0 {
 			t.a.Log.Warnf("%s, so --%s changes nothing", why, strings.Join(set, ", --"))
 		}
@@ -157,11 +160,15 @@ func (t *training) run(ctx context.Context) error {
 	if err := t.admitWeights(); err != nil {
 		return err
 	}
-	m, err := t.models.open(t.a)
+	source, err := t.models.Source()
 	if err != nil {
 		return err
 	}
-	if err := poolingError(m, pooling); err != nil {
+	m, err := source.Open(t.a)
+	if err != nil {
+		return err
+	}
+	if err := flags.CheckPooling(m, pooling); err != nil {
 		return err
 	}
 	if pooling == bert.Pooled && t.tune == "head" && t.pooling != autoPooling {
@@ -204,14 +211,14 @@ func (t *training) run(ctx context.Context) error {
 
 // load reads the two files, and says what looks wrong with them.
 func (t *training) load() (trainSet, devSet *data.Dataset, err error) {
-	if t.rows.badRows == "" {
-		t.rows.badRows = filepath.Join(t.output, "bad_rows.jsonl")
+	if t.rows.BadRowsFile == "" {
+		t.rows.BadRowsFile = filepath.Join(t.output, "bad_rows.jsonl")
 	}
-	options, err := t.rows.options(t.a)
+	files, err := t.rows.Read(t.a)
 	if err != nil {
 		return nil, nil, err
 	}
-	if trainSet, err = t.rows.load(t.a, t.train, options); err != nil {
+	if trainSet, err = files.Load(t.train); err != nil {
 		return nil, nil, err
 	}
 	t.a.Log.Infof("%s: %d rows, %d labels", t.train, trainSet.Rows(), trainSet.Labels.Len())
@@ -221,8 +228,8 @@ func (t *training) load() (trainSet, devSet *data.Dataset, err error) {
 	if t.dev == "" {
 		return trainSet, nil, nil
 	}
-	options.Labels = trainSet.Labels
-	if devSet, err = t.rows.load(t.a, t.dev, options); err != nil {
+	files.Options.Labels = trainSet.Labels
+	if devSet, err = files.Load(t.dev); err != nil {
 		return nil, nil, err
 	}
 	if shared := data.FindOverlap(trainSet, devSet); shared.Texts > 0 {
@@ -280,24 +287,4 @@ func hashTokens(texts []tokenizer.Encoding) string {
 		h.Write(b)
 	}
 	return string(h.Sum(nil))
-}
-
-// encode tokenises the texts of a data set, and says how many were cut; with --on-long error the first one is refused.
-func encode(a *cli.App, m *model.Model, set *data.Dataset, onLong data.LongTexts) ([]tokenizer.Encoding, error) {
-	texts := make([]model.Text, set.Rows())
-	for i := range texts {
-		texts[i] = model.Text{A: set.Texts[i], B: set.Pair(i)}
-	}
-	encoded := m.Encode(texts)
-	cut := 0
-	for i := range encoded {
-		if err := tooLong(onLong, &encoded[i], set.File, set.Lines[i], m.MaxSeqLength); err != nil {
-			return nil, err
-		}
-		if encoded[i].Cut > 0 {
-			cut++
-		}
-	}
-	sayCut(a, m, set.File, cut, len(encoded))
-	return encoded, nil
 }

@@ -13,6 +13,7 @@ import (
 	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
 	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/cmd/bertlabel/internal/tensorboard"
 	"bertlabel/layers"
 	"bertlabel/tensor"
@@ -92,12 +93,12 @@ func (r *encoderRun) prepare() (err error) {
 	if err := r.settleModel(); err != nil {
 		return err
 	}
-	onLong := data.LongTexts(r.rows.onLong)
-	if r.texts, err = encode(r.a, r.m, r.trainSet, onLong); err != nil {
+	onLong := r.rows.OnLong
+	if r.texts, err = flags.Encode(r.a, r.m, r.trainSet, onLong); err != nil {
 		return err
 	}
 	if r.devSet != nil {
-		if r.devTexts, err = encode(r.a, r.m, r.devSet, onLong); err != nil {
+		if r.devTexts, err = flags.Encode(r.a, r.m, r.devSet, onLong); err != nil {
 			return err
 		}
 	}
@@ -202,7 +203,7 @@ func (r *encoderRun) saveModel(step int64) error {
 		Dev   string `json:"dev,omitempty"`
 		Step  int64  `json:"step"` // whose weights these are
 		runSettings
-	}{r.models.path, r.training.train, r.dev, step, r.settings})
+	}{r.models.Path, r.training.train, r.dev, step, r.settings})
 	if err != nil {
 		return err
 	}
@@ -270,7 +271,7 @@ func (t *training) tuneOnDev(ctx context.Context, pooling bert.Pooling, devSet *
 	if err := t.devTuning.apply(t.a, m, train.Features{X: features, Y: devSet.Y}, t.config.Seed); err != nil {
 		return err
 	}
-	if err := diagnoseDev(t.a, m, features, devSet); err != nil || !t.devTuning.changes() {
+	if err := diagnoseDev(t.a, m, features, devSet); err != nil || !t.devTuning.Changes() {
 		return err
 	}
 	training, err := t.devTuning.addTo(m.Training())

@@ -72,7 +72,7 @@ func (t *training) settleTuning(cmd *cobra.Command) error {
 	if u.resume && t.overwrite {
 		return cli.Usagef("--resume goes on with the run in --output, --overwrite begins anew: give one of them")
 	}
-	if u.resumeFrom != "" && t.models.initCheckpoint != "" {
+	if u.resumeFrom != "" && t.models.InitCheckpoint != "" {
 		return cli.Usagef("--resume-from brings the weights: --init-checkpoint has no place beside it")
 	}
 	defaults := train.DefaultConfig()
@@ -87,7 +87,7 @@ func (t *training) settleTuning(cmd *cobra.Command) error {
 		u.hiddenDropout, u.attentionDropout = t.config.Dropout, t.config.Dropout
 	}
 	if u.resumeFrom != "" {
-		t.models.initCheckpoint = u.resumeFrom
+		t.models.InitCheckpoint = u.resumeFrom
 	}
 	return nil
 }

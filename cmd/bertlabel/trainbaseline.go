@@ -13,6 +13,7 @@ import (
 	"bertlabel/bert/model"
 	"bertlabel/checkpoint/atomic"
 	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/train/baseline"
 	"bertlabel/train/data"
 	"bertlabel/train/diagnosis"
@@ -164,9 +165,9 @@ func (t *training) compareBaseline(r *baselineReport, set *data.Dataset) error {
 		t.a.Log.Infof("baseline on %s at %s: f1_macro %.4f, f1_micro %.4f, precision_macro %.4f, recall_macro %.4f", r.on, at, m.F1Macro, m.F1Micro, m.PrecisionMacro, m.RecallMacro)
 	}
 	if t.Thresholds != "per-label" {
-		line(span(r.Report.Threshold), r.Report)
+		line(flags.Span(r.Report.Threshold), r.Report)
 	}
-	line(span(r.PerLabelTuned.Threshold)+", tuned per label", r.PerLabelTuned)
+	line(flags.Span(r.PerLabelTuned.Threshold)+", tuned per label", r.PerLabelTuned)
 	if t.devScores == nil {
 		return nil // --resume found a run at its end
 	}
@@ -175,7 +176,7 @@ func (t *training) compareBaseline(r *baselineReport, set *data.Dataset) error {
 		return err
 	}
 	t.a.Log.Infof("average_precision_macro on %s: model %.4f, baseline %.4f", r.on, model.AveragePrecisionMacro, r.AveragePrecisionMacro)
-	found(t.a, diagnosis.Baseline(model, r.Report)...)
+	flags.Found(t.a, diagnosis.Baseline(model, r.Report)...)
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"bertlabel/bert/model"
 	"bertlabel/checkpoint/atomic"
 	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train"
@@ -218,7 +219,7 @@ func (f *foldsReport) say(a *cli.App) {
 	for _, c := range []struct {
 		at string
 		*metrics.Report
-	}{{"at 0.5", f.Report}, {fmt.Sprintf("at %s, tuned per label", span(f.Tuned.Threshold)), f.Tuned}} {
+	}{{"at 0.5", f.Report}, {fmt.Sprintf("at %s, tuned per label", flags.Span(f.Tuned.Threshold)), f.Tuned}} {
 		a.Log.Infof("out of fold %s: f1_macro %.4f, f1_micro %.4f, precision_macro %.4f, recall_macro %.4f", c.at, c.F1Macro, c.F1Micro, c.PrecisionMacro, c.RecallMacro)
 	}
 	a.Log.Infof("over the folds at 0.5: f1_macro %.4f ± %.4f, f1_micro %.4f ± %.4f, log_loss %.5f ± %.5f (mean ± standard deviation)",

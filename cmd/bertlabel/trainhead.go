@@ -13,6 +13,7 @@ import (
 	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
 	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train"
@@ -119,9 +120,9 @@ func (r *headRun) resolved() (json.RawMessage, error) {
 		Folds   int    `json:"folds,omitempty"`
 		solverFlags
 		lossFlags
-		devTuning
+		flags.Tuning
 		train.Config
-	}{r.tune, r.training.pooling, r.models.path, r.training.train, r.training.dev, r.folds, r.solverFlags, r.lossFlags, r.devTuning, r.config})
+	}{r.tune, r.training.pooling, r.models.Path, r.training.train, r.training.dev, r.folds, r.solverFlags, r.lossFlags, r.Tuning, r.config})
 }
 
 // descend trains the head by gradient steps.
@@ -158,9 +159,9 @@ func (r *headRun) observe(p train.Progress) error {
 
 // encode tokenises the texts.
 func (r *headRun) encode() (err error) {
-	onLong := data.LongTexts(r.rows.onLong)
-	if r.texts, err = encode(r.a, r.m, r.trainSet, onLong); err == nil && r.devSet != nil {
-		r.devTexts, err = encode(r.a, r.m, r.devSet, onLong)
+	onLong := r.rows.OnLong
+	if r.texts, err = flags.Encode(r.a, r.m, r.trainSet, onLong); err == nil && r.devSet != nil {
+		r.devTexts, err = flags.Encode(r.a, r.m, r.devSet, onLong)
 	}
 	return err
 }
@@ -183,7 +184,7 @@ func (r *headRun) computeFeatures(ctx context.Context) (err error) {
 
 // features computes the features of a data set, or takes them from the cache.
 func (t *training) features(ctx context.Context, m *model.Model, pooling bert.Pooling, set *data.Dataset) (train.Features, error) {
-	encoded, err := encode(t.a, m, set, data.LongTexts(t.rows.onLong))
+	encoded, err := flags.Encode(t.a, m, set, t.rows.OnLong)
 	if err != nil {
 		return train.Features{}, err
 	}
