@@ -32,7 +32,7 @@ func newEvalCmd(a *cli.App) *cobra.Command {
 	f.Float32Var(&e.threshold, "threshold", 0, "probability above which a label is predicted (default: the model's)")
 	f.StringVar(&e.page, "report", "", "`FILE` for a page with all figures, the rows most wrong and those likely mislabelled")
 	f.IntVar(&e.explained, "explain-rows", 10, "rows most wrong that the report explains word by word")
-	addReportFlags(cmd, &e.reportFlags)
+	flags.AddPlots(cmd, &e.plots)
 	flags.AddPretty(cmd, &e.pretty)
 	cli.Required(cmd, "data")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return e.run(cmd) }
@@ -48,7 +48,7 @@ type evaluation struct {
 	threshold  float32
 	pretty     bool
 	explained  int // rows of the page
-	reportFlags
+	plots      string
 }
 
 // checkPage refuses a place for the report before the long work.
@@ -115,23 +115,23 @@ func (e *evaluation) run(cmd *cobra.Command) error {
 	}
 	flags.DiagnoseScores(e.a, set, report, scores)
 	if e.page != "" || e.plots != "" {
-		r := newReport(e.a, cmd, m, start)
-		r.Title = base(e.models.Path) + " on " + filepath.Base(e.data)
+		r := htmlreport.New(e.a, cmd, m, start)
+		r.Title = htmlreport.Base(e.models.Path) + " on " + filepath.Base(e.data)
 		r.Facts = []htmlreport.Pair{{Name: "model", Value: e.models.Path}, {Name: "data", Value: e.data},
 			{Name: "rows", Value: strconv.Itoa(set.Rows())}, {Name: "labels", Value: strconv.Itoa(len(m.Labels))}}
-		r.Scored = scoredReport(set, scores, report)
+		r.Scored = htmlreport.NewScored(set, scores, report)
 		var training struct {
 			BestMetric string `json:"best_metric"`
 		}
 		if json.Unmarshal(m.Training(), &training) == nil { // the model's own course of training, where its folder still has it
-			r.History, _ = historyOf(e.models.Path, training.BestMetric)
+			r.History, _ = htmlreport.HistoryOf(e.models.Path, training.BestMetric)
 		}
 		if e.page != "" {
 			if r.Scored.Explanations, err = explainWrong(cmd.Context(), e.a, m, set, r.Scored, e.explained); err != nil {
 				return err
 			}
 		}
-		if err := e.write(e.a, r, e.page); err != nil {
+		if err := r.Write(e.a, e.page, e.plots); err != nil {
 			return err
 		}
 	}

@@ -38,15 +38,29 @@ var imports = map[string][]string{
 	"train/baseline":    {"bertlabel/tensor/parallel", "golang.org/x/text/…"},
 	"train/data":        {"golang.org/x/text/…"},
 	"train/metrics":     {"bertlabel/tensor/parallel", "gonum.org/v1/gonum/…"},
-	"cmd/bertlabel":     {"…"},
-	"cmd/bertlabel/…":   {"…"},
 
+	"cmd/bertlabel":               {"…"},
+	"cmd/bertlabel/…":             {"…"},
 	"cmd/bertlabel/internal/term": {"golang.org/x/text/width"},
-	"cmd/bertlabel/internal/cli": {"bertlabel/cmd/bertlabel/internal/term", "bertlabel/asm", "bertlabel/asm/machine", "bertlabel/checkpoint/…", "bertlabel/train", "bertlabel/train/data",
-		"bertlabel/train/fit", "github.com/spf13/…", "github.com/schollz/progressbar/v3", "golang.org/x/term", "github.com/klauspost/cpuid/v2"},
-	// encode.go needs the tokenizer, and goes where rows are scored.
-	"cmd/bertlabel/internal/flags": {"bertlabel/cmd/bertlabel/internal/cli", "bertlabel/bert", "bertlabel/bert/model", "bertlabel/bert/hub", "bertlabel/bert/tokenizer",
-		"bertlabel/train/data", "bertlabel/train/metrics", "bertlabel/train/diagnosis", "bertlabel/train/fit", "github.com/spf13/…"},
+	"cmd/bertlabel/internal/cli": {
+		"bertlabel/cmd/bertlabel/internal/term", "bertlabel/asm", "bertlabel/asm/machine", "bertlabel/checkpoint/…", "bertlabel/train",
+		"bertlabel/train/data", "bertlabel/train/fit", "github.com/klauspost/cpuid/v2", "github.com/schollz/progressbar/v3", "github.com/spf13/…",
+		"golang.org/x/term",
+	},
+	"cmd/bertlabel/internal/flags": { // encode.go needs the tokenizer, and goes where rows are scored
+		"bertlabel/cmd/bertlabel/internal/cli", "bertlabel/bert", "bertlabel/bert/hub", "bertlabel/bert/model", "bertlabel/bert/tokenizer",
+		"bertlabel/train/data", "bertlabel/train/diagnosis", "bertlabel/train/fit", "bertlabel/train/metrics", "github.com/spf13/…",
+	},
+	"cmd/bertlabel/internal/report": {
+		"bertlabel/cmd/bertlabel/internal/cli", "bertlabel/cmd/bertlabel/internal/plaintext", "bertlabel/bert/model", "bertlabel/tensor/parallel",
+		"bertlabel/train/data", "bertlabel/train/metrics", "github.com/rivo/uniseg", "github.com/spf13/…", "golang.org/x/image/…",
+		"gonum.org/v1/plot/…",
+	},
+	"cmd/bertlabel/internal/plaintext":   {"github.com/rivo/uniseg"},
+	"cmd/bertlabel/internal/tensorboard": {"bertlabel/checkpoint", "google.golang.org/protobuf/encoding/protowire"},
+	"cmd/bertlabel/internal/bench":       {"bertlabel/asm", "bertlabel/bert/…", "bertlabel/layers", "bertlabel/tensor", "bertlabel/train"},
+	"cmd/bertlabel/internal/demo":        {"bertlabel/bert"},
+	"cmd/bertlabel/internal/cmdtest":     {"bertlabel/bert/…", "bertlabel/layers"},
 }
 
 // onlyCommand is what no library package may pull in, however indirectly.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -69,28 +68,5 @@ func TestReportPage(t *testing.T) {
 		if _, stderr, code := bertlabel(t, "", "eval", "--model", filepath.Join(dir, "head"), "--data", dev, "--report", bad); code != cli.ExitUsage {
 			t.Errorf("--report %s: exit %d, %s", bad, code, stderr)
 		}
-	}
-}
-
-// A shell gives back the word that was quoted.
-func TestShellQuoted(t *testing.T) {
-	words := []string{"--data=a.csv", "", "two words", "it's", `back\slash`, "$HOME `id` !x", "a\nb\x1b[0m", "\u202eturned", "é", "'", "x\xffy", "\x01f", "emoji 👍"}
-	for _, want := range words {
-		quoted := shellQuoted(want)
-		for _, r := range quoted {
-			if r < ' ' || r == '\u202e' {
-				t.Errorf("%q has %q", quoted, r)
-			}
-		}
-		bash, err := exec.LookPath("bash")
-		if err != nil {
-			continue
-		}
-		if out, err := exec.Command(bash, "-c", "printf %s "+quoted).Output(); err != nil || string(out) != want {
-			t.Errorf("%s gives %q, want %q (%v)", quoted, out, want, err)
-		}
-	}
-	if got := shellQuoted("--data=a.csv"); got != "--data=a.csv" {
-		t.Errorf("a plain word becomes %s", got)
 	}
 }

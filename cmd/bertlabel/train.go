@@ -67,7 +67,7 @@ func newTrainCmd(a *cli.App) *cobra.Command {
 	addLossFlags(cmd, &t.lossFlags)
 	cli.Minor(cmd, "Head flags", "folds")
 	addTuningFlags(cmd, t)
-	addReportFlags(cmd, &t.reportFlags)
+	flags.AddPlots(cmd, &t.plots)
 	cli.Minor(cmd, "Run flags", "plots")
 	t.cmd = cmd
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -95,7 +95,7 @@ type training struct {
 	solverFlags
 	lossFlags
 	devTuning
-	reportFlags
+	plots string
 }
 
 // autoPooling is the value of --pooling that has one chosen on dev.

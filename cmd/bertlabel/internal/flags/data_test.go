@@ -1,14 +1,15 @@
 package flags
 
 import (
-	"bertlabel/cmd/bertlabel/internal/cli"
-	"bertlabel/cmd/bertlabel/internal/cmdtest"
-	"bertlabel/train/data"
 	"bytes"
 	"io"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
+	"bertlabel/train/data"
 
 	"github.com/spf13/cobra"
 )

@@ -1,11 +1,12 @@
 package flags
 
 import (
+	"fmt"
+
 	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/train/data"
-	"fmt"
 )
 
 // Encode tokenises the texts of a data set, and says how many were cut; with --on-long error the first one is refused.

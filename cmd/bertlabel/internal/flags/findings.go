@@ -1,13 +1,14 @@
 package flags
 
 import (
+	"strings"
+
 	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/train/data"
 	"bertlabel/train/diagnosis"
 	"bertlabel/train/metrics"
-	"strings"
 )
 
 // Found warns of each finding; the report of the run shows all warnings.

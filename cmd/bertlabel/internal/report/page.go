@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"encoding/csv"
@@ -17,7 +17,6 @@ import (
 
 	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
-	htmlreport "bertlabel/cmd/bertlabel/internal/report"
 	"bertlabel/train/data"
 	"bertlabel/train/metrics"
 
@@ -25,19 +24,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// reportFlags say what else than the page a report leaves.
-type reportFlags struct {
-	plots string
-}
-
-func addReportFlags(cmd *cobra.Command, r *reportFlags) {
-	cmd.Flags().StringVar(&r.plots, "plots", "", "`FOLDER` for the figures of the report as SVG and PNG")
-}
-
-// write writes the page to path, "" for none, and the figures to --plots.
-func (f *reportFlags) write(a *cli.App, r *htmlreport.Report, path string) error {
-	if path != "" {
-		out, err := a.CreateOutput(path)
+// Write writes the page to a file, "" for none, and the figures to the folder plots, "" for none.
+func (r *Report) Write(a *cli.App, page, plots string) error {
+	if page != "" {
+		out, err := a.CreateOutput(page)
 		if err != nil {
 			return err
 		}
@@ -45,32 +35,32 @@ func (f *reportFlags) write(a *cli.App, r *htmlreport.Report, path string) error
 		if err := errors.Join(r.WriteHTML(out), out.Commit()); err != nil {
 			return err
 		}
-		a.Log.Infof("wrote %s", path)
+		a.Log.Infof("wrote %s", page)
 	}
-	if f.plots == "" {
+	if plots == "" {
 		return nil
 	}
-	n, err := r.WritePlots(f.plots)
+	n, err := r.WritePlots(plots)
 	if err == nil {
-		a.Log.Infof("wrote %d figures to %s, as SVG and PNG", n, f.plots)
+		a.Log.Infof("wrote %d figures to %s, as SVG and PNG", n, plots)
 	}
 	return err
 }
 
-// newReport returns a report with what every verb can say of a run that began at start.
-func newReport(a *cli.App, cmd *cobra.Command, m *model.Model, start time.Time) *htmlreport.Report {
+// New returns a report with what every verb can say of a run that began at start.
+func New(a *cli.App, cmd *cobra.Command, m *model.Model, start time.Time) *Report {
 	build := cli.ReadBuildInfo()
-	r := &htmlreport.Report{Command: commandLine(cmd), Version: "bertlabel " + build.Version}
+	r := &Report{Command: commandLine(cmd), Version: "bertlabel " + build.Version}
 	if build.Revision != "unknown" {
 		r.Version += " " + build.Revision
 	}
 	for _, w := range a.Log.Works() {
-		r.Timings = append(r.Timings, htmlreport.Timing{Name: w.Name, Time: w.Time})
+		r.Timings = append(r.Timings, Timing{Name: w.Name, Time: w.Time})
 	}
-	r.Timings = append(r.Timings, htmlreport.Timing{Name: "in all", Time: time.Since(start)})
+	r.Timings = append(r.Timings, Timing{Name: "in all", Time: time.Since(start)})
 	r.Notes, r.Settings = a.Log.Warnings(), settingsOf(cmd)
 	add := func(name string, value any) {
-		r.Settings = append(r.Settings, htmlreport.Pair{Name: name, Value: fmt.Sprint(value)})
+		r.Settings = append(r.Settings, Pair{Name: name, Value: fmt.Sprint(value)})
 	}
 	add("model: layers × hidden size", fmt.Sprintf("%d × %d", len(m.Encoder.Layers), m.Encoder.Config.HiddenSize))
 	add("model: pooling", m.Pooling)
@@ -86,9 +76,12 @@ func newReport(a *cli.App, cmd *cobra.Command, m *model.Model, start time.Time) 
 	return r
 }
 
-// scoredReport is the part of a report that is about a data set.
-func scoredReport(set *data.Dataset, scores []float32, r *metrics.Report) *htmlreport.Scored {
-	s := &htmlreport.Scored{Data: metrics.Data{Labels: r.Labels, Truth: set.Y, Scores: scores}, Metrics: r, Texts: set.Texts, IDs: set.IDs, Lines: set.Lines}
+// NewScored returns the part of a report that is about a data set.
+func NewScored(set *data.Dataset, scores []float32, r *metrics.Report) *Scored {
+	s := &Scored{
+		Data: metrics.Data{Labels: r.Labels, Truth: set.Y, Scores: scores}, Metrics: r,
+		Texts: set.Texts, IDs: set.IDs, Lines: set.Lines,
+	}
 	if set.Pairs != nil {
 		s.Texts = make([]string, set.Rows())
 		for i, text := range set.Texts {
@@ -101,11 +94,12 @@ func scoredReport(set *data.Dataset, scores []float32, r *metrics.Report) *htmlr
 }
 
 // settingsOf returns every flag of a verb with its value, as it was settled.
-func settingsOf(cmd *cobra.Command) (settings []htmlreport.Pair) {
+func settingsOf(cmd *cobra.Command) (settings []Pair) {
 	cli.EachSetting(cmd, func(f *pflag.Flag) {
-		unset := !f.Changed && slices.Contains([]string{"do-lower-case", "max-seq-length", "threshold", "threads"}, f.Name) // the model's or the machine's, below
+		// Of these the model or the machine decides, and stands below.
+		unset := !f.Changed && slices.Contains([]string{"do-lower-case", "max-seq-length", "threshold", "threads"}, f.Name)
 		if value := f.Value.String(); value != "" && value != "[]" && !unset {
-			settings = append(settings, htmlreport.Pair{Name: "--" + f.Name, Value: value})
+			settings = append(settings, Pair{Name: "--" + f.Name, Value: value})
 		}
 	})
 	return settings
@@ -165,47 +159,18 @@ func shellQuoted(word string) string {
 	return "$'" + b.String() + "'"
 }
 
-// report leaves report.html in the output folder of a training run: on the dev rows or those out of fold if there are any, else its curves only. The model
-// stands there already, so a report that fails is said and no more.
-func (t *training) report(m *model.Model, dev *data.Dataset, start time.Time) {
-	path := filepath.Join(t.output, "report.html")
-	if _, err := os.Stat(path); err == nil && dev != nil && t.devScores == nil {
-		return // --resume found a run at its end, whose report knows more
-	}
-	r := newReport(t.a, t.cmd, m, start)
-	r.Title = "Training of " + base(t.output)
-	r.Facts = []htmlreport.Pair{{Name: "from", Value: t.models.Path}, {Name: "trained on", Value: t.train}}
-	history, err := historyOf(t.output, t.config.BestMetric)
-	r.History = history
-	if t.devScores != nil {
-		var evaluated *metrics.Report
-		if evaluated, err = metrics.Evaluate(metrics.Data{Labels: m.Labels, Truth: dev.Y, Scores: t.devScores}, t.devThresholds); err == nil {
-			r.Scored = scoredReport(dev, t.devScores, evaluated)
-		}
-		evaluatedOn := fmt.Sprintf("%s, %d rows", dev.File, dev.Rows())
-		if t.folds > 0 {
-			evaluatedOn += fmt.Sprintf(", each by a head of the other folds, of %d", t.folds)
-		}
-		r.Facts = append(r.Facts, htmlreport.Pair{Name: "evaluated on", Value: evaluatedOn})
-		r.Baseline = readBaseline(filepath.Join(t.output, baselineFile))
-	}
-	if err = errors.Join(err, t.reportFlags.write(t.a, r, path)); err != nil {
-		t.a.Log.Warnf("the report could not be written: %v", err)
-	}
-}
-
-// historyOf reads the metrics.csv of a folder that train has written.
-func historyOf(dir, bestMetric string) (*htmlreport.History, error) {
+// HistoryOf reads the metrics.csv of a folder that train has written.
+func HistoryOf(dir, bestMetric string) (*History, error) {
 	f, err := os.Open(filepath.Join(dir, "metrics.csv"))
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return htmlreport.ReadHistory(f, bestMetric)
+	return ReadHistory(f, bestMetric)
 }
 
-// readBaseline returns what the linear baseline of the run scores on dev, nil if there is none.
-func readBaseline(path string) *htmlreport.Baseline {
+// ReadBaseline returns what the linear baseline of the run scores on dev, nil if there is none.
+func ReadBaseline(path string) *Baseline {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -214,7 +179,7 @@ func readBaseline(path string) *htmlreport.Baseline {
 	if err != nil || json.Unmarshal(text, &values) != nil {
 		return nil
 	}
-	b := &htmlreport.Baseline{Name: "a linear baseline", Values: map[string]float64{}}
+	b := &Baseline{Name: "a linear baseline", Values: map[string]float64{}}
 	var name string
 	if json.Unmarshal(values["name"], &name) == nil {
 		b.Name = name
@@ -227,8 +192,8 @@ func readBaseline(path string) *htmlreport.Baseline {
 	return b
 }
 
-// base returns the last part of a path, of "." too.
-func base(path string) string {
+// Base returns the last part of a path, of "." too.
+func Base(path string) string {
 	if absolute, err := filepath.Abs(path); err == nil {
 		path = absolute
 	}
