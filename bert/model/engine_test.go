@@ -220,6 +220,41 @@ func TestBadEncodings(t *testing.T) {
 	failsWith(t, "no head", err, "no head")
 }
 
+// A logit that is no number is an error that names its text and label, whether it came from weights or bias.
+func TestBrokenLogits(t *testing.T) {
+	for _, value := range []float32{float32(math.NaN()), float32(math.Inf(-1))} {
+		m := tinyWithHead(t, 1, bert.Pooled)
+		m.Head.Bias.Value[1] = value
+		_, err := m.Predict(t.Context(), []Text{{A: "the cat"}, {A: "a mat"}})
+		var broken *LogitError
+		if !errors.As(err, &broken) || broken.Text != 0 || broken.Label != m.Labels[1] || tensor.NotFinite([]float32{broken.Logit}) != 0 {
+			t.Errorf("bias %v: %v", value, err)
+		}
+		failsWith(t, fmt.Sprint(value), err, "the logit of label")
+	}
+	m := tinyWithHead(t, 1, bert.Pooled)
+	if err := m.CheckLogits(tensor.From([]float32{0, 1, 2, 3, 4, float32(math.Inf(1))}, 2, 3)); err == nil || err.(*LogitError).Text != 1 {
+		t.Errorf("the last of six logits: %v", err)
+	}
+}
+
+// A label is predicted above its threshold, not at it.
+func TestPredicts(t *testing.T) {
+	m := tinyWithHead(t, 1, bert.Pooled) // thresholds 0.5, 0.25 and 0.75
+	for _, c := range []struct {
+		label int
+		p     float32
+		want  bool
+	}{{0, 0.5, false}, {0, math.Nextafter32(0.5, 1), true}, {1, 0.3, true}, {2, 0.7, false}} {
+		if m.Predicts(c.label, c.p) != c.want {
+			t.Errorf("label %d at %v: predicted %t", c.label, c.p, !c.want)
+		}
+	}
+	if got := m.Predicted(Prediction{Probabilities: []float32{0.5, 0.26, 0.76}}); !slices.Equal(got, m.Labels[1:]) {
+		t.Errorf("predicted %q", got)
+	}
+}
+
 // A fingerprint stands for what decides the features, whatever folder or format it came from.
 func TestFingerprint(t *testing.T) {
 	print := func(m *Model) string { return string(m.Fingerprint()) }

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 
-	"bertlabel/asm"
 	"bertlabel/bert"
 	"bertlabel/bert/tokenizer"
 	"bertlabel/layers"
@@ -61,7 +59,7 @@ type Prediction struct {
 }
 
 // Predict runs encoder and head on texts. The predictions come in the order of texts; a text has the same bits whatever the
-// others are. The error says that the model has no head, is ctx's, or names a score that is no finite number.
+// others are. The error says that the model has no head, is ctx's, is a *LogitError, or matches ErrNotFinite.
 func (m *Model) Predict(ctx context.Context, texts []Text) ([]Prediction, error) {
 	return m.PredictEncoded(ctx, m.Encode(texts))
 }
@@ -76,11 +74,11 @@ func (m *Model) PredictEncoded(ctx context.Context, texts []tokenizer.Encoding) 
 		return nil, err
 	}
 	logits, probabilities := m.Score(features)
+	if err := m.CheckLogits(logits); err != nil {
+		return nil, err
+	}
 	predictions := make([]Prediction, len(texts))
 	for i := range predictions {
-		if j := notFinite(logits.Row(i)); j >= 0 {
-			return nil, fmt.Errorf("the logit of label %q is %v for text %d: the weights are broken", m.Labels[j], logits.Row(i)[j], i)
-		}
 		predictions[i] = Prediction{logits.Row(i), probabilities.Row(i)}
 	}
 	return predictions, nil
@@ -89,33 +87,47 @@ func (m *Model) PredictEncoded(ctx context.Context, texts []tokenizer.Encoding) 
 // Training returns what the model's bertlabel.json says of the run that made its head; nil if there is nothing.
 func (m *Model) Training() json.RawMessage { return m.training }
 
-// Score runs the head on features [texts, hidden] and returns logits and probabilities, both [texts, labels].
+// Score runs the head, which the model must have, on features [texts, width] and returns logits and probabilities, both new and
+// [texts, labels]: Head.Score. CheckLogits says whether they can be used.
 func (m *Model) Score(features *tensor.Tensor) (logits, probabilities *tensor.Tensor) {
-	logits, probabilities = tensor.New(features.Rows, m.Head.Labels()), tensor.New(features.Rows, m.Head.Labels())
-	m.Head.Forward(logits, features)
-	asm.Best.Sigmoid(probabilities.Data, logits.Data)
-	return logits, probabilities
+	return m.Head.Score(features)
 }
 
-// Predicted returns the labels whose probability is above their threshold, in label order.
+// LogitError says that a text has a logit that is no finite number.
+type LogitError struct {
+	Text  int // its place among the texts, from 0
+	Label string
+	Logit float32 // NaN or infinite
+}
+
+func (e *LogitError) Error() string {
+	return fmt.Sprintf("the logit of label %q is %v for text %d: the weights are broken", e.Label, e.Logit, e.Text)
+}
+
+// CheckLogits returns a *LogitError for the first of logits [texts, labels] that is NaN or infinite, nil when all are numbers.
+func (m *Model) CheckLogits(logits *tensor.Tensor) error {
+	for i := range logits.Rows {
+		if j := tensor.NotFinite(logits.Row(i)); j >= 0 {
+			return &LogitError{i, m.Labels[j], logits.Row(i)[j]}
+		}
+	}
+	return nil
+}
+
+// Predicts reports whether a probability of the label at that place is one at which it is predicted: above the label's threshold.
+func (m *Model) Predicts(label int, probability float32) bool {
+	return probability > m.Thresholds[label]
+}
+
+// Predicted returns the labels that are predicted, in label order.
 func (m *Model) Predicted(p Prediction) []string {
 	labels := []string{}
 	for i, v := range p.Probabilities {
-		if v > m.Thresholds[i] {
+		if m.Predicts(i, v) {
 			labels = append(labels, m.Labels[i])
 		}
 	}
 	return labels
-}
-
-// notFinite returns the index of the first NaN or infinity in x, or −1.
-func notFinite(x []float32) int {
-	for i, v := range x {
-		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-			return i
-		}
-	}
-	return -1
 }
 
 // SetHead gives the model a head that reads the features of pooling, with one name for each of its outputs and thresholds of 0.5.

@@ -131,7 +131,7 @@ func (a *app) diagnoseDev(m *model.Model, features *tensor.Tensor, set *data.Dat
 
 // diagnoseScores looks at probabilities [rows, labels] and what their evaluation says.
 func (a *app) diagnoseScores(set *data.Dataset, r *metrics.Report, probabilities []float32) {
-	scores := diagnosis.NewScores(r.Labels, make([]float32, len(r.Labels))) // the report knows what is predicted
+	scores := diagnosis.NewScores(r.Labels, nil) // the report knows what is predicted
 	for i, text := range set.Texts {
 		scores.Add(text+set.Pair(i), probabilities[i*len(r.Labels):(i+1)*len(r.Labels)])
 	}

@@ -82,7 +82,7 @@ func (p *predicting) run(cmd *cobra.Command) error {
 		sayTuning(p.a, m)
 	}
 	p.a.found(diagnoseModel(m)...)
-	scores := diagnosis.NewScores(m.Labels, m.Thresholds)
+	scores := diagnosis.NewScores(m.Labels, m.Predicts)
 	in, err := newRowStream(p.a, m, p.rows, p.input, "predict")
 	if err != nil {
 		return err
