@@ -45,7 +45,7 @@ func withThreads(m *Model, threads int) *Model {
 // A row of features has the same bits alone, among others in any order, on any number of threads, in both ways through the engine.
 func TestFeaturesBits(t *testing.T) {
 	m := tiny(t, 1)
-	texts := m.Encode(someTexts(60))
+	texts := m.encode(someTexts(60))
 	rng := rand.New(rand.NewPCG(3, 4))
 	for _, pooling := range []bert.Pooling{bert.Pooled, bert.CLS, bert.Mean} {
 		alone := make([][]float32, len(texts))
@@ -94,7 +94,7 @@ func TestFeaturesProgress(t *testing.T) {
 	for _, threads := range []int{1, 3} {
 		m := withThreads(tiny(t, 1), threads)
 		var most, calls atomic.Int64
-		_, err := m.Features(t.Context(), m.Encode(texts), bert.CLS, func(done int) {
+		_, err := m.Features(t.Context(), m.encode(texts), bert.CLS, func(done int) {
 			calls.Add(1)
 			for old := most.Load(); int64(done) > old && !most.CompareAndSwap(old, int64(done)); old = most.Load() {
 			}
@@ -111,7 +111,7 @@ func TestFeaturesCancelled(t *testing.T) {
 	texts := someTexts(200)
 	for _, threads := range []int{1, 2, 4} {
 		m := withThreads(tinyWithHead(t, 1, bert.CLS), threads)
-		encoded := m.Encode(texts)
+		encoded := m.encode(texts)
 		ctx, cancel := context.WithCancelCause(t.Context())
 		var done atomic.Int64
 		_, err := m.Features(ctx, encoded, bert.CLS, func(n int) {
@@ -173,7 +173,7 @@ func TestOddTexts(t *testing.T) {
 	}
 	long := strings.Repeat("the cat sat on a mat. ", 1000)
 	texts := []Text{{}, {A: " \t\n"}, {A: "\x00\xff"}, {B: "a cat"}, {A: "a"}, {A: "?"}, {A: "日本"}, {A: strings.Repeat("x", 300)}, {A: long}, {A: long, B: long}, {A: "a", B: long}}
-	encoded := m.Encode(texts)
+	encoded := m.encode(texts)
 	for i, n := range []int{2, 2, 2, 5, 3, 3, 4, 3, 40, 40, 40} {
 		if len(encoded[i].IDs) != n || (encoded[i].Cut > 0) != (n == 40) {
 			t.Errorf("text %d: %d tokens, %d cut", i, len(encoded[i].IDs), encoded[i].Cut)
@@ -201,7 +201,7 @@ func TestOddTexts(t *testing.T) {
 // Rows that the model cannot read are an error that names them.
 func TestBadEncodings(t *testing.T) {
 	m := tinyWithHead(t, 1, bert.Pooled)
-	good := m.Encode([]Text{{A: "the cat"}})[0]
+	good := m.encode([]Text{{A: "the cat"}})[0]
 	for name, c := range map[string]struct {
 		text tokenizer.Encoding
 		want string

@@ -38,18 +38,24 @@ type Text struct {
 	A, B string // B is the second text of a pair; empty: there is none
 }
 
-// Encode tokenises texts, on all processors, each cut to m.MaxSeqLength tokens.
-func (m *Model) Encode(texts []Text) []tokenizer.Encoding {
+// Encode tokenises texts[i] with the second text pairs[i], on all processors, each row cut to m.MaxSeqLength tokens: what a
+// data.Dataset has. pairs is nil where no text has a second one; else it panics unless pairs is as long as texts.
+func (m *Model) Encode(texts, pairs []string) []tokenizer.Encoding {
+	return m.Tokenizer.EncodeBatch(texts, pairs, m.MaxSeqLength)
+}
+
+// encode is Encode for texts that have their pairs with them.
+func (m *Model) encode(texts []Text) []tokenizer.Encoding {
 	a, b := make([]string, len(texts)), make([]string, len(texts))
 	for i, t := range texts {
 		a[i], b[i] = t.A, t.B
 	}
-	return m.Tokenizer.EncodeBatch(a, b, m.MaxSeqLength)
+	return m.Encode(a, b)
 }
 
 // Embed returns the features of texts, [len(texts), width], in their order; Encoder.PoolingWidth has the width.
 func (m *Model) Embed(ctx context.Context, texts []Text, pooling bert.Pooling) (*tensor.Tensor, error) {
-	return m.Features(ctx, m.Encode(texts), pooling, nil)
+	return m.Features(ctx, m.encode(texts), pooling, nil)
 }
 
 // Prediction is what the model says of one text.
@@ -61,7 +67,7 @@ type Prediction struct {
 // Predict runs encoder and head on texts. The predictions come in the order of texts; a text has the same bits whatever the
 // others are. The error says that the model has no head, is ctx's, is a *LogitError, or matches ErrNotFinite.
 func (m *Model) Predict(ctx context.Context, texts []Text) ([]Prediction, error) {
-	return m.PredictEncoded(ctx, m.Encode(texts))
+	return m.PredictEncoded(ctx, m.encode(texts))
 }
 
 // PredictEncoded is Predict for texts that Encode has tokenised.

@@ -59,7 +59,11 @@ func (d *dataFlags) options(a *app) (data.Options, error) {
 		Format: data.Format(d.format), NoHeader: d.noHeader,
 		TextColumn: d.text, PairColumn: d.pair, IDColumn: d.id,
 		LabelsColumn: d.labelsColumn, LabelColumns: d.labelColumns, LabelSeparator: d.separator,
-		OnBadRow: data.BadRows(d.onBadRow), MaxBadRows: d.maxBadRows, OnLong: data.LongTexts(d.onLong), StrictUTF8: d.strictUTF8, DropUnknown: d.dropUnknown,
+		OnBadRow: data.BadRows(d.onBadRow), OnLong: data.LongTexts(d.onLong), StrictUTF8: d.strictUTF8, DropUnknown: d.dropUnknown,
+	}
+	var err error
+	if o.MaxBadRows, err = data.ParseLimit(d.maxBadRows); err != nil {
+		return o, err
 	}
 	d.bad = badRowLog{path: d.badRows}
 	o.OnBad = d.bad.add
@@ -69,8 +73,7 @@ func (d *dataFlags) options(a *app) (data.Options, error) {
 	if err := isInput(d.labels); err != nil {
 		return o, err
 	}
-	list, err := data.ReadLabels(d.labels)
-	o.Labels = list
+	o.Labels, err = data.ReadLabels(d.labels)
 	return o, err
 }
 

@@ -283,11 +283,7 @@ func hashTokens(texts []tokenizer.Encoding) string {
 
 // encode tokenises the texts of a data set, and says how many were cut; with --on-long error the first one is refused.
 func encode(a *app, m *model.Model, set *data.Dataset, onLong data.LongTexts) ([]tokenizer.Encoding, error) {
-	texts := make([]model.Text, set.Rows())
-	for i := range texts {
-		texts[i] = model.Text{A: set.Texts[i], B: set.Pair(i)}
-	}
-	encoded := m.Encode(texts)
+	encoded := m.Encode(set.Texts, set.Pairs)
 	cut := 0
 	for i := range encoded {
 		if err := tooLong(onLong, &encoded[i], set.File, set.Lines[i], m.MaxSeqLength); err != nil {

@@ -176,7 +176,7 @@ func (r *Reader) atEnd(err error) error {
 // checkLimit sets err when there are more bad rows than the options allow.
 func (r *Reader) checkLimit(end bool) {
 	all := r.stats.Rows + r.stats.Bad
-	if r.options.badRowsLimit.exceeded(r.stats.Bad, all, end) {
+	if r.options.MaxBadRows.exceeded(r.stats.Bad, all, end) {
 		r.err = &BadRowsError{r.src.name, r.stats.Bad, all, r.options.MaxBadRows, r.lastBad}
 	}
 }

@@ -431,7 +431,11 @@ func TestPolicies(t *testing.T) {
 		ok    bool
 	}{{"", true}, {"3", true}, {"2", false}, {"0", false}, {"50%", true}, {"49.9%", false}, {"0%", false}, {"100%", true}} {
 		for _, policy := range []BadRows{SkipBadRows, ReportBadRows} {
-			d, err := LoadFrom(strings.NewReader(badFile), "f.csv", Options{Labels: labels, OnBadRow: policy, MaxBadRows: c.limit})
+			limit, err := ParseLimit(c.limit)
+			if err != nil || limit.String() != c.limit {
+				t.Errorf("limit %q is read as %q, %v", c.limit, limit, err)
+			}
+			d, err := LoadFrom(strings.NewReader(badFile), "f.csv", Options{Labels: labels, OnBadRow: policy, MaxBadRows: limit})
 			many := new(BadRowsError)
 			if c.ok && (err != nil || d.Rows() != 3) || !c.ok && (!errors.As(err, &many) || !errors.Is(err, ErrRefused) || many.Last == nil) {
 				t.Errorf("%s, limit %q: %v", policy, c.limit, err)
@@ -486,11 +490,6 @@ func TestOptionErrors(t *testing.T) {
 		{"f.csv", Options{Format: "xml"}, "--format"},
 		{"f.csv", Options{OnBadRow: "ignore"}, "--on-bad-row"},
 		{"f.csv", Options{OnLong: "window"}, "--on-long"},
-		{"f.csv", Options{MaxBadRows: "many"}, "--max-bad-rows"},
-		{"f.csv", Options{MaxBadRows: "-1"}, "--max-bad-rows"},
-		{"f.csv", Options{MaxBadRows: "1.5"}, "--max-bad-rows"},
-		{"f.csv", Options{MaxBadRows: "101%"}, "--max-bad-rows"},
-		{"f.csv", Options{MaxBadRows: "NaN%"}, "--max-bad-rows"},
 		{"f.csv", Options{LabelsColumn: "a", LabelColumns: []string{"b"}}, "--labels-column"},
 		{"f.csv", Options{NoHeader: true}, "--no-header"},
 		{"f.csv", Options{NoHeader: true, TextColumn: "text"}, "--text-column"},
@@ -501,6 +500,15 @@ func TestOptionErrors(t *testing.T) {
 		if !errors.As(err, &wrong) || wrong.Flag != c.flag || errors.Is(err, ErrRefused) {
 			t.Errorf("%s %+v: %v, want one of %s", c.file, c.options, err, c.flag)
 		}
+	}
+	for _, s := range []string{"many", "-1", "1.5", "101%", "NaN%", "Inf", "%"} {
+		wrong := new(OptionError)
+		if _, err := ParseLimit(s); !errors.As(err, &wrong) || wrong.Flag != "--max-bad-rows" {
+			t.Errorf("limit %q: %v", s, err)
+		}
+	}
+	if AtMost(0) == (Limit{}) || AtMost(7).String() != "7" || AtMostPercent(1.5).String() != "1.5%" {
+		t.Error("limits are not what they say")
 	}
 	if _, err := NewReader(strings.NewReader(`{"text":"a","labels":["joy"]}`), "f.jsonl", Options{}); err == nil {
 		t.Error("row by row without a label list: no error")
