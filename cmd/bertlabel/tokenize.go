@@ -124,8 +124,7 @@ type tokenizeStats struct {
 
 // stream writes each row as soon as it is read.
 func (t *tokenizeFlags) stream(ctx context.Context, a *app, tok *tokenizer.Tokenizer, out io.Writer) (s tokenizeStats, err error) {
-	var reported *data.RowError // the last bad row that others can follow
-	rows, err := t.open(a, &reported)
+	rows, err := t.open(a)
 	if err != nil {
 		return s, err
 	}
@@ -135,11 +134,13 @@ func (t *tokenizeFlags) stream(ctx context.Context, a *app, tok *tokenizer.Token
 	for ex := new(data.Example); ctx.Err() == nil; {
 		switch err = rows.Read(ex); err {
 		case nil:
+			if ex.Bad != nil {
+				err = lines.Encode(badRow{ex.Bad.Error()})
+				break
+			}
 			e := tok.Encode(ex.Text, ex.Pair, t.maxSeqLength)
 			err = lines.Encode(newTokenizedRow(tok, &e, t.maxSeqLength))
 			s.cut += min(e.Cut, 1)
-		case error(reported):
-			err = lines.Encode(badRow{reported.Error()})
 		case io.EOF:
 			s.Stats = rows.Stats()
 			return s, t.rows.bad.err
@@ -151,8 +152,8 @@ func (t *tokenizeFlags) stream(ctx context.Context, a *app, tok *tokenizer.Token
 	return s, ctx.Err()
 }
 
-// open opens the input; *reported becomes each bad row behind which reading goes on.
-func (t *tokenizeFlags) open(a *app, reported **data.RowError) (*data.Reader, error) {
+// open opens the input.
+func (t *tokenizeFlags) open(a *app) (*data.Reader, error) {
 	o, err := t.rows.options(a)
 	if err != nil {
 		return nil, err
@@ -160,11 +161,6 @@ func (t *tokenizeFlags) open(a *app, reported **data.RowError) (*data.Reader, er
 	o.IgnoreLabels = true
 	if _, err := data.FormatOf(t.input); err != nil && o.Format == "" {
 		o.Format = data.JSONL
-	}
-	list := o.OnBad
-	o.OnBad = func(bad *data.RowError) {
-		*reported = bad
-		list(bad)
 	}
 	return t.rows.open(a, t.input, o)
 }

@@ -55,7 +55,7 @@ type BadRows string
 const (
 	StopAtBadRow  BadRows = "error"  // the first bad row ends the reading
 	SkipBadRows   BadRows = "skip"   // it is left out, counted, and shown to Options.OnBad
-	ReportBadRows BadRows = "report" // Read returns it as an error, and goes on with the next row when called again
+	ReportBadRows BadRows = "report" // Read hands it out, with Example.Bad
 )
 
 // LongTexts says what a text over MaxText bytes does.

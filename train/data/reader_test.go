@@ -410,10 +410,13 @@ func TestPolicies(t *testing.T) {
 		if err == io.EOF {
 			break
 		}
-		if bad, ok := err.(*RowError); ok {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ex.Bad != nil {
 			got = append(got, "bad "+ex.ID)
-			if bad.Line != ex.Line {
-				t.Errorf("line %d and %d", bad.Line, ex.Line)
+			if ex.Bad.Line != ex.Line {
+				t.Errorf("line %d and %d", ex.Bad.Line, ex.Line)
 			}
 			continue
 		}
@@ -446,7 +449,7 @@ func TestPolicies(t *testing.T) {
 	r, _ = NewReader(strings.NewReader(badFile), "f.csv", Options{Labels: labels})
 	r.Read(&ex)
 	first, again := r.Read(&ex), r.Read(&ex)
-	if first == nil || first != again {
+	if first == nil || first != again || ex.Bad != nil {
 		t.Errorf("an error that ends the reading has to stay: %v, then %v", first, again)
 	}
 }
@@ -465,8 +468,8 @@ func TestIDOfBadRow(t *testing.T) {
 			t.Fatal(err)
 		}
 		var ex Example
-		if err := r.Read(&ex); !errors.Is(err, ErrRefused) || ex.ID != id {
-			t.Errorf("%s: id %q, %v", content, ex.ID, err)
+		if err := r.Read(&ex); err != nil || !errors.Is(ex.Bad, ErrRefused) || ex.ID != id {
+			t.Errorf("%s: id %q, %v, %v", content, ex.ID, err, ex.Bad)
 		}
 	}
 }
