@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"bertlabel/asm"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train/metrics"
@@ -112,9 +111,7 @@ func CheckFeatures(labels []string, c *layers.Classifier, train, dev Features) e
 
 // evaluate scores the dev features at a threshold of 0.5.
 func (t HeadTask) evaluate(context.Context) (*metrics.Report, error) {
-	p := tensor.New(t.Dev.X.Rows, t.Classifier.Labels())
-	t.Classifier.Forward(p, t.Dev.X)
-	asm.Best.Sigmoid(p.Data, p.Data)
+	_, p := t.Classifier.Score(t.Dev.X)
 	return metrics.Evaluate(metrics.Data{Labels: t.Labels, Truth: t.Dev.Y, Scores: p.Data}, []float32{0.5})
 }
 

@@ -152,7 +152,7 @@ func (r *featuresRun) batch(p *pass, b [2]int) error {
 		return err
 	}
 	for i, t := range texts {
-		if j := notFinite(p.features.Row(i)); j >= 0 {
+		if j := tensor.NotFinite(p.features.Row(i)); j >= 0 {
 			return fmt.Errorf("feature %d of text %d is %v: %w", j, t, p.features.Row(i)[j], ErrNotFinite)
 		}
 		copy(r.y.Row(t), p.features.Row(i))

@@ -135,7 +135,7 @@ func (u *unknownCounter) result(lengths []int) unknownWords {
 
 // checkCasing counts the texts by their letters. Letters of scripts without case do not count.
 func checkCasing(tok *tokenizer.Tokenizer, set *data.Dataset) casing {
-	c := casing{LowerCase: tok.Options().LowerCase, CasedPieces: casedPieces(tok.Vocab())}
+	c := casing{LowerCase: tok.Options().LowerCase, CasedPieces: tok.Vocab().CasedShare()}
 	for i, text := range set.Texts {
 		upper, lower := 0, 0
 		for _, r := range text + set.Pair(i) {
@@ -157,16 +157,4 @@ func checkCasing(tok *tokenizer.Tokenizer, set *data.Dataset) casing {
 		}
 	}
 	return c
-}
-
-// casedPieces is the share of a vocabulary that has an upper-case letter: about a third of BERT's cased ones, and a few letters
-// such as ℝ of the uncased.
-func casedPieces(v *tokenizer.Vocab) float64 {
-	n := 0
-	for id := range v.Size() {
-		if token := v.Token(int32(id)); !strings.HasPrefix(token, "[") && strings.ContainsFunc(token, unicode.IsUpper) {
-			n++
-		}
-	}
-	return float64(n) / float64(v.Size())
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -157,10 +158,9 @@ func score(ctx context.Context, a *cli.App, m *model.Model, set *data.Dataset, o
 		return nil, err
 	}
 	logits, probabilities := m.Score(features)
-	for i, z := range logits.Data {
-		if z-z != 0 {
-			return nil, fmt.Errorf("%s:%d: the logit of label %q is %v: the weights are broken", set.File, set.Lines[i/len(m.Labels)], m.Labels[i%len(m.Labels)], z)
-		}
+	var broken *model.LogitError
+	if errors.As(m.CheckLogits(logits), &broken) {
+		return nil, fmt.Errorf("%s:%d: the logit of label %q is %v: the weights are broken", set.File, set.Lines[broken.Text], broken.Label, broken.Logit)
 	}
 	return probabilities.Data, nil
 }

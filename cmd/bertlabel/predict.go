@@ -88,7 +88,7 @@ func (p *predicting) run(cmd *cobra.Command) error {
 		flags.SayTuning(p.a, m)
 	}
 	flags.Found(p.a, flags.DiagnoseModel(m)...)
-	scores := diagnosis.NewScores(m.Labels, m.Thresholds)
+	scores := diagnosis.NewScores(m.Labels, m.Predicts)
 	in, err := newRowStream(p.a, m, p.rows, p.input, "predict")
 	if err != nil {
 		return err

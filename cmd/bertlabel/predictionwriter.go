@@ -82,7 +82,7 @@ func (p *predictionWriter) row(ex *data.Example, pred model.Prediction) error {
 	p.line = append(p.line, `"labels":[`...)
 	first := true
 	for i, v := range pred.Probabilities {
-		if v > p.m.Thresholds[i] {
+		if p.m.Predicts(i, v) {
 			p.comma(&first)
 			p.line = append(p.line, p.names[i]...)
 		}

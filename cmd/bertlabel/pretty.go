@@ -82,7 +82,7 @@ func (p *prettyPredictions) row(ex *data.Example, pred model.Prediction) error {
 	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(pred.Probabilities[j], pred.Probabilities[i]) })
 	for rank, i := range order {
 		v := pred.Probabilities[i]
-		predicted := v > p.m.Thresholds[i]
+		predicted := p.m.Predicts(i, v)
 		if p.topK > 0 && rank >= p.topK || p.topK == 0 && rank >= prettyLabels && !predicted {
 			continue
 		}

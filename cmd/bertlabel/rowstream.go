@@ -85,7 +85,6 @@ func (s *rowStream) run(ctx context.Context, handle func(chunk []readRow) error)
 
 // read sends the rows of the input until its end, or until ctx ends.
 func (s *rowStream) read(ctx context.Context, rows chan<- readRow) error {
-	var last error
 	for {
 		var row readRow
 		err := s.in.Read(&row.Example)
@@ -93,15 +92,17 @@ func (s *rowStream) read(ctx context.Context, rows chan<- readRow) error {
 		switch {
 		case err == io.EOF:
 			return nil
-		case err == nil:
+		case err != nil:
+			return err
+		case row.Bad != nil && s.policy != data.ReportBadRows:
+			return row.Bad
+		case row.Bad != nil:
+			row.err = row.Bad
+		default:
 			row.encoding = s.m.Tokenizer.Encode(row.Text, row.Pair, s.m.MaxSeqLength)
 			if row.err = flags.TooLong(s.onLong, &row.encoding, row.File, row.Line, s.m.MaxSeqLength); errors.As(row.err, &bad) {
 				s.files.Bad(bad)
 			}
-		case s.policy == data.ReportBadRows && err != last && errors.As(err, &bad): // an error that comes again is the end of the reading
-			row.err, last = err, err
-		default:
-			return err
 		}
 		switch {
 		case row.err == nil || s.policy == data.ReportBadRows:

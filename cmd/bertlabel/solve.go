@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"bertlabel/asm"
 	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
@@ -173,19 +172,12 @@ func (r *headRun) logSolution(head *layers.Classifier, trainPart, dev train.Feat
 	}
 	if dev.X != nil {
 		var err error
-		if p.Dev, err = metrics.Evaluate(metrics.Data{Labels: r.labels, Truth: dev.Y, Scores: probabilities(head, dev.X)}, []float32{model.DefaultThreshold}); err != nil {
+		_, devProbabilities := head.Score(dev.X)
+		if p.Dev, err = metrics.Evaluate(metrics.Data{Labels: r.labels, Truth: dev.Y, Scores: devProbabilities.Data}, []float32{model.DefaultThreshold}); err != nil {
 			return err
 		}
 	}
 	return r.log.Observe(p)
-}
-
-// probabilities returns those of a head on features, row-major [texts, labels].
-func probabilities(head *layers.Classifier, x *tensor.Tensor) []float32 {
-	p := tensor.New(x.Rows, head.Labels())
-	head.Forward(p, x)
-	asm.Best.Sigmoid(p.Data, p.Data)
-	return p.Data
 }
 
 // autoWidth is the most columns that --pooling auto considers: the time to solve grows with their square.

@@ -127,8 +127,7 @@ type tokenizeStats struct {
 
 // stream writes each row as soon as it is read.
 func (t *tokenizeFlags) stream(ctx context.Context, a *cli.App, tok *tokenizer.Tokenizer, out io.Writer) (s tokenizeStats, err error) {
-	var reported *data.RowError // the last bad row that others can follow
-	files, rows, err := t.open(a, &reported)
+	files, rows, err := t.open(a)
 	if err != nil {
 		return s, err
 	}
@@ -138,11 +137,13 @@ func (t *tokenizeFlags) stream(ctx context.Context, a *cli.App, tok *tokenizer.T
 	for ex := new(data.Example); ctx.Err() == nil; {
 		switch err = rows.Read(ex); err {
 		case nil:
+			if ex.Bad != nil {
+				err = lines.Encode(badRow{ex.Bad.Error()})
+				break
+			}
 			e := tok.Encode(ex.Text, ex.Pair, t.maxSeqLength)
 			err = lines.Encode(newTokenizedRow(tok, &e, t.maxSeqLength))
 			s.cut += min(e.Cut, 1)
-		case error(reported):
-			err = lines.Encode(badRow{reported.Error()})
 		case io.EOF:
 			s.Stats, s.files = rows.Stats(), files
 			return s, files.Err()
@@ -154,8 +155,8 @@ func (t *tokenizeFlags) stream(ctx context.Context, a *cli.App, tok *tokenizer.T
 	return s, ctx.Err()
 }
 
-// open opens the input; *reported becomes each bad row behind which reading goes on.
-func (t *tokenizeFlags) open(a *cli.App, reported **data.RowError) (*flags.Reading, *data.Reader, error) {
+// open opens the input.
+func (t *tokenizeFlags) open(a *cli.App) (*flags.Reading, *data.Reader, error) {
 	files, err := t.rows.Read(a)
 	if err != nil {
 		return nil, nil, err
@@ -164,11 +165,6 @@ func (t *tokenizeFlags) open(a *cli.App, reported **data.RowError) (*flags.Readi
 	o.IgnoreLabels = true
 	if _, err := data.FormatOf(t.input); err != nil && o.Format == "" {
 		o.Format = data.JSONL
-	}
-	list := o.OnBad
-	o.OnBad = func(bad *data.RowError) {
-		*reported = bad
-		list(bad)
 	}
 	rows, err := files.Open(t.input)
 	return files, rows, err

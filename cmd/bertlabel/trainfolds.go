@@ -78,7 +78,7 @@ func (r *headRun) crossValidate(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("fold %d of %d: %w", k+1, r.folds, err)
 		}
-		_, probabilities := (&model.Model{Head: head}).Score(r.subset(held).X)
+		_, probabilities := head.Score(r.subset(held).X)
 		c := len(r.labels)
 		for i, row := range held {
 			copy(scores[row*c:(row+1)*c], probabilities.Row(i))

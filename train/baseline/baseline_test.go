@@ -178,6 +178,15 @@ func TestTrainChooses(t *testing.T) {
 	}
 }
 
+// The zero Options are scikit-learn's: single words, and every one of them.
+func TestZeroOptions(t *testing.T) {
+	texts := parts(readGolden(t).Train)
+	if zero, same, two := NewVectorizer(texts, Options{}), NewVectorizer(texts, Options{Words: 1, MinDF: 1}), NewVectorizer(texts, Options{Words: 2}); zero.Terms() == 0 ||
+		zero.Terms() != same.Terms() || zero.Terms() >= two.Terms() {
+		t.Errorf("%d terms, want %d, which are fewer than %d", zero.Terms(), same.Terms(), two.Terms())
+	}
+}
+
 func ExampleTrain() {
 	texts := [][]string{{"The sun is warm."}, {"A warm day"}, {"Cold rain"}, {"The rain is cold."}}
 	m, err := Train(context.Background(), Data{texts, []int8{1, 1, 0, 0}}, Data{}, 1, Options{Words: 2, MinDF: 1}, []float64{10}, nil)

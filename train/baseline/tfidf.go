@@ -14,10 +14,11 @@ import (
 )
 
 // Options say how texts become vectors. The names are those of scikit-learn's TfidfVectorizer(ngram_range=(1, Words)), which
-// has the other defaults: lowercase=True, token_pattern=r"(?u)\b\w\w+\b", smooth_idf=True, norm="l2".
+// has the other defaults: lowercase=True, token_pattern=r"(?u)\b\w\w+\b", smooth_idf=True, norm="l2". The zero value has those of
+// scikit-learn: single words, all of them.
 type Options struct {
-	Words       int  // terms are of one word up to so many
-	MinDF       int  // a term that fewer texts have is left out
+	Words       int  // terms are of one word up to so many; 0: 1
+	MinDF       int  // a term that fewer texts have is left out; 0: none is
 	SublinearTF bool // 1 + ln(tf) instead of tf
 }
 
@@ -49,6 +50,7 @@ func (m *Matrix) Row(i int) (columns []int32, values []float64) {
 //
 //	idf = ln((1 + n)/(1 + df)) + 1
 func NewVectorizer(texts [][]string, o Options) *Vectorizer {
+	o.Words = max(1, o.Words)
 	df := map[string]int{}
 	for _, text := range texts {
 		for term := range count(text, o.Words) {

@@ -78,8 +78,8 @@ func cut(s string) string {
 // BadRowsError says that more rows were bad than Options.MaxBadRows allows.
 type BadRowsError struct {
 	File      string
-	Bad, Rows int    // bad rows, and all rows up to there
-	Limit     string // as in Options
+	Bad, Rows int   // bad rows, and all rows up to there
+	Limit     Limit // Options.MaxBadRows
 	Last      *RowError
 }
 

@@ -55,7 +55,7 @@ type BadRows string
 const (
 	StopAtBadRow  BadRows = "error"  // the first bad row ends the reading
 	SkipBadRows   BadRows = "skip"   // it is left out, counted, and shown to Options.OnBad
-	ReportBadRows BadRows = "report" // Read returns it as an error, and goes on with the next row when called again
+	ReportBadRows BadRows = "report" // Read hands it out, with Example.Bad
 )
 
 // LongTexts says what a text over MaxText bytes does.
@@ -84,13 +84,12 @@ type Options struct {
 	IgnoreLabels bool       // labels are not looked at, Example.Labels stays empty (predict)
 	DropUnknown  bool       // names that the label list lacks are left out and counted, instead of refused
 
-	OnBadRow     BadRows         // --on-bad-row
-	MaxBadRows   string          // --max-bad-rows with skip and report: "100", or "1.5%" of all rows; empty: no limit
-	OnBad        func(*RowError) // is called for every bad row of skip and report, in order
-	OnLong       LongTexts       // --on-long
-	StrictUTF8   bool            // --strict-utf8: a text with invalid UTF-8 is a bad row; else the tokenizer drops the bytes
-	KeepRaw      bool            // Dataset.Raw and Head keep the bytes of the file; not a flag
-	badRowsLimit limit
+	OnBadRow   BadRows         // --on-bad-row
+	MaxBadRows Limit           // --max-bad-rows with skip and report
+	OnBad      func(*RowError) // is called for every bad row of skip and report, in order
+	OnLong     LongTexts       // --on-long
+	StrictUTF8 bool            // --strict-utf8: a text with invalid UTF-8 is a bad row; else the tokenizer drops the bytes
+	KeepRaw    bool            // Dataset.Raw and Head keep the bytes of the file; not a flag
 }
 
 // OptionError is an option that cannot be used: wrong usage, not wrong data.
@@ -129,10 +128,6 @@ func (o Options) complete(path string) (Options, error) {
 	if o.LabelsColumn != "" && len(o.LabelColumns) > 0 {
 		return o, &OptionError{"--labels-column", "cannot be given together with --label-columns"}
 	}
-	var err error
-	if o.badRowsLimit, err = parseLimit(o.MaxBadRows); err != nil {
-		return o, err
-	}
 	return o, o.checkNumbers()
 }
 
@@ -165,28 +160,48 @@ func (o *Options) checkNumbers() error {
 	return nil
 }
 
-// limit is a number of bad rows, or a share of all rows.
-type limit struct {
+// Limit bounds the bad rows of a file: by their number, or by their share of all rows. The zero Limit bounds nothing.
+type Limit struct {
 	set     bool
 	percent bool
 	value   float64
 }
 
-func parseLimit(s string) (limit, error) {
+// AtMost returns the limit of so many rows; 0 is a limit, too.
+func AtMost(rows int) Limit { return Limit{set: true, value: float64(max(0, rows))} }
+
+// AtMostPercent returns the limit of so many percent of all rows, which can be judged at the end of the file only.
+func AtMostPercent(percent float64) Limit {
+	return Limit{set: true, percent: true, value: max(0, percent)}
+}
+
+// ParseLimit reads "100", or "1.5%" of all rows; "" is the zero Limit. The error is an *OptionError.
+func ParseLimit(s string) (Limit, error) {
 	if s == "" {
-		return limit{}, nil
+		return Limit{}, nil
 	}
 	digits, percent := strings.CutSuffix(s, "%")
 	value, err := strconv.ParseFloat(digits, 64)
 	whole := value == float64(int64(value))
 	if err != nil || !(value >= 0) || percent && value > 100 || !percent && !whole {
-		return limit{}, &OptionError{"--max-bad-rows", fmt.Sprintf("%q is neither a number of rows nor a percentage such as 1%%", s)}
+		return Limit{}, &OptionError{"--max-bad-rows", fmt.Sprintf("%q is neither a number of rows nor a percentage such as 1%%", s)}
 	}
-	return limit{true, percent, value}, nil
+	return Limit{true, percent, value}, nil
+}
+
+// String returns what ParseLimit reads.
+func (l Limit) String() string {
+	switch {
+	case !l.set:
+		return ""
+	case l.percent:
+		return strconv.FormatFloat(l.value, 'f', -1, 64) + "%"
+	}
+	return strconv.FormatFloat(l.value, 'f', -1, 64)
 }
 
 // exceeded reports whether bad rows of all are too many. A percentage is judged at the end of the file only.
-func (l limit) exceeded(bad, all int, end bool) bool {
+func (l Limit) exceeded(bad, all int, end bool) bool {
 	if !l.set {
 		return false
 	}

@@ -21,6 +21,9 @@ type Example struct {
 	Labels    []int8 // [C] in the order of the label list: 1, 0 or Unknown; empty with IgnoreLabels
 	File      string // as it was opened; "stdin" for "-"
 	Line      int    // physical line on which the row starts, from 1
+	// Bad says, with ReportBadRows, why this row cannot be used; nil for a good one. A bad row has File and Line, and the id if it
+	// could be read; its other fields mean nothing.
+	Bad *RowError
 }
 
 // Stats counts what a reader has met.
@@ -135,9 +138,9 @@ func (r *Reader) Stats() Stats { return r.stats }
 // Close closes the file, if Open opened one.
 func (r *Reader) Close() error { return r.src.close() }
 
-// Read reads the next row into ex, whose Labels it reuses. It returns io.EOF behind the last row. With ReportBadRows a bad row
-// is a *RowError: ex then has File and Line, and the id if it could be read, and the next Read goes on with the row behind it.
-// Any other error comes again at every further Read; too many bad rows are a *BadRowsError.
+// Read reads the next row into ex, whose Labels it reuses. An error is always the end, and comes again at every further Read: io.EOF
+// after the last row, a *RowError for a bad row that stops the reading, a *BadRowsError for too many of them, or one of reading. With
+// ReportBadRows a bad row is no error: ex.Bad says what is wrong with it, and the next Read goes on with the row after it.
 func (r *Reader) Read(ex *Example) error {
 	for r.err == nil {
 		err := r.read(ex)
@@ -156,7 +159,8 @@ func (r *Reader) Read(ex *Example) error {
 		r.lastBad = bad
 		r.checkLimit(false)
 		if r.options.OnBadRow == ReportBadRows {
-			return bad
+			ex.Bad = bad
+			return nil
 		}
 	}
 	return r.err
@@ -176,7 +180,7 @@ func (r *Reader) atEnd(err error) error {
 // checkLimit sets err when there are more bad rows than the options allow.
 func (r *Reader) checkLimit(end bool) {
 	all := r.stats.Rows + r.stats.Bad
-	if r.options.badRowsLimit.exceeded(r.stats.Bad, all, end) {
+	if r.options.MaxBadRows.exceeded(r.stats.Bad, all, end) {
 		r.err = &BadRowsError{r.src.name, r.stats.Bad, all, r.options.MaxBadRows, r.lastBad}
 	}
 }

@@ -410,10 +410,13 @@ func TestPolicies(t *testing.T) {
 		if err == io.EOF {
 			break
 		}
-		if bad, ok := err.(*RowError); ok {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ex.Bad != nil {
 			got = append(got, "bad "+ex.ID)
-			if bad.Line != ex.Line {
-				t.Errorf("line %d and %d", bad.Line, ex.Line)
+			if ex.Bad.Line != ex.Line {
+				t.Errorf("line %d and %d", ex.Bad.Line, ex.Line)
 			}
 			continue
 		}
@@ -431,7 +434,11 @@ func TestPolicies(t *testing.T) {
 		ok    bool
 	}{{"", true}, {"3", true}, {"2", false}, {"0", false}, {"50%", true}, {"49.9%", false}, {"0%", false}, {"100%", true}} {
 		for _, policy := range []BadRows{SkipBadRows, ReportBadRows} {
-			d, err := LoadFrom(strings.NewReader(badFile), "f.csv", Options{Labels: labels, OnBadRow: policy, MaxBadRows: c.limit})
+			limit, err := ParseLimit(c.limit)
+			if err != nil || limit.String() != c.limit {
+				t.Errorf("limit %q is read as %q, %v", c.limit, limit, err)
+			}
+			d, err := LoadFrom(strings.NewReader(badFile), "f.csv", Options{Labels: labels, OnBadRow: policy, MaxBadRows: limit})
 			many := new(BadRowsError)
 			if c.ok && (err != nil || d.Rows() != 3) || !c.ok && (!errors.As(err, &many) || !errors.Is(err, ErrRefused) || many.Last == nil) {
 				t.Errorf("%s, limit %q: %v", policy, c.limit, err)
@@ -442,7 +449,7 @@ func TestPolicies(t *testing.T) {
 	r, _ = NewReader(strings.NewReader(badFile), "f.csv", Options{Labels: labels})
 	r.Read(&ex)
 	first, again := r.Read(&ex), r.Read(&ex)
-	if first == nil || first != again {
+	if first == nil || first != again || ex.Bad != nil {
 		t.Errorf("an error that ends the reading has to stay: %v, then %v", first, again)
 	}
 }
@@ -461,8 +468,8 @@ func TestIDOfBadRow(t *testing.T) {
 			t.Fatal(err)
 		}
 		var ex Example
-		if err := r.Read(&ex); !errors.Is(err, ErrRefused) || ex.ID != id {
-			t.Errorf("%s: id %q, %v", content, ex.ID, err)
+		if err := r.Read(&ex); err != nil || !errors.Is(ex.Bad, ErrRefused) || ex.ID != id {
+			t.Errorf("%s: id %q, %v, %v", content, ex.ID, err, ex.Bad)
 		}
 	}
 }
@@ -486,11 +493,6 @@ func TestOptionErrors(t *testing.T) {
 		{"f.csv", Options{Format: "xml"}, "--format"},
 		{"f.csv", Options{OnBadRow: "ignore"}, "--on-bad-row"},
 		{"f.csv", Options{OnLong: "window"}, "--on-long"},
-		{"f.csv", Options{MaxBadRows: "many"}, "--max-bad-rows"},
-		{"f.csv", Options{MaxBadRows: "-1"}, "--max-bad-rows"},
-		{"f.csv", Options{MaxBadRows: "1.5"}, "--max-bad-rows"},
-		{"f.csv", Options{MaxBadRows: "101%"}, "--max-bad-rows"},
-		{"f.csv", Options{MaxBadRows: "NaN%"}, "--max-bad-rows"},
 		{"f.csv", Options{LabelsColumn: "a", LabelColumns: []string{"b"}}, "--labels-column"},
 		{"f.csv", Options{NoHeader: true}, "--no-header"},
 		{"f.csv", Options{NoHeader: true, TextColumn: "text"}, "--text-column"},
@@ -501,6 +503,15 @@ func TestOptionErrors(t *testing.T) {
 		if !errors.As(err, &wrong) || wrong.Flag != c.flag || errors.Is(err, ErrRefused) {
 			t.Errorf("%s %+v: %v, want one of %s", c.file, c.options, err, c.flag)
 		}
+	}
+	for _, s := range []string{"many", "-1", "1.5", "101%", "NaN%", "Inf", "%"} {
+		wrong := new(OptionError)
+		if _, err := ParseLimit(s); !errors.As(err, &wrong) || wrong.Flag != "--max-bad-rows" {
+			t.Errorf("limit %q: %v", s, err)
+		}
+	}
+	if AtMost(0) == (Limit{}) || AtMost(7).String() != "7" || AtMostPercent(1.5).String() != "1.5%" {
+		t.Error("limits are not what they say")
 	}
 	if _, err := NewReader(strings.NewReader(`{"text":"a","labels":["joy"]}`), "f.jsonl", Options{}); err == nil {
 		t.Error("row by row without a label list: no error")

@@ -186,7 +186,7 @@ func TestLosses(t *testing.T) {
 
 // scoresOf returns the statistics of n rows of two labels at threshold 0.5.
 func scoresOf(n int, text func(i int) string, probabilities func(i int) []float32) *Scores {
-	s := NewScores([]string{"a", "b"}, []float32{0.5, 0.5})
+	s := NewScores([]string{"a", "b"}, func(_ int, p float32) bool { return p > 0.5 })
 	for i := range n {
 		s.Add(text(i), probabilities(i))
 	}

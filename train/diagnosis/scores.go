@@ -10,8 +10,8 @@ import (
 
 // Scores gathers what the probabilities of many texts tell, in memory that does not grow with them.
 type Scores struct {
-	labels     []string
-	thresholds []float32 // [labels]
+	labels   []string
+	predicts func(label int, probability float32) bool // nil: nobody asks for Unlabelled
 
 	rows, texts int    // texts: rows whose text is not that of the row before
 	last        string // text of the last row
@@ -21,9 +21,10 @@ type Scores struct {
 	sum         []float64
 }
 
-// NewScores returns the statistics of no text.
-func NewScores(labels []string, thresholds []float32) *Scores {
-	s := &Scores{labels: labels, thresholds: thresholds, predicted: make([]int, len(labels)), sum: make([]float64, len(labels))}
+// NewScores returns the statistics of no text. predicts tells whether a label, by its place, is predicted at a probability
+// (model.Predicts); it may be nil where Unlabelled will not be asked for.
+func NewScores(labels []string, predicts func(label int, probability float32) bool) *Scores {
+	s := &Scores{labels: labels, predicts: predicts, predicted: make([]int, len(labels)), sum: make([]float64, len(labels))}
 	s.least, s.most = slices.Repeat([]float32{1}, len(labels)), make([]float32, len(labels))
 	return s
 }
@@ -44,7 +45,7 @@ func (s *Scores) Add(text string, probabilities []float32) {
 		total += float64(p)
 		s.sum[l] += float64(p)
 		s.least[l], s.most[l] = min(s.least[l], p), max(s.most[l], p)
-		if p > s.thresholds[l] {
+		if s.predicts != nil && s.predicts(l, p) {
 			s.predicted[l]++
 		}
 	}

@@ -100,7 +100,7 @@ func (t Task) check() error {
 	for name, f := range map[string]train.Features{"training features": t.Train, "dev features": t.Dev} {
 		if f.X != nil {
 			for i := range f.X.Rows {
-				if j := slices.IndexFunc(f.X.Row(i), func(v float32) bool { return v-v != 0 }); j >= 0 {
+				if j := tensor.NotFinite(f.X.Row(i)); j >= 0 {
 					return fmt.Errorf("%s: row %d, column %d is %v, want a number", name, i, j, f.X.Row(i)[j])
 				}
 			}

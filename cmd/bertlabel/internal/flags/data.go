@@ -13,7 +13,8 @@ import (
 
 // Data holds the flags that say how labelled texts are read. Every verb that reads texts has the same ones.
 type Data struct {
-	data.Options        // all but Labels and OnBad
+	data.Options        // all but Labels, MaxBadRows and OnBad
+	MaxBad       string // --max-bad-rows: a number, or a share of all rows; "": any number
 	LabelsFile   string // --labels; "": the labels are gathered from the data
 	BadRowsFile  string // --bad-rows; "": bad rows are not listed
 }
@@ -32,7 +33,7 @@ func AddData(cmd *cobra.Command, onBadRow data.BadRows) *Data {
 	f.StringVar(&d.LabelSeparator, "label-separator", "", "what stands between the names in the labels column (default: a comma)")
 	f.StringVar(&d.LabelsFile, "labels", "", "`FILE` with the label list, one a line (default: gathered from the data)")
 	f.StringVar((*string)(&d.OnBadRow), "on-bad-row", string(onBadRow), "what a row that cannot be read does, `POLICY`: error, skip or report")
-	f.StringVar(&d.MaxBadRows, "max-bad-rows", "", "stop at more bad rows than `N`, or than N% of all (default: any number)")
+	f.StringVar(&d.MaxBad, "max-bad-rows", "", "stop at more bad rows than `N`, or than N% of all (default: any number)")
 	f.StringVar(&d.BadRowsFile, "bad-rows", "", "`FILE` to list the rows that were skipped or reported in, as JSON lines")
 	f.StringVar((*string)(&d.OnLong), "on-long", "truncate", "a text over --max-seq-length tokens, or 1 MiB: truncate, or error, which makes its row a bad one")
 	f.BoolVar(&d.StrictUTF8, "strict-utf8", false, "invalid UTF-8 makes a bad row (default: the bytes are dropped)")
@@ -54,13 +55,16 @@ type Reading struct {
 func (d *Data) Read(a *cli.App) (*Reading, error) {
 	r := &Reading{Options: d.Options, app: a, bad: badRowLog{path: d.BadRowsFile}}
 	r.Options.OnBad = r.bad.add
+	var err error
+	if r.Options.MaxBadRows, err = data.ParseLimit(d.MaxBad); err != nil {
+		return nil, err
+	}
 	if d.LabelsFile == "" {
 		return r, nil
 	}
 	if err := cli.CheckInput(d.LabelsFile); err != nil {
 		return nil, err
 	}
-	var err error
 	r.Options.Labels, err = data.ReadLabels(d.LabelsFile)
 	return r, err
 }

@@ -11,11 +11,7 @@ import (
 
 // Encode tokenises the texts of a data set, and says how many were cut; with --on-long error the first one is refused.
 func Encode(a *cli.App, m *model.Model, set *data.Dataset, onLong data.LongTexts) ([]tokenizer.Encoding, error) {
-	texts := make([]model.Text, set.Rows())
-	for i := range texts {
-		texts[i] = model.Text{A: set.Texts[i], B: set.Pair(i)}
-	}
-	encoded := m.Encode(texts)
+	encoded := m.Encode(set.Texts, set.Pairs)
 	cut := 0
 	for i := range encoded {
 		if err := TooLong(onLong, &encoded[i], set.File, set.Lines[i], m.MaxSeqLength); err != nil {

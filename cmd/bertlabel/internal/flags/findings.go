@@ -36,7 +36,7 @@ func SayCut(a *cli.App, m *model.Model, file string, cut, texts int) {
 
 // DiagnoseScores looks at probabilities [rows, labels] and what their evaluation says.
 func DiagnoseScores(a *cli.App, set *data.Dataset, r *metrics.Report, probabilities []float32) {
-	scores := diagnosis.NewScores(r.Labels, make([]float32, len(r.Labels))) // the report knows what is predicted
+	scores := diagnosis.NewScores(r.Labels, nil) // the report knows what is predicted
 	for i, text := range set.Texts {
 		scores.Add(text+set.Pair(i), probabilities[i*len(r.Labels):(i+1)*len(r.Labels)])
 	}
