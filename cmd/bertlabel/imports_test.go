@@ -16,6 +16,13 @@ import (
 
 const moduleRoot = "../.."
 
+// verb is what the packages of the verbs may import: the frame and every package of the library, and never one another.
+var verb = []string{
+	"bertlabel/cmd/bertlabel/internal/cli", "bertlabel/cmd/bertlabel/internal/flags", "bertlabel/cmd/bertlabel/internal/report",
+	"bertlabel/cmd/bertlabel/internal/term", "bertlabel/asm/…", "bertlabel/bert/…", "bertlabel/checkpoint/…", "bertlabel/layers",
+	"bertlabel/tensor/…", "bertlabel/train/…", "github.com/spf13/…",
+}
+
 // imports is what each package may import besides the standard library. An entry that ends in /… allows what is below it, too.
 // asm, the bottom of everything, may be called by all that compute.
 var imports = map[string][]string{
@@ -56,6 +63,7 @@ var imports = map[string][]string{
 		"bertlabel/train/data", "bertlabel/train/metrics", "github.com/rivo/uniseg", "github.com/spf13/…", "golang.org/x/image/…",
 		"gonum.org/v1/plot/…",
 	},
+	"cmd/bertlabel/internal/datacmd":     verb,
 	"cmd/bertlabel/internal/plaintext":   {"github.com/rivo/uniseg"},
 	"cmd/bertlabel/internal/tensorboard": {"bertlabel/checkpoint", "google.golang.org/protobuf/encoding/protowire"},
 	"cmd/bertlabel/internal/bench":       {"bertlabel/asm", "bertlabel/bert/…", "bertlabel/layers", "bertlabel/tensor", "bertlabel/train"},

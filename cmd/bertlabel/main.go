@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 
 	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/datacmd"
 
 	"github.com/spf13/cobra"
 )
@@ -42,10 +43,10 @@ func verbs(a *cli.App) []*cobra.Command {
 		newEmbedCmd(a),
 		newLabelsCmd(a),
 		newConvertCmd(a),
-		newCheckDataCmd(a),
-		newSplitCmd(a),
+		datacmd.NewCheckDataCmd(a),
+		datacmd.NewSplitCmd(a),
 		newMetricsCmd(a),
-		newTokenizeCmd(a),
+		datacmd.NewTokenizeCmd(a),
 		newInspectCmd(a),
 		newBenchCmd(a),
 		cli.NewVersionCmd(a),

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
@@ -46,20 +45,6 @@ func newMetricsCmd(a *cli.App) *cobra.Command {
 	f.StringVar(&threshold, "threshold", "0.5", "positive above `T`: one number, or one per label by commas or by a JSON file")
 	cli.Required(cmd, "truth", "scores")
 	return cmd
-}
-
-// printFindings writes an object to stdout, unless a person looks at it there, and its table to stderr. With onlyJSON there is the
-// object and no table.
-func printFindings(a *cli.App, object interface{ writeTable(io.Writer) error }, onlyJSON bool) error {
-	if onlyJSON || !a.OnTerminal() {
-		if err := cli.WriteIndented(a.Stdout, object); err != nil {
-			return err
-		}
-	}
-	if onlyJSON || a.Quiet || a.LogFormat == "json" {
-		return nil
-	}
-	return object.writeTable(a.Stderr)
 }
 
 // printReport writes a report as JSON to stdout, and as a table to stderr for people.

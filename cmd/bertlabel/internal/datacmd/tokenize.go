@@ -1,4 +1,4 @@
-package main
+package datacmd
 
 import (
 	"context"
@@ -27,7 +27,7 @@ type tokenizeFlags struct {
 	cmd *cobra.Command
 }
 
-func newTokenizeCmd(a *cli.App) *cobra.Command {
+func NewTokenizeCmd(a *cli.App) *cobra.Command {
 	t := &tokenizeFlags{}
 	t.cmd = &cobra.Command{
 		Use:     "tokenize",

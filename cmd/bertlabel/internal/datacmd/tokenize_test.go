@@ -1,4 +1,4 @@
-package main
+package datacmd
 
 import (
 	"bufio"
@@ -18,11 +18,11 @@ import (
 )
 
 // testVocab has words with upper-case letters, and nothing in its path tells: it is guessed to be cased.
-const testVocab = "../../bert/tokenizer/testdata/vocab.txt"
+const testVocab = "../../../../bert/tokenizer/testdata/vocab.txt"
 
 // TestTokenize compares the verb with rows of Google's code, which are input and expected output at once.
 func TestTokenize(t *testing.T) {
-	text, err := os.ReadFile("../../bert/tokenizer/testdata/golden.jsonl")
+	text, err := os.ReadFile("../../../../bert/tokenizer/testdata/golden.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestTokenizeStreams(t *testing.T) {
 	fromOut, out := io.Pipe()
 	done := make(chan int)
 	go func() {
-		code := run(cli.Process{}, []string{"tokenize", "--vocab-file", testVocab}, in, out, io.Discard)
+		code := run([]string{"tokenize", "--vocab-file", testVocab}, in, out, io.Discard)
 		out.Close()
 		done <- code
 	}()

@@ -1,4 +1,4 @@
-package main
+package datacmd
 
 import (
 	"bufio"
@@ -32,7 +32,7 @@ type splitting struct {
 	overwrite     bool
 }
 
-func newSplitCmd(a *cli.App) *cobra.Command {
+func NewSplitCmd(a *cli.App) *cobra.Command {
 	s := &splitting{a: a}
 	cmd := &cobra.Command{
 		Use:   "split",

@@ -1,4 +1,4 @@
-package main
+package datacmd
 
 import (
 	"cmp"
@@ -28,7 +28,7 @@ type dataCheck struct {
 	json             bool
 }
 
-func newCheckDataCmd(a *cli.App) *cobra.Command {
+func NewCheckDataCmd(a *cli.App) *cobra.Command {
 	c := &dataCheck{a: a}
 	cmd := &cobra.Command{
 		Use:   "check-data",
