@@ -10,8 +10,10 @@ import (
 	"os"
 	"runtime/debug"
 
+	"bertlabel/cmd/bertlabel/internal/benchcmd"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/datacmd"
+	"bertlabel/cmd/bertlabel/internal/modelcmd"
 
 	"github.com/spf13/cobra"
 )
@@ -42,13 +44,13 @@ func verbs(a *cli.App) []*cobra.Command {
 		newExplainCmd(a),
 		newEmbedCmd(a),
 		newLabelsCmd(a),
-		newConvertCmd(a),
+		modelcmd.NewConvertCmd(a),
 		datacmd.NewCheckDataCmd(a),
 		datacmd.NewSplitCmd(a),
 		newMetricsCmd(a),
 		datacmd.NewTokenizeCmd(a),
-		newInspectCmd(a),
-		newBenchCmd(a),
+		modelcmd.NewInspectCmd(a),
+		benchcmd.NewBenchCmd(a),
 		cli.NewVersionCmd(a),
 		cli.NewCompletionCmd(a),
 	}

@@ -1,4 +1,4 @@
-package main
+package modelcmd
 
 import (
 	"encoding/json"
@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func newInspectCmd(a *cli.App) *cobra.Command {
+func NewInspectCmd(a *cli.App) *cobra.Command {
 	var asJSON bool
 	var o inspect.Options
 	cmd := &cobra.Command{

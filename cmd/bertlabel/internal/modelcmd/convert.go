@@ -1,4 +1,4 @@
-package main
+package modelcmd
 
 import (
 	"bertlabel/bert"
@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func newConvertCmd(a *cli.App) *cobra.Command {
+func NewConvertCmd(a *cli.App) *cobra.Command {
 	var (
 		to, output string
 		overwrite  bool

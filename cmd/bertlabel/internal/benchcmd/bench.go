@@ -1,4 +1,4 @@
-package main
+package benchcmd
 
 import (
 	"bufio"
@@ -21,7 +21,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func newBenchCmd(a *cli.App) *cobra.Command {
+func NewBenchCmd(a *cli.App) *cobra.Command {
 	b := &benchmark{a: a}
 	var products, shapes []string
 	cmd := &cobra.Command{
