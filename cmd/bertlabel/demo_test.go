@@ -10,7 +10,7 @@ import (
 
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
-	"bertlabel/cmd/bertlabel/internal/demo"
+	"bertlabel/cmd/bertlabel/internal/democmd"
 )
 
 // The demo at a small size: it leaves data, model and results, and every command that it shows can be run again and gives the
@@ -20,11 +20,10 @@ func TestDemo(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	a := cli.New(cli.Process{}, verbs, strings.NewReader(""), &stdout, &stderr)
 	a.LogFormat = "text"
-	d := &demonstration{a: a, dir: dir, data: demo.Generate(demoSeed, 120, 20, 30)}
-	if err := d.run(t.Context()); err != nil {
+	if err := democmd.Run(t.Context(), a, democmd.Options{Folder: dir, TrainRows: 120, DevRows: 20, TestRows: 30}); err != nil {
 		t.Fatalf("%v\n%s", err, stderr.String())
 	}
-	if n := strings.Count(stdout.String(), "\n"); n != 3*demoShown || strings.Count(stdout.String(), `{"id":`) != demoShown {
+	if n := strings.Count(stdout.String(), "\n"); n != 3*5 || strings.Count(stdout.String(), `{"id":`) != 5 {
 		t.Errorf("stdout has %d lines:\n%s", n, stdout.String())
 	}
 	cmdtest.OnlyFile(t, dir, "dev.csv", "metrics.json", "model", "predictions.jsonl", "random-bert", "report.html", "test.csv", "train.csv")

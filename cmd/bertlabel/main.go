@@ -13,6 +13,7 @@ import (
 	"bertlabel/cmd/bertlabel/internal/benchcmd"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/datacmd"
+	"bertlabel/cmd/bertlabel/internal/democmd"
 	"bertlabel/cmd/bertlabel/internal/modelcmd"
 
 	"github.com/spf13/cobra"
@@ -37,7 +38,7 @@ func run(p cli.Process, args []string, stdin io.Reader, stdout, stderr io.Writer
 // verbs lists the verbs in the order of the help.
 func verbs(a *cli.App) []*cobra.Command {
 	return []*cobra.Command{
-		newDemoCmd(a),
+		democmd.NewDemoCmd(a),
 		newTrainCmd(a),
 		newEvalCmd(a),
 		newPredictCmd(a),
