@@ -67,6 +67,7 @@ var imports = map[string][]string{
 	"cmd/bertlabel/internal/datacmd":     verb,
 	"cmd/bertlabel/internal/democmd":     append(verb, "bertlabel/cmd/bertlabel/internal/demo"),
 	"cmd/bertlabel/internal/modelcmd":    verb,
+	"cmd/bertlabel/internal/scorecmd":    verb,
 	"cmd/bertlabel/internal/plaintext":   {"github.com/rivo/uniseg"},
 	"cmd/bertlabel/internal/tensorboard": {"bertlabel/checkpoint", "google.golang.org/protobuf/encoding/protowire"},
 	"cmd/bertlabel/internal/bench":       {"bertlabel/asm", "bertlabel/bert/…", "bertlabel/layers", "bertlabel/tensor", "bertlabel/train"},

@@ -15,6 +15,7 @@ import (
 	"bertlabel/cmd/bertlabel/internal/datacmd"
 	"bertlabel/cmd/bertlabel/internal/democmd"
 	"bertlabel/cmd/bertlabel/internal/modelcmd"
+	"bertlabel/cmd/bertlabel/internal/scorecmd"
 
 	"github.com/spf13/cobra"
 )
@@ -40,15 +41,15 @@ func verbs(a *cli.App) []*cobra.Command {
 	return []*cobra.Command{
 		democmd.NewDemoCmd(a),
 		newTrainCmd(a),
-		newEvalCmd(a),
-		newPredictCmd(a),
-		newExplainCmd(a),
-		newEmbedCmd(a),
+		scorecmd.NewEvalCmd(a),
+		scorecmd.NewPredictCmd(a),
+		scorecmd.NewExplainCmd(a),
+		scorecmd.NewEmbedCmd(a),
 		newLabelsCmd(a),
 		modelcmd.NewConvertCmd(a),
 		datacmd.NewCheckDataCmd(a),
 		datacmd.NewSplitCmd(a),
-		newMetricsCmd(a),
+		scorecmd.NewMetricsCmd(a),
 		datacmd.NewTokenizeCmd(a),
 		modelcmd.NewInspectCmd(a),
 		benchcmd.NewBenchCmd(a),

@@ -1,4 +1,4 @@
-package main
+package scorecmd
 
 import (
 	"bufio"
@@ -21,7 +21,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func newEmbedCmd(a *cli.App) *cobra.Command {
+func NewEmbedCmd(a *cli.App) *cobra.Command {
 	e := &embedding{a: a}
 	cmd := &cobra.Command{
 		Use:   "embed",

@@ -1,4 +1,4 @@
-package main
+package scorecmd
 
 import (
 	"bufio"
@@ -89,7 +89,7 @@ func TestExplain(t *testing.T) {
 		t.Errorf("words %q, special %+v", words, lines[0].Special)
 	}
 
-	p, err := m.Predict(t.Context(), asTexts([]string{"dog ran home"}))
+	p, err := m.Predict(t.Context(), []model.Text{{A: "dog ran home"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,10 +142,10 @@ func TestExplainShown(t *testing.T) {
 		terminal, chosen, json bool
 		noColour, want         string
 	}{
-		{false, false, false, "", "*main.jsonExplanations"},
+		{false, false, false, "", "*scorecmd.jsonExplanations"},
 		{true, false, false, "", "colours"},
 		{true, false, false, "1", "numbers"},
-		{true, true, true, "", "*main.jsonExplanations"},
+		{true, true, true, "", "*scorecmd.jsonExplanations"},
 		{false, true, false, "", "numbers"},
 	} {
 		env := map[string]string{"NO_COLOR": c.noColour, "TERM": "xterm"}

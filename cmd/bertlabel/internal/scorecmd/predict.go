@@ -1,4 +1,4 @@
-package main
+package scorecmd
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func newPredictCmd(a *cli.App) *cobra.Command {
+func NewPredictCmd(a *cli.App) *cobra.Command {
 	p := &predicting{a: a}
 	cmd := &cobra.Command{
 		Use:   "predict",

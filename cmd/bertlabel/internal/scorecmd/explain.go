@@ -1,4 +1,4 @@
-package main
+package scorecmd
 
 import (
 	"bufio"
@@ -21,7 +21,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func newExplainCmd(a *cli.App) *cobra.Command {
+func NewExplainCmd(a *cli.App) *cobra.Command {
 	x := &explanation{a: a}
 	cmd := &cobra.Command{
 		Use:   "explain",

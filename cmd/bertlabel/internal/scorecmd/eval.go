@@ -1,4 +1,4 @@
-package main
+package scorecmd
 
 import (
 	"context"
@@ -20,7 +20,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func newEvalCmd(a *cli.App) *cobra.Command {
+func NewEvalCmd(a *cli.App) *cobra.Command {
 	e := &evaluation{a: a}
 	cmd := &cobra.Command{
 		Use:     "eval",

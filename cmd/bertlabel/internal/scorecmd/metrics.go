@@ -1,4 +1,4 @@
-package main
+package scorecmd
 
 import (
 	"encoding/json"
@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func newMetricsCmd(a *cli.App) *cobra.Command {
+func NewMetricsCmd(a *cli.App) *cobra.Command {
 	var truth, scores, threshold string
 	cmd := &cobra.Command{
 		Use:     "metrics",
