@@ -3,11 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 
+	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
 	"bertlabel/train/data"
 
@@ -88,32 +89,35 @@ func (t *tokenizeFlags) run(ctx context.Context, a *app) error {
 	return t.verdict(a, s)
 }
 
-// tokenizer reads the vocabulary.
+// tokenizer opens the vocabulary.
 func (t *tokenizeFlags) tokenizer(a *app) (*tokenizer.Tokenizer, error) {
-	in, err := a.openInput(t.vocab)
-	if err != nil {
-		return nil, err
-	}
-	defer in.Close()
-	vocab, err := tokenizer.ReadVocab(in, t.vocab)
-	if err != nil {
-		return nil, withCode(exitModel, err)
-	}
-	o := tokenizer.Options{LowerCase: t.lowerCase}
-	if !t.cmd.Flags().Changed("do-lower-case") {
-		path, err := filepath.Abs(t.vocab)
+	tok, _, err := t.open(a, "")
+	return tok, err
+}
+
+// open opens the tokenizer of a model, if one is named, or of --vocab-file; flags come before what the model says.
+func (t *tokenizeFlags) open(a *app, path string) (tok *tokenizer.Tokenizer, maxSeqLength int, err error) {
+	o := &model.Options{Log: func(s string) { a.log.Infof("%s", strings.Replace(s, "do_lower_case is ", "--do-lower-case=", 1)) }}
+	if t.vocab != "" {
+		in, err := a.openInput(t.vocab)
 		if err != nil {
-			path = t.vocab
+			return nil, 0, err
 		}
-		lower, why := tokenizer.GuessLowerCase(vocab, path)
-		a.log.Infof("--do-lower-case=%t, guessed %s", lower, why)
-		o.LowerCase = lower
+		defer in.Close()
+		o.VocabFile, o.Vocab = t.vocab, in
+	}
+	if t.cmd.Flags().Changed("do-lower-case") {
+		o.LowerCase = &t.lowerCase
 	}
 	if t.keepTokens != "" {
 		o.KeepTokens = strings.Split(t.keepTokens, ",")
 	}
-	tok, err := tokenizer.New(vocab, o)
-	return tok, withCode(exitUsage, err)
+	tok, maxSeqLength, err = model.OpenTokenizer(path, o)
+	var keep *tokenizer.KeepError
+	if errors.As(err, &keep) {
+		return nil, 0, withCode(exitUsage, keep)
+	}
+	return tok, maxSeqLength, withCode(exitModel, err)
 }
 
 // tokenizeStats counts the rows of one run.
@@ -124,7 +128,7 @@ type tokenizeStats struct {
 
 // stream writes each row as soon as it is read.
 func (t *tokenizeFlags) stream(ctx context.Context, a *app, tok *tokenizer.Tokenizer, out io.Writer) (s tokenizeStats, err error) {
-	rows, err := t.open(a)
+	rows, err := t.openRows(a)
 	if err != nil {
 		return s, err
 	}
@@ -152,8 +156,8 @@ func (t *tokenizeFlags) stream(ctx context.Context, a *app, tok *tokenizer.Token
 	return s, ctx.Err()
 }
 
-// open opens the input.
-func (t *tokenizeFlags) open(a *app) (*data.Reader, error) {
+// openRows opens the input.
+func (t *tokenizeFlags) openRows(a *app) (*data.Reader, error) {
 	o, err := t.rows.options(a)
 	if err != nil {
 		return nil, err
