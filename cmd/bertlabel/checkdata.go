@@ -115,7 +115,7 @@ func (c *dataCheck) check(tok *tokenizer.Tokenizer) (*checkReport, error) {
 	log := options.OnBad
 	options.OnBad = func(bad *data.RowError) {
 		log(bad)
-		c.a.log.Warnf("%v", bad)
+		c.a.log.Warnf("%v", flaggedRow(bad))
 	}
 	options.DropUnknown = true
 	report := &checkReport{Shared: []sharedTexts{}, LookAlikes: [][]string{}}

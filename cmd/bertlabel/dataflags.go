@@ -172,6 +172,7 @@ type badRowLog struct {
 }
 
 func (l *badRowLog) add(bad *data.RowError) {
+	bad = flaggedRow(bad)
 	if l.first == nil {
 		l.first = bad
 	}

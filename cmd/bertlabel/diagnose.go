@@ -17,7 +17,7 @@ import (
 // found warns of each finding; the report of the run shows all warnings.
 func (a *app) found(findings ...diagnosis.Finding) {
 	for _, f := range findings {
-		a.log.Warnf("%s", f)
+		a.log.Warnf("%s", flaggedFinding(f))
 	}
 }
 

@@ -139,7 +139,7 @@ func (a *app) finish(ctx context.Context, cmd *cobra.Command, err error) int {
 	if code == exitOK || errors.As(err, &coded) && coded.err == nil {
 		return code
 	}
-	a.log.Error(code, cmd.CommandPath()+": "+strings.TrimRight(err.Error(), "\n"), cmd.CommandPath())
+	a.log.Error(code, cmd.CommandPath()+": "+strings.TrimRight(errorText(err), "\n"), cmd.CommandPath())
 	return code
 }
 

@@ -139,7 +139,7 @@ func (t *tokenizeFlags) stream(ctx context.Context, a *app, tok *tokenizer.Token
 		switch err = rows.Read(ex); err {
 		case nil:
 			if ex.Bad != nil {
-				err = lines.Encode(badRow{ex.Bad.Error()})
+				err = lines.Encode(badRow{flaggedRow(ex.Bad).Error()})
 				break
 			}
 			e := tok.Encode(ex.Text, ex.Pair, t.maxSeqLength)

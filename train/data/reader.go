@@ -111,7 +111,7 @@ func newReader(src *source, o Options, gather bool) (*Reader, error) {
 		r.head = src.mark + string(r.lines.row())
 	}
 	if r.set != nil && r.set.gather && !gather {
-		return nil, &OptionError{"--labels", "the label list is needed to read " + src.name + " row by row"}
+		return nil, &OptionError{"labels", "the label list is needed to read " + src.name + " row by row"}
 	}
 	return r, nil
 }
@@ -264,7 +264,7 @@ func (r *Reader) checkTexts(ex *Example) error {
 		if len(*t.text) > MaxText {
 			if r.options.OnLong == LongError {
 				return &RowError{Column: t.name, Value: cut(*t.text), Found: fmt.Sprintf("a text of %d bytes:", len(*t.text)),
-					Expected: fmt.Sprintf("at most %d", MaxText), Hint: "cut it, or let it be cut: --on-long truncate"}
+					Expected: fmt.Sprintf("at most %d", MaxText), Hint: "cut it, or let it be cut: `on_long` truncate"}
 			}
 			*t.text = cutText(*t.text)
 			r.stats.CutTexts++
@@ -272,7 +272,7 @@ func (r *Reader) checkTexts(ex *Example) error {
 		if !utf8.ValidString(*t.text) {
 			if r.options.StrictUTF8 {
 				return &RowError{Column: t.name, Value: cut(*t.text), Found: fmt.Sprintf("invalid UTF-8 at byte %d of", firstInvalid(*t.text)+1),
-					Expected: "UTF-8", Hint: "save the file as UTF-8, or leave out --strict-utf8: the bytes are then dropped"}
+					Expected: "UTF-8", Hint: "save the file as UTF-8, or leave out `strict_utf8`: the bytes are then dropped"}
 			}
 			invalid = true
 		}
