@@ -454,6 +454,59 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
+// A row that the caller refuses is like one that the reader finds bad.
+func TestRefuse(t *testing.T) {
+	refused := &RowError{File: "f.csv", Line: 4, Found: "c", Expected: "no c"}
+	for _, c := range []struct {
+		policy BadRows
+		limit  Limit
+		want   string // texts; bad rows in brackets
+		bad    int
+		last   string // the error
+	}{
+		{ReportBadRows, Limit{}, "a[][c][][]f", 4, "EOF"}, // badFile has three of its own
+		{SkipBadRows, Limit{}, "af", 4, "EOF"},
+		{SkipBadRows, AtMost(1), "a", 2, "f.csv: found 2 bad rows among 3, expected at most 1; the last one: " + refused.Error()},
+		{"", Limit{}, "a", 0, refused.Error()},
+	} {
+		shown := 0
+		content := badFile
+		if c.policy == "" {
+			content = "id,text,labels\n1,a,joy\n3,c,love\n"
+		}
+		r, err := NewReader(strings.NewReader(content), "f.csv", Options{Labels: testLabels(t), OnBadRow: c.policy, MaxBadRows: c.limit, OnBad: func(*RowError) { shown++ }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for {
+			var ex Example
+			skip := false
+			if err = r.Read(&ex); err == nil && ex.Bad == nil && ex.Text == "c" {
+				skip, err = r.Refuse(&ex, refused)
+			}
+			switch {
+			case err != nil:
+			case ex.Bad == refused:
+				got += "[c]"
+			case ex.Bad != nil:
+				got += "[]"
+			case !skip:
+				got += ex.Text
+			}
+			if err != nil {
+				break
+			}
+		}
+		if got != c.want || r.Stats().Bad != c.bad || shown != c.bad || err.Error() != c.last || r.Read(new(Example)) != err {
+			t.Errorf("%s: %s, %+v, shown %d, %v", c.policy, got, r.Stats(), shown, err)
+		}
+		if o := r.Options(); o.Format != CSV || o.LabelSeparator != "," || o.OnBadRow != c.policy {
+			t.Errorf("options %+v", o)
+		}
+	}
+}
+
 // In JSONL a bad row still has its id, wherever it stands.
 func TestIDOfBadRow(t *testing.T) {
 	for content, id := range map[string]string{
