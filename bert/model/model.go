@@ -65,7 +65,7 @@ type Prediction struct {
 }
 
 // Predict runs encoder and head on texts. The predictions come in the order of texts; a text has the same bits whatever the
-// others are. The error says that the model has no head, is ctx's, is a *LogitError, or matches ErrNotFinite.
+// others are. The error says that the model has no head, is the cause of ctx's end, a *LogitError or a *FeatureError.
 func (m *Model) Predict(ctx context.Context, texts []Text) ([]Prediction, error) {
 	return m.PredictEncoded(ctx, m.encode(texts))
 }

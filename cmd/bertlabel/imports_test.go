@@ -42,7 +42,8 @@ var imports = map[string][]string{
 	"train":             {"bertlabel/asm", "bertlabel/tensor", "bertlabel/layers", "bertlabel/bert", "bertlabel/checkpoint/…", "bertlabel/train/data", "bertlabel/train/metrics"},
 	"train/solver":      {"bertlabel/asm", "bertlabel/tensor", "bertlabel/layers", "bertlabel/train", "bertlabel/train/metrics", "gonum.org/v1/gonum/…"},
 	"train/diagnosis":   {"bertlabel/bert", "bertlabel/layers", "bertlabel/train/data", "bertlabel/train/metrics"},
-	"train/baseline":    {"bertlabel/tensor/parallel", "golang.org/x/text/…"},
+	"train/baseline":    {"bertlabel/tensor/parallel", "bertlabel/train/data", "bertlabel/train/metrics", "golang.org/x/text/…"},
+	"train/score":       {"bertlabel/bert", "bertlabel/bert/model", "bertlabel/bert/tokenizer", "bertlabel/layers", "bertlabel/tensor", "bertlabel/train/data", "bertlabel/train/metrics", "bertlabel/checkpoint/atomic"},
 	"train/data":        {"golang.org/x/text/…"},
 	"train/metrics":     {"bertlabel/tensor/parallel", "gonum.org/v1/gonum/…"},
 

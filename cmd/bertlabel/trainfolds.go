@@ -67,13 +67,13 @@ func (r *headRun) crossValidate(ctx context.Context) error {
 		return nil
 	}
 	start := time.Now()
-	fold, err := r.dealFolds(r.trainSet)
+	fold, err := data.Folds(r.trainSet, r.folds, r.config.Seed)
 	if err != nil {
 		return err
 	}
 	scores, rows := make([]float32, len(r.train.Y)), r.train.X.Rows
 	for k := range r.folds {
-		rest, held := splitFold(fold, k)
+		rest, held := data.SplitFold(fold, k)
 		head, err := r.fitFold(ctx, k, r.subset(rest))
 		if err != nil {
 			return fmt.Errorf("fold %d of %d: %w", k+1, r.folds, err)
@@ -91,28 +91,6 @@ func (r *headRun) crossValidate(ctx context.Context) error {
 	r.a.Log.Infof("%d folds of %d rows in %.1f s", r.folds, rows, time.Since(start).Seconds())
 	r.folded.say(r.a)
 	return atomic.WriteFile(atomic.OS{}, filepath.Join(r.output, foldsFile), r.folded.write)
-}
-
-// dealFolds returns the fold of every row.
-func (t *training) dealFolds(set *data.Dataset) ([]int, error) {
-	group, texts := data.Groups(set)
-	if texts < t.folds {
-		return nil, cli.Refused(set.File, 0, "", fmt.Sprintf("%d different texts", texts), fmt.Sprintf("at least %d, one for each fold", t.folds))
-	}
-	shares := slices.Repeat([]float64{1 / float64(t.folds)}, t.folds)
-	return data.Stratify(set.Positives(), group, shares, t.config.Seed), nil
-}
-
-// splitFold returns the rows of the other folds, and those of fold k.
-func splitFold(fold []int, k int) (rest, held []int) {
-	for row, f := range fold {
-		if f == k {
-			held = append(held, row)
-		} else {
-			rest = append(rest, row)
-		}
-	}
-	return rest, held
 }
 
 // subset copies rows of the training features.
@@ -180,7 +158,7 @@ func (r *headRun) judgeFolds(fold []int, scores []float32) (*foldsReport, error)
 		return nil, err
 	}
 	for k := range r.folds {
-		_, held := splitFold(fold, k)
+		_, held := data.SplitFold(fold, k)
 		part, c := metrics.Data{Labels: r.labels}, len(r.labels)
 		for _, row := range held {
 			part.Truth = append(part.Truth, r.train.Y[row*c:(row+1)*c]...)

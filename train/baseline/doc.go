@@ -4,4 +4,5 @@
 //	tf-idf, a sparse vector of length 1 for each text     tfidf.go
 //	the logistic regression of one label, solved exactly  logistic.go
 //	all labels, with the strength of the penalty          baseline.go
+//	a report on rows that it does not know                judge.go
 package baseline

@@ -23,8 +23,8 @@ type RowError struct {
 	Value    string `json:"value,omitempty"`  // what stands there, at most 80 characters
 	Found    string `json:"found"`
 	Expected string `json:"expected"`
-	Hint     string `json:"fix,omitempty"`
-	Err      error  `json:"-"` // the cause, if there is one
+	Hint     string `json:"fix,omitempty"` // names options by their keys, in backquotes: `on_long`
+	Err      error  `json:"-"`             // the cause, if there is one
 
 	field int  // the column by number from 1, for a reader that does not know its name
 	fatal bool // the rest of the file cannot be read

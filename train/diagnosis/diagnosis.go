@@ -13,7 +13,7 @@ import (
 type Finding struct {
 	Kind   Kind   `json:"kind"`
 	Found  string `json:"found"`  // what was seen: a sentence without its full stop
-	Remedy string `json:"remedy"` // what to do about it, likewise
+	Remedy string `json:"remedy"` // what to do about it, likewise; it names options by their keys, in backquotes: `learning_rate`
 }
 
 // Kind says what a finding is about.

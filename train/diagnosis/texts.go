@@ -16,7 +16,7 @@ func Cut(file string, cut, texts, maxSeqLength, limit int) []Finding {
 	if share <= most {
 		return nil
 	}
-	remedy := fmt.Sprintf("Raise --max-seq-length (the model takes up to %d)", limit)
+	remedy := fmt.Sprintf("Raise `max_seq_length` (the model takes up to %d)", limit)
 	if maxSeqLength >= limit {
 		remedy = "The model takes no more: put what matters first, or split the texts"
 	}

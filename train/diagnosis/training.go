@@ -36,10 +36,10 @@ func LearningRate(rate float64, tuned Tuned) []Finding {
 	switch {
 	case rate < r.low:
 		return []Finding{{LearningRateRange, fmt.Sprintf("a learning rate of %g is far too low for %s", rate, r.what),
-			"It will hardly learn: usual are " + r.usual + " (--learning-rate)"}}
+			"It will hardly learn: usual are " + r.usual + " (`learning_rate`)"}}
 	case rate > r.high:
 		return []Finding{{LearningRateRange, fmt.Sprintf("a learning rate of %g is far too high for %s", rate, r.what),
-			"What the weights know is lost in the first steps: usual are " + r.usual + " (--learning-rate)"}}
+			"What the weights know is lost in the first steps: usual are " + r.usual + " (`learning_rate`)"}}
 	}
 	return nil
 }
@@ -90,7 +90,7 @@ func (l Losses) Findings() []Finding {
 	case l.Train >= stuck*l.Prior:
 		return []Finding{{StuckLoss,
 			fmt.Sprintf("the training loss ended at %.4f, and guessing each label as often as it occurs has %.4f: the model has learnt nothing from the texts", l.Train, l.Prior),
-			"Check that texts and labels belong together, then train longer or with another --learning-rate"}}
+			"Check that texts and labels belong together, then train longer or with another `learning_rate`"}}
 	case l.Dev-l.DevLowest > rise*l.DevPrior:
 		return []Finding{{Overfitting, fmt.Sprintf("the loss on dev rose from %.4f, its lowest, to %.4f at the end: the model has begun to learn the training rows by heart", l.DevLowest, l.Dev),
 			"Take " + l.AgainstOverfitting}}

@@ -64,7 +64,7 @@ func (e Encoder) Findings(all bool) []Finding {
 		return nil
 	case e.Scratch():
 		return []Finding{{UntrainedWeights, "the encoder's weights are those before any training: its features are noise",
-			"Give the pre-trained checkpoint by --model or --init-checkpoint; bertlabel inspect --stats shows what a checkpoint holds"}}
+			"Give the pre-trained checkpoint by `model` or `init_checkpoint`; bertlabel inspect --stats shows what a checkpoint holds"}}
 	}
 	return []Finding{{UntrainedWeights,
 		fmt.Sprintf("%d of the encoder's %d parts are as before any training (%s; such as %s)", len(e.Untrained), e.Parts, strings.Join(e.Untrained, ", "), e.First),

@@ -24,7 +24,7 @@ func TestExitCodes(t *testing.T) {
 		{nil, 0},
 		{errors.New("other"), 1},
 		{Usagef("no"), 2},
-		{&data.OptionError{Flag: "--format"}, 2},
+		{&data.OptionError{Option: "format"}, 2},
 		{os.ErrNotExist, 2},
 		{&data.RowError{}, 3},
 		{&checkpoint.FormatError{Err: os.ErrNotExist}, 4},

@@ -128,7 +128,7 @@ func (a *App) finish(ctx context.Context, cmd *cobra.Command, err error) int {
 	if code == ExitOK || errors.As(err, &coded) && coded.err == nil {
 		return code
 	}
-	a.Log.Error(code, cmd.CommandPath()+": "+strings.TrimRight(err.Error(), "\n"), cmd.CommandPath())
+	a.Log.Error(code, cmd.CommandPath()+": "+strings.TrimRight(errorText(err), "\n"), cmd.CommandPath())
 	return code
 }
 

@@ -1,15 +1,9 @@
 package datacmd
 
 import (
-	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 
-	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/flags"
@@ -103,80 +97,15 @@ func (c *dataCheck) print(report *checkReport) error {
 // tokenizer opens the vocabulary of --vocab-file or --model; it is nil without them. What the model's folder says of its
 // tokenizer holds where no flag says otherwise.
 func (c *dataCheck) tokenizer() (*tokenizer.Tokenizer, error) {
-	if c.model != "" {
-		folder := c.model
-		if info, err := os.Stat(folder); err != nil || !info.IsDir() {
-			folder = filepath.Dir(folder) // a checkpoint prefix
-		}
-		vocab := filepath.Join(folder, "vocab.txt")
-		if _, err := os.Stat(vocab); err != nil && c.tokens.vocab == "" {
-			return c.modelTokenizer()
-		}
-		c.tokens.vocab = cmp.Or(c.tokens.vocab, vocab)
-		for _, name := range []string{"bertlabel.json", "tokenizer_config.json"} {
-			if err := c.applySettings(filepath.Join(folder, name)); err != nil {
-				return nil, cli.WithCode(cli.ExitModel, err)
-			}
-		}
-	}
-	if c.tokens.vocab == "" {
+	if c.model == "" && c.tokens.vocab == "" {
 		c.a.Log.Infof("no lengths, no share of [UNK], no casing: they need --model or --vocab-file")
 		return nil, nil
 	}
-	return c.tokens.tokenizer(c.a)
-}
-
-// modelTokenizer opens a whole model for the sake of its tokenizer: that of Hugging Face may be in tokenizer.json alone.
-func (c *dataCheck) modelTokenizer() (*tokenizer.Tokenizer, error) {
-	o, changed := &model.Options{Threads: c.a.Threads}, c.tokens.cmd.Flags().Changed
-	if changed("do-lower-case") {
-		o.LowerCase = &c.tokens.lowerCase
+	tok, maxSeqLength, err := c.tokens.open(c.a, c.model)
+	if err == nil && !c.tokens.cmd.Flags().Changed("max-seq-length") {
+		c.tokens.maxSeqLength = maxSeqLength
 	}
-	if changed("keep-tokens") {
-		o.KeepTokens = strings.Split(c.tokens.keepTokens, ",")
-	}
-	m, err := model.Open(c.model, o)
-	if err != nil {
-		return nil, err
-	}
-	if !changed("max-seq-length") {
-		c.tokens.maxSeqLength = m.MaxSeqLength
-	}
-	return m.Tokenizer, nil
-}
-
-// applySettings sets the flags that nobody has set from a settings file of the model's folder, if there is one.
-func (c *dataCheck) applySettings(path string) error {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	var settings struct {
-		DoLowerCase  *bool    `json:"do_lower_case"`
-		MaxSeqLength *int     `json:"max_seq_length"`
-		KeepTokens   []string `json:"keep_tokens"`
-	}
-	if err == nil {
-		err = json.Unmarshal(text, &settings)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	set := func(flag, value string) {
-		if err == nil && !c.tokens.cmd.Flags().Changed(flag) {
-			err = c.tokens.cmd.Flags().Set(flag, value)
-		}
-	}
-	if settings.DoLowerCase != nil {
-		set("do-lower-case", fmt.Sprint(*settings.DoLowerCase))
-	}
-	if settings.MaxSeqLength != nil {
-		set("max-seq-length", fmt.Sprint(*settings.MaxSeqLength))
-	}
-	if len(settings.KeepTokens) > 0 {
-		set("keep-tokens", strings.Join(settings.KeepTokens, ","))
-	}
-	return err
+	return tok, err
 }
 
 // check reads the files and counts.
@@ -188,7 +117,7 @@ func (c *dataCheck) check(tok *tokenizer.Tokenizer) (*checkReport, error) {
 	list := files.Options.OnBad
 	files.Options.OnBad = func(bad *data.RowError) {
 		list(bad)
-		c.a.Log.Warnf("%v", bad)
+		c.a.Log.Warnf("%v", cli.FlaggedRow(bad))
 	}
 	files.Options.DropUnknown = true
 	report := &checkReport{Shared: []sharedTexts{}, LookAlikes: [][]string{}}

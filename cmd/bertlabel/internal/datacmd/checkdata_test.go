@@ -191,7 +191,9 @@ func TestCheckDataModel(t *testing.T) {
 	train := filepath.Join(dir, "train.csv")
 	cmdtest.WriteFile(t, train, "text,joy\nA B A AB,1\n")
 	cmdtest.WriteFile(t, filepath.Join(dir, "vocab.txt"), checkVocab+"A\n[unused0]\n")
-	cmdtest.WriteFile(t, filepath.Join(dir, "bertlabel.json"), `{"do_lower_case": true, "max_seq_length": 4, "keep_tokens": ["AB"], "pooling": "cls"}`)
+	cmdtest.WriteFile(t, filepath.Join(dir, "model.ckpt.index"), "")
+	cmdtest.WriteFile(t, filepath.Join(dir, "bertlabel.json"), `{"format_version": 1, "problem_type": "multi_label_classification",`+
+		`"do_lower_case": true, "max_seq_length": 4, "keep_tokens": ["AB"], "pooling": "cls"}`)
 	for _, c := range []struct{ args, median, limit string }{
 		{"--model " + dir, `"p50": 6`, `"max_seq_length": 4`},                                                               // a b a AB
 		{"--model " + dir + "/model.ckpt --keep-tokens c", `"p50": 7`, `"max_seq_length": 4`},                               // a b a a ##b

@@ -3,11 +3,12 @@ package datacmd
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 
+	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/flags"
@@ -90,32 +91,35 @@ func (t *tokenizeFlags) run(ctx context.Context, a *cli.App) error {
 	return t.verdict(a, s)
 }
 
-// tokenizer reads the vocabulary.
+// tokenizer opens the vocabulary.
 func (t *tokenizeFlags) tokenizer(a *cli.App) (*tokenizer.Tokenizer, error) {
-	in, err := a.OpenInput(t.vocab)
-	if err != nil {
-		return nil, err
-	}
-	defer in.Close()
-	vocab, err := tokenizer.ReadVocab(in, t.vocab)
-	if err != nil {
-		return nil, cli.WithCode(cli.ExitModel, err)
-	}
-	o := tokenizer.Options{LowerCase: t.lowerCase}
-	if !t.cmd.Flags().Changed("do-lower-case") {
-		path, err := filepath.Abs(t.vocab)
+	tok, _, err := t.open(a, "")
+	return tok, err
+}
+
+// open opens the tokenizer of a model, if one is named, or of --vocab-file; flags come before what the model says.
+func (t *tokenizeFlags) open(a *cli.App, path string) (tok *tokenizer.Tokenizer, maxSeqLength int, err error) {
+	o := &model.Options{Log: func(s string) { a.Log.Infof("%s", strings.Replace(s, "do_lower_case is ", "--do-lower-case=", 1)) }}
+	if t.vocab != "" {
+		in, err := a.OpenInput(t.vocab)
 		if err != nil {
-			path = t.vocab
+			return nil, 0, err
 		}
-		lower, why := tokenizer.GuessLowerCase(vocab, path)
-		a.Log.Infof("--do-lower-case=%t, guessed %s", lower, why)
-		o.LowerCase = lower
+		defer in.Close()
+		o.VocabFile, o.Vocab = t.vocab, in
+	}
+	if t.cmd.Flags().Changed("do-lower-case") {
+		o.LowerCase = &t.lowerCase
 	}
 	if t.keepTokens != "" {
 		o.KeepTokens = strings.Split(t.keepTokens, ",")
 	}
-	tok, err := tokenizer.New(vocab, o)
-	return tok, cli.WithCode(cli.ExitUsage, err)
+	tok, maxSeqLength, err = model.OpenTokenizer(path, o)
+	var keep *tokenizer.KeepError
+	if errors.As(err, &keep) {
+		return nil, 0, cli.WithCode(cli.ExitUsage, keep)
+	}
+	return tok, maxSeqLength, cli.WithCode(cli.ExitModel, err)
 }
 
 // tokenizeStats counts the rows of one run.
@@ -127,7 +131,7 @@ type tokenizeStats struct {
 
 // stream writes each row as soon as it is read.
 func (t *tokenizeFlags) stream(ctx context.Context, a *cli.App, tok *tokenizer.Tokenizer, out io.Writer) (s tokenizeStats, err error) {
-	files, rows, err := t.open(a)
+	files, rows, err := t.openRows(a)
 	if err != nil {
 		return s, err
 	}
@@ -138,7 +142,7 @@ func (t *tokenizeFlags) stream(ctx context.Context, a *cli.App, tok *tokenizer.T
 		switch err = rows.Read(ex); err {
 		case nil:
 			if ex.Bad != nil {
-				err = lines.Encode(badRow{ex.Bad.Error()})
+				err = lines.Encode(badRow{cli.FlaggedRow(ex.Bad).Error()})
 				break
 			}
 			e := tok.Encode(ex.Text, ex.Pair, t.maxSeqLength)
@@ -155,8 +159,8 @@ func (t *tokenizeFlags) stream(ctx context.Context, a *cli.App, tok *tokenizer.T
 	return s, ctx.Err()
 }
 
-// open opens the input.
-func (t *tokenizeFlags) open(a *cli.App) (*flags.Reading, *data.Reader, error) {
+// openRows opens the input.
+func (t *tokenizeFlags) openRows(a *cli.App) (*flags.Reading, *data.Reader, error) {
 	files, err := t.rows.Read(a)
 	if err != nil {
 		return nil, nil, err

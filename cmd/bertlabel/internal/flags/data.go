@@ -160,6 +160,7 @@ type badRowLog struct {
 }
 
 func (l *badRowLog) add(bad *data.RowError) {
+	bad = cli.FlaggedRow(bad)
 	if l.first == nil {
 		l.first = bad
 	}

@@ -14,6 +14,7 @@ import (
 // Found warns of each finding; the report of the run shows all warnings.
 func Found(a *cli.App, findings ...diagnosis.Finding) {
 	for _, f := range findings {
+		f.Remedy = cli.AsFlags(f.Remedy)
 		a.Log.Warnf("%s", f)
 	}
 }

@@ -97,7 +97,7 @@ func (s *rowStream) read(ctx context.Context, rows chan<- readRow) error {
 		case row.Bad != nil && s.policy != data.ReportBadRows:
 			return row.Bad
 		case row.Bad != nil:
-			row.err = row.Bad
+			row.err = cli.FlaggedRow(row.Bad)
 		default:
 			row.encoding = s.m.Tokenizer.Encode(row.Text, row.Pair, s.m.MaxSeqLength)
 			if row.err = flags.TooLong(s.onLong, &row.encoding, row.File, row.Line, s.m.MaxSeqLength); errors.As(row.err, &bad) {
