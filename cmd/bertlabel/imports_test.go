@@ -73,7 +73,7 @@ var imports = map[string][]string{
 	"cmd/bertlabel/internal/tensorboard": {"bertlabel/checkpoint", "google.golang.org/protobuf/encoding/protowire"},
 	"cmd/bertlabel/internal/bench":       {"bertlabel/asm", "bertlabel/bert/…", "bertlabel/layers", "bertlabel/tensor", "bertlabel/train"},
 	"cmd/bertlabel/internal/demo":        {"bertlabel/bert"},
-	"cmd/bertlabel/internal/cmdtest":     {"bertlabel/bert/…", "bertlabel/layers"},
+	"cmd/bertlabel/internal/cmdtest":     {"bertlabel/cmd/bertlabel/internal/cli", "bertlabel/bert/…", "bertlabel/layers", "github.com/spf13/cobra"},
 }
 
 // onlyCommand is what no library package may pull in, however indirectly.

@@ -24,9 +24,10 @@ func bertlabel(t *testing.T, stdin string, args ...string) (stdout, stderr strin
 func bertlabelIn(t *testing.T, env map[string]string, stdin string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	p := cli.Process{Env: func(name string) string { return env[name] }}
-	return cmdtest.Run(t, func(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	m := cmdtest.Main(func(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return run(p, args, stdin, stdout, stderr)
-	}, stdin, args...)
+	})
+	return m.Run(t, stdin, args...)
 }
 
 func TestWrongUsage(t *testing.T) {

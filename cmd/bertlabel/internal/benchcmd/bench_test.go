@@ -14,7 +14,7 @@ import (
 // benchRows runs the verb with --json and returns its rows.
 func benchRows(t *testing.T, args ...string) (rows []map[string]any) {
 	t.Helper()
-	stdout, stderr, code := bertlabel(t, "", append([]string{"bench", "--json", "--runs", "1"}, args...)...)
+	stdout, stderr, code := bertlabel.Run(t, "", append([]string{"bench", "--json", "--runs", "1"}, args...)...)
 	if code != cli.ExitOK {
 		t.Fatalf("bench %v: exit %d, stderr %q", args, code, stderr)
 	}
@@ -95,7 +95,7 @@ func TestBenchFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stdout, stderr, code := bertlabel(t, "", "bench", "--model", dir, "--shape", "1x4", "--runs", "1")
+	stdout, stderr, code := bertlabel.Run(t, "", "bench", "--model", dir, "--shape", "1x4", "--runs", "1")
 	if code != cli.ExitOK || !strings.Contains(stdout, "hidden size 64") || !strings.Contains(stdout, "3 labels") || !strings.Contains(stdout, "% peak") {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
@@ -139,7 +139,7 @@ func TestBenchRefuses(t *testing.T) {
 		{"--train --model 1x64 --batch 0 --lengths " + file("two", "3\n4\n"), cli.ExitUsage, "--batch 0"},
 		{"--train --model 1x64 --batch 1 --steps 0 --lengths " + file("two", "3\n4\n"), cli.ExitUsage, "--steps 0"},
 	} {
-		stdout, stderr, code := bertlabel(t, "", append([]string{"bench"}, strings.Fields(c.args)...)...)
+		stdout, stderr, code := bertlabel.Run(t, "", append([]string{"bench"}, strings.Fields(c.args)...)...)
 		if code != c.code || !strings.Contains(stderr, c.want) || stdout != "" {
 			t.Errorf("bench %s: exit %d, want %d; stderr %q, want %q; stdout %q", c.args, code, c.code, stderr, c.want, stdout)
 		}

@@ -1,4 +1,4 @@
-package cli
+package cli_test
 
 import (
 	"bytes"
@@ -10,12 +10,13 @@ import (
 	"strings"
 	"testing"
 
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
 // What CreateOutput writes, OpenInput reads: plain, compressed, from a file and from stdin.
 func TestFiles(t *testing.T) {
-	a := New(Process{}, nil, strings.NewReader(""), io.Discard, io.Discard)
+	a := cli.New(cli.Process{}, nil, strings.NewReader(""), io.Discard, io.Discard)
 	for _, name := range []string{"rows.jsonl", "rows.jsonl.gz"} {
 		path := filepath.Join(t.TempDir(), name)
 		cmdtest.WriteFile(t, path, "old")
@@ -49,8 +50,8 @@ func TestFiles(t *testing.T) {
 		if strings.HasSuffix(name, ".gz") {
 			a.Stdin = bytes.NewReader(stored[:len(stored)-9])
 			in, _ := a.OpenInput("-")
-			if _, err := io.ReadAll(in); ExitCode(t.Context(), err) != ExitData {
-				t.Errorf("a stream cut short: %v, want exit %d", err, ExitData)
+			if _, err := io.ReadAll(in); cli.ExitCode(t.Context(), err) != cli.ExitData {
+				t.Errorf("a stream cut short: %v, want exit %d", err, cli.ExitData)
 			}
 		}
 		cmdtest.OnlyFile(t, filepath.Dir(path), name)
@@ -59,7 +60,7 @@ func TestFiles(t *testing.T) {
 
 // An output that is not committed leaves the old file, and no other.
 func TestDiscard(t *testing.T) {
-	a := New(Process{}, nil, nil, io.Discard, io.Discard)
+	a := cli.New(cli.Process{}, nil, nil, io.Discard, io.Discard)
 	path := filepath.Join(t.TempDir(), "scores.csv")
 	cmdtest.WriteFile(t, path, "old")
 	out, err := a.CreateOutput(path)
@@ -78,10 +79,10 @@ func TestInputRefused(t *testing.T) {
 	dir := t.TempDir()
 	cut := filepath.Join(dir, "cut.gz")
 	cmdtest.WriteFile(t, cut, "\x1f\x8b\x08")
-	a := New(Process{}, nil, nil, io.Discard, io.Discard)
-	for path, want := range map[string]int{filepath.Join(dir, "none.csv"): ExitUsage, dir: ExitUsage, cut: ExitData} {
-		if _, err := a.OpenInput(path); ExitCode(t.Context(), err) != want {
-			t.Errorf("openInput(%s): %v, exit %d, want %d", path, err, ExitCode(t.Context(), err), want)
+	a := cli.New(cli.Process{}, nil, nil, io.Discard, io.Discard)
+	for path, want := range map[string]int{filepath.Join(dir, "none.csv"): cli.ExitUsage, dir: cli.ExitUsage, cut: cli.ExitData} {
+		if _, err := a.OpenInput(path); cli.ExitCode(t.Context(), err) != want {
+			t.Errorf("openInput(%s): %v, exit %d, want %d", path, err, cli.ExitCode(t.Context(), err), want)
 		}
 	}
 }
@@ -92,21 +93,20 @@ func TestCheckOutputDir(t *testing.T) {
 	if err := os.Mkdir(full, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := CheckOutputDir(full, false, false); err != nil {
+	if err := cli.CheckOutputDir(full, false, false); err != nil {
 		t.Errorf("an empty folder is refused: %v", err)
 	}
-	if err := CheckOutputDir(filepath.Join(dir, "new"), false, false); err != nil {
+	if err := cli.CheckOutputDir(filepath.Join(dir, "new"), false, false); err != nil {
 		t.Errorf("a new folder is refused: %v", err)
 	}
 	file := filepath.Join(full, "file")
 	cmdtest.WriteFile(t, file, "")
-	var refused *exitError
 	for _, path := range []string{full, file} {
-		if err := CheckOutputDir(path, false, false); !errors.As(err, &refused) || refused.code != ExitUsage {
+		if err := cli.CheckOutputDir(path, false, false); cli.ExitCode(t.Context(), err) != cli.ExitUsage {
 			t.Errorf("checkOutputDir(%s) = %v, want wrong usage", path, err)
 		}
 	}
-	if err := errors.Join(CheckOutputDir(full, true, false), CheckOutputDir(full, false, true)); err != nil {
+	if err := errors.Join(cli.CheckOutputDir(full, true, false), cli.CheckOutputDir(full, false, true)); err != nil {
 		t.Errorf("--resume or --overwrite is refused: %v", err)
 	}
 }

@@ -2,17 +2,24 @@ package cli
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"bertlabel/cmd/bertlabel/internal/cmdtest"
 
 	"github.com/spf13/cobra"
 )
 
 // onlyVersion are the verbs of a program with one.
 func onlyVersion(a *App) []*cobra.Command { return []*cobra.Command{NewVersionCmd(a)} }
+
+// writeFile is that of cmdtest, which imports this package.
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // resolved runs a verb with the flags of run_classifier.py through the whole frame and returns what its RunE finds.
 func resolved(t *testing.T, env map[string]string, args ...string) (rate float64, length int, output string, code int, stderr string) {
@@ -34,7 +41,7 @@ func resolved(t *testing.T, env map[string]string, args ...string) (rate float64
 // The command line wins over the environment, that over the config file, that over the default.
 func TestPrecedence(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "study.json")
-	cmdtest.WriteFile(t, config, `{"max_seq_length": 16, "learning_rate": 1e-3, "output_dir": "c", "json": true}`)
+	writeFile(t, config, `{"max_seq_length": 16, "learning_rate": 1e-3, "output_dir": "c", "json": true}`)
 	env := map[string]string{"BERTLABEL_MAX_SEQ_LENGTH": "32", "BERTLABEL_OUTPUT": "e", "BERTLABEL_CONFIG": config}
 	for _, c := range []struct{ args, want string }{
 		{"", "0.001 32 e"},
@@ -79,7 +86,7 @@ func TestConfigRefused(t *testing.T) {
 		`{"output": "` + strings.Repeat("a", maxConfigBytes) + `"}`: "larger than",
 	} {
 		path := filepath.Join(t.TempDir(), "c.json")
-		cmdtest.WriteFile(t, path, text)
+		writeFile(t, path, text)
 		_, _, _, code, stderr := resolved(t, nil, "--config", path)
 		if code != ExitUsage || !strings.Contains(stderr, want) || !strings.Contains(stderr, path) {
 			t.Errorf("config %.60s: exit %d, want 2; no %q or no path in %q", text, code, want, stderr)

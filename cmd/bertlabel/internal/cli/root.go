@@ -30,6 +30,10 @@ type App struct {
 	config    string
 }
 
+// Runner does what a verb is for, with the options that its flags make. The constructor of a verb's command takes one, so that a test
+// gets the options of a command line and nothing runs.
+type Runner[O any] func(ctx context.Context, a *App, o O) error
+
 // New returns the app of one command line. The verbs are made anew for each one: flags keep what they parsed.
 func New(p Process, verbs func(*App) []*cobra.Command, stdin io.Reader, stdout, stderr io.Writer) *App {
 	return &App{process: p, verbs: verbs, Stdin: stdin, Stdout: stdoutWriter{stdout}, Stderr: stderr, Log: newLog(stderr, false, "text", "dumb")}

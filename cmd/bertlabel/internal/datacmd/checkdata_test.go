@@ -26,7 +26,7 @@ func TestCheckData(t *testing.T) {
 	cmdtest.WriteFile(t, dev, `{"text":"a","labels":["joy"]}`+"\n"+`{"text":"a","labels":[]}`+"\n"+`{"text":"b","labels":["joi","hate"]}`+"\n"+`{"text":"c","labels":["fear"]}`)
 	cmdtest.WriteFile(t, vocab, checkVocab)
 
-	stdout, stderr, code := bertlabel(t, "", "check-data", "--train", train, "--dev", dev, "--vocab-file", vocab, "--max-seq-length", "4", "--json")
+	stdout, stderr, code := bertlabel.Run(t, "", "check-data", "--train", train, "--dev", dev, "--vocab-file", vocab, "--max-seq-length", "4", "--json")
 	if code != cli.ExitData || !strings.Contains(stderr, train+":6: column joy: found the value \"0.7\"") || !strings.Contains(stderr, train+":7: column fear: found 3 fields") {
 		t.Errorf("exit %d, stderr:\n%s", code, stderr)
 	}
@@ -71,7 +71,7 @@ func TestCheckData(t *testing.T) {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
 
-	stdout, table, code := bertlabel(t, "", "check-data", "--train", train, "--dev", dev, "--vocab-file", vocab, "--max-seq-length", "4")
+	stdout, table, code := bertlabel.Run(t, "", "check-data", "--train", train, "--dev", dev, "--vocab-file", vocab, "--max-seq-length", "4")
 	for _, line := range []string{
 		"                                          train          dev\n",
 		"rows that cannot be read                      2            0\n",
@@ -105,14 +105,14 @@ func TestCheckDataTokenizerFile(t *testing.T) {
 	train := filepath.Join(t.TempDir(), "train.csv")
 	cmdtest.WriteFile(t, train, cmdtest.LabelledCSV(20, 1))
 	args := []string{"check-data", "--json", "--train", train, "--model", folder}
-	want, stderr, code := bertlabel(t, "", args...)
+	want, stderr, code := bertlabel.Run(t, "", args...)
 	if code != cli.ExitOK || !strings.Contains(want, `"max_seq_length": 5`) {
 		t.Fatalf("exit %d, %s", code, stderr)
 	}
 	if err := os.Remove(filepath.Join(folder, "vocab.txt")); err != nil {
 		t.Fatal(err)
 	}
-	if got, stderr, code := bertlabel(t, "", args...); code != cli.ExitOK || got != want {
+	if got, stderr, code := bertlabel.Run(t, "", args...); code != cli.ExitOK || got != want {
 		t.Errorf("exit %d, %s\n%s\nwant %s", code, stderr, got, want)
 	}
 }
@@ -137,7 +137,7 @@ func TestCheckDataCasing(t *testing.T) {
 		{casedVocab, "false", lower, "0 of 2 texts have an upper-case letter, but the vocabulary is cased"},
 		{casedVocab, "false", upper, "2 of 2 texts are in capitals"},
 	} {
-		stdout, stderr, code := bertlabel(t, "", "check-data", "--json", "--train", c.train, "--vocab-file", c.vocab, "--do-lower-case="+c.flag)
+		stdout, stderr, code := bertlabel.Run(t, "", "check-data", "--json", "--train", c.train, "--vocab-file", c.vocab, "--do-lower-case="+c.flag)
 		var report checkReport
 		if err := json.Unmarshal([]byte(stdout), &report); err != nil || code != cli.ExitOK {
 			t.Fatalf("exit %d, %v, %s", code, err, stderr)
@@ -169,7 +169,7 @@ func TestCheckDataHostile(t *testing.T) {
 	}
 	cmdtest.WriteFile(t, train, rows.String())
 	cmdtest.WriteFile(t, vocab, checkVocab)
-	_, table, code := bertlabel(t, "", "check-data", "--train", train, "--vocab-file", vocab, "--do-lower-case=false")
+	_, table, code := bertlabel.Run(t, "", "check-data", "--train", train, "--vocab-file", vocab, "--do-lower-case=false")
 	if code != cli.ExitOK {
 		t.Fatalf("exit %d: %s", code, table)
 	}
@@ -199,13 +199,13 @@ func TestCheckDataModel(t *testing.T) {
 		{"--model " + dir + "/model.ckpt --keep-tokens c", `"p50": 7`, `"max_seq_length": 4`},                               // a b a a ##b
 		{"--model " + dir + " --keep-tokens c --do-lower-case=false --max-seq-length 5", `"p50": 6`, `"max_seq_length": 5`}, // A [UNK] A [UNK]
 	} {
-		stdout, stderr, code := bertlabel(t, "", append([]string{"check-data", "--json", "--train", train}, strings.Fields(c.args)...)...)
+		stdout, stderr, code := bertlabel.Run(t, "", append([]string{"check-data", "--json", "--train", train}, strings.Fields(c.args)...)...)
 		if code != cli.ExitOK || !strings.Contains(stdout, c.median) || !strings.Contains(stdout, c.limit) {
 			t.Errorf("%s: exit %d, no %s, %s in\n%s%s", c.args, code, c.median, c.limit, stdout, stderr)
 		}
 	}
 	cmdtest.WriteFile(t, filepath.Join(dir, "bertlabel.json"), `{"do_lower_case": `)
-	if _, stderr, code := bertlabel(t, "", "check-data", "--train", train, "--model", dir); code != cli.ExitModel || !strings.Contains(stderr, "bertlabel.json") {
+	if _, stderr, code := bertlabel.Run(t, "", "check-data", "--train", train, "--model", dir); code != cli.ExitModel || !strings.Contains(stderr, "bertlabel.json") {
 		t.Errorf("broken settings: exit %d, %s", code, stderr)
 	}
 }
@@ -213,7 +213,7 @@ func TestCheckDataModel(t *testing.T) {
 // The authors' own files of GoEmotions (Demszky et al. 2020), counted with cut, sort and uniq.
 func TestCheckDataGoEmotions(t *testing.T) {
 	dir := tensortest.Shared(t, "data/goemotions")
-	stdout, stderr, code := bertlabel(t, "", "check-data", "--json", "--train", dir+"/train.tsv", "--dev", dir+"/dev.tsv", "--no-header", "--text-column", "1",
+	stdout, stderr, code := bertlabel.Run(t, "", "check-data", "--json", "--train", dir+"/train.tsv", "--dev", dir+"/dev.tsv", "--no-header", "--text-column", "1",
 		"--labels-column", "2", "--id-column", "3", "--labels", dir+"/labels.txt")
 	var report checkReport
 	if err := json.Unmarshal([]byte(stdout), &report); err != nil || code != cli.ExitOK {

@@ -53,7 +53,7 @@ func TestSplit(t *testing.T) {
 				if format == "tsv" {
 					args = append(args, "--no-header", "--text-column", "1", "--labels-column", "2")
 				}
-				stdout, stderr, code := bertlabel(t, "", append(args, "--output", filepath.Join(dir, "parts"))...)
+				stdout, stderr, code := bertlabel.Run(t, "", append(args, "--output", filepath.Join(dir, "parts"))...)
 				if code != cli.ExitOK {
 					t.Fatalf("exit %d: %s", code, stderr)
 				}
@@ -87,7 +87,7 @@ func TestSplit(t *testing.T) {
 					}
 				}
 				again := filepath.Join(dir, "a."+format) + "," + filepath.Join(dir, "b."+format)
-				if _, stderr, code := bertlabel(t, "", append(args, "--output", again, "--quiet")...); code != cli.ExitOK || stderr != "" {
+				if _, stderr, code := bertlabel.Run(t, "", append(args, "--output", again, "--quiet")...); code != cli.ExitOK || stderr != "" {
 					t.Fatalf("exit %d: %s", code, stderr)
 				}
 				if a, b := readMaybeZipped(t, filepath.Join(dir, "b."+format)), readMaybeZipped(t, filepath.Join(dir, "parts", "dev."+format+zip)); a != b {
@@ -150,7 +150,7 @@ func TestSplitRefuses(t *testing.T) {
 		{"", "found 2 rows of 2 texts, none of them for", cli.ExitData},
 	} {
 		args := append([]string{"split", "--input", input, "--output", filepath.Join(dir, "parts")}, strings.Fields(c.args)...)
-		if _, stderr, code := bertlabel(t, "", args...); code != c.code || !strings.Contains(stderr, c.want) {
+		if _, stderr, code := bertlabel.Run(t, "", args...); code != c.code || !strings.Contains(stderr, c.want) {
 			t.Errorf("%s: exit %d, %s, want %q", c.args, code, stderr, c.want)
 		}
 	}
@@ -161,7 +161,7 @@ func TestSplitRefuses(t *testing.T) {
 		t.Error("a file was overwritten")
 	}
 	cmdtest.WriteFile(t, input, "text,joy\na,1\nb,0\nc,1\nd,0\n")
-	if _, stderr, code := bertlabel(t, "", "split", "--input", input, "--output", full, "--overwrite", "--parts", "train=0.5,dev=0.5"); code != cli.ExitOK {
+	if _, stderr, code := bertlabel.Run(t, "", "split", "--input", input, "--output", full, "--overwrite", "--parts", "train=0.5,dev=0.5"); code != cli.ExitOK {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
 	if entries, _ := os.ReadDir(full); len(entries) != 2 || !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == "train.csv" }) {
@@ -173,7 +173,7 @@ func TestSplitRefuses(t *testing.T) {
 func TestSplitStdin(t *testing.T) {
 	_, rows := splitRows("jsonl")
 	dir := t.TempDir()
-	if _, stderr, code := bertlabel(t, strings.Join(rows, ""), "split", "--input", "-", "--output", dir); code != cli.ExitOK || !strings.Contains(stderr, "wrote "+filepath.Join(dir, "test.jsonl")) {
+	if _, stderr, code := bertlabel.Run(t, strings.Join(rows, ""), "split", "--input", "-", "--output", dir); code != cli.ExitOK || !strings.Contains(stderr, "wrote "+filepath.Join(dir, "test.jsonl")) {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
 }

@@ -54,7 +54,7 @@ func TestTokenize(t *testing.T) {
 		t.Fatalf("%d settings, want 10 or more", len(groups))
 	}
 	for s, g := range groups {
-		stdout, stderr, code := bertlabel(t, g.input, "tokenize", "--vocab_file", testVocab, fmt.Sprint("--do_lower_case=", s.Lower), "--max_seq_length", fmt.Sprint(s.MaxLen))
+		stdout, stderr, code := bertlabel.Run(t, g.input, "tokenize", "--vocab_file", testVocab, fmt.Sprint("--do_lower_case=", s.Lower), "--max_seq_length", fmt.Sprint(s.MaxLen))
 		if code != cli.ExitOK {
 			t.Fatalf("%+v: exit %d: %s", s, code, stderr)
 		}
@@ -106,7 +106,7 @@ func TestTokenizeFlags(t *testing.T) {
 		{"input not there", long, "--vocab-file " + uncased + " --input none.jsonl", "", "none.jsonl", cli.ExitUsage},
 		{"empty input", "", "--vocab-file " + uncased, "", "", cli.ExitOK},
 	} {
-		stdout, stderr, code := bertlabel(t, c.stdin, append([]string{"tokenize"}, strings.Fields(c.args)...)...)
+		stdout, stderr, code := bertlabel.Run(t, c.stdin, append([]string{"tokenize"}, strings.Fields(c.args)...)...)
 		if code != c.code || !strings.Contains(stdout, c.stdout) || (stdout == "") != (c.stdout == "") || !strings.Contains(stderr, c.stderr) {
 			t.Errorf("%s: exit %d, want %d\nstdout %s\nwant   %s\nstderr %s\nwant   %s", c.name, code, c.code, stdout, c.stdout, stderr, c.stderr)
 		}
@@ -123,7 +123,7 @@ func TestTokenizeBadRows(t *testing.T) {
 		{"skip", `{"tokens":`, `{"tokens":`, "", "", "2 of 4 rows could not be read and were left out; the first: stdin:2:", cli.ExitOK},
 		{"error", `{"tokens":`, "", "", "", "stdin:2:", cli.ExitData},
 	} {
-		stdout, stderr, code := bertlabel(t, input, "tokenize", "--vocab-file", testVocab, "--on-bad-row", c.policy)
+		stdout, stderr, code := bertlabel.Run(t, input, "tokenize", "--vocab-file", testVocab, "--on-bad-row", c.policy)
 		lines := append(strings.Split(strings.TrimSuffix(stdout, "\n"), "\n"), "", "", "", "")
 		for i, want := range []string{c.first, c.second, c.third, c.fourth} {
 			if !strings.HasPrefix(lines[i], want) || want == "" && lines[i] != "" {
@@ -142,7 +142,7 @@ func TestTokenizeCutStream(t *testing.T) {
 	z := gzip.NewWriter(&zipped)
 	io.WriteString(z, strings.Repeat("{\"text\":\"cat\"}\n", 100))
 	z.Close()
-	_, stderr, code := bertlabel(t, zipped.String()[:zipped.Len()-5], "tokenize", "--vocab-file", testVocab)
+	_, stderr, code := bertlabel.Run(t, zipped.String()[:zipped.Len()-5], "tokenize", "--vocab-file", testVocab)
 	if code != cli.ExitData || !strings.Contains(stderr, "stdin") {
 		t.Errorf("exit %d, want %d; stderr %q", code, cli.ExitData, stderr)
 	}
@@ -154,7 +154,7 @@ func TestTokenizeStreams(t *testing.T) {
 	fromOut, out := io.Pipe()
 	done := make(chan int)
 	go func() {
-		code := run([]string{"tokenize", "--vocab-file", testVocab}, in, out, io.Discard)
+		code := bertlabel([]string{"tokenize", "--vocab-file", testVocab}, in, out, io.Discard)
 		out.Close()
 		done <- code
 	}()
@@ -176,7 +176,7 @@ func TestTokenizeFiles(t *testing.T) {
 	dir := t.TempDir()
 	input, output := filepath.Join(dir, "texts.csv"), filepath.Join(dir, "ids.jsonl")
 	cmdtest.WriteFile(t, input, "id,text\n1,cat\n2,\"mat\nmat\"\n")
-	if _, stderr, code := bertlabel(t, "", "tokenize", "--vocab-file", testVocab, "--input", input, "--output", output); code != cli.ExitOK {
+	if _, stderr, code := bertlabel.Run(t, "", "tokenize", "--vocab-file", testVocab, "--input", input, "--output", output); code != cli.ExitOK {
 		t.Fatalf("exit %d: %s", code, stderr)
 	}
 	got, err := os.ReadFile(output)
@@ -184,7 +184,7 @@ func TestTokenizeFiles(t *testing.T) {
 		t.Errorf("output %q, %v", got, err)
 	}
 	cmdtest.WriteFile(t, input, "text\n\"cat\n")
-	if _, _, code := bertlabel(t, "", "tokenize", "--vocab-file", testVocab, "--input", input, "--output", output, "--on-bad-row", "error"); code != cli.ExitData {
+	if _, _, code := bertlabel.Run(t, "", "tokenize", "--vocab-file", testVocab, "--input", input, "--output", output, "--on-bad-row", "error"); code != cli.ExitData {
 		t.Errorf("exit %d, want %d", code, cli.ExitData)
 	}
 	if after, _ := os.ReadFile(output); !bytes.Equal(after, got) {

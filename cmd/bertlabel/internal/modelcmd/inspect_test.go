@@ -38,7 +38,7 @@ func TestInspectFixtures(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range manifest.Good {
-		stdout, stderr, code := bertlabel(t, "", "inspect", "--json", "--verify", filepath.Join(folder, c.Path))
+		stdout, stderr, code := bertlabel.Run(t, "", "inspect", "--json", "--verify", filepath.Join(folder, c.Path))
 		var got inspect.Report
 		if err := json.Unmarshal([]byte(stdout), &got); err != nil || code != cli.ExitOK || len(got.Tensors) != len(c.Tensors) {
 			t.Errorf("%s: exit %d, %v, %d tensors\n%s", c.Path, code, err, len(got.Tensors), stderr)
@@ -51,7 +51,7 @@ func TestInspectFixtures(t *testing.T) {
 		}
 	}
 	for _, c := range manifest.Hostile {
-		stdout, stderr, code := bertlabel(t, "", "inspect", "--verify", "--json", filepath.Join(folder, c.Path))
+		stdout, stderr, code := bertlabel.Run(t, "", "inspect", "--verify", "--json", filepath.Join(folder, c.Path))
 		var got refusal
 		if err := json.Unmarshal([]byte(stdout), &got); err != nil {
 			t.Errorf("%s: stdout %q: %v", c.Path, stdout, err)
@@ -65,22 +65,22 @@ func TestInspectFixtures(t *testing.T) {
 
 func TestInspectTable(t *testing.T) {
 	prefix := filepath.Join(tensortest.Shared(t, "fixtures/checkpoints/good/names"), "model.ckpt")
-	stdout, stderr, code := bertlabel(t, "", "inspect", prefix)
+	stdout, stderr, code := bertlabel.Run(t, "", "inspect", prefix)
 	for _, want := range []string{"name ", "crc32c", `tab\there`, "café/你好", "tf_v2: 20 tensors"} {
 		if code != cli.ExitOK || !strings.Contains(stdout, want) {
 			t.Errorf("exit %d, no %q in\n%s%s", code, want, stdout, stderr)
 		}
 	}
-	stdout, _, _ = bertlabel(t, "", "inspect", "--stats", "--verify", filepath.Join(filepath.Dir(prefix), "..", "dtypes", "model.ckpt"))
+	stdout, _, _ = bertlabel.Run(t, "", "inspect", "--stats", "--verify", filepath.Join(filepath.Dir(prefix), "..", "dtypes", "model.ckpt"))
 	for _, want := range []string{"sha256", "mean", "NaN"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("no %q in\n%s", want, stdout)
 		}
 	}
-	if _, stderr, code := bertlabel(t, "", "inspect", filepath.Join(t.TempDir(), "nothing")); code != cli.ExitModel || !strings.Contains(stderr, "nothing") {
+	if _, stderr, code := bertlabel.Run(t, "", "inspect", filepath.Join(t.TempDir(), "nothing")); code != cli.ExitModel || !strings.Contains(stderr, "nothing") {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
-	if _, _, code := bertlabel(t, "", "inspect"); code != cli.ExitUsage {
+	if _, _, code := bertlabel.Run(t, "", "inspect"); code != cli.ExitUsage {
 		t.Errorf("without a path: exit %d", code)
 	}
 }
@@ -96,7 +96,7 @@ func TestInspectForeign(t *testing.T) {
 	if err := errors.Join(safetensors.Write(files.Create, "model.safetensors", tensors, nil), files.Commit()); err != nil {
 		t.Fatal(err)
 	}
-	stdout, stderr, code := bertlabel(t, "", "inspect", "--json", dir)
+	stdout, stderr, code := bertlabel.Run(t, "", "inspect", "--json", dir)
 	if code != cli.ExitOK || !json.Valid([]byte(stdout)) || !strings.Contains(stderr, "RoBERTa") {
 		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
 	}

@@ -59,7 +59,7 @@ func TestExplain(t *testing.T) {
 	m.Thresholds = []float32{1, 1, 1}
 	dir := cmdtest.ModelFolder(t, m)
 	input := `{"id": 7, "text": "The cat, <sat>!", "text_pair": "on a mat"}` + "\n{}\n" + `{"text": "dog ran home"}` + "\n"
-	stdout, stderr, code := bertlabel(t, input, "explain", "--model", dir, "--label", cmdtest.TinyLabels[2], "--label", "joy")
+	stdout, stderr, code := bertlabel.Run(t, input, "explain", "--model", dir, "--label", cmdtest.TinyLabels[2], "--label", "joy")
 	lines := explainLines(t, stdout)
 	if code != cli.ExitData || len(lines) != 5 || lines[2].Error == "" || lines[0].ID != 7.0 || lines[3].ID != nil {
 		t.Fatalf("exit %d\n%s%s", code, stdout, stderr)
@@ -96,7 +96,7 @@ func TestExplain(t *testing.T) {
 	top := m.Labels[slices.Index(p[0].Logits, slices.Max(p[0].Logits))]
 	for threshold, want := range map[float32][]string{0: cmdtest.TinyLabels, 1: {top}} {
 		m.Thresholds = []float32{threshold, threshold, threshold}
-		stdout, stderr, code := bertlabel(t, "", "explain", "--model", cmdtest.ModelFolder(t, m), "--text", "dog ran home", "--method", "gradient-x-input")
+		stdout, stderr, code := bertlabel.Run(t, "", "explain", "--model", cmdtest.ModelFolder(t, m), "--text", "dog ran home", "--method", "gradient-x-input")
 		var labels []string
 		for _, l := range explainLines(t, stdout) {
 			if labels = append(labels, l.Label); l.Method != "gradient-x-input" || l.Special[0].Contribution == 0 {
@@ -108,7 +108,7 @@ func TestExplain(t *testing.T) {
 		}
 	}
 	for flags, want := range map[string]string{"--label gladness": `"joy"`, "--method lime": "integrated-gradients", "--steps 0": "want 1 to", "--input x": "text"} {
-		_, stderr, code := bertlabel(t, "", append([]string{"explain", "--model", dir, "--text", "a"}, strings.Fields(flags)...)...)
+		_, stderr, code := bertlabel.Run(t, "", append([]string{"explain", "--model", dir, "--text", "a"}, strings.Fields(flags)...)...)
 		if code != cli.ExitUsage || !strings.Contains(stderr, want) {
 			t.Errorf("%s: exit %d, %s", flags, code, stderr)
 		}
@@ -168,7 +168,7 @@ func TestExplainReport(t *testing.T) {
 	cmdtest.WriteFile(t, rows, cmdtest.LabelledCSV(30, 1))
 	m := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.CLS, []string{"animal", "colour"}))
 	for n, want := range map[string]int{"3": 3, "0": 0} {
-		_, stderr, code := bertlabel(t, "", "eval", "--model", m, "--data", rows, "--report", page, "--explain-rows", n)
+		_, stderr, code := bertlabel.Run(t, "", "eval", "--model", m, "--data", rows, "--report", page, "--explain-rows", n)
 		text, err := os.ReadFile(page)
 		if code != cli.ExitOK || err != nil {
 			t.Fatalf("exit %d, %v\n%s", code, err, stderr)

@@ -111,16 +111,16 @@ func TestPrettyFlag(t *testing.T) {
 	cmdtest.WriteFile(t, path, input)
 	for _, verb := range [][]string{{"predict", "--input"}, {"eval", "--data"}} {
 		args := []string{verb[0], "--model", folder, verb[1], path}
-		stdout, stderr, code := bertlabel(t, "", append(args, "--pretty")...)
+		stdout, stderr, code := bertlabel.Run(t, "", append(args, "--pretty")...)
 		if code != cli.ExitOK || !strings.Contains(stdout, "animal") || strings.ContainsAny(stdout, "{\x1b") {
 			t.Errorf("%s --pretty: exit %d, %s%s", verb[0], code, stdout, stderr)
 		}
-		if stdout, _, _ := bertlabel(t, "", args...); !strings.HasPrefix(stdout, "{") {
+		if stdout, _, _ := bertlabel.Run(t, "", args...); !strings.HasPrefix(stdout, "{") {
 			t.Errorf("%s into a pipe: %s", verb[0], stdout)
 		}
 	}
 	for _, flag := range []string{"--output-format=csv", "--logits"} {
-		if _, stderr, code := bertlabel(t, "", "predict", "--model", folder, "--input", path, "--pretty", flag); code != cli.ExitUsage || !strings.Contains(stderr, "--pretty is for people") {
+		if _, stderr, code := bertlabel.Run(t, "", "predict", "--model", folder, "--input", path, "--pretty", flag); code != cli.ExitUsage || !strings.Contains(stderr, "--pretty is for people") {
 			t.Errorf("--pretty %s: exit %d, %s", flag, code, stderr)
 		}
 	}
