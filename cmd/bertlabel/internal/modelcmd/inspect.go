@@ -1,6 +1,8 @@
+// Package modelcmd has the verbs that look at models and change their form: inspect, convert.
 package modelcmd
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,38 +19,54 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func NewInspectCmd(a *cli.App) *cobra.Command {
-	var asJSON bool
-	var o inspect.Options
+// inspectOptions say what is told of a checkpoint.
+type inspectOptions struct {
+	Path string // a folder or a checkpoint
+	inspect.Options
+	JSON bool
+}
+
+// NewInspectCmd returns the verb inspect.
+func NewInspectCmd(a *cli.App) *cobra.Command { return newInspectCmd(a, runInspect) }
+
+func newInspectCmd(a *cli.App, run cli.Runner[inspectOptions]) *cobra.Command {
+	var o inspectOptions
 	cmd := &cobra.Command{
-		Use:     "inspect PATH",
-		Short:   "List the tensors of a checkpoint, verify them, or say what is wrong with it",
-		Example: "  bertlabel inspect uncased_L-12\n  bertlabel inspect --verify --stats uncased_L-12/bert_model.ckpt\n  bertlabel inspect --json model.safetensors",
+		Use:   "inspect PATH",
+		Short: "List the tensors of a checkpoint, verify them, or say what is wrong with it",
+		Example: "  bertlabel inspect uncased_L-12\n" +
+			"  bertlabel inspect --verify --stats uncased_L-12/bert_model.ckpt\n" +
+			"  bertlabel inspect --json model.safetensors",
 		Long: `PATH is a model folder, a checkpoint prefix, an old single-file checkpoint, a safetensors file or its index. Without --verify or
 --stats only the directory is read and checked, which is quick for files of any size. A checkpoint that is refused is exit code 4.`,
 		Args: cli.OneArg("a folder or a checkpoint"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			o.Threads = a.Threads
-			report, err := describe(args[0], o)
-			switch {
-			case err != nil && asJSON:
-				return errors.Join(err, writeRefusal(a.Stdout, err))
-			case err != nil:
-				return err
-			}
-			if other := foreign(report); other != "" {
-				a.Log.Infof("these are the variables of %s, another architecture: bertlabel runs BERT only", other)
-			}
-			if asJSON {
-				return json.NewEncoder(a.Stdout).Encode(report)
-			}
-			return writeTensors(a.Stdout, report)
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.Path, o.Threads = args[0], a.Threads
+			return run(cmd.Context(), a, o)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object, also for a refusal")
-	cmd.Flags().BoolVar(&o.Verify, "verify", false, "read everything, check every checksum, print the SHA-256 of each tensor")
-	cmd.Flags().BoolVar(&o.Stats, "stats", false, "read everything, print mean, deviation, extremes, and counts of NaN and Inf")
+	f := cmd.Flags()
+	f.BoolVar(&o.JSON, "json", false, "print one JSON object, also for a refusal")
+	f.BoolVar(&o.Verify, "verify", false, "read everything, check every checksum, print the SHA-256 of each tensor")
+	f.BoolVar(&o.Stats, "stats", false, "read everything, print mean, deviation, extremes, and counts of NaN and Inf")
 	return cmd
+}
+
+func runInspect(_ context.Context, a *cli.App, o inspectOptions) error {
+	report, err := describe(o.Path, o.Options)
+	switch {
+	case err != nil && o.JSON:
+		return errors.Join(err, writeRefusal(a.Stdout, err))
+	case err != nil:
+		return err
+	}
+	if other := foreign(report); other != "" {
+		a.Log.Infof("these are the variables of %s, another architecture: bertlabel runs BERT only", other)
+	}
+	if o.JSON {
+		return json.NewEncoder(a.Stdout).Encode(report)
+	}
+	return writeTensors(a.Stdout, report)
 }
 
 func describe(path string, o inspect.Options) (*inspect.Report, error) {
