@@ -23,7 +23,8 @@ func benchRows(t *testing.T, args ...string) (rows []map[string]any) {
 		if err := json.Unmarshal([]byte(line), &row); err != nil {
 			t.Fatalf("%v in line %q", err, line)
 		}
-		for _, field := range []string{"model", "threads", "batch", "seq", "ms", "ms_min", "gflops", "kernels", "peak_gflops", "percent_of_peak"} {
+		for _, field := range []string{"model", "threads", "batch", "seq", "ms", "ms_min", "gflops", "kernels", "peak_gflops",
+			"percent_of_peak"} {
 			if row[field] == nil {
 				t.Errorf("bench %v: no %s in %s", args, field, line)
 			}
@@ -42,7 +43,8 @@ func TestBenchShapes(t *testing.T) {
 		t.Fatalf("%d rows, want 3", len(rows))
 	}
 	for i, want := range [][2]float64{{2, 5}, {1, 16}, {1, 512}} {
-		if r := rows[i]; r["peer"] != "bertlabel" || r["model"] != "1x64" || r["batch"] != want[0] || r["seq"] != want[1] || r["tokens_per_second"] == nil {
+		if r := rows[i]; r["peer"] != "bertlabel" || r["model"] != "1x64" || r["batch"] != want[0] || r["seq"] != want[1] ||
+			r["tokens_per_second"] == nil {
 			t.Errorf("row %v, want peer bertlabel and shape %v", r, want)
 		}
 	}
@@ -78,7 +80,8 @@ func TestBenchProducts(t *testing.T) {
 	if len(rows) != 2 {
 		t.Fatalf("%d rows, want 2", len(rows))
 	}
-	if r := rows[1]; r["peer"] != "bertlabel_gemm" || r["m"] != 100.0 || r["n"] != 64.0 || r["k"] != 70.0 || !(r["percent_of_peak"].(float64) > 0) {
+	if r := rows[1]; r["peer"] != "bertlabel_gemm" || r["m"] != 100.0 || r["n"] != 64.0 || r["k"] != 70.0 ||
+		!(r["percent_of_peak"].(float64) > 0) {
 		t.Errorf("row %v, want product 100x64x70", r)
 	}
 }
@@ -96,7 +99,8 @@ func TestBenchFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	stdout, stderr, code := bertlabel.Run(t, "", "bench", "--model", dir, "--shape", "1x4", "--runs", "1")
-	if code != cli.ExitOK || !strings.Contains(stdout, "hidden size 64") || !strings.Contains(stdout, "3 labels") || !strings.Contains(stdout, "% peak") {
+	if code != cli.ExitOK || !strings.Contains(stdout, "hidden size 64") || !strings.Contains(stdout, "3 labels") ||
+		!strings.Contains(stdout, "% peak") {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 }
