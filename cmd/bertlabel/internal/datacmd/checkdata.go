@@ -1,6 +1,9 @@
+// Package datacmd has the verbs that look at labelled texts and need no weights: check-data, split, tokenize.
 package datacmd
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 
@@ -12,18 +15,21 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// dataCheck is one run of the verb check-data.
-type dataCheck struct {
-	a                *cli.App
-	rows             *flags.Data
-	train, dev, test string
-	model            string
-	tokens           tokenizeFlags // the vocabulary and how it is used
-	json             bool
+// checkOptions say what is looked at.
+type checkOptions struct {
+	Rows             *flags.Data
+	Train, Dev, Test string // files; "" for none
+	Vocabulary       vocabulary
+	MaxSeqLength     int // texts with more tokens are counted; 0: that of the model, else 128
+	JSON             bool
 }
 
-func NewCheckDataCmd(a *cli.App) *cobra.Command {
-	c := &dataCheck{a: a}
+// NewCheckDataCmd returns the verb check-data.
+func NewCheckDataCmd(a *cli.App) *cobra.Command { return newCheckDataCmd(a, runCheckData) }
+
+func newCheckDataCmd(a *cli.App, run cli.Runner[checkOptions]) *cobra.Command {
+	var o checkOptions
+	var v vocabularyFlags
 	cmd := &cobra.Command{
 		Use:   "check-data",
 		Short: "Look at labelled texts before training: duplicates, label counts, texts in two files, lengths",
@@ -35,21 +41,29 @@ func NewCheckDataCmd(a *cli.App) *cobra.Command {
 			"is 3 when a row cannot be read, or a label in --dev or --test is not in the label list. Lengths, [UNK] and casing need the\n" +
 			"vocabulary of a model; lengths are in tokens, with [CLS] and [SEP]; a percentile is the least length that so many texts\n" +
 			"keep to. Runs of labels are counted as Wald and Wolfowitz's test does: an unshuffled file has few, long ones.",
-		RunE: func(*cobra.Command, []string) error { return c.run() },
 	}
 	f := cmd.Flags()
-	f.StringVar(&c.train, "train", "", "`FILE` of labelled texts to train on; - is stdin")
-	f.StringVar(&c.dev, "dev", "", "`FILE` to choose the best weights by")
-	f.StringVar(&c.test, "test", "", "`FILE` to evaluate on")
-	f.StringVar(&c.model, "model", "", "model `FOLDER` whose vocabulary gives the lengths")
-	f.StringVar(&c.tokens.vocab, "vocab-file", "", "vocabulary `FILE` instead of the model's")
-	f.BoolVar(&c.tokens.lowerCase, "do-lower-case", false, "lower-case the text (default: as the model, else guessed)")
-	f.IntVar(&c.tokens.maxSeqLength, "max-seq-length", 128, "count the texts with more than `N` tokens")
-	f.StringVar(&c.tokens.keepTokens, "keep-tokens", "", "`WORDS` that are one token each, such as '[NAME],[RELIGION]'")
-	f.BoolVar(&c.json, "json", false, "print JSON and no table")
-	c.tokens.cmd = cmd
-	c.rows = flags.AddData(cmd, data.ReportBadRows)
+	f.StringVar(&o.Train, "train", "", "`FILE` of labelled texts to train on; - is stdin")
+	f.StringVar(&o.Dev, "dev", "", "`FILE` to choose the best weights by")
+	f.StringVar(&o.Test, "test", "", "`FILE` to evaluate on")
+	f.StringVar(&v.model, "model", "", "model `FOLDER` whose vocabulary gives the lengths")
+	f.StringVar(&v.file, "vocab-file", "", "vocabulary `FILE` instead of the model's")
+	f.BoolVar(&v.lowerCase, "do-lower-case", false, "lower-case the text (default: as the model, else guessed)")
+	f.IntVar(&o.MaxSeqLength, "max-seq-length", 128, "count the texts with more than `N` tokens")
+	f.StringVar(&v.keepTokens, "keep-tokens", "", "`WORDS` that are one token each, such as '[NAME],[RELIGION]'")
+	f.BoolVar(&o.JSON, "json", false, "print JSON and no table")
+	o.Rows = flags.AddData(cmd, data.ReportBadRows)
 	cli.Required(cmd, "train")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if o.MaxSeqLength < 2 {
+			return cli.Usagef("--max-seq-length %d: want 2 or more, for [CLS] and [SEP]", o.MaxSeqLength)
+		}
+		if !f.Changed("max-seq-length") {
+			o.MaxSeqLength = 0
+		}
+		o.Vocabulary = v.vocabulary(f.Changed)
+		return run(cmd.Context(), a, o)
+	}
 	return cmd
 }
 
@@ -75,54 +89,51 @@ type sharedTexts struct {
 	Similar int       `json:"similar"` // rows of the second when case, white space and Unicode form do not count
 }
 
-func (c *dataCheck) run() error {
-	if n := c.tokens.maxSeqLength; n < 2 {
-		return cli.Usagef("--max-seq-length %d: want 2 or more, for [CLS] and [SEP]", n)
+// dataCheck is one run of the verb check-data.
+type dataCheck struct {
+	checkOptions
+	app *cli.App
+	tok *tokenizer.Tokenizer // nil without a vocabulary
+}
+
+func runCheckData(_ context.Context, a *cli.App, o checkOptions) error {
+	c := &dataCheck{checkOptions: o, app: a}
+	if err := c.openTokenizer(); err != nil {
+		return err
 	}
-	tok, err := c.tokenizer()
+	report, err := c.check()
 	if err != nil {
 		return err
 	}
-	report, err := c.check(tok)
-	if err != nil {
-		return err
-	}
-	return errors.Join(c.print(report), report.verdict(c.rows.DropUnknown))
+	return errors.Join(printFindings(a, report, o.JSON), report.verdict(o.Rows.DropUnknown))
 }
 
-func (c *dataCheck) print(report *checkReport) error {
-	return printFindings(c.a, report, c.json)
-}
-
-// tokenizer opens the vocabulary of --vocab-file or --model; it is nil without them. What the model's folder says of its
-// tokenizer holds where no flag says otherwise.
-func (c *dataCheck) tokenizer() (*tokenizer.Tokenizer, error) {
-	if c.model == "" && c.tokens.vocab == "" {
-		c.a.Log.Infof("no lengths, no share of [UNK], no casing: they need --model or --vocab-file")
-		return nil, nil
+// openTokenizer opens the vocabulary, if there is one.
+func (c *dataCheck) openTokenizer() error {
+	if c.Vocabulary.Model == "" && c.Vocabulary.File == "" {
+		c.app.Log.Infof("no lengths, no share of [UNK], no casing: they need --model or --vocab-file")
+		return nil
 	}
-	tok, maxSeqLength, err := c.tokens.open(c.a, c.model)
-	if err == nil && !c.tokens.cmd.Flags().Changed("max-seq-length") {
-		c.tokens.maxSeqLength = maxSeqLength
-	}
-	return tok, err
+	tok, maxSeqLength, err := c.Vocabulary.open(c.app)
+	c.tok, c.MaxSeqLength = tok, cmp.Or(c.MaxSeqLength, maxSeqLength)
+	return err
 }
 
 // check reads the files and counts.
-func (c *dataCheck) check(tok *tokenizer.Tokenizer) (*checkReport, error) {
-	files, err := c.rows.Read(c.a)
+func (c *dataCheck) check() (*checkReport, error) {
+	files, err := c.Rows.Read(c.app)
 	if err != nil {
 		return nil, err
 	}
 	list := files.Options.OnBad
 	files.Options.OnBad = func(bad *data.RowError) {
 		list(bad)
-		c.a.Log.Warnf("%v", cli.FlaggedRow(bad))
+		c.app.Log.Warnf("%v", cli.FlaggedRow(bad))
 	}
 	files.Options.DropUnknown = true
 	report := &checkReport{Shared: []sharedTexts{}, LookAlikes: [][]string{}}
 	var sets []*data.Dataset
-	for _, part := range []struct{ role, path string }{{"train", c.train}, {"dev", c.dev}, {"test", c.test}} {
+	for _, part := range []struct{ role, path string }{{"train", c.Train}, {"dev", c.Dev}, {"test", c.Test}} {
 		if part.path == "" {
 			continue
 		}
@@ -132,14 +143,15 @@ func (c *dataCheck) check(tok *tokenizer.Tokenizer) (*checkReport, error) {
 		}
 		for i, other := range sets {
 			o := data.FindOverlap(other, set)
-			report.Shared = append(report.Shared, sharedTexts{[2]string{report.Files[i].Role, part.role}, o.Texts, [2]int{o.RowsA, o.RowsB}, data.FindSimilar(other, set)})
+			report.Shared = append(report.Shared,
+				sharedTexts{[2]string{report.Files[i].Role, part.role}, o.Texts, [2]int{o.RowsA, o.RowsB}, data.FindSimilar(other, set)})
 		}
 		sets = append(sets, set)
-		report.Files = append(report.Files, checkedFile{part.role, data.Summarize(set), c.checkTokens(tok, set)})
+		report.Files = append(report.Files, checkedFile{part.role, data.Summarize(set), c.checkTokens(set)})
 		files.Options.Labels = set.Labels
 	}
 	report.LookAlikes = append(report.LookAlikes, files.Options.Labels.LookAlikes()...)
-	report.Warnings = report.warnings(c.rows.DropUnknown)
+	report.Warnings = report.warnings(c.Rows.DropUnknown)
 	return report, nil
 }
 

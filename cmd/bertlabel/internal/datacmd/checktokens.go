@@ -58,7 +58,8 @@ const (
 )
 
 // checkTokens looks at a file through the vocabulary; nil without one.
-func (c *dataCheck) checkTokens(tok *tokenizer.Tokenizer, set *data.Dataset) *checkedTokens {
+func (c *dataCheck) checkTokens(set *data.Dataset) *checkedTokens {
+	tok := c.tok
 	if tok == nil {
 		return nil
 	}
@@ -72,7 +73,7 @@ func (c *dataCheck) checkTokens(tok *tokenizer.Tokenizer, set *data.Dataset) *ch
 		texts[i] = len(ids) - 2 - int(segments[len(segments)-1]) // a second text has a [SEP] of its own
 		words.add(ids, text, set.Pair(i))
 	}
-	return &checkedTokens{newTokenLengths(lengths, c.tokens.maxSeqLength), words.result(texts), checkCasing(tok, set)}
+	return &checkedTokens{newTokenLengths(lengths, c.MaxSeqLength), words.result(texts), checkCasing(tok, set)}
 }
 
 // newTokenLengths sorts n.
@@ -87,7 +88,8 @@ func newTokenLengths(n []int, limit int) tokenLengths {
 	}
 	percentile := func(p int) int { return n[(p*len(n)+99)/100-1] } // nearest rank
 	return tokenLengths{
-		Mean: float64(sum) / float64(len(n)), P50: percentile(50), P90: percentile(90), P95: percentile(95), P99: percentile(99), Max: n[len(n)-1],
+		Mean: float64(sum) / float64(len(n)), P50: percentile(50), P90: percentile(90), P95: percentile(95), P99: percentile(99),
+		Max:          n[len(n)-1],
 		MaxSeqLength: limit, Cut: cut, CutShare: float64(cut) / float64(len(n)),
 	}
 }

@@ -38,7 +38,8 @@ func (r *checkReport) warnings(dropUnknown bool) []dataWarning {
 	for _, s := range r.Shared {
 		w.file = s.Roles[1]
 		w.add(s.Similar+s.Rows[1] > 0, "leakage", "deal the rows anew with `bertlabel split`, which keeps the rows of a text together",
-			"%d of its rows have a text that is in %s too, %d byte for byte: figures on them say little", max(s.Similar, s.Rows[1]), s.Roles[0], s.Rows[1])
+			"%d of its rows have a text that is in %s too, %d byte for byte: figures on them say little",
+			max(s.Similar, s.Rows[1]), s.Roles[0], s.Rows[1])
 	}
 	w.file = ""
 	for _, group := range r.LookAlikes {
@@ -62,12 +63,15 @@ func (w *warningList) add(applies bool, code, remedy, format string, args ...any
 // rows judges rows and texts.
 func (w *warningList) rows(f checkedFile, dropUnknown bool) {
 	d, first := f.Duplicates, f.Duplicates.FirstConflict
-	w.add(f.BadRows > 0, "bad_rows", "correct them, or leave them out with --on-bad-row skip", "%d of %d rows cannot be read", f.BadRows, f.BadRows+f.Rows)
-	w.add(f.InvalidUTF8 > 0, "invalid_utf8", "save the file as UTF-8: the bytes are dropped otherwise", "%d rows hold bytes that are no UTF-8", f.InvalidUTF8)
+	w.add(f.BadRows > 0, "bad_rows", "correct them, or leave them out with --on-bad-row skip", "%d of %d rows cannot be read",
+		f.BadRows, f.BadRows+f.Rows)
+	w.add(f.InvalidUTF8 > 0, "invalid_utf8", "save the file as UTF-8: the bytes are dropped otherwise",
+		"%d rows hold bytes that are no UTF-8", f.InvalidUTF8)
 	w.add(f.EmptyTexts > 0, "empty_texts", "take the rows away, or fill in their texts", "%d texts are empty", f.EmptyTexts)
 	w.add(d.Conflicting > 0, "conflicting_duplicates", "decide for one set of labels for each text, or join them in one row",
 		"%d texts stand in several rows with different labels, the first on lines %d and %d", d.Conflicting, first[0], first[1])
-	w.add(d.Rows > 0, "duplicates", "keep one row of each text, or keep its rows in one part with `bertlabel split`", "%d rows repeat the text of an earlier one", d.Rows)
+	w.add(d.Rows > 0, "duplicates", "keep one row of each text, or keep its rows in one part with `bertlabel split`",
+		"%d rows repeat the text of an earlier one", d.Rows)
 	for _, u := range f.UnknownLabels[:min(len(f.UnknownLabels), shownLabels)] {
 		remedy := "correct it, or add it to the label list"
 		if u.Near != "" {
@@ -95,9 +99,12 @@ func (w *warningList) labels(f checkedFile) {
 			least = min(least, float64(r.Runs)/r.Expected)
 		}
 	}
-	w.add(len(rare) > 0, "rare_labels", "find more rows for them, or join them with a label that is near", "fewer than %d rows have these labels: %s", fewPositives, term.QuotedNames(rare))
-	w.add(len(inRuns) > 0, "labels_in_runs", "shuffle the file, keep --shuffle on, and cut parts with `bertlabel split` instead of head and tail",
-		"the rows are not shuffled: labels come in runs, down to %.1f %% of those that a shuffled file has: %s", 100*least, term.QuotedNames(inRuns))
+	w.add(len(rare) > 0, "rare_labels", "find more rows for them, or join them with a label that is near",
+		"fewer than %d rows have these labels: %s", fewPositives, term.QuotedNames(rare))
+	w.add(len(inRuns) > 0, "labels_in_runs",
+		"shuffle the file, keep --shuffle on, and cut parts with `bertlabel split` instead of head and tail",
+		"the rows are not shuffled: labels come in runs, down to %.1f %% of those that a shuffled file has: %s",
+		100*least, term.QuotedNames(inRuns))
 }
 
 // tokens judges the texts against the vocabulary.
@@ -109,16 +116,20 @@ func (w *warningList) tokens(t *checkedTokens, rows int) {
 		"%d of %d texts have upper-case letters, which the vocabulary lacks: such words become [UNK]", c.WithUpper, rows)
 	w.add(cased && c.LowerCase, "casing", "give --do-lower-case=false",
 		"the texts are lower-cased, but %.0f %% of the vocabulary has upper-case letters, which are then never used", 100*c.CasedPieces)
-	w.add(cased && !c.LowerCase && c.Letters > 0 && share(c.WithUpper, c.Letters) < fewWithUpper, "casing", "use an uncased model, or texts as they were written",
-		"%d of %d texts have an upper-case letter, but the vocabulary is cased: names and beginnings of sentences look strange to the model", c.WithUpper, c.Letters)
+	w.add(cased && !c.LowerCase && c.Letters > 0 && share(c.WithUpper, c.Letters) < fewWithUpper, "casing",
+		"use an uncased model, or texts as they were written",
+		"%d of %d texts have an upper-case letter, but the vocabulary is cased: names and beginnings of sentences look strange to the model",
+		c.WithUpper, c.Letters)
 	w.add(cased && !c.LowerCase && share(c.AllUpper, rows) >= manyUpper, "casing", "lower-case these texts, or use an uncased model",
 		"%d of %d texts are in capitals, which a cased vocabulary cuts into many pieces", c.AllUpper, rows)
 	var frequent []string
 	for _, word := range u.Words {
 		frequent = append(frequent, word.Word)
 	}
-	w.add(u.Share >= muchUnknown, "unknown_words", "use a model whose vocabulary has the language and the signs of these texts, or name them by --keep-tokens",
+	w.add(u.Share >= muchUnknown, "unknown_words",
+		"use a model whose vocabulary has the language and the signs of these texts, or name them by --keep-tokens",
 		"%.1f %% of the tokens are [UNK], in %d of %d texts; most often %s", 100*u.Share, u.Texts, rows, term.QuotedNames(frequent))
-	w.add(t.CutShare > muchCut, "cut", fmt.Sprintf("give --max-seq-length %d, which 95 %% of the texts keep to, if the model and the time allow it", t.P95),
+	w.add(t.CutShare > muchCut, "cut",
+		fmt.Sprintf("give --max-seq-length %d, which 95 %% of the texts keep to, if the model and the time allow it", t.P95),
 		"%d of %d texts (%.1f %%) are longer than %d tokens and are cut", t.Cut, rows, 100*t.CutShare, t.MaxSeqLength)
 }

@@ -3,6 +3,7 @@ package datacmd
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -21,19 +22,22 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// splitting is one run of the verb split.
-type splitting struct {
-	a             *cli.App
-	rows          *flags.Data
-	input, output string
-	parts         []string
-	seed          uint64
-	json          bool
-	overwrite     bool
+// splitOptions say how a file is dealt.
+type splitOptions struct {
+	Rows          *flags.Data
+	Input, Output string // Output is a folder, or a file for each part, separated by commas
+	Parts         []splitPart
+	Seed          uint64
+	JSON          bool
+	Overwrite     bool
 }
 
-func NewSplitCmd(a *cli.App) *cobra.Command {
-	s := &splitting{a: a}
+// NewSplitCmd returns the verb split.
+func NewSplitCmd(a *cli.App) *cobra.Command { return newSplitCmd(a, runSplit) }
+
+func newSplitCmd(a *cli.App, run cli.Runner[splitOptions]) *cobra.Command {
+	var o splitOptions
+	var parts []string
 	cmd := &cobra.Command{
 		Use:   "split",
 		Short: "Deal labelled texts into train, dev and test parts in which every label has its share",
@@ -44,17 +48,25 @@ func NewSplitCmd(a *cli.App) *cobra.Command {
 			"same text, but for case and white space, go to one part, so that no part knows the texts of another. Rows keep their bytes and\n" +
 			"their order, every part has the header, and the same seed makes the same parts. --output is a folder, in which the parts get\n" +
 			"their names and the ending of the input, or a file for each part, separated by commas. JSON goes to stdout, a table to stderr.",
-		RunE: func(*cobra.Command, []string) error { return s.run() },
 	}
 	f := cmd.Flags()
-	f.StringVar(&s.input, "input", "", "`FILE` of labelled texts; - is stdin")
-	f.StringVar(&s.output, "output", "", "`FOLDER` for the parts, or a file for each of them, by commas; .gz is compressed")
-	f.StringSliceVar(&s.parts, "parts", []string{"train=0.8", "dev=0.1", "test=0.1"}, "`NAMES` of the parts and their shares of the rows")
-	f.Uint64Var(&s.seed, "seed", 42, "what is drawn by lot hangs on it")
-	f.BoolVar(&s.overwrite, "overwrite", false, "replace parts that are there")
-	f.BoolVar(&s.json, "json", false, "print JSON and no table")
-	s.rows = flags.AddData(cmd, data.StopAtBadRow)
+	f.StringVar(&o.Input, "input", "", "`FILE` of labelled texts; - is stdin")
+	f.StringVar(&o.Output, "output", "", "`FOLDER` for the parts, or a file for each of them, by commas; .gz is compressed")
+	f.StringSliceVar(&parts, "parts", []string{"train=0.8", "dev=0.1", "test=0.1"}, "`NAMES` of the parts and their shares of the rows")
+	f.Uint64Var(&o.Seed, "seed", 42, "what is drawn by lot hangs on it")
+	f.BoolVar(&o.Overwrite, "overwrite", false, "replace parts that are there")
+	f.BoolVar(&o.JSON, "json", false, "print JSON and no table")
+	o.Rows = flags.AddData(cmd, data.StopAtBadRow)
 	cli.Required(cmd, "input", "output")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		if o.Parts, err = parseParts(parts); err != nil {
+			return err
+		}
+		if err := o.nameFiles(); err != nil {
+			return err
+		}
+		return run(cmd.Context(), a, o)
+	}
 	return cmd
 }
 
@@ -82,45 +94,45 @@ type splitLabel struct {
 	Parts    []int  `json:"parts"` // positives of each part
 }
 
-func (s *splitting) run() error {
-	parts, err := s.settle()
-	if err != nil {
+func runSplit(_ context.Context, a *cli.App, o splitOptions) error {
+	if err := o.checkFiles(); err != nil {
 		return err
 	}
-	files, err := s.rows.Read(s.a)
+	files, err := o.Rows.Read(a)
 	if err != nil {
 		return err
 	}
 	files.Options.KeepRaw = true
-	set, err := files.Load(s.input)
+	set, err := files.Load(o.Input)
 	if err != nil {
 		return err
 	}
-	shares := make([]float64, len(parts))
-	for j, p := range parts {
+	shares := make([]float64, len(o.Parts))
+	for j, p := range o.Parts {
 		shares[j] = p.Share
 	}
 	labels := set.Positives()
 	group, texts := data.Groups(set)
-	part := data.Stratify(labels, group, shares, s.seed)
-	report := newSplitReport(set, labels, part, parts)
-	report.Input, report.Seed, report.Texts = s.input, s.seed, texts
+	part := data.Stratify(labels, group, shares, o.Seed)
+	report := newSplitReport(set, labels, part, o.Parts)
+	report.Input, report.Seed, report.Texts = o.Input, o.Seed, texts
 	for _, p := range report.Parts {
 		if p.Rows == 0 {
-			return cli.Refused(set.File, 0, "", fmt.Sprintf("%d rows of %d texts, none of them for %s", set.Rows(), texts, p.Name), "a row for each part")
+			found := fmt.Sprintf("%d rows of %d texts, none of them for %s", set.Rows(), texts, p.Name)
+			return cli.Refused(set.File, 0, "", found, "a row for each part")
 		}
 	}
-	if err := s.write(set, part, parts); err != nil {
+	if err := o.write(a, set, part); err != nil {
 		return err
 	}
-	s.sayMissing(report)
-	return s.print(report)
+	report.sayMissing(a)
+	return printFindings(a, report, o.JSON)
 }
 
-// settle checks the flags, and gives the parts their names, shares and files.
-func (s *splitting) settle() (parts []splitPart, err error) {
+// parseParts reads names and shares.
+func parseParts(words []string) (parts []splitPart, err error) {
 	sum := 0.0
-	for _, word := range s.parts {
+	for _, word := range words {
 		name, number, _ := strings.Cut(word, "=")
 		share, err := strconv.ParseFloat(number, 64)
 		switch {
@@ -137,33 +149,37 @@ func (s *splitting) settle() (parts []splitPart, err error) {
 	if !(math.Abs(sum-1) <= 1e-9) {
 		return nil, cli.Usagef("--parts: the shares have a sum of %v, want 1", math.Round(sum*1e9)/1e9)
 	}
-	return parts, s.settleFiles(parts)
+	return parts, nil
 }
 
-// settleFiles gives the parts their files.
-func (s *splitting) settleFiles(parts []splitPart) error {
-	if strings.Contains(s.output, ",") {
-		files := strings.Split(s.output, ",")
-		if len(files) != len(parts) {
-			return cli.Usagef("--output: found %d files, want one for each of the %d parts", len(files), len(parts))
+// nameFiles gives the parts their files.
+func (o *splitOptions) nameFiles() error {
+	if !o.filesNamed() {
+		for j := range o.Parts {
+			o.Parts[j].File = filepath.Join(o.Output, o.Parts[j].Name+o.ending())
 		}
-		for j, file := range files {
-			if slices.Contains(files[:j], file) || file == "" || file == "-" {
-				return cli.Usagef("--output: found %q, want a file of its own for each part", file)
-			}
-			parts[j].File = file
-		}
-	} else {
-		ending, err := s.ending()
-		if err != nil {
-			return err
-		}
-		for j := range parts {
-			parts[j].File = filepath.Join(s.output, parts[j].Name+ending)
-		}
+		return nil
 	}
-	for _, p := range parts {
-		if _, err := os.Stat(p.File); !errors.Is(err, os.ErrNotExist) && !s.overwrite {
+	files := strings.Split(o.Output, ",")
+	if len(files) != len(o.Parts) {
+		return cli.Usagef("--output: found %d files, want one for each of the %d parts", len(files), len(o.Parts))
+	}
+	for j, file := range files {
+		if slices.Contains(files[:j], file) || file == "" || file == "-" {
+			return cli.Usagef("--output: found %q, want a file of its own for each part", file)
+		}
+		o.Parts[j].File = file
+	}
+	return nil
+}
+
+// filesNamed reports whether Output names a file for each part.
+func (o *splitOptions) filesNamed() bool { return strings.Contains(o.Output, ",") }
+
+// checkFiles refuses to replace a file, unless that was asked for.
+func (o *splitOptions) checkFiles() error {
+	for _, p := range o.Parts {
+		if _, err := os.Stat(p.File); !errors.Is(err, os.ErrNotExist) && !o.Overwrite {
 			return cmp.Or(err, cli.Usagef("%s is there already: give --overwrite to replace it", p.File))
 		}
 	}
@@ -171,19 +187,19 @@ func (s *splitting) settleFiles(parts []splitPart) error {
 }
 
 // ending returns that of the input's name, such as ".csv.gz".
-func (s *splitting) ending() (string, error) {
-	if s.input == "-" {
-		return "." + string(cmp.Or(s.rows.Format, data.JSONL)), nil
+func (o *splitOptions) ending() string {
+	if o.Input == "-" {
+		return "." + string(cmp.Or(o.Rows.Format, data.JSONL))
 	}
-	if strings.HasSuffix(s.input, "/") || filepath.Ext(s.input) == "" {
-		return "." + string(s.rows.Format), nil // without a format, too, the reader refuses it
+	if strings.HasSuffix(o.Input, "/") || filepath.Ext(o.Input) == "" {
+		return "." + string(o.Rows.Format) // without a format, too, the reader refuses it
 	}
-	name := filepath.Base(s.input)
+	name := filepath.Base(o.Input)
 	zip := ""
 	if strings.EqualFold(filepath.Ext(name), ".gz") {
 		name, zip = name[:len(name)-len(".gz")], ".gz"
 	}
-	return filepath.Ext(name) + zip, nil
+	return filepath.Ext(name) + zip
 }
 
 func newSplitReport(set *data.Dataset, labels [][]int, part []int, parts []splitPart) *splitReport {
@@ -202,15 +218,15 @@ func newSplitReport(set *data.Dataset, labels [][]int, part []int, parts []split
 }
 
 // write writes every part beside its place, and then puts all of them in place.
-func (s *splitting) write(set *data.Dataset, part []int, parts []splitPart) error {
-	if !strings.Contains(s.output, ",") {
-		if err := os.MkdirAll(s.output, 0o777); err != nil {
+func (o *splitOptions) write(a *cli.App, set *data.Dataset, part []int) error {
+	if !o.filesNamed() {
+		if err := os.MkdirAll(o.Output, 0o777); err != nil {
 			return err
 		}
 	}
-	outputs := make([]*cli.Output, len(parts))
-	for j, p := range parts {
-		out, err := s.a.CreateOutput(p.File)
+	outputs := make([]*cli.Output, len(o.Parts))
+	for j, p := range o.Parts {
+		out, err := a.CreateOutput(p.File)
 		if err != nil {
 			return err
 		}
@@ -254,7 +270,7 @@ func lineEnd(set *data.Dataset) string {
 }
 
 // sayMissing warns of labels that a part has no row of.
-func (s *splitting) sayMissing(r *splitReport) {
+func (r *splitReport) sayMissing(a *cli.App) {
 	for j, p := range r.Parts {
 		var missing []string
 		for _, l := range r.Labels {
@@ -263,13 +279,10 @@ func (s *splitting) sayMissing(r *splitReport) {
 			}
 		}
 		if len(missing) > 0 {
-			s.a.Log.Warnf("%s has no row of %s: the labels are too rare; find more rows, or give the part a larger share", p.Name, term.QuotedNames(missing))
+			a.Log.Warnf("%s has no row of %s: the labels are too rare; find more rows, or give the part a larger share",
+				p.Name, term.QuotedNames(missing))
 		}
 	}
-}
-
-func (s *splitting) print(r *splitReport) error {
-	return printFindings(s.a, r, s.json)
 }
 
 // writeTable prints how many rows of each label each part has, and the share of the label's rows that these are.

@@ -90,7 +90,8 @@ func TestSplit(t *testing.T) {
 				if _, stderr, code := bertlabel.Run(t, "", append(args, "--output", again, "--quiet")...); code != cli.ExitOK || stderr != "" {
 					t.Fatalf("exit %d: %s", code, stderr)
 				}
-				if a, b := readMaybeZipped(t, filepath.Join(dir, "b."+format)), readMaybeZipped(t, filepath.Join(dir, "parts", "dev."+format+zip)); a != b {
+				if a, b := readMaybeZipped(t, filepath.Join(dir, "b."+format)), readMaybeZipped(t,
+					filepath.Join(dir, "parts", "dev."+format+zip)); a != b {
 					t.Error("the same split again is another one")
 				}
 			})
@@ -161,10 +162,12 @@ func TestSplitRefuses(t *testing.T) {
 		t.Error("a file was overwritten")
 	}
 	cmdtest.WriteFile(t, input, "text,joy\na,1\nb,0\nc,1\nd,0\n")
-	if _, stderr, code := bertlabel.Run(t, "", "split", "--input", input, "--output", full, "--overwrite", "--parts", "train=0.5,dev=0.5"); code != cli.ExitOK {
+	if _, stderr, code := bertlabel.Run(t, "", "split", "--input", input, "--output", full, "--overwrite", "--parts",
+		"train=0.5,dev=0.5"); code != cli.ExitOK {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
-	if entries, _ := os.ReadDir(full); len(entries) != 2 || !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == "train.csv" }) {
+	if entries, _ := os.ReadDir(full); len(entries) != 2 ||
+		!slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == "train.csv" }) {
 		t.Errorf("%v", entries)
 	}
 }
@@ -173,7 +176,8 @@ func TestSplitRefuses(t *testing.T) {
 func TestSplitStdin(t *testing.T) {
 	_, rows := splitRows("jsonl")
 	dir := t.TempDir()
-	if _, stderr, code := bertlabel.Run(t, strings.Join(rows, ""), "split", "--input", "-", "--output", dir); code != cli.ExitOK || !strings.Contains(stderr, "wrote "+filepath.Join(dir, "test.jsonl")) {
+	if _, stderr, code := bertlabel.Run(t, strings.Join(rows, ""), "split", "--input", "-", "--output", dir); code != cli.ExitOK ||
+		!strings.Contains(stderr, "wrote "+filepath.Join(dir, "test.jsonl")) {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
 }

@@ -3,12 +3,9 @@ package datacmd
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"strings"
 
-	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/flags"
@@ -17,39 +14,58 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// tokenizeFlags are the flags of the verb tokenize.
-type tokenizeFlags struct {
-	vocab, keepTokens string
-	lowerCase         bool
-	maxSeqLength      int
-	input, output     string
-	rows              *flags.Data
-
-	cmd *cobra.Command
+// tokenizeOptions say what is tokenised, and how.
+type tokenizeOptions struct {
+	Vocabulary    vocabulary
+	MaxSeqLength  int // tokens of a row; 0: as many as it has
+	Input, Output string
+	Rows          *flags.Data
 }
 
-func NewTokenizeCmd(a *cli.App) *cobra.Command {
-	t := &tokenizeFlags{}
-	t.cmd = &cobra.Command{
-		Use:     "tokenize",
-		Short:   "Turn texts into WordPiece ids, exactly as Google's tokenizer does",
-		Example: "  echo '{\"text\": \"Hello, world!\"}' | bertlabel tokenize --vocab-file uncased_L-12/vocab.txt\n  bertlabel tokenize --vocab-file uncased_L-12/vocab.txt --max-seq-length 128 --input texts.jsonl",
+// NewTokenizeCmd returns the verb tokenize.
+func NewTokenizeCmd(a *cli.App) *cobra.Command { return newTokenizeCmd(a, runTokenize) }
+
+func newTokenizeCmd(a *cli.App, run cli.Runner[tokenizeOptions]) *cobra.Command {
+	var o tokenizeOptions
+	var v vocabularyFlags
+	cmd := &cobra.Command{
+		Use:   "tokenize",
+		Short: "Turn texts into WordPiece ids, exactly as Google's tokenizer does",
+		Example: "  echo '{\"text\": \"Hello, world!\"}' | bertlabel tokenize --vocab-file uncased_L-12/vocab.txt\n" +
+			"  bertlabel tokenize --vocab-file uncased_L-12/vocab.txt --max-seq-length 128 --input texts.jsonl",
 		Long: `Reads rows {"text": …, "text_pair": …} and writes rows {"tokens": …, "input_ids": …, "input_mask": …, "segment_ids": …}, each
 as soon as it is known. Files that end in .csv, .tsv or .fasttext are read as such, all others as JSON lines. "tokens" is never
 padded; the other three are, with zeros, when --max-seq-length is given. A row that cannot be read becomes {"error": …}, unless
 --on-bad-row says otherwise, and the exit code is then 3.`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return t.run(cmd.Context(), a) },
 	}
-	f := t.cmd.Flags()
-	f.StringVar(&t.vocab, "vocab-file", "", "vocabulary `FILE`, one token a line")
-	f.BoolVar(&t.lowerCase, "do-lower-case", false, "lower-case the text and drop accents (default: guessed from path and vocabulary)")
-	f.IntVar(&t.maxSeqLength, "max-seq-length", 0, "cut and pad each row to `N` tokens with [CLS] and [SEP] (0: neither)")
-	f.StringVar(&t.keepTokens, "keep-tokens", "", "`WORDS` that are one token each, such as '[NAME],[RELIGION]'")
-	f.StringVar(&t.input, "input", "-", "`FILE` of texts; - is stdin")
-	f.StringVar(&t.output, "output", "-", "`FILE` for the ids; - is stdout")
-	t.rows = flags.AddData(t.cmd, data.ReportBadRows)
-	cli.Required(t.cmd, "vocab-file")
-	return t.cmd
+	f := cmd.Flags()
+	f.StringVar(&v.file, "vocab-file", "", "vocabulary `FILE`, one token a line")
+	f.BoolVar(&v.lowerCase, "do-lower-case", false, "lower-case the text and drop accents (default: guessed from path and vocabulary)")
+	f.IntVar(&o.MaxSeqLength, "max-seq-length", 0, "cut and pad each row to `N` tokens with [CLS] and [SEP] (0: neither)")
+	f.StringVar(&v.keepTokens, "keep-tokens", "", "`WORDS` that are one token each, such as '[NAME],[RELIGION]'")
+	f.StringVar(&o.Input, "input", "-", "`FILE` of texts; - is stdin")
+	f.StringVar(&o.Output, "output", "-", "`FILE` for the ids; - is stdout")
+	o.Rows = flags.AddData(cmd, data.ReportBadRows)
+	cli.Required(cmd, "vocab-file")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		o.Vocabulary = v.vocabulary(f.Changed)
+		if err := o.check(); err != nil {
+			return err
+		}
+		return run(cmd.Context(), a, o)
+	}
+	return cmd
+}
+
+// check refuses values that mean nothing.
+func (o *tokenizeOptions) check() error {
+	if o.MaxSeqLength < 0 || o.MaxSeqLength == 1 {
+		return cli.Usagef("--max-seq-length %d: want 2 or more, for [CLS] and [SEP], or 0", o.MaxSeqLength)
+	}
+	if o.Vocabulary.File == "-" && o.Input == "-" {
+		return cli.Usagef("--vocab-file and --input are both stdin")
+	}
+	return nil
 }
 
 // tokenizedRow is one line of the output.
@@ -65,75 +81,40 @@ type badRow struct {
 	Error string `json:"error"`
 }
 
-func (t *tokenizeFlags) run(ctx context.Context, a *cli.App) error {
-	if t.maxSeqLength < 0 || t.maxSeqLength == 1 {
-		return cli.Usagef("--max-seq-length %d: want 2 or more, for [CLS] and [SEP], or 0", t.maxSeqLength)
-	}
-	if t.vocab == "-" && t.input == "-" {
-		return cli.Usagef("--vocab-file and --input are both stdin")
-	}
-	tok, err := t.tokenizer(a)
-	if err != nil {
+// tokenizing is one run of the verb.
+type tokenizing struct {
+	tokenizeOptions
+	app   *cli.App
+	tok   *tokenizer.Tokenizer
+	files *flags.Reading
+	stats data.Stats
+	cut   int // rows that were cut to the length
+}
+
+func runTokenize(ctx context.Context, a *cli.App, o tokenizeOptions) (err error) {
+	t := &tokenizing{tokenizeOptions: o, app: a}
+	if t.tok, _, err = o.Vocabulary.open(a); err != nil {
 		return err
 	}
-	out, err := a.CreateOutput(t.output)
+	out, err := a.CreateOutput(o.Output)
 	if err != nil {
 		return err
 	}
 	defer out.Discard()
-	s, err := t.stream(ctx, a, tok, out)
-	if err != nil {
+	if err := t.stream(ctx, out); err != nil {
 		return err
 	}
 	if err := out.Commit(); err != nil {
 		return err
 	}
-	return t.verdict(a, s)
-}
-
-// tokenizer opens the vocabulary.
-func (t *tokenizeFlags) tokenizer(a *cli.App) (*tokenizer.Tokenizer, error) {
-	tok, _, err := t.open(a, "")
-	return tok, err
-}
-
-// open opens the tokenizer of a model, if one is named, or of --vocab-file; flags come before what the model says.
-func (t *tokenizeFlags) open(a *cli.App, path string) (tok *tokenizer.Tokenizer, maxSeqLength int, err error) {
-	o := &model.Options{Log: func(s string) { a.Log.Infof("%s", strings.Replace(s, "do_lower_case is ", "--do-lower-case=", 1)) }}
-	if t.vocab != "" {
-		in, err := a.OpenInput(t.vocab)
-		if err != nil {
-			return nil, 0, err
-		}
-		defer in.Close()
-		o.VocabFile, o.Vocab = t.vocab, in
-	}
-	if t.cmd.Flags().Changed("do-lower-case") {
-		o.LowerCase = &t.lowerCase
-	}
-	if t.keepTokens != "" {
-		o.KeepTokens = strings.Split(t.keepTokens, ",")
-	}
-	tok, maxSeqLength, err = model.OpenTokenizer(path, o)
-	var keep *tokenizer.KeepError
-	if errors.As(err, &keep) {
-		return nil, 0, cli.WithCode(cli.ExitUsage, keep)
-	}
-	return tok, maxSeqLength, cli.WithCode(cli.ExitModel, err)
-}
-
-// tokenizeStats counts the rows of one run.
-type tokenizeStats struct {
-	data.Stats
-	cut   int            // rows that were cut to the length
-	files *flags.Reading // knows the bad ones
+	return t.verdict()
 }
 
 // stream writes each row as soon as it is read.
-func (t *tokenizeFlags) stream(ctx context.Context, a *cli.App, tok *tokenizer.Tokenizer, out io.Writer) (s tokenizeStats, err error) {
-	files, rows, err := t.openRows(a)
+func (t *tokenizing) stream(ctx context.Context, out io.Writer) error {
+	rows, err := t.openRows()
 	if err != nil {
-		return s, err
+		return err
 	}
 	defer rows.Close()
 	lines := json.NewEncoder(out)
@@ -141,37 +122,39 @@ func (t *tokenizeFlags) stream(ctx context.Context, a *cli.App, tok *tokenizer.T
 	for ex := new(data.Example); ctx.Err() == nil; {
 		switch err = rows.Read(ex); err {
 		case nil:
-			if ex.Bad != nil {
-				err = lines.Encode(badRow{cli.FlaggedRow(ex.Bad).Error()})
-				break
-			}
-			e := tok.Encode(ex.Text, ex.Pair, t.maxSeqLength)
-			err = lines.Encode(newTokenizedRow(tok, &e, t.maxSeqLength))
-			s.cut += min(e.Cut, 1)
+			err = lines.Encode(t.line(ex))
 		case io.EOF:
-			s.Stats, s.files = rows.Stats(), files
-			return s, files.Err()
+			t.stats = rows.Stats()
+			return t.files.Err()
 		}
 		if err != nil {
-			return s, err
+			return err
 		}
 	}
-	return s, ctx.Err()
+	return ctx.Err()
+}
+
+// line returns what is written for a row.
+func (t *tokenizing) line(ex *data.Example) any {
+	if ex.Bad != nil {
+		return badRow{cli.FlaggedRow(ex.Bad).Error()}
+	}
+	e := t.tok.Encode(ex.Text, ex.Pair, t.MaxSeqLength)
+	t.cut += min(e.Cut, 1)
+	return newTokenizedRow(t.tok, &e, t.MaxSeqLength)
 }
 
 // openRows opens the input.
-func (t *tokenizeFlags) openRows(a *cli.App) (*flags.Reading, *data.Reader, error) {
-	files, err := t.rows.Read(a)
-	if err != nil {
-		return nil, nil, err
+func (t *tokenizing) openRows() (rows *data.Reader, err error) {
+	if t.files, err = t.Rows.Read(t.app); err != nil {
+		return nil, err
 	}
-	o := &files.Options
+	o := &t.files.Options
 	o.IgnoreLabels = true
-	if _, err := data.FormatOf(t.input); err != nil && o.Format == "" {
+	if _, err := data.FormatOf(t.Input); err != nil && o.Format == "" {
 		o.Format = data.JSONL
 	}
-	rows, err := files.Open(t.input)
-	return files, rows, err
+	return t.files.Open(t.Input)
 }
 
 // newTokenizedRow pads e to n tokens.
@@ -182,14 +165,16 @@ func newTokenizedRow(tok *tokenizer.Tokenizer, e *tokenizer.Encoding, n int) tok
 }
 
 // verdict says what was left out; bad rows that were reported make the exit code that of refused data.
-func (t *tokenizeFlags) verdict(a *cli.App, s tokenizeStats) error {
-	if s.cut > 0 {
-		a.Log.Infof("%d of %d texts were longer than %d tokens and were cut", s.cut, s.Rows, t.maxSeqLength)
+func (t *tokenizing) verdict() error {
+	s := t.stats
+	if t.cut > 0 {
+		t.app.Log.Infof("%d of %d texts were longer than %d tokens and were cut", t.cut, s.Rows, t.MaxSeqLength)
 	}
-	s.files.SayStats(t.input, s.Stats)
-	if s.Bad > 0 && t.rows.OnBadRow == data.ReportBadRows {
-		return cli.WithCode(cli.ExitData, fmt.Errorf("%s: %d of %d rows could not be read; each has an error in its place in the output", t.input, s.Bad, s.Bad+s.Rows))
+	t.files.SayStats(t.Input, s)
+	if s.Bad > 0 && t.Rows.OnBadRow == data.ReportBadRows {
+		return cli.WithCode(cli.ExitData, fmt.Errorf("%s: %d of %d rows could not be read; each has an error in its place in the output",
+			t.Input, s.Bad, s.Bad+s.Rows))
 	}
-	s.files.SaySkipped(t.input, s.Bad, s.Bad+s.Rows)
+	t.files.SaySkipped(t.Input, s.Bad, s.Bad+s.Rows)
 	return nil
 }

@@ -54,7 +54,8 @@ func TestTokenize(t *testing.T) {
 		t.Fatalf("%d settings, want 10 or more", len(groups))
 	}
 	for s, g := range groups {
-		stdout, stderr, code := bertlabel.Run(t, g.input, "tokenize", "--vocab_file", testVocab, fmt.Sprint("--do_lower_case=", s.Lower), "--max_seq_length", fmt.Sprint(s.MaxLen))
+		stdout, stderr, code := bertlabel.Run(t, g.input, "tokenize", "--vocab_file", testVocab, fmt.Sprint("--do_lower_case=", s.Lower),
+			"--max_seq_length", fmt.Sprint(s.MaxLen))
 		if code != cli.ExitOK {
 			t.Fatalf("%+v: exit %d: %s", s, code, stderr)
 		}
@@ -88,13 +89,19 @@ func TestTokenizeFlags(t *testing.T) {
 	}{
 		{"flag", long, "--vocab-file " + testVocab + " --do-lower-case", `"tokens":["[CLS]","the","cat","sat","[SEP]"]`, "", cli.ExitOK},
 		{"flag off", long, "--vocab-file " + uncased + " --do-lower-case=false", `["[CLS]","The","cat","sat","[SEP]"]`, "", cli.ExitOK},
-		{"guessed", long, "--vocab-file " + uncased, `["[CLS]","the",`, "--do-lower-case=true, guessed by the name \"vocab-uncased.txt\"", cli.ExitOK},
-		{"guessed by its words", long, "--vocab-file " + testVocab, `["[CLS]","The",`, "--do-lower-case=false, guessed because the vocabulary has upper-case letters", cli.ExitOK},
-		{"cut", long, "--vocab-file " + uncased + " --max-seq-length 4", `["[CLS]","the","cat","[SEP]"]`, "1 of 1 texts were longer than 4 tokens and were cut", cli.ExitOK},
-		{"not UTF-8", "{\"text\":\"c\xffat\"}", "--vocab-file " + uncased, `["[CLS]","cat","[SEP]"]`, "1 rows hold bytes that are no UTF-8", cli.ExitOK},
+		{"guessed", long, "--vocab-file " + uncased, `["[CLS]","the",`, "--do-lower-case=true, guessed by the name \"vocab-uncased.txt\"",
+			cli.ExitOK},
+		{"guessed by its words", long, "--vocab-file " + testVocab, `["[CLS]","The",`,
+			"--do-lower-case=false, guessed because the vocabulary has upper-case letters", cli.ExitOK},
+		{"cut", long, "--vocab-file " + uncased + " --max-seq-length 4", `["[CLS]","the","cat","[SEP]"]`,
+			"1 of 1 texts were longer than 4 tokens and were cut", cli.ExitOK},
+		{"not UTF-8", "{\"text\":\"c\xffat\"}", "--vocab-file " + uncased, `["[CLS]","cat","[SEP]"]`, "1 rows hold bytes that are no UTF-8",
+			cli.ExitOK},
 		{"no escapes", `{"text":"<a>"}`, "--vocab-file " + uncased, `["[CLS]","<","a",">","[SEP]"]`, "", cli.ExitOK},
-		{"keep", `{"text":"[NAME]cat"}`, "--vocab-file " + uncased + " --keep-tokens [CITY],[NAME]", `"tokens":["[CLS]","[NAME]","cat","[SEP]"],"input_ids":[5,2,235,6]`, "", cli.ExitOK},
-		{"keep too many", long, "--vocab-file " + uncased + " --keep-tokens [A],[B],[C],[D]", "", `"[D]": not in the vocabulary, and no [unusedN]`, cli.ExitUsage},
+		{"keep", `{"text":"[NAME]cat"}`, "--vocab-file " + uncased + " --keep-tokens [CITY],[NAME]",
+			`"tokens":["[CLS]","[NAME]","cat","[SEP]"],"input_ids":[5,2,235,6]`, "", cli.ExitOK},
+		{"keep too many", long, "--vocab-file " + uncased + " --keep-tokens [A],[B],[C],[D]", "",
+			`"[D]": not in the vocabulary, and no [unusedN]`, cli.ExitUsage},
 		{"text_b", `{"text":"cat","text_b":"sat"}`, "--vocab-file " + uncased, `["[CLS]","cat","[SEP]","sat","[SEP]"]`, "", cli.ExitOK},
 		{"no vocabulary", long, "", "", "tokenize needs --vocab-file", cli.ExitUsage},
 		{"vocabulary not there", long, "--vocab-file " + dir + "/none.txt", "", "none.txt", cli.ExitUsage},
@@ -119,7 +126,8 @@ func TestTokenizeBadRows(t *testing.T) {
 		policy, first, second, third, fourth, stderr string
 		code                                         int
 	}{
-		{"report", `{"tokens":`, `{"error":"stdin:2:`, `{"error":"stdin:3:`, `{"tokens":`, "2 of 4 rows could not be read; each has", cli.ExitData},
+		{"report", `{"tokens":`, `{"error":"stdin:2:`, `{"error":"stdin:3:`, `{"tokens":`, "2 of 4 rows could not be read; each has",
+			cli.ExitData},
 		{"skip", `{"tokens":`, `{"tokens":`, "", "", "2 of 4 rows could not be read and were left out; the first: stdin:2:", cli.ExitOK},
 		{"error", `{"tokens":`, "", "", "", "stdin:2:", cli.ExitData},
 	} {
@@ -176,7 +184,8 @@ func TestTokenizeFiles(t *testing.T) {
 	dir := t.TempDir()
 	input, output := filepath.Join(dir, "texts.csv"), filepath.Join(dir, "ids.jsonl")
 	cmdtest.WriteFile(t, input, "id,text\n1,cat\n2,\"mat\nmat\"\n")
-	if _, stderr, code := bertlabel.Run(t, "", "tokenize", "--vocab-file", testVocab, "--input", input, "--output", output); code != cli.ExitOK {
+	if _, stderr, code := bertlabel.Run(t, "", "tokenize", "--vocab-file", testVocab, "--input", input, "--output",
+		output); code != cli.ExitOK {
 		t.Fatalf("exit %d: %s", code, stderr)
 	}
 	got, err := os.ReadFile(output)
@@ -184,7 +193,8 @@ func TestTokenizeFiles(t *testing.T) {
 		t.Errorf("output %q, %v", got, err)
 	}
 	cmdtest.WriteFile(t, input, "text\n\"cat\n")
-	if _, _, code := bertlabel.Run(t, "", "tokenize", "--vocab-file", testVocab, "--input", input, "--output", output, "--on-bad-row", "error"); code != cli.ExitData {
+	if _, _, code := bertlabel.Run(t, "", "tokenize", "--vocab-file", testVocab, "--input", input, "--output", output, "--on-bad-row",
+		"error"); code != cli.ExitData {
 		t.Errorf("exit %d, want %d", code, cli.ExitData)
 	}
 	if after, _ := os.ReadFile(output); !bytes.Equal(after, got) {
