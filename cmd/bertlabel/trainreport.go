@@ -20,7 +20,7 @@ func (t *training) report(m *model.Model, dev *data.Dataset, start time.Time) {
 	if _, err := os.Stat(path); err == nil && dev != nil && t.devScores == nil {
 		return // --resume found a run at its end, whose report knows more
 	}
-	r := htmlreport.New(t.a, t.cmd, m, start)
+	r := htmlreport.New(t.a, htmlreport.CallOf(t.cmd), m, start)
 	r.Title = "Training of " + htmlreport.Base(t.output)
 	r.Facts = []htmlreport.Pair{{Name: "from", Value: t.models.Path}, {Name: "trained on", Value: t.train}}
 	history, err := htmlreport.HistoryOf(t.output, t.config.BestMetric)

@@ -230,9 +230,8 @@ func TestCheckDataModel(t *testing.T) {
 // The authors' own files of GoEmotions (Demszky et al. 2020), counted with cut, sort and uniq.
 func TestCheckDataGoEmotions(t *testing.T) {
 	dir := tensortest.Shared(t, "data/goemotions")
-	stdout, stderr, code := bertlabel.Run(t, "", "check-data", "--json", "--train", dir+"/train.tsv", "--dev", dir+"/dev.tsv", "--no-header",
-		"--text-column", "1",
-		"--labels-column", "2", "--id-column", "3", "--labels", dir+"/labels.txt")
+	stdout, stderr, code := bertlabel.Run(t, "", "check-data", "--json", "--train", dir+"/train.tsv", "--dev", dir+"/dev.tsv",
+		"--no-header", "--text-column", "1", "--labels-column", "2", "--id-column", "3", "--labels", dir+"/labels.txt")
 	var report checkReport
 	if err := json.Unmarshal([]byte(stdout), &report); err != nil || code != cli.ExitOK {
 		t.Fatalf("exit %d, %v, %s", code, err, stderr)

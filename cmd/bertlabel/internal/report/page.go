@@ -47,10 +47,20 @@ func (r *Report) Write(a *cli.App, page, plots string) error {
 	return err
 }
 
+// Call is how a verb was called.
+type Call struct {
+	Verb     string
+	Line     string // the command that gives the same again
+	Settings []Pair // every flag
+}
+
+// CallOf returns how a verb was called, with its flags as they are now.
+func CallOf(cmd *cobra.Command) Call { return Call{cmd.Name(), commandLine(cmd), settingsOf(cmd)} }
+
 // New returns a report with what every verb can say of a run that began at start.
-func New(a *cli.App, cmd *cobra.Command, m *model.Model, start time.Time) *Report {
+func New(a *cli.App, call Call, m *model.Model, start time.Time) *Report {
 	build := cli.ReadBuildInfo()
-	r := &Report{Command: commandLine(cmd), Version: "bertlabel " + build.Version}
+	r := &Report{Command: call.Line, Version: "bertlabel " + build.Version}
 	if build.Revision != "unknown" {
 		r.Version += " " + build.Revision
 	}
@@ -58,7 +68,7 @@ func New(a *cli.App, cmd *cobra.Command, m *model.Model, start time.Time) *Repor
 		r.Timings = append(r.Timings, Timing{Name: w.Name, Time: w.Time})
 	}
 	r.Timings = append(r.Timings, Timing{Name: "in all", Time: time.Since(start)})
-	r.Notes, r.Settings = a.Log.Warnings(), settingsOf(cmd)
+	r.Notes, r.Settings = a.Log.Warnings(), call.Settings
 	add := func(name string, value any) {
 		r.Settings = append(r.Settings, Pair{Name: name, Value: fmt.Sprint(value)})
 	}
@@ -68,7 +78,7 @@ func New(a *cli.App, cmd *cobra.Command, m *model.Model, start time.Time) *Repor
 	add("model: do_lower_case", m.Tokenizer.Options().LowerCase)
 	add("threads", a.Threads)
 	var training map[string]any
-	if text := m.Training(); text != nil && cmd.Name() != "train" && json.Unmarshal(text, &training) == nil {
+	if text := m.Training(); text != nil && call.Verb != "train" && json.Unmarshal(text, &training) == nil {
 		for _, key := range slices.Sorted(maps.Keys(training)) {
 			add("trained with: "+key, training[key])
 		}

@@ -21,8 +21,23 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func NewEmbedCmd(a *cli.App) *cobra.Command {
-	e := &embedding{a: a}
+// embedOptions say which texts become vectors, and how they are written.
+type embedOptions struct {
+	Model         flags.Source
+	Rows          *flags.Data
+	Input, Output string
+	Pooling       string // "": what the model's head reads, else pooled
+	AllLayers     bool   // the output of every layer
+}
+
+// tensorFile reports whether a safetensors file is written, instead of lines.
+func (o *embedOptions) tensorFile() bool { return strings.HasSuffix(o.Output, ".safetensors") }
+
+// NewEmbedCmd returns the verb embed.
+func NewEmbedCmd(a *cli.App) *cobra.Command { return newEmbedCmd(a, runEmbed) }
+
+func newEmbedCmd(a *cli.App, run cli.Runner[embedOptions]) *cobra.Command {
+	var o embedOptions
 	cmd := &cobra.Command{
 		Use:   "embed",
 		Short: "Turn texts into vectors: JSON lines, or one safetensors file",
@@ -32,38 +47,51 @@ func NewEmbedCmd(a *cli.App) *cobra.Command {
 --all-layers the file has what golden tests need: input_ids, input_mask, segment_ids, embedding_output, layer_0 …, pooled_output,
 and with a head logits and probabilities; padding rows are zero. It holds everything in memory: small inputs only.`,
 	}
-	models, rows := flags.AddModel(cmd), flags.AddData(cmd, data.ReportBadRows)
+	models := flags.AddModel(cmd)
+	o.Rows = flags.AddData(cmd, data.ReportBadRows)
 	f := cmd.Flags()
-	f.StringVar(&e.input, "input", "-", "`FILE` of texts; - is stdin")
-	f.StringVar(&e.output, "output", "-", "`FILE` to write, .safetensors for a tensor file; - is stdout")
-	f.StringVar(&e.pooling, "pooling", "", "pooled, cls, mean, max, mean:-1..-3 (these layers side by side), concat:cls,mean (default: what the model's head reads, else pooled)")
-	f.BoolVar(&e.allLayers, "all-layers", false, "write the output of every layer (safetensors only)")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		tensorFile := strings.HasSuffix(e.output, ".safetensors")
-		if e.allLayers && !tensorFile {
+	f.StringVar(&o.Input, "input", "-", "`FILE` of texts; - is stdin")
+	f.StringVar(&o.Output, "output", "-", "`FILE` to write, .safetensors for a tensor file; - is stdout")
+	f.StringVar(&o.Pooling, "pooling", "",
+		"pooled, cls, mean, max, mean:-1..-3 (these layers side by side), concat:cls,mean (default: what the model's head reads, else pooled)")
+	f.BoolVar(&o.AllLayers, "all-layers", false, "write the output of every layer (safetensors only)")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		if o.AllLayers && !o.tensorFile() {
 			return cli.Usagef("--all-layers needs --output FILE.safetensors")
 		}
-		source, err := models.Source()
-		if err != nil {
+		if o.Model, err = models.Source(); err != nil {
 			return err
 		}
-		if e.m, err = source.Open(a); err != nil {
-			return err
-		}
-		if e.as, err = poolingOf(e.pooling, e.m); err != nil {
-			return err
-		}
-		stream, err := newRowStream(a, e.m, rows, e.input, "embed")
-		if err != nil {
-			return err
-		}
-		if tensorFile {
-			stream.policy = data.StopAtBadRow // a row that is missing would shift all behind it
-			return e.tensors(cmd.Context(), stream)
-		}
-		return e.lines(cmd.Context(), stream)
+		return run(cmd.Context(), a, o)
 	}
 	return cmd
+}
+
+// embedding is one run of the verb.
+type embedding struct {
+	embedOptions
+	app *cli.App
+	m   *model.Model
+	as  bert.Pooling
+}
+
+func runEmbed(ctx context.Context, a *cli.App, o embedOptions) (err error) {
+	e := &embedding{embedOptions: o, app: a}
+	if e.m, err = o.Model.Open(a); err != nil {
+		return err
+	}
+	if e.as, err = poolingOf(o.Pooling, e.m); err != nil {
+		return err
+	}
+	stream, err := newRowStream(a, e.m, o.Rows, o.Input, "embed")
+	if err != nil {
+		return err
+	}
+	if o.tensorFile() {
+		stream.policy = data.StopAtBadRow // a row that is missing would shift all that come after it
+		return e.tensors(ctx, stream)
+	}
+	return e.lines(ctx, stream)
 }
 
 // poolingOf returns the pooling called name, or the model's own if name is empty.
@@ -78,18 +106,9 @@ func poolingOf(name string, m *model.Model) (bert.Pooling, error) {
 	return pooling, flags.CheckPooling(m, pooling)
 }
 
-// embedding is one run of the verb.
-type embedding struct {
-	a                      *cli.App
-	m                      *model.Model
-	as                     bert.Pooling
-	input, output, pooling string
-	allLayers              bool
-}
-
 // lines writes one JSON object a row, as soon as it is known.
 func (e *embedding) lines(ctx context.Context, in *rowStream) error {
-	out, err := e.a.CreateOutput(e.output)
+	out, err := e.app.CreateOutput(e.Output)
 	if err != nil {
 		return err
 	}
@@ -140,7 +159,7 @@ func (e *embedding) tensors(ctx context.Context, in *rowStream) error {
 	var vectors []float32
 	err := in.run(ctx, func(chunk []readRow) error {
 		rows = append(rows, chunk...)
-		if e.allLayers {
+		if e.AllLayers {
 			return nil
 		}
 		x, err := e.m.Features(ctx, encodings(chunk), e.as, nil)
@@ -157,18 +176,18 @@ func (e *embedding) tensors(ctx context.Context, in *rowStream) error {
 		return err
 	}
 	tensors := []checkpoint.Tensor{checkpoint.Float32Tensor("embeddings", []int{len(rows), width}, vectors)}
-	if e.allLayers {
+	if e.AllLayers {
 		if tensors, err = e.stages(rows); err != nil {
 			return err
 		}
 	}
-	out, err := e.a.CreateOutput(e.output)
+	out, err := e.app.CreateOutput(e.Output)
 	if err != nil {
 		return err
 	}
 	defer out.Discard()
 	create := func(string) (io.WriteCloser, error) { return nopCloser{out}, nil }
-	return errors.Join(safetensors.Write(create, e.output, tensors, nil), out.Commit(), in.verdict())
+	return errors.Join(safetensors.Write(create, e.Output, tensors, nil), out.Commit(), in.verdict())
 }
 
 type nopCloser struct{ io.Writer }
@@ -192,7 +211,7 @@ func (e *embedding) stages(rows []readRow) ([]checkpoint.Tensor, error) {
 		int32Tensor("input_mask", n, seq, pad(batch, seq, 1, mask)),
 		int32Tensor("segment_ids", n, seq, pad(batch, seq, 1, batch.Segments)),
 	}
-	ws := bert.NewWorkspace(tensor.NewWorkers(e.a.Threads))
+	ws := bert.NewWorkspace(tensor.NewWorkers(e.app.Threads))
 	_, err := e.m.Encoder.Forward(ws, batch, true, func(layer int, x *tensor.Tensor) {
 		name := "embedding_output"
 		if layer >= 0 {
@@ -217,7 +236,8 @@ func (e *embedding) stages(rows []readRow) ([]checkpoint.Tensor, error) {
 	}
 	logits, probabilities := e.m.Score(features)
 	shape := []int{n, logits.Cols}
-	return append(tensors, checkpoint.Float32Tensor("logits", shape, logits.Data), checkpoint.Float32Tensor("probabilities", shape, probabilities.Data)), nil
+	return append(tensors, checkpoint.Float32Tensor("logits", shape, logits.Data),
+		checkpoint.Float32Tensor("probabilities", shape, probabilities.Data)), nil
 }
 
 // pad spreads the tokens of a batch, width values each, over [texts, seq, width].

@@ -21,8 +21,24 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func NewExplainCmd(a *cli.App) *cobra.Command {
-	x := &explanation{a: a}
+// explainOptions say what is explained, and how that is shown.
+type explainOptions struct {
+	Model  flags.Source
+	Rows   *flags.Data
+	Input  string
+	Text   *string  // one text, instead of Input
+	Labels []string // nil: those predicted, else the most probable
+	model.ExplainOptions
+	JSON *bool // lines, or words for people; nil: lines unless a person reads them
+}
+
+// NewExplainCmd returns the verb explain.
+func NewExplainCmd(a *cli.App) *cobra.Command { return newExplainCmd(a, runExplain) }
+
+func newExplainCmd(a *cli.App, run cli.Runner[explainOptions]) *cobra.Command {
+	var o explainOptions
+	var text string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "explain",
 		Short: "Say how much each word of a text moved the logit of a label: in colour on a terminal, else JSON lines",
@@ -32,74 +48,78 @@ func NewExplainCmd(a *cli.App) *cobra.Command {
 			"word; by gradient-x-input they are slopes at the text. A line of JSON for each text and label has start and end of each\n" +
 			"word in bytes. On a terminal red words speak for the label and blue ones against it; with NO_COLOR they have numbers.",
 	}
-	x.models, x.rows = flags.AddModel(cmd), flags.AddData(cmd, data.ReportBadRows)
+	models := flags.AddModel(cmd)
+	o.Rows = flags.AddData(cmd, data.ReportBadRows)
 	f := cmd.Flags()
-	f.StringVar(&x.input, "input", "-", "`FILE` of texts; - is stdin")
-	f.StringVar(&x.text, "text", "", "one `TEXT`, instead of --input")
-	f.StringArrayVar(&x.labels, "label", nil, "`NAME` of a label to explain; may be repeated (default: those predicted, else the most probable)")
-	f.StringVar((*string)(&x.options.Method), "method", string(model.IntegratedGradients), "integrated-gradients or gradient-x-input")
-	f.IntVar(&x.options.Steps, "steps", model.DefaultSteps, "gradients that the integral takes")
-	f.BoolVar(&x.json, "json", false, "JSON lines on a terminal too; false: words and numbers elsewhere too")
+	f.StringVar(&o.Input, "input", "-", "`FILE` of texts; - is stdin")
+	f.StringVar(&text, "text", "", "one `TEXT`, instead of --input")
+	f.StringArrayVar(&o.Labels, "label", nil,
+		"`NAME` of a label to explain; may be repeated (default: those predicted, else the most probable)")
+	f.StringVar((*string)(&o.Method), "method", string(model.IntegratedGradients), "integrated-gradients or gradient-x-input")
+	f.IntVar(&o.Steps, "steps", model.DefaultSteps, "gradients that the integral takes")
+	f.BoolVar(&asJSON, "json", false, "JSON lines on a terminal too; false: words and numbers elsewhere too")
 	cmd.MarkFlagsMutuallyExclusive("input", "text")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return x.run(cmd) }
+	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		if f.Changed("text") {
+			o.Text = &text
+		}
+		if f.Changed("json") {
+			o.JSON = &asJSON
+		}
+		if err := o.check(); err != nil {
+			return err
+		}
+		if o.Model, err = models.Source(); err != nil {
+			return err
+		}
+		return run(cmd.Context(), a, o)
+	}
 	return cmd
+}
+
+// check refuses values that mean nothing.
+func (o *explainOptions) check() error {
+	err := cli.OneOf("method", string(o.Method), string(model.IntegratedGradients), string(model.GradientTimesInput))
+	if err == nil && (o.Steps < 1 || o.Steps > model.MaxSteps) {
+		err = cli.Usagef("--steps %d: want 1 to %d", o.Steps, model.MaxSteps)
+	}
+	return err
 }
 
 // explanation is one run of the verb.
 type explanation struct {
-	a           *cli.App
-	models      *flags.Model
-	rows        *flags.Data
-	input, text string
-	labels      []string
-	options     model.ExplainOptions
-	json        bool
-
+	explainOptions
+	app       *cli.App
 	m         *model.Model
 	explainer *model.Explainer
+	out       explanationWriter
 }
 
-func (x *explanation) run(cmd *cobra.Command) (err error) {
-	if err := cli.OneOf("method", string(x.options.Method), string(model.IntegratedGradients), string(model.GradientTimesInput)); err != nil {
+func runExplain(ctx context.Context, a *cli.App, o explainOptions) (err error) {
+	x := &explanation{explainOptions: o, app: a}
+	if x.m, err = o.Model.OpenWithHead(a); err != nil {
 		return err
 	}
-	if x.options.Steps < 1 || x.options.Steps > model.MaxSteps {
-		return cli.Usagef("--steps %d: want 1 to %d", x.options.Steps, model.MaxSteps)
-	}
-	source, err := x.models.Source()
-	if err != nil {
-		return err
-	}
-	if x.m, err = source.OpenWithHead(x.a); err != nil {
-		return err
-	}
-	for _, label := range x.labels {
+	for _, label := range o.Labels {
 		if !slices.Contains(x.m.Labels, label) {
 			return cli.Usagef("--label %s: the model has %s", term.Quoted(label), term.QuotedNames(x.m.Labels))
 		}
 	}
-	flags.Found(x.a, flags.DiagnoseModel(x.m)...)
+	flags.Found(a, flags.DiagnoseModel(x.m)...)
 	if x.explainer, err = x.m.NewExplainer(); err != nil {
 		return cli.WithCode(cli.ExitModel, err)
 	}
-	terminal := x.a.OnTerminal()
-	out := x.writer(x.a.Stdout, terminal, cmd.Flags().Changed("json"))
-	if cmd.Flags().Changed("text") {
-		if err := x.row(cmd.Context(), out, &data.Example{Text: x.text}, nil); err != nil {
-			return err
-		}
-		return out.Flush()
+	x.out = x.writer(a.Stdout, a.OnTerminal())
+	if o.Text != nil {
+		return x.row(ctx, &data.Example{Text: *o.Text}, nil)
 	}
-	in, err := newRowStream(x.a, x.m, x.rows, x.input, "explain")
+	in, err := newRowStream(a, x.m, o.Rows, o.Input, "explain")
 	if err != nil {
 		return err
 	}
-	err = in.run(cmd.Context(), func(chunk []readRow) error {
+	err = in.run(ctx, func(chunk []readRow) error {
 		for i := range chunk {
-			if err := x.row(cmd.Context(), out, &chunk[i].Example, chunk[i].err); err != nil {
-				return err
-			}
-			if err := out.Flush(); err != nil { // a row takes a second or so
+			if err := x.row(ctx, &chunk[i].Example, chunk[i].err); err != nil {
 				return err
 			}
 		}
@@ -116,21 +136,21 @@ type explanationWriter interface {
 }
 
 // writer chooses the form: JSON unless a person reads it, or as --json says.
-func (x *explanation) writer(w io.Writer, terminal, chosen bool) explanationWriter {
+func (x *explanation) writer(w io.Writer, terminal bool) explanationWriter {
 	b := bufio.NewWriter(w)
-	if chosen && x.json || !chosen && !terminal {
-		return &jsonExplanations{b, x.options.Method}
+	if x.JSON != nil && *x.JSON || x.JSON == nil && !terminal {
+		return &jsonExplanations{b, x.Method}
 	}
-	return &shownExplanations{b, x.options.Method, terminal && x.a.Colours()}
+	return &shownExplanations{b, x.Method, terminal && x.app.Colours()}
 }
 
-// row explains a row, unless it is bad.
-func (x *explanation) row(ctx context.Context, out explanationWriter, ex *data.Example, bad error) error {
+// row explains a row, unless it is bad, and writes that at once: a row takes a second or so.
+func (x *explanation) row(ctx context.Context, ex *data.Example, bad error) error {
 	if bad != nil {
-		return out.write(ex, nil, bad)
+		return x.write(ex, nil, bad)
 	}
 	text := model.Text{A: ex.Text, B: ex.Pair}
-	labels := x.labels
+	labels := x.Labels
 	if len(labels) == 0 {
 		predictions, err := x.m.Predict(ctx, []model.Text{text})
 		if err != nil {
@@ -138,11 +158,18 @@ func (x *explanation) row(ctx context.Context, out explanationWriter, ex *data.E
 		}
 		labels = predictedOrTop(x.m, predictions[0])
 	}
-	explanations, err := x.explainer.Explain(ctx, text, labels, x.options)
+	explanations, err := x.explainer.Explain(ctx, text, labels, x.ExplainOptions)
 	if err != nil {
 		return err
 	}
-	return out.write(ex, explanations, nil)
+	return x.write(ex, explanations, nil)
+}
+
+func (x *explanation) write(ex *data.Example, explanations []model.Explanation, bad error) error {
+	if err := x.out.write(ex, explanations, bad); err != nil {
+		return err
+	}
+	return x.out.Flush()
 }
 
 // predictedOrTop returns the labels above their thresholds, or the most probable one if none is.

@@ -70,7 +70,8 @@ func TestExplain(t *testing.T) {
 		for _, w := range l.Words {
 			sum += w.Contribution
 		}
-		if l.Label != label || l.Method != "integrated-gradients" || !(math.Abs(sum-l.Sum) <= 1e-9) || !(math.Abs(l.Sum-(l.Logit-l.Baseline)) <= 0.01*max(0.2, math.Abs(l.Sum))) {
+		if l.Label != label || l.Method != "integrated-gradients" || !(math.Abs(sum-l.Sum) <= 1e-9) ||
+			!(math.Abs(l.Sum-(l.Logit-l.Baseline)) <= 0.01*max(0.2, math.Abs(l.Sum))) {
 			t.Errorf("line %d: %+v", i, l)
 		}
 	}
@@ -96,7 +97,8 @@ func TestExplain(t *testing.T) {
 	top := m.Labels[slices.Index(p[0].Logits, slices.Max(p[0].Logits))]
 	for threshold, want := range map[float32][]string{0: cmdtest.TinyLabels, 1: {top}} {
 		m.Thresholds = []float32{threshold, threshold, threshold}
-		stdout, stderr, code := bertlabel.Run(t, "", "explain", "--model", cmdtest.ModelFolder(t, m), "--text", "dog ran home", "--method", "gradient-x-input")
+		stdout, stderr, code := bertlabel.Run(t, "", "explain", "--model", cmdtest.ModelFolder(t, m), "--text", "dog ran home", "--method",
+			"gradient-x-input")
 		var labels []string
 		for _, l := range explainLines(t, stdout) {
 			if labels = append(labels, l.Label); l.Method != "gradient-x-input" || l.Special[0].Contribution == 0 {
@@ -107,7 +109,8 @@ func TestExplain(t *testing.T) {
 			t.Errorf("threshold %v: exit %d, labels %q, want %q\n%s", threshold, code, labels, want, stderr)
 		}
 	}
-	for flags, want := range map[string]string{"--label gladness": `"joy"`, "--method lime": "integrated-gradients", "--steps 0": "want 1 to", "--input x": "text"} {
+	for flags, want := range map[string]string{"--label gladness": `"joy"`, "--method lime": "integrated-gradients",
+		"--steps 0": "want 1 to", "--input x": "text"} {
 		_, stderr, code := bertlabel.Run(t, "", append([]string{"explain", "--model", dir, "--text", "a"}, strings.Fields(flags)...)...)
 		if code != cli.ExitUsage || !strings.Contains(stderr, want) {
 			t.Errorf("%s: exit %d, %s", flags, code, stderr)
@@ -135,22 +138,26 @@ func TestExplainShown(t *testing.T) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 	const red, blue, pink, end = "\x1b[38;5;16;48;5;196m", "\x1b[38;5;16;48;5;117m", "\x1b[38;5;16;48;5;210m", "\x1b[0m"
-	if got, want := shown(true), head+red+"never"+end+`\x1b[31m `+blue+"came"+end+"!  ‖ "+pink+"so"+end+"\nnever +3.00, came -1.40, so +1.30, ! +0.10\n(3 tokens more were cut)\n\n"; got != want {
+	if got, want := shown(true), head+red+"never"+end+`\x1b[31m `+blue+"came"+end+"!  ‖ "+pink+"so"+end+"\nnever +3.00, came -1.40, so "+
+		"+1.30, ! +0.10\n(3 tokens more were cut)\n\n"; got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
+	yes, no := true, false
 	for _, c := range []struct {
-		terminal, chosen, json bool
-		noColour, want         string
+		terminal       bool
+		json           *bool
+		noColour, want string
 	}{
-		{false, false, false, "", "*scorecmd.jsonExplanations"},
-		{true, false, false, "", "colours"},
-		{true, false, false, "1", "numbers"},
-		{true, true, true, "", "*scorecmd.jsonExplanations"},
-		{false, true, false, "", "numbers"},
+		{false, nil, "", "*scorecmd.jsonExplanations"},
+		{true, nil, "", "colours"},
+		{true, nil, "1", "numbers"},
+		{true, &yes, "", "*scorecmd.jsonExplanations"},
+		{false, &no, "", "numbers"},
 	} {
 		env := map[string]string{"NO_COLOR": c.noColour, "TERM": "xterm"}
-		x := &explanation{a: cli.New(cli.Process{Env: func(name string) string { return env[name] }}, nil, nil, nil, nil), json: c.json}
-		w := x.writer(nil, c.terminal, c.chosen)
+		app := cli.New(cli.Process{Env: func(name string) string { return env[name] }}, nil, nil, nil, nil)
+		x := &explanation{explainOptions: explainOptions{JSON: c.json}, app: app}
+		w := x.writer(nil, c.terminal)
 		got := fmt.Sprintf("%T", w)
 		if s, ok := w.(*shownExplanations); ok {
 			got = map[bool]string{true: "colours", false: "numbers"}[s.colours]

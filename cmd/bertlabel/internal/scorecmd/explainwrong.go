@@ -6,12 +6,14 @@ import (
 
 	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
-	htmlreport "bertlabel/cmd/bertlabel/internal/report"
+	"bertlabel/cmd/bertlabel/internal/report"
 	"bertlabel/train/data"
 )
 
 // explainWrong explains, for the n rows of a report that are most wrong, the label that is most wrong.
-func explainWrong(ctx context.Context, a *cli.App, m *model.Model, set *data.Dataset, scored *htmlreport.Scored, n int) (map[int][]htmlreport.Explanation, error) {
+func explainWrong(
+	ctx context.Context, a *cli.App, m *model.Model, set *data.Dataset, scored *report.Scored, n int,
+) (map[int][]report.Explanation, error) {
 	const work = "explain"
 	explainer, err := m.NewExplainer()
 	if err != nil {
@@ -20,7 +22,7 @@ func explainWrong(ctx context.Context, a *cli.App, m *model.Model, set *data.Dat
 	rows := scored.MostWrong(max(0, n))
 	a.Log.Progress(work, cli.Progress{Steps: len(rows)})
 	defer a.Log.Done()
-	explained := map[int][]htmlreport.Explanation{}
+	explained := map[int][]report.Explanation{}
 	for i, row := range rows {
 		c := len(m.Labels)
 		label := m.Labels[mostWrongLabel(set.Row(row), scored.Scores[row*c:(row+1)*c])]
@@ -28,9 +30,9 @@ func explainWrong(ctx context.Context, a *cli.App, m *model.Model, set *data.Dat
 		if err != nil {
 			return nil, err
 		}
-		shown := htmlreport.Explanation{Label: label}
+		shown := report.Explanation{Label: label}
 		for _, w := range found[0].Words {
-			shown.Words = append(shown.Words, htmlreport.Word{Text: w.Word, Contribution: w.Value})
+			shown.Words = append(shown.Words, report.Word{Text: w.Word, Contribution: w.Value})
 		}
 		explained[row] = append(explained[row], shown)
 		a.Log.Progress(work, cli.Progress{Step: i + 1, Steps: len(rows), Examples: i + 1})

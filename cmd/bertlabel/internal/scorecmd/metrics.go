@@ -1,6 +1,7 @@
 package scorecmd
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -13,38 +14,50 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func NewMetricsCmd(a *cli.App) *cobra.Command {
-	var truth, scores, threshold string
+// metricsOptions say which scores are compared with which truth.
+type metricsOptions struct {
+	Truth, Scores string // CSV files
+	Threshold     string // a number, numbers separated by commas, or a JSON file
+}
+
+// NewMetricsCmd returns the verb metrics.
+func NewMetricsCmd(a *cli.App) *cobra.Command { return newMetricsCmd(a, runMetrics) }
+
+func newMetricsCmd(a *cli.App, run cli.Runner[metricsOptions]) *cobra.Command {
+	var o metricsOptions
 	cmd := &cobra.Command{
-		Use:     "metrics",
-		Short:   "Score the probabilities of any classifier against the truth, as scikit-learn does",
-		Example: "  bertlabel metrics --truth truth.csv --scores scores.csv\n  bertlabel metrics --truth truth.csv --scores scores.csv --threshold 0.3 > metrics.json",
+		Use:   "metrics",
+		Short: "Score the probabilities of any classifier against the truth, as scikit-learn does",
+		Example: "  bertlabel metrics --truth truth.csv --scores scores.csv\n" +
+			"  bertlabel metrics --truth truth.csv --scores scores.csv --threshold 0.3 > metrics.json",
 		Long: "Both files are CSV with a header of label names and a row for each text, in the same order. The truth is 0, 1, or\n" +
 			"nothing where it is unknown; such cells count nowhere. Columns called id, text and text_pair are no labels, but where\n" +
 			"both files have an id, it must be the same. JSON goes to stdout, a table to stderr. A prediction is positive when its\n" +
 			"score is above the threshold.",
-		RunE: func(*cobra.Command, []string) error {
-			data, err := readScored(a, truth, scores)
-			if err != nil {
-				return err
-			}
-			thresholds, err := readThresholds(a, threshold, data.Labels)
-			if err != nil {
-				return err
-			}
-			report, err := metrics.Evaluate(data, thresholds)
-			if err != nil {
-				return cli.WithCode(cli.ExitData, fmt.Errorf("%s, %s: %w", truth, scores, err))
-			}
-			return printReport(a, report)
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), a, o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&truth, "truth", "", "CSV `FILE` with a 0/1 column per label")
-	f.StringVar(&scores, "scores", "", "CSV `FILE` with a probability column per label")
-	f.StringVar(&threshold, "threshold", "0.5", "positive above `T`: one number, or one per label by commas or by a JSON file")
+	f.StringVar(&o.Truth, "truth", "", "CSV `FILE` with a 0/1 column per label")
+	f.StringVar(&o.Scores, "scores", "", "CSV `FILE` with a probability column per label")
+	f.StringVar(&o.Threshold, "threshold", "0.5", "positive above `T`: one number, or one per label by commas or by a JSON file")
 	cli.Required(cmd, "truth", "scores")
 	return cmd
+}
+
+func runMetrics(_ context.Context, a *cli.App, o metricsOptions) error {
+	scored, err := readScored(a, o.Truth, o.Scores)
+	if err != nil {
+		return err
+	}
+	thresholds, err := readThresholds(a, o.Threshold, scored.Labels)
+	if err != nil {
+		return err
+	}
+	result, err := metrics.Evaluate(scored, thresholds)
+	if err != nil {
+		return cli.WithCode(cli.ExitData, fmt.Errorf("%s, %s: %w", o.Truth, o.Scores, err))
+	}
+	return printReport(a, result)
 }
 
 // printReport writes a report as JSON to stdout, and as a table to stderr for people.

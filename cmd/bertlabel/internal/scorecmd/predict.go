@@ -1,6 +1,8 @@
+// Package scorecmd has the verbs that run a trained model, and judge what it says: predict, eval, embed, explain, metrics.
 package scorecmd
 
 import (
+	"context"
 	"errors"
 
 	"bertlabel/bert/model"
@@ -12,8 +14,24 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func NewPredictCmd(a *cli.App) *cobra.Command {
-	p := &predicting{a: a}
+// predictOptions say which texts get labels, and how they are shown.
+type predictOptions struct {
+	Model         flags.Source
+	Rows          *flags.Data
+	Input, Output string
+	Format        string   // jsonl, csv or tsv
+	Threshold     *float32 // probability above which a label is predicted; nil: the model's
+	TopK          int      // labels that are shown; 0: all
+	Logits        bool     // are shown, too
+	Pretty        bool     // bars for people instead of Format
+}
+
+// NewPredictCmd returns the verb predict.
+func NewPredictCmd(a *cli.App) *cobra.Command { return newPredictCmd(a, runPredict) }
+
+func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
+	var o predictOptions
+	var threshold float32
 	cmd := &cobra.Command{
 		Use:   "predict",
 		Short: "Predict the labels of texts: one line out for each row in, in order, as soon as it is known",
@@ -21,86 +39,76 @@ func NewPredictCmd(a *cli.App) *cobra.Command {
 			"  echo '{\"text\": \"My parcel never came.\"}' | bertlabel predict --model model\n" +
 			"  bertlabel predict --model model --input texts.tsv --output-format csv --threshold 0.3",
 	}
-	p.models = flags.AddModel(cmd)
-	p.rows = flags.AddData(cmd, data.ReportBadRows)
+	models := flags.AddModel(cmd)
+	o.Rows = flags.AddData(cmd, data.ReportBadRows)
 	f := cmd.Flags()
-	f.StringVar(&p.input, "input", "-", "`FILE` of texts; - is stdin")
-	f.StringVar(&p.output, "output", "-", "`FILE` to write; - is stdout")
-	f.StringVar(&p.format, "output-format", "jsonl", "jsonl, csv or tsv (id, then one probability a label)")
-	f.Float32Var(&p.threshold, "threshold", 0, "probability above which a label is predicted (default: the model's)")
-	f.IntVar(&p.topK, "top-k", 0, "show the K most probable labels only, most probable first")
-	f.BoolVar(&p.logits, "logits", false, "add the logits")
-	flags.AddPretty(cmd, &p.pretty)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := p.settle(cmd); err != nil {
+	f.StringVar(&o.Input, "input", "-", "`FILE` of texts; - is stdin")
+	f.StringVar(&o.Output, "output", "-", "`FILE` to write; - is stdout")
+	f.StringVar(&o.Format, "output-format", "jsonl", "jsonl, csv or tsv (id, then one probability a label)")
+	f.Float32Var(&threshold, "threshold", 0, "probability above which a label is predicted (default: the model's)")
+	f.IntVar(&o.TopK, "top-k", 0, "show the K most probable labels only, most probable first")
+	f.BoolVar(&o.Logits, "logits", false, "add the logits")
+	flags.AddPretty(cmd, &o.Pretty)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		if f.Changed("threshold") {
+			o.Threshold = &threshold
+		}
+		if err := o.check(f.Changed("output-format")); err != nil {
 			return err
 		}
-		return p.run(cmd)
+		if !f.Changed("pretty") {
+			o.Pretty = o.Output == "-" && a.OnTerminal() && !f.Changed("output-format") && !o.Logits
+		}
+		if o.Model, err = models.Source(); err != nil {
+			return err
+		}
+		return run(cmd.Context(), a, o)
 	}
 	return cmd
 }
 
-// predicting is one run of the verb.
-type predicting struct {
-	a                     *cli.App
-	models                *flags.Model
-	rows                  *flags.Data
-	input, output, format string
-	threshold             float32
-	topK                  int
-	logits, pretty        bool
-}
-
-// settle refuses flags that do not go together, and decides how predictions are shown.
-func (p *predicting) settle(cmd *cobra.Command) error {
-	changed := cmd.Flags().Changed
-	if err := cli.OneOf("output-format", p.format, "jsonl", "csv", "tsv"); err != nil {
+// check refuses flags that do not go together. chosen says that the format was given.
+func (o *predictOptions) check(chosen bool) error {
+	if err := cli.OneOf("output-format", o.Format, "jsonl", "csv", "tsv"); err != nil {
 		return err
 	}
 	switch {
-	case changed("threshold") && !(p.threshold >= 0 && p.threshold <= 1):
-		return cli.Usagef("--threshold %v: want 0 to 1", p.threshold)
-	case p.topK < 0 || p.format != "jsonl" && (p.topK > 0 || p.logits):
+	case o.Threshold != nil && !(*o.Threshold >= 0 && *o.Threshold <= 1):
+		return cli.Usagef("--threshold %v: want 0 to 1", *o.Threshold)
+	case o.TopK < 0 || o.Format != "jsonl" && (o.TopK > 0 || o.Logits):
 		return cli.Usagef("--top-k wants 1 or more, and like --logits the output format jsonl")
-	case p.pretty && (changed("output-format") || p.logits):
+	case o.Pretty && (chosen || o.Logits):
 		return cli.Usagef("--pretty is for people: it has no --output-format and no --logits")
-	}
-	if !changed("pretty") {
-		p.pretty = p.output == "-" && p.a.OnTerminal() && !changed("output-format") && !p.logits
 	}
 	return nil
 }
 
-func (p *predicting) run(cmd *cobra.Command) error {
-	source, err := p.models.Source()
+func runPredict(ctx context.Context, a *cli.App, o predictOptions) error {
+	m, err := o.Model.OpenWithHead(a)
 	if err != nil {
 		return err
 	}
-	m, err := source.OpenWithHead(p.a)
-	if err != nil {
-		return err
-	}
-	if cmd.Flags().Changed("threshold") {
+	if o.Threshold != nil {
 		for i := range m.Thresholds {
-			m.Thresholds[i] = p.threshold
+			m.Thresholds[i] = *o.Threshold
 		}
 	} else {
-		flags.SayTuning(p.a, m)
+		flags.SayTuning(a, m)
 	}
-	flags.Found(p.a, flags.DiagnoseModel(m)...)
+	flags.Found(a, flags.DiagnoseModel(m)...)
 	scores := diagnosis.NewScores(m.Labels, m.Predicts)
-	in, err := newRowStream(p.a, m, p.rows, p.input, "predict")
+	in, err := newRowStream(a, m, o.Rows, o.Input, "predict")
 	if err != nil {
 		return err
 	}
-	out, err := p.a.CreateOutput(p.output)
+	out, err := a.CreateOutput(o.Output)
 	if err != nil {
 		return err
 	}
 	defer out.Discard()
-	writer := p.writer(out, m)
-	err = in.run(cmd.Context(), func(chunk []readRow) error {
-		predictions, err := m.PredictEncoded(cmd.Context(), encodings(chunk))
+	writer := o.writer(a, out, m)
+	err = in.run(ctx, func(chunk []readRow) error {
+		predictions, err := m.PredictEncoded(ctx, encodings(chunk))
 		if err != nil {
 			return err
 		}
@@ -110,8 +118,8 @@ func (p *predicting) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	flags.Found(p.a, scores.Findings()...)
-	flags.Found(p.a, scores.Unlabelled()...)
+	flags.Found(a, scores.Findings()...)
+	flags.Found(a, scores.Unlabelled()...)
 	return errors.Join(writer.Flush(), out.Commit(), in.verdict())
 }
 
@@ -122,14 +130,15 @@ type rowWriter interface {
 	Flush() error                              // hands everything on to the writer below
 }
 
-func (p *predicting) writer(out *cli.Output, m *model.Model) rowWriter {
-	if !p.pretty {
-		return newPredictionWriter(out, p.format, m, p.topK, p.logits)
+// writer returns what writes rows in the form that was asked for.
+func (o *predictOptions) writer(a *cli.App, out *cli.Output, m *model.Model) rowWriter {
+	if !o.Pretty {
+		return newPredictionWriter(out, o.Format, m, o.TopK, o.Logits)
 	}
-	if p.output == "-" {
-		p.a.Log.NoBar() // a progress bar would stand between the rows
+	if o.Output == "-" {
+		a.Log.NoBar() // a progress bar would stand between the rows
 	}
-	return newPrettyPredictions(p.a.Canvas(out.Writer), m, p.topK)
+	return newPrettyPredictions(a.Canvas(out.Writer), m, o.TopK)
 }
 
 // writePredictions writes a chunk of rows, those that could not be read with their error.

@@ -45,13 +45,15 @@ func writeReport(c *term.Canvas, r *metrics.Report) error {
 		fmt.Fprintln(b, term.Cell(l.Name, names)+figures(l)+c.In(term.Cyan, drawn)+c.In(term.Faint, best))
 	}
 	fmt.Fprintln(b)
-	for _, line := range []struct{ name, metric string }{{"F1, macro", "f1_macro"}, {"F1, micro", "f1_micro"}, {"average precision, macro", "average_precision_macro"},
+	for _, line := range []struct{ name, metric string }{{"F1, macro", "f1_macro"}, {"F1, micro", "f1_micro"},
+		{"average precision, macro", "average_precision_macro"},
 		{"ROC AUC, macro", "roc_auc_macro"}, {"rows all right", "subset_accuracy"}, {"calibration error", "expected_calibration_error"}} {
 		if v, _ := r.Get(line.metric); v.Defined() {
 			fmt.Fprintf(b, "%-25s%s\n", line.name, c.In(term.Bold, fmt.Sprintf("%.4f", float64(v))))
 		}
 	}
-	fmt.Fprintln(b, c.In(term.Faint, fmt.Sprintf("%d rows, %d labels; ╷ is the F1 of a label's best threshold; --pretty=false prints JSON, --report makes a page", r.Rows, len(r.Labels))))
+	const legend = "%d rows, %d labels; ╷ is the F1 of a label's best threshold; --pretty=false prints JSON, --report makes a page"
+	fmt.Fprintln(b, c.In(term.Faint, fmt.Sprintf(legend, r.Rows, len(r.Labels))))
 	return b.Flush()
 }
 

@@ -17,7 +17,8 @@ import (
 )
 
 // hostileNames are labels and texts that a terminal would obey, or that take more or fewer columns than characters.
-var hostileNames = []string{"joy", "<script>alert(1)</script>", "user\u202eresu", strings.Repeat("endless", 1500), "👨\u200d👩\u200d👧 family 👍", "驚き、怒り、悲しみ",
+var hostileNames = []string{"joy", "<script>alert(1)</script>", "user\u202eresu", strings.Repeat("endless", 1500),
+	"👨\u200d👩\u200d👧 family 👍", "驚き、怒り、悲しみ",
 	"\x1b[2J\x1b[31mred\x07", "nul\x00", "z" + strings.Repeat("\u0336", 300), "عربي", "new\nline\ttab\r", "\xff\xfe", " ", "%s %d \\"}
 
 var colour = regexp.MustCompile("\x1b\\[[0-9]+m")
@@ -120,7 +121,8 @@ func TestPrettyFlag(t *testing.T) {
 		}
 	}
 	for _, flag := range []string{"--output-format=csv", "--logits"} {
-		if _, stderr, code := bertlabel.Run(t, "", "predict", "--model", folder, "--input", path, "--pretty", flag); code != cli.ExitUsage || !strings.Contains(stderr, "--pretty is for people") {
+		if _, stderr, code := bertlabel.Run(t, "", "predict", "--model", folder, "--input", path, "--pretty", flag); code != cli.ExitUsage ||
+			!strings.Contains(stderr, "--pretty is for people") {
 			t.Errorf("--pretty %s: exit %d, %s", flag, code, stderr)
 		}
 	}

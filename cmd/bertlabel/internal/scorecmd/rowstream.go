@@ -161,7 +161,8 @@ func (s *rowStream) verdict() error {
 	case s.files.Err() != nil:
 		return s.files.Err()
 	case s.bad > 0:
-		return cli.WithCode(cli.ExitData, fmt.Errorf("%s: %d of %d rows could not be read; each has an error in its place in the output", s.input, s.bad, s.rows))
+		return cli.WithCode(cli.ExitData,
+			fmt.Errorf("%s: %d of %d rows could not be read; each has an error in its place in the output", s.input, s.bad, s.rows))
 	}
 	s.files.SaySkipped(s.input, stats.Bad+s.tooLong, stats.Bad+stats.Rows)
 	return nil

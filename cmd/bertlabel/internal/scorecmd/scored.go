@@ -37,7 +37,8 @@ func readScored(a *cli.App, truthPath, scoresPath string) (d metrics.Data, err e
 	}
 	for i := range min(len(truthIDs), len(scoresIDs)) {
 		if t, s := truthIDs[i], scoresIDs[i]; t.text != s.text {
-			return d, cli.Refused(scoresPath, s.line, "id", term.Quoted(s.text), fmt.Sprintf("%s, as on line %d of %s", term.Quoted(t.text), t.line, truthPath))
+			return d, cli.Refused(scoresPath, s.line, "id", term.Quoted(s.text),
+				fmt.Sprintf("%s, as on line %d of %s", term.Quoted(t.text), t.line, truthPath))
 		}
 	}
 	d.Labels = truth
