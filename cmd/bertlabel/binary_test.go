@@ -32,6 +32,7 @@ func build(t *testing.T, goos, goarch string) string {
 
 // The Linux binary is static: no interpreter, no dynamic section, no library.
 func TestStatic(t *testing.T) {
+	t.Parallel()
 	f, err := elf.Open(build(t, "linux", "amd64"))
 	if err != nil {
 		t.Fatal(err)
@@ -50,6 +51,7 @@ func TestStatic(t *testing.T) {
 // What only a process of its own shows: the kernel set by environment and flag, that a signal ends
 // a wait for stdin, and that a closed stdout is no error.
 func TestProcess(t *testing.T) {
+	t.Parallel()
 	program := build(t, runtime.GOOS, runtime.GOARCH)
 	start := func(env string, args ...string) (*exec.Cmd, *bytes.Buffer) {
 		cmd, stderr := exec.Command(program, args...), &bytes.Buffer{}

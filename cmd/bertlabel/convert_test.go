@@ -14,6 +14,7 @@ import (
 
 // Google's layout to Hugging Face's and back: the last folder has the bytes of the first, and all three predict the same.
 func TestConvert(t *testing.T) {
+	t.Parallel()
 	source := filepath.Join(tensortest.Shared(t, "fixtures/numerics/tiny-uncased"), "model_with_head")
 	dir := t.TempDir()
 	google, hf, back := filepath.Join(dir, "google"), filepath.Join(dir, "hf"), filepath.Join(dir, "back")
@@ -48,6 +49,7 @@ func TestConvert(t *testing.T) {
 }
 
 func TestConvertRefuses(t *testing.T) {
+	t.Parallel()
 	pooled, mean := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Pooled, cmdtest.TinyLabels)), cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels))
 	out := filepath.Join(t.TempDir(), "out")
 	for _, c := range []struct {

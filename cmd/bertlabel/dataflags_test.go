@@ -12,6 +12,7 @@ import (
 
 // Every flag reaches the reader, wrong usage and refused data have their exit codes, and messages name the place.
 func TestDataFlags(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	labels := filepath.Join(dir, "labels.txt")
 	cmdtest.WriteFile(t, labels, "joy\nlove\n")
@@ -53,6 +54,7 @@ func TestDataFlags(t *testing.T) {
 }
 
 func TestDataFlagsByEnvironment(t *testing.T) {
+	t.Parallel()
 	env := map[string]string{"BERTLABEL_LABEL_COLUMNS": "love,joy", "BERTLABEL_TEXT_COLUMN": "body"}
 	stdout, stderr, code := bertlabelIn(t, env, "body,joy,x,love\na,1,?,0\n", "check-data", "--json", "--train", "-", "--format", "csv")
 	if code != cli.ExitOK || !strings.Contains(stdout, `"file": "stdin"`) || strings.Contains(stdout, `"x"`) {
@@ -62,6 +64,7 @@ func TestDataFlagsByEnvironment(t *testing.T) {
 
 // --bad-rows lists what was left out, with everything that a program needs to find it.
 func TestBadRowsFile(t *testing.T) {
+	t.Parallel()
 	list := filepath.Join(t.TempDir(), "new", "bad.jsonl")
 	_, _, code := bertlabel(t, `{"text":"a","labels":["joy"]}`+"\n"+`{"text":7}`+"\n"+`{"text":"b"}`, "check-data", "--train", "-", "--bad-rows", list)
 	text, err := os.ReadFile(list)

@@ -16,6 +16,7 @@ import (
 // The demo at a small size: it leaves data, model and results, and every command that it shows can be run again and gives the
 // same.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "demo")
 	var stdout, stderr bytes.Buffer
 	a := cli.New(cli.Process{}, verbs, strings.NewReader(""), &stdout, &stderr)

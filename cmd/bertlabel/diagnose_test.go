@@ -46,6 +46,7 @@ func headFolder(t *testing.T, f func(weights, bias []float32)) string {
 
 // Each way to a useless model is named, with its remedy, by the verbs that see it.
 func TestDiagnosis(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	file := func(name, text string) string {
 		path := filepath.Join(dir, name)
@@ -129,6 +130,7 @@ func rareCSV(seed uint64) string {
 
 // A run that goes well is told nothing, from the training to the prediction.
 func TestNoFalseDiagnosis(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	rows, dev, output := filepath.Join(dir, "rows.csv"), filepath.Join(dir, "dev.csv"), filepath.Join(dir, "out")
 	cmdtest.WriteFile(t, rows, cmdtest.LabelledCSV(200, 1))

@@ -18,6 +18,7 @@ import (
 
 // Both forms of the output have the bits of the library, for every pooling.
 func TestEmbed(t *testing.T) {
+	t.Parallel()
 	m := cmdtest.TinyModel(t, 1, bert.CLS, cmdtest.TinyLabels)
 	dir, texts := cmdtest.ModelFolder(t, m), cmdtest.TinyTexts(40)
 	for _, c := range []struct {
@@ -62,6 +63,7 @@ func TestEmbed(t *testing.T) {
 // embed --all-layers writes what Google's code computes, stage by stage. Our error against float64 is at most twice TensorFlow's
 // own, or 2e-6 of the largest magnitude in the tensor where that is tiny; padding is zero.
 func TestEmbedAllLayers(t *testing.T) {
+	t.Parallel()
 	root := tensortest.Shared(t, "fixtures/numerics")
 	for _, name := range []string{"tiny-uncased", "tiny-cased"} {
 		dir, file := filepath.Join(root, name), filepath.Join(t.TempDir(), "all.safetensors")
@@ -122,6 +124,7 @@ func unpadded(g, mask tensortest.Golden) (out []float64) {
 
 // Without a head or a pooler the stages behind are left out, and the rows are as wide as the longest.
 func TestEmbedAllLayersParts(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "all.safetensors")
 	bare := cmdtest.TinyModel(t, 1, bert.CLS, nil)
 	bare.Encoder.DropPooler()
@@ -151,6 +154,7 @@ func TestEmbedAllLayersParts(t *testing.T) {
 }
 
 func TestEmbedRefuses(t *testing.T) {
+	t.Parallel()
 	dir := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.CLS, nil))
 	bare := cmdtest.TinyModel(t, 1, bert.CLS, nil)
 	bare.Encoder.DropPooler()

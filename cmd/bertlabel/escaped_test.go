@@ -12,6 +12,7 @@ import (
 
 // Names of columns, labels and files stand in messages; none of them reaches the terminal as it is.
 func TestMessagesAreEscaped(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a\u202eb.csv")
 	cmdtest.WriteFile(t, path, "text,\x1b[31mred,\u202elabel\na,1,0\nb,maybe,7\n")

@@ -25,6 +25,7 @@ func (h headTask) firstLoss(t *testing.T, args ...string) float64 {
 // The weight of positives is what the flag says: a file's number is linear in the loss, balanced is negatives over positives, and the
 // cap bounds it.
 func TestPosWeight(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	rare := "text,rare\n" // 4 of 44 are positive
 	for i := range 44 {
@@ -53,6 +54,7 @@ func TestPosWeight(t *testing.T) {
 
 // Smoothing mixes the loss with that of the opposite labels: y' = y(1−ε) + ε/2.
 func TestLabelSmoothing(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	cmdtest.WriteFile(t, task.train, "text,a\n"+strings.Repeat("the cat,1\n", 30)+strings.Repeat("a dog,0\n", 10))
 	plain := task.firstLoss(t)
@@ -66,6 +68,7 @@ func TestLabelSmoothing(t *testing.T) {
 
 // Each label's log-odds is where the bias starts.
 func TestBiasInit(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	cmdtest.WriteFile(t, task.train, "text,a,b\n"+strings.Repeat("the cat,1,\n", 30)+strings.Repeat("a dog,0,1\n", 10))
 	m, _ := task.run(t, "odds", "--pooling", "mean", "--max-steps", "1", "--learning-rate", "0", "--bias-init", "log-odds")
@@ -79,6 +82,7 @@ func TestBiasInit(t *testing.T) {
 // Unknown cells of dev change no figure, threshold or calibration: rows that say nothing of a label, with scores of all kinds, may be
 // there or not.
 func TestUnknownCellsCountNowhere(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	head := strings.SplitAfter(cmdtest.LabelledCSV(60, 2), "\n")
 	cmdtest.WriteFile(t, task.dev, strings.Join(head, ""))
@@ -101,6 +105,7 @@ func TestUnknownCellsCountNowhere(t *testing.T) {
 
 // The thresholds that training kept are what predict and eval go by, and say; --threshold goes over them.
 func TestKeptThresholds(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	for _, objective := range []string{"f1", "f2", "f0.5", "precision@0.9", "recall@0.9"} {
 		m, _ := task.run(t, "kept", "--pooling", "mean", "--train-batch-size", "8", "--max-steps", "20", "--dropout", "0", "--dev", task.dev, "--tune-thresholds", "--threshold-objective", objective)
@@ -137,6 +142,7 @@ func TestKeptThresholds(t *testing.T) {
 
 // Calibration says error, Brier score and log loss before and after, and eval finds the improvement it promised.
 func TestCalibrateSaysBeforeAndAfter(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	args := []string{"--pooling", "mean", "--train-batch-size", "8", "--max-steps", "20", "--dropout", "0", "--dev", task.dev}
 	task.run(t, "plain", args...)
@@ -170,6 +176,7 @@ func TestCalibrateSaysBeforeAndAfter(t *testing.T) {
 
 // A flag that was set for nothing is named; one that has its default is not.
 func TestUnusedFlagsAreNamed(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	cmdtest.WriteFile(t, task.train, cmdtest.LabelledCSV(30, 1))
 	for _, c := range []struct{ args, want string }{

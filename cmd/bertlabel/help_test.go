@@ -18,6 +18,7 @@ const screenColumns = 110
 
 // The short help of every verb fits a screen, opens with examples whose verbs and flags exist, and names each flag of the verb.
 func TestHelp(t *testing.T) {
+	t.Parallel()
 	root := cli.New(cli.Process{}, verbs, nil, nil, nil).Root()
 	for _, cmd := range root.Commands() {
 		if !cmd.IsAvailableCommand() || cmd.Name() == "help" {
@@ -47,6 +48,7 @@ var shellWord = regexp.MustCompile(`"[^"]*"|\S+`)
 
 // Every verb and flag of the examples exists, and each flag has its line in the long help.
 func TestExamples(t *testing.T) {
+	t.Parallel()
 	root := cli.New(cli.Process{}, verbs, nil, nil, nil).Root()
 	for _, cmd := range append(root.Commands(), root) {
 		for line := range strings.Lines(cmd.Example) {

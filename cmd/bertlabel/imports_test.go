@@ -138,6 +138,7 @@ func allowedFor(name string) (allowed []string, found bool) {
 
 // No arrow between packages turns round unnoticed: each imports only what the table says, on every platform.
 func TestImports(t *testing.T) {
+	t.Parallel()
 	for _, platform := range platforms {
 		for _, p := range goList(t, platform) {
 			name := strings.TrimPrefix(p.ImportPath, "bertlabel/")
@@ -167,6 +168,7 @@ func TestImports(t *testing.T) {
 // Some things may stand in few files only: unsafe, the two fences for panics of library code, and the end of the process.
 // There is no cgo. Tests are free: those with page fences need unsafe.
 func TestOnlyIn(t *testing.T) {
+	t.Parallel()
 	for _, rule := range []struct {
 		line  string
 		files []string

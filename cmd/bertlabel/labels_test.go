@@ -42,6 +42,7 @@ func logitsOf(t *testing.T, dir string) map[string][]float32 {
 
 // Every change leaves the logits and thresholds of the other labels as they are, to the bit; what is new is learnt.
 func TestLabels(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	m := cmdtest.TinyModel(t, 1, "mean:-1..-2", nil)
 	task := headTask{base: cmdtest.ModelFolder(t, m), train: filepath.Join(dir, "train.csv"), dir: dir}
@@ -166,6 +167,7 @@ func TestLabels(t *testing.T) {
 
 // Under an encoder that was trained for other labels a new one is found too: the encoder stays as it is from here on.
 func TestLabelsOfTunedEncoder(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	task.run(t, "tuned", "--tune", "last:1", "--pooling", "mean", "--train-batch-size", "16", "--tensorboard=false")
 	before := logitsOf(t, filepath.Join(task.dir, "tuned"))
@@ -188,6 +190,7 @@ func TestLabelsOfTunedEncoder(t *testing.T) {
 }
 
 func TestLabelsRefuses(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	folder := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, []string{"animal", "colour"}))
 	good := filepath.Join(dir, "good.csv")

@@ -31,6 +31,7 @@ func bertlabelIn(t *testing.T, env map[string]string, stdin string, args ...stri
 }
 
 func TestWrongUsage(t *testing.T) {
+	t.Parallel()
 	config := filepath.Join(t.TempDir(), "c.json")
 	cmdtest.WriteFile(t, config, `{"quite": true}`)
 	for _, c := range []struct{ args, want string }{
@@ -64,6 +65,7 @@ func (f failingWriter) Write([]byte) (int, error) { return 0, f.err }
 
 // When the reader of stdout has gone, the program ends quietly; when the disk behind it is full, it says so.
 func TestStdoutFails(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		err  error
 		code int

@@ -16,6 +16,7 @@ import (
 // TestMemoryRefused: a run that needs more than the budget is refused before its first step, with what it needs and what helps
 // (N4).
 func TestMemoryRefused(t *testing.T) {
+	t.Parallel()
 	dir := cmdtest.FastDir(t)
 	args := append(tinyTask(t, dir), "--output", filepath.Join(dir, "out"))
 	for _, c := range []struct {
@@ -44,6 +45,7 @@ func TestMemoryRefused(t *testing.T) {
 
 // TestMemorySteps: a budget that is lowered step by step gives a model or a refusal (N5).
 func TestMemorySteps(t *testing.T) {
+	t.Parallel()
 	dir := cmdtest.FastDir(t)
 	args := append(tinyTask(t, dir), "--max-steps", "1", "--overwrite", "--output", filepath.Join(dir, "out"))
 	runs := 100
@@ -74,6 +76,7 @@ func TestMemorySteps(t *testing.T) {
 
 // TestAddressSpace: under ulimit -v a run is refused, or comes to its end; it is never out of memory on the way (N4).
 func TestAddressSpace(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("needs ulimit -v and /proc")
 	}
@@ -93,6 +96,7 @@ func TestAddressSpace(t *testing.T) {
 // TestRecomputeCommand: --recompute leaves the same files, with another number of threads too, and takes up a run that began
 // without.
 func TestRecomputeCommand(t *testing.T) {
+	t.Parallel()
 	dir := cmdtest.FastDir(t)
 	args := tinyTask(t, dir)
 	for _, tune := range []string{"all", "last:2"} {

@@ -16,6 +16,7 @@ import (
 // The verb gives, for the CSV files of every golden, the report of its truth, scores and thresholds, whose values the tests
 // of train/metrics hold to scikit-learn.
 func TestMetricsGoldens(t *testing.T) {
+	t.Parallel()
 	paths, err := filepath.Glob(filepath.Join(tensortest.Shared(t, "fixtures/metrics"), "*.json"))
 	if err != nil || len(paths) != 19 {
 		t.Fatalf("%d goldens (%v), want 19", len(paths), err)
@@ -71,15 +72,20 @@ func goldenReport(t *testing.T, path string) (*metrics.Report, string) {
 // metricsOf runs the verb on two files of these contents and a file t.json.
 func metricsOf(t *testing.T, truth, scores, thresholds string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	t.Chdir(t.TempDir())
-	cmdtest.WriteFile(t, "truth.csv", truth)
-	cmdtest.WriteFile(t, "scores.csv", scores)
-	cmdtest.WriteFile(t, "t.json", thresholds)
-	return bertlabel(t, "", append([]string{"metrics", "--truth", "truth.csv", "--scores", "scores.csv"}, args...)...)
+	folder := t.TempDir() + string(filepath.Separator)
+	cmdtest.WriteFile(t, folder+"truth.csv", truth)
+	cmdtest.WriteFile(t, folder+"scores.csv", scores)
+	cmdtest.WriteFile(t, folder+"t.json", thresholds)
+	for i := range args {
+		args[i] = strings.Replace(args[i], "t.json", folder+"t.json", 1)
+	}
+	stdout, stderr, code = bertlabel(t, "", append([]string{"metrics", "--truth", folder + "truth.csv", "--scores", folder + "scores.csv"}, args...)...)
+	return stdout, strings.ReplaceAll(stderr, folder, ""), code
 }
 
 // Columns are matched by name, unknown cells and columns that are no labels left out, whatever the thresholds are written as.
 func TestMetricsReads(t *testing.T) {
+	t.Parallel()
 	const truth = "\ufeffid,joy,\"a, b\"\r\n7,1,0\r\n8,0,\r\n9,1,1\r\n"
 	const scores = "id,\"a, b\",joy\n7,0.25,0.5\n8,1e-3,0.25\n9,0.75,1\n"
 	const want = `"per_label":{"joy":{"precision":1,"recall":1,"f1":1,"support":2,"roc_auc":1,"average_precision":1,"threshold":0.3,` +
@@ -100,6 +106,7 @@ func TestMetricsReads(t *testing.T) {
 }
 
 func TestMetricsReadsStdin(t *testing.T) {
+	t.Parallel()
 	truth := filepath.Join(t.TempDir(), "truth.csv")
 	cmdtest.WriteFile(t, truth, "joy\n1\n\"\"\n0\n")
 	stdout, _, code := bertlabel(t, "joy\n0.9\n0.8\n0.1\n", "metrics", "--truth", truth, "--scores", "-")
@@ -112,6 +119,7 @@ func TestMetricsReadsStdin(t *testing.T) {
 }
 
 func TestMetricsRefuses(t *testing.T) {
+	t.Parallel()
 	const truth, scores = "id,a,b\n1,0,1\n2,1,0\n", "id,a,b\n1,0.5,1\n2,0.25,0\n"
 	for _, c := range []struct{ truth, scores, want string }{
 		{"id,a,b\n1,0,2\n", scores, `truth.csv:2: column b: found "2", expected 0, 1 or nothing`},

@@ -17,6 +17,7 @@ import (
 
 // Every option that a sentence of the library names is a flag, and none is named as a flag but where a command line is meant.
 func TestOptionKeys(t *testing.T) {
+	t.Parallel()
 	known := map[string]bool{}
 	for _, verb := range cli.New(cli.Process{}, verbs, nil, nil, nil).Root().Commands() {
 		verb.InitDefaultHelpFlag()

@@ -12,6 +12,7 @@ import (
 
 // train always leaves a page: with dev rows all figures, else its curves; eval makes one where it is asked to.
 func TestReportPage(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)

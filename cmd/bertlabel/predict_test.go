@@ -63,6 +63,7 @@ func float32Of(t *testing.T, printed string) float32 {
 
 // Predictions come in the order of the rows, with the bits of the library, and go to stdout alone.
 func TestPredict(t *testing.T) {
+	t.Parallel()
 	m := cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels)
 	dir := cmdtest.ModelFolder(t, m)
 	texts := cmdtest.TinyTexts(300)
@@ -101,6 +102,7 @@ func asTexts(texts []string) (out []model.Text) {
 }
 
 func TestPredictFlags(t *testing.T) {
+	t.Parallel()
 	m := cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels)
 	dir := cmdtest.ModelFolder(t, m)
 	want, err := m.Predict(t.Context(), asTexts([]string{"the cat sat"}))
@@ -145,6 +147,7 @@ func above(probabilities []float32, threshold float32) string {
 }
 
 func TestPredictWrongUsage(t *testing.T) {
+	t.Parallel()
 	dir := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels))
 	headless := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil))
 	broken := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels))
@@ -187,6 +190,7 @@ func TestPredictWrongUsage(t *testing.T) {
 
 // A row that cannot be read has its error in its place, with its id where that could be read; the others are predicted.
 func TestPredictBadRows(t *testing.T) {
+	t.Parallel()
 	m := cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels)
 	dir := cmdtest.ModelFolder(t, m)
 	const input = "{\"id\": 1, \"text\": \"cat\"}\nnonsense\n{\"id\": 3, \"text\": 7}\n{\"id\": 4, \"text\": \"mat\"}\n"
@@ -241,6 +245,7 @@ func TestPredictBadRows(t *testing.T) {
 
 // Files are read and written by their suffix, compressed too; pairs are read; a failure leaves the old output.
 func TestPredictFiles(t *testing.T) {
+	t.Parallel()
 	m := cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels)
 	folder, dir := cmdtest.ModelFolder(t, m), t.TempDir()
 	var zipped bytes.Buffer
@@ -294,6 +299,7 @@ func TestPredictFiles(t *testing.T) {
 
 // Each row is answered before the next is there.
 func TestPredictStreams(t *testing.T) {
+	t.Parallel()
 	dir := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels))
 	for _, verb := range []string{"predict", "embed"} {
 		in, toIn := io.Pipe()

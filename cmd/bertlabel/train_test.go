@@ -71,6 +71,7 @@ func evaluate(t *testing.T, args ...string) (r report) {
 
 // Training learns, keeps the weights that were best on dev, writes what the contract lists, and the folder stands alone.
 func TestTrain(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	base := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil))
 	trainFile, devFile, output := filepath.Join(dir, "train.csv"), filepath.Join(dir, "dev.csv"), filepath.Join(dir, "out")
@@ -152,6 +153,7 @@ func TestTrain(t *testing.T) {
 
 // Training goes on from a head for the same labels, and a threshold given to eval holds for it alone.
 func TestTrainContinues(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	first, second := filepath.Join(dir, "first"), filepath.Join(dir, "second")
 	data := filepath.Join(dir, "train.csv")
@@ -176,6 +178,7 @@ func TestTrainContinues(t *testing.T) {
 }
 
 func TestTrainRefuses(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	base := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil))
 	good, bad, other, full := filepath.Join(dir, "good.csv"), filepath.Join(dir, "bad.csv"), filepath.Join(dir, "other.csv"), filepath.Join(dir, "full")
@@ -230,6 +233,7 @@ func TestTrainRefuses(t *testing.T) {
 
 // The features cache is used when it is whole, and the result is the same without it and when it is damaged.
 func TestFeaturesCache(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	cache, data := filepath.Join(dir, "cache"), filepath.Join(dir, "train.csv")
 	base := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil))
@@ -302,6 +306,7 @@ func forge(t *testing.T, path string) {
 }
 
 func TestEvalRefuses(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	folder := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, []string{"animal", "colour"}))
 	good, bad, other := filepath.Join(dir, "good.csv"), filepath.Join(dir, "bad.csv"), filepath.Join(dir, "other.csv")
@@ -329,6 +334,7 @@ func TestEvalRefuses(t *testing.T) {
 
 // eval gives what the library computes from the library's predictions.
 func TestEval(t *testing.T) {
+	t.Parallel()
 	labels := []string{"animal", "colour"}
 	m := cmdtest.TinyModel(t, 1, bert.CLS, labels)
 	m.Thresholds[0] = 0.4

@@ -107,6 +107,7 @@ func runResult(t *testing.T, output string) string {
 // the bits of the run that was never stopped, and need nothing but --resume. BERTLABEL_TEST_KILLS is how many kill -9; docs/testing.md has
 // the long runs.
 func TestKills(t *testing.T) {
+	t.Parallel()
 	kills := 20
 	if n, err := strconv.Atoi(os.Getenv("BERTLABEL_TEST_KILLS")); err == nil {
 		kills = n
@@ -173,6 +174,7 @@ func TestKills(t *testing.T) {
 
 // TestSignalExit: a signal ends training with its exit code behind a checkpoint that was verified (C7).
 func TestSignalExit(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("has no signals")
 	}
@@ -203,6 +205,7 @@ func TestSignalExit(t *testing.T) {
 
 // TestRunRefused: what cannot go on says why, with its exit code, and harms nothing.
 func TestRunRefused(t *testing.T) {
+	t.Parallel()
 	dir := cmdtest.FastDir(t)
 	output := filepath.Join(dir, "out")
 	args := append(tinyTask(t, dir), "--output", output)
@@ -258,6 +261,7 @@ func TestRunRefused(t *testing.T) {
 
 // TestTwoProcesses: the second of two runs on one folder is refused, the first goes on (C9).
 func TestTwoProcesses(t *testing.T) {
+	t.Parallel()
 	dir := cmdtest.FastDir(t)
 	args := append(tinyTask(t, dir), "--output", filepath.Join(dir, "out"))
 	first, stderr := child(append(args, "--max-steps", "100000000")...)
@@ -284,6 +288,7 @@ func TestTwoProcesses(t *testing.T) {
 
 // TestResumeFromTF goes on from TensorFlow's training checkpoint of step 5 to step 10. The bound is that of the goldens' README.
 func TestResumeFromTF(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob(filepath.Join(tensortest.Shared(t, "fixtures/numerics"), "*", "trajectory.json"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no golden models (%v)", err)

@@ -14,6 +14,7 @@ import (
 // train --baseline says what a linear model makes of the same rows, in the folder too, at thresholds by the rules of the model's;
 // another run into the folder without it leaves nothing of it.
 func TestTrainBaseline(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	path := filepath.Join(task.dir, "model", baselineFile)
 	for _, c := range []struct {

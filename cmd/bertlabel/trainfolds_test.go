@@ -41,6 +41,7 @@ func foldsOf(t *testing.T, h headTask, name string) (f struct {
 
 // The folds judge a head by rows it does not know, for either solver; the model itself is that of a run without them.
 func TestTrainFolds(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	for name, args := range map[string][]string{
 		"exact":    {"--solver", "lbfgs", "--l2", "1e-3"},
@@ -86,6 +87,7 @@ func TestTrainFolds(t *testing.T) {
 // Labels that are drawn by lot cannot be known of a row that is left out, although every text stands there twice: its rows are in
 // one fold.
 func TestTrainFoldsKnowNothing(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	random := rand.New(rand.NewPCG(1, 2))
 	words := []string{"the", "mat", "cat", "sat", "big", "red", "home"}
@@ -114,6 +116,7 @@ func TestTrainFoldsKnowNothing(t *testing.T) {
 }
 
 func TestTrainFoldsRefuses(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	for _, c := range []struct {
 		args, want string

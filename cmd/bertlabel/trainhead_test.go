@@ -55,6 +55,7 @@ func trainingOf(t *testing.T, m *model.Model) (config map[string]any) {
 // The exact head has a lower loss on its training rows than any number of gradient steps, with dev or without, for every convex
 // loss, and leaves one row in metrics.csv.
 func TestTrainLBFGS(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	loss := func(name string) float64 {
 		header, rows := metricsTable(t, filepath.Join(task.dir, name))
@@ -86,6 +87,7 @@ func TestTrainLBFGS(t *testing.T) {
 
 // The discriminant is calibrated without being told, has learnt, and is the same for any number of threads.
 func TestTrainLDA(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	m, stderr := task.run(t, "lda", "--pooling", "mean:-1..-2", "--solver", "lda", "--dev", task.dev, "--tune-thresholds")
 	if config := trainingOf(t, m); config["solver"] != "lda" || config["calibrate"] != "platt" || !strings.Contains(stderr, "1 − average_precision_macro on dev") {
@@ -110,6 +112,7 @@ func TestTrainLDA(t *testing.T) {
 
 // Wide features are kept in the model, and auto chooses among poolings by their loss on dev.
 func TestTrainPoolings(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	m, _ := task.run(t, "wide", "--pooling", "concat:max,mean:-1..-3,cls:-2", "--solver", "lbfgs")
 	if m.Pooling != "concat:max,mean:-1..-3,cls:-2" || m.Head.Weights.Shape[1] != 5*16 {
@@ -145,6 +148,7 @@ func TestTrainPoolings(t *testing.T) {
 
 // Thresholds and calibration are kept in the model, said, and used by eval and predict.
 func TestTrainTunesOnDev(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	common := []string{"--pooling", "mean", "--dev", task.dev, "--train-batch-size", "8", "--max-steps", "20", "--dropout", "0"}
 	plain, said := task.run(t, "plain", common...)
@@ -188,6 +192,7 @@ func TestTrainTunesOnDev(t *testing.T) {
 
 // Losses and the start of the bias reach the head; a file of weights is read by name.
 func TestTrainLosses(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	weights := filepath.Join(task.dir, "weights.json")
 	cmdtest.WriteFile(t, weights, `{"colour": 3}`)
@@ -209,6 +214,7 @@ func TestTrainLosses(t *testing.T) {
 }
 
 func TestTrainHeadRefuses(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	for name, text := range map[string]string{"w1.json": `{"fish": 2}`, "w2.json": `{"animal": 0}`, "w3.json": "{\n\"animal\": x}"} {
 		cmdtest.WriteFile(t, filepath.Join(task.dir, name), text)
@@ -258,6 +264,7 @@ func TestTrainHeadRefuses(t *testing.T) {
 
 // An encoder that was trained is calibrated and gets its thresholds too, once.
 func TestTrainAllTunesOnDev(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	args := []string{"--tune", "last:1", "--pooling", "mean", "--dev", task.dev, "--train-batch-size", "16", "--num-train-epochs", "2", "--tune-thresholds", "--calibrate", "--tensorboard=false"}
 	m, said := task.run(t, "out", args...)
@@ -276,6 +283,7 @@ func TestTrainAllTunesOnDev(t *testing.T) {
 
 // A head in the folder of a run of the encoder: nothing of that run stays for --resume to go on with.
 func TestHeadClearsEncoderRun(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	task := headTask{base: cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil)), train: filepath.Join(dir, "train.csv"), dir: dir}
 	cmdtest.WriteFile(t, task.train, cmdtest.LabelledCSV(20, 1))

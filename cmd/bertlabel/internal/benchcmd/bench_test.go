@@ -38,6 +38,7 @@ func benchRows(t *testing.T, args ...string) (rows []map[string]any) {
 }
 
 func TestBenchShapes(t *testing.T) {
+	t.Parallel()
 	rows := benchRows(t, "--model", "1x64", "--shape", "2x5,1x16", "--shape", "1x512")
 	if len(rows) != 3 {
 		t.Fatalf("%d rows, want 3", len(rows))
@@ -51,6 +52,7 @@ func TestBenchShapes(t *testing.T) {
 }
 
 func TestBenchLengths(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "lengths.txt")
 	cmdtest.WriteFile(t, file, "3\r\n17\n 5\n")
 	rows := benchRows(t, "--model", "1x64", "--lengths", file)
@@ -61,6 +63,7 @@ func TestBenchLengths(t *testing.T) {
 
 // A training step has three times the operations of a forward pass; a file of lengths gives whole batches, one time for all of them.
 func TestBenchTrain(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "lengths.txt")
 	cmdtest.WriteFile(t, file, "3\n17\n5\n9\n4\n")
 	rows := benchRows(t, "--train", "--model", "1x64", "--shape", "2x5", "--lengths", file, "--batch", "2", "--steps", "2")
@@ -76,6 +79,7 @@ func TestBenchTrain(t *testing.T) {
 }
 
 func TestBenchProducts(t *testing.T) {
+	t.Parallel()
 	rows := benchRows(t, "--gemm", "2x3x4,100x64x70")
 	if len(rows) != 2 {
 		t.Fatalf("%d rows, want 2", len(rows))
@@ -88,6 +92,7 @@ func TestBenchProducts(t *testing.T) {
 
 // A model folder keeps its head, and text for people names the case.
 func TestBenchFolder(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "model")
 	config, _ := bench.ParseModel("1x64")
 	config.VocabSize = 100
@@ -106,6 +111,7 @@ func TestBenchFolder(t *testing.T) {
 }
 
 func TestBenchRefuses(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	file := func(name, text string) string {
 		path := filepath.Join(dir, name)

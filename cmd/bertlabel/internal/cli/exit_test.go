@@ -15,6 +15,7 @@ import (
 
 // Each kind of error has its exit code, however it is wrapped.
 func TestExitCodes(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(signalError{syscall.SIGTERM})
 	for _, c := range []struct {

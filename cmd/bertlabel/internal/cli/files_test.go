@@ -16,6 +16,7 @@ import (
 
 // What CreateOutput writes, OpenInput reads: plain, compressed, from a file and from stdin.
 func TestFiles(t *testing.T) {
+	t.Parallel()
 	a := cli.New(cli.Process{}, nil, strings.NewReader(""), io.Discard, io.Discard)
 	for _, name := range []string{"rows.jsonl", "rows.jsonl.gz"} {
 		path := filepath.Join(t.TempDir(), name)
@@ -60,6 +61,7 @@ func TestFiles(t *testing.T) {
 
 // An output that is not committed leaves the old file, and no other.
 func TestDiscard(t *testing.T) {
+	t.Parallel()
 	a := cli.New(cli.Process{}, nil, nil, io.Discard, io.Discard)
 	path := filepath.Join(t.TempDir(), "scores.csv")
 	cmdtest.WriteFile(t, path, "old")
@@ -76,6 +78,7 @@ func TestDiscard(t *testing.T) {
 }
 
 func TestInputRefused(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	cut := filepath.Join(dir, "cut.gz")
 	cmdtest.WriteFile(t, cut, "\x1f\x8b\x08")
@@ -88,6 +91,7 @@ func TestInputRefused(t *testing.T) {
 }
 
 func TestCheckOutputDir(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	full := filepath.Join(dir, "full")
 	if err := os.Mkdir(full, 0o755); err != nil {

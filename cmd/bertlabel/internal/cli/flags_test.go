@@ -40,6 +40,7 @@ func resolved(t *testing.T, env map[string]string, args ...string) (rate float64
 
 // The command line wins over the environment, that over the config file, that over the default.
 func TestPrecedence(t *testing.T) {
+	t.Parallel()
 	config := filepath.Join(t.TempDir(), "study.json")
 	writeFile(t, config, `{"max_seq_length": 16, "learning_rate": 1e-3, "output_dir": "c", "json": true}`)
 	env := map[string]string{"BERTLABEL_MAX_SEQ_LENGTH": "32", "BERTLABEL_OUTPUT": "e", "BERTLABEL_CONFIG": config}
@@ -58,6 +59,7 @@ func TestPrecedence(t *testing.T) {
 
 // A required flag may come from the environment, and its absence is wrong usage.
 func TestRequired(t *testing.T) {
+	t.Parallel()
 	if _, _, _, code, stderr := resolved(t, nil); code != ExitUsage || !strings.Contains(stderr, "study needs --output\n") {
 		t.Errorf("without --output: exit %d, %q", code, stderr)
 	}
@@ -67,6 +69,7 @@ func TestRequired(t *testing.T) {
 }
 
 func TestConfigRefused(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]string{
 		`{"max_seq_lenth": 16}`:           "did you mean max_seq_length?",
 		`{"max-seq-length": 16}`:          "did you mean max_seq_length?",
@@ -95,6 +98,7 @@ func TestConfigRefused(t *testing.T) {
 }
 
 func TestEditDistance(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		a, b string
 		want int
@@ -106,6 +110,7 @@ func TestEditDistance(t *testing.T) {
 }
 
 func TestByteSize(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]ByteSize{"3GiB": 3 << 30, "1.5 g": 3 << 29, "500MB": 5e8, "123": 123, "64k": 64 << 10, "7B": 7, "0": 0} {
 		var got ByteSize
 		if err := got.Set(text); err != nil || got != want {

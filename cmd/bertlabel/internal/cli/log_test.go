@@ -23,6 +23,7 @@ func testReporter(quiet bool, format string) (*Log, *clock, *bytes.Buffer) {
 
 // Ten minutes of steps, two a second, give a line every ten seconds, with the rates since the beginning.
 func TestProgressLines(t *testing.T) {
+	t.Parallel()
 	r, c, out := testReporter(false, "text")
 	for step := 100; step <= 1300; step++ {
 		r.Progress("train", Progress{Step: step, Steps: 1300, Examples: 32 * step, Epoch: float64(step) / 650, Loss: 0.25, LearningRate: 5e-5})
@@ -38,6 +39,7 @@ func TestProgressLines(t *testing.T) {
 }
 
 func TestProgressJSON(t *testing.T) {
+	t.Parallel()
 	r, c, out := testReporter(false, "json")
 	r.Progress("train", Progress{})
 	c.t = c.t.Add(10 * time.Second)
@@ -58,6 +60,7 @@ func TestProgressJSON(t *testing.T) {
 
 // --quiet leaves warnings and errors.
 func TestQuiet(t *testing.T) {
+	t.Parallel()
 	r, c, out := testReporter(true, "text")
 	r.Infof("hello")
 	r.Progress("train", Progress{})
@@ -71,6 +74,7 @@ func TestQuiet(t *testing.T) {
 
 // On a terminal there is one bar with the figures of the last step, and messages stand on lines of their own.
 func TestProgressBar(t *testing.T) {
+	t.Parallel()
 	r, c, out := testReporter(false, "text")
 	r.terminal = true
 	for step := range 11 {

@@ -12,6 +12,7 @@ import (
 
 // An option that a library error names is shown as a flag, wherever the error stands; what a file says stays as it is.
 func TestErrorText(t *testing.T) {
+	t.Parallel()
 	row := &data.RowError{File: "f.csv", Line: 3, Value: "`labels`", Found: "a text", Expected: "another", Hint: "give it by `text_column`, or leave out `strict_utf8`"}
 	const rowText = "f.csv:3: found a text \"`labels`\", expected another; fix: give it by --text-column, or leave out --strict-utf8"
 	for _, c := range []struct {

@@ -32,6 +32,7 @@ func switched(t *testing.T, gomemlimit string, flags ...string) (done []any) {
 // The flags that are the process's own reach it, and nothing else does: the limit of the garbage collector is --max-memory, unless
 // GOMEMLIMIT has set one, and later never more than it was.
 func TestProcessSwitches(t *testing.T) {
+	t.Parallel()
 	bound := []any{int64(-1), int64(176 << 20), int64(-1), int64(1 << 30)}
 	for _, c := range []struct {
 		gomemlimit string

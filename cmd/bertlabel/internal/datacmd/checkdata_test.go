@@ -20,6 +20,7 @@ const checkVocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nb\nc\n##b\n"
 
 // Everything that check-data counts, in two small files; the numbers were counted by hand.
 func TestCheckData(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	train, dev, vocab := filepath.Join(dir, "train.csv"), filepath.Join(dir, "dev.jsonl"), filepath.Join(dir, "vocab.txt")
 	cmdtest.WriteFile(t, train, "text,joy,Joy,fear\na b c,1,1,0\na b c,1,0,0\n\"  \",,0,0\nx y,0,1,0\na,0.7,0,0\nab ab ab ab,0,0\na,1,1,0\n")
@@ -108,6 +109,7 @@ func TestCheckData(t *testing.T) {
 
 // A Hugging Face folder may have its vocabulary in tokenizer.json alone.
 func TestCheckDataTokenizerFile(t *testing.T) {
+	t.Parallel()
 	m := cmdtest.TinyModel(t, 1, bert.Pooled, []string{"animal", "colour"})
 	m.MaxSeqLength = 5
 	folder := filepath.Join(t.TempDir(), "hf")
@@ -131,6 +133,7 @@ func TestCheckDataTokenizerFile(t *testing.T) {
 
 // Each thing about letters that can be wrong has its warning, and what is right has none.
 func TestCheckDataCasing(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write := func(name, content string) string {
 		cmdtest.WriteFile(t, filepath.Join(dir, name), content)
@@ -170,6 +173,7 @@ func TestCheckDataCasing(t *testing.T) {
 
 // Names and texts that would steer a terminal reach it escaped, and columns stay where they are.
 func TestCheckDataHostile(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	train, vocab := filepath.Join(dir, "train.jsonl"), filepath.Join(dir, "vocab.txt")
 	hostile := []string{"<script>alert(1)</script>", "joy\u202ereversed", "\x1b[2J\x1b[31mred", strings.Repeat("long", 2500), "😀👩\u200d🔬",
@@ -203,6 +207,7 @@ func TestCheckDataHostile(t *testing.T) {
 
 // A model's folder gives vocabulary and settings; flags come before them.
 func TestCheckDataModel(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	train := filepath.Join(dir, "train.csv")
 	cmdtest.WriteFile(t, train, "text,joy\nA B A AB,1\n")
@@ -229,6 +234,7 @@ func TestCheckDataModel(t *testing.T) {
 
 // The authors' own files of GoEmotions (Demszky et al. 2020), counted with cut, sort and uniq.
 func TestCheckDataGoEmotions(t *testing.T) {
+	t.Parallel()
 	dir := tensortest.Shared(t, "data/goemotions")
 	stdout, stderr, code := bertlabel.Run(t, "", "check-data", "--json", "--train", dir+"/train.tsv", "--dev", dir+"/dev.tsv",
 		"--no-header", "--text-column", "1", "--labels-column", "2", "--id-column", "3", "--labels", dir+"/labels.txt")

@@ -41,6 +41,7 @@ func splitRows(format string) (head string, rows []string) {
 
 // Every row is in one part with its bytes, in order, behind the header; rows of one text are together; the same again is the same.
 func TestSplit(t *testing.T) {
+	t.Parallel()
 	for _, format := range []string{"csv", "tsv", "jsonl", "fasttext"} {
 		for _, zip := range []string{"", ".gz"} {
 			t.Run(format+zip, func(t *testing.T) {
@@ -127,6 +128,7 @@ func readMaybeZipped(t *testing.T, path string) string {
 }
 
 func TestSplitRefuses(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	input := filepath.Join(dir, "all.csv")
 	cmdtest.WriteFile(t, input, "text,joy\na,1\nb,0\n")
@@ -174,6 +176,7 @@ func TestSplitRefuses(t *testing.T) {
 
 // From stdin, whose format has to be said or is JSON lines.
 func TestSplitStdin(t *testing.T) {
+	t.Parallel()
 	_, rows := splitRows("jsonl")
 	dir := t.TempDir()
 	if _, stderr, code := bertlabel.Run(t, strings.Join(rows, ""), "split", "--input", "-", "--output", dir); code != cli.ExitOK ||

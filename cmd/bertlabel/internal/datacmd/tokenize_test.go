@@ -22,6 +22,7 @@ const testVocab = "../../../../bert/tokenizer/testdata/vocab.txt"
 
 // TestTokenize compares the verb with rows of Google's code, which are input and expected output at once.
 func TestTokenize(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../../../../bert/tokenizer/testdata/golden.jsonl")
 	if err != nil {
 		t.Fatal(err)
@@ -73,6 +74,7 @@ func TestTokenize(t *testing.T) {
 }
 
 func TestTokenizeFlags(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	uncased, broken := filepath.Join(dir, "vocab-uncased.txt"), filepath.Join(dir, "broken.txt")
 	vocab, err := os.ReadFile(testVocab)
@@ -121,6 +123,7 @@ func TestTokenizeFlags(t *testing.T) {
 }
 
 func TestTokenizeBadRows(t *testing.T) {
+	t.Parallel()
 	const input = "{\"text\":\"cat\"}\nnonsense\n{\"text\":7}\n{\"text\":\"mat\"}\n"
 	for _, c := range []struct {
 		policy, first, second, third, fourth, stderr string
@@ -146,6 +149,7 @@ func TestTokenizeBadRows(t *testing.T) {
 
 // A fault behind which no row can be read ends the run, also where bad rows are reported.
 func TestTokenizeCutStream(t *testing.T) {
+	t.Parallel()
 	var zipped bytes.Buffer
 	z := gzip.NewWriter(&zipped)
 	io.WriteString(z, strings.Repeat("{\"text\":\"cat\"}\n", 100))
@@ -158,6 +162,7 @@ func TestTokenizeCutStream(t *testing.T) {
 
 // Each row is answered before the next is there.
 func TestTokenizeStreams(t *testing.T) {
+	t.Parallel()
 	in, toIn := io.Pipe()
 	fromOut, out := io.Pipe()
 	done := make(chan int)
@@ -181,6 +186,7 @@ func TestTokenizeStreams(t *testing.T) {
 
 // A file is written as a whole or not at all.
 func TestTokenizeFiles(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	input, output := filepath.Join(dir, "texts.csv"), filepath.Join(dir, "ids.jsonl")
 	cmdtest.WriteFile(t, input, "id,text\n1,cat\n2,\"mat\nmat\"\n")

@@ -16,6 +16,7 @@ import (
 
 // A label that the list lacks refuses a file, or is left out by flag, and what was left out is said.
 func TestLeftOut(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "f.csv")
 	cmdtest.WriteFile(t, path, "text,labels\na\xff,\"joy,hate\"\nb,\"joy,joy\"\n"+strings.Repeat("c", 1<<20+1)+",joy\n")
 	list, err := data.NewLabelList([]string{"joy"}, "")

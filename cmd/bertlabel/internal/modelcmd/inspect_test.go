@@ -19,6 +19,7 @@ import (
 // The verb reports each good checkpoint, verified, as the manifest has it, and refuses each hostile one with exit code 4 and a
 // JSON object that says why.
 func TestInspectFixtures(t *testing.T) {
+	t.Parallel()
 	folder := tensortest.Shared(t, "fixtures/checkpoints")
 	text, err := os.ReadFile(filepath.Join(folder, "manifest.json"))
 	if err != nil {
@@ -64,6 +65,7 @@ func TestInspectFixtures(t *testing.T) {
 }
 
 func TestInspectTable(t *testing.T) {
+	t.Parallel()
 	prefix := filepath.Join(tensortest.Shared(t, "fixtures/checkpoints/good/names"), "model.ckpt")
 	stdout, stderr, code := bertlabel.Run(t, "", "inspect", prefix)
 	for _, want := range []string{"name ", "crc32c", `tab\there`, "café/你好", "tf_v2: 20 tensors"} {
@@ -87,6 +89,7 @@ func TestInspectTable(t *testing.T) {
 
 // Tensors of another architecture are listed, and called what they are.
 func TestInspectForeign(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	files, err := atomic.NewFiles(atomic.OS{}, dir, 0)
 	if err != nil {

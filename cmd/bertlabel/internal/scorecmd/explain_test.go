@@ -55,6 +55,7 @@ func explainLines(t *testing.T, stdout string) (lines []explainedLine) {
 // A line for each text and label, in order: the labels asked for, else those predicted, else the top one. The words are those of the
 // text, and their contributions add up.
 func TestExplain(t *testing.T) {
+	t.Parallel()
 	m := cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels)
 	m.Thresholds = []float32{1, 1, 1}
 	dir := cmdtest.ModelFolder(t, m)
@@ -120,6 +121,7 @@ func TestExplain(t *testing.T) {
 
 // What a terminal shows: red for, blue against, the stronger the more; numbers under NO_COLOR; nothing of the text is obeyed.
 func TestExplainShown(t *testing.T) {
+	t.Parallel()
 	ex := &data.Example{Text: "never\x1b[31m came! ", Pair: "so"}
 	found := []model.Explanation{{Label: "late\u202e", Logit: 2, Baseline: -1, Cut: 3, Words: []model.Contribution{
 		{Word: "never", Start: 0, End: 5, Value: 3}, {Word: "came", Start: 11, End: 15, Value: -1.4}, {Word: "!", Start: 15, End: 16, Value: 0.1},
@@ -170,6 +172,7 @@ func TestExplainShown(t *testing.T) {
 
 // The report of eval explains the rows that are most wrong, by their label that is most wrong.
 func TestExplainReport(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	rows, page := filepath.Join(dir, "rows.csv"), filepath.Join(dir, "report.html")
 	cmdtest.WriteFile(t, rows, cmdtest.LabelledCSV(30, 1))

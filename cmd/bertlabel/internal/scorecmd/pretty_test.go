@@ -44,6 +44,7 @@ func checkLines(t *testing.T, text string, columns int, colours bool) {
 }
 
 func TestPrettyReport(t *testing.T) {
+	t.Parallel()
 	d := metrics.Data{Labels: hostileNames}
 	for i := range 40 * len(hostileNames) {
 		d.Truth = append(d.Truth, int8(i*i%7%2))
@@ -76,6 +77,7 @@ func TestPrettyReport(t *testing.T) {
 }
 
 func TestPrettyPredictions(t *testing.T) {
+	t.Parallel()
 	m := &model.Model{Labels: hostileNames, Thresholds: make([]float32, len(hostileNames))}
 	probabilities := make([]float32, len(hostileNames))
 	for i := range probabilities {
@@ -106,6 +108,7 @@ func TestPrettyPredictions(t *testing.T) {
 
 // --pretty is for people; a pipe gets JSON, as before, and no colours.
 func TestPrettyFlag(t *testing.T) {
+	t.Parallel()
 	m := cmdtest.TinyModel(t, 3, "cls", []string{"animal", "colour"})
 	folder, input := cmdtest.ModelFolder(t, m), cmdtest.LabelledCSV(5, 1)
 	path := t.TempDir() + "/data.csv"

@@ -6,6 +6,7 @@ import (
 )
 
 func TestBar(t *testing.T) {
+	t.Parallel()
 	for share, want := range map[float64]string{0: "", 1: "████", 0.5: "██", 0.25 + 1./32: "█▏", 0.24: "█", 1. / 64: "▏", 0.97: "███▉"} {
 		if got := Bar(share, 4); got != want {
 			t.Errorf("bar(%v) = %q, want %q", share, got, want)

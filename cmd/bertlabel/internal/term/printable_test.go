@@ -9,6 +9,7 @@ import (
 
 // Nothing that steers a terminal gets through; what can be read stays as it is.
 func TestPrintable(t *testing.T) {
+	t.Parallel()
 	for in, want := range map[string]string{
 		"joy":                      "joy",
 		"":                         "",
@@ -29,6 +30,7 @@ func TestPrintable(t *testing.T) {
 
 // A cell has its columns whatever is in it.
 func TestCell(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		in      string
 		columns int
