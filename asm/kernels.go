@@ -149,5 +149,15 @@ func choose(sets []Kernels, name string) (Kernels, error) {
 		}
 		names[i] = s.Name
 	}
-	return sets[len(sets)-1], fmt.Errorf("kernel set %q (BERTLABEL_KERNELS, --kernels): this CPU and build run %s", name, strings.Join(names, ", "))
+	return sets[len(sets)-1], &SetError{name, names}
+}
+
+// SetError says that a kernel set is unknown, or that this CPU or build cannot run it.
+type SetError struct {
+	Name string
+	Runs []string // the names of those that it can run, best first
+}
+
+func (e *SetError) Error() string {
+	return fmt.Sprintf("kernel set %q (BERTLABEL_KERNELS): this CPU and build run %s", e.Name, strings.Join(e.Runs, ", "))
 }

@@ -7,7 +7,8 @@ import (
 	"bertlabel/tensor"
 )
 
-// TrainerOptions says what of a model is trained, and how it drops out.
+// TrainerOptions says what of a model is trained, and how it drops out. The zero value trains nothing, and is refused; with Layers
+// set, the other zeros are: the pooled output is read, the embeddings stay, nothing drops out.
 type TrainerOptions struct {
 	Pooling    Pooling // the features that the head reads; with Pooled the pooler is trained too
 	Layers     int     // how many layers are trained, counted from the last; at least 1

@@ -29,6 +29,16 @@ func (t *Tensor) Row(i int) []float32 {
 	return t.Data[start : start+t.Cols : start+t.Cols]
 }
 
+// NotFinite returns the index of the first element of x that is NaN or infinite, or −1.
+func NotFinite(x []float32) int {
+	for i, v := range x {
+		if v-v != 0 { // NaN for both
+			return i
+		}
+	}
+	return -1
+}
+
 // Resize makes t a [rows, cols] matrix without gaps, reusing its memory where that suffices. The values are undefined.
 func (t *Tensor) Resize(rows, cols int) {
 	n := rows * cols

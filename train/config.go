@@ -8,11 +8,15 @@ import (
 	"bertlabel/train/metrics"
 )
 
-// Config is what a training run hangs on besides model and data. Its JSON keys are the flags of `bertlabel train`.
+// Config is what a training run depends on besides model and data. Its JSON keys are the flags of `bertlabel train`.
+//
+// A Config is taken to the letter: zero is a number like others for rates, decay, dropout and the seed. So the zero Config is none
+// (Check refuses it, by its BatchSize and Epochs); begin with DefaultConfig or DefaultHeadConfig. Where a *Config is an option, nil is
+// one of those.
 type Config struct {
-	BatchSize         int     `json:"train_batch_size"`            // rows whose activations are held at once
+	BatchSize         int     `json:"train_batch_size"`            // rows whose activations are held at once; at least 1
 	AccumulationSteps int     `json:"gradient_accumulation_steps"` // batches that make one step; 0 is 1
-	Epochs            float64 `json:"num_train_epochs"`            // may be fractional
+	Epochs            float64 `json:"num_train_epochs"`            // may be fractional; more than 0 unless there are MaxSteps
 	MaxSteps          int     `json:"max_steps"`                   // instead of Epochs; 0 for none
 
 	Optimizer        string  `json:"optimizer"` // Google or AdamW; "" is Google

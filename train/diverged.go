@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"bertlabel/tensor"
 )
 
 // What a run does when a number is not finite.
@@ -35,17 +37,15 @@ func (e *DivergedError) Error() string {
 
 // diverged returns the error for the first element of x that is not finite, nil if all are. x is row-major of the given shape.
 func diverged(name string, shape []int, x []float32) error {
-	for i, v := range x {
-		if finite(float64(v)) {
-			continue
-		}
-		e := &DivergedError{Tensor: name, Index: make([]int, len(shape)), Value: float64(v)}
-		for axis := len(shape) - 1; axis >= 0; axis-- {
-			e.Index[axis], i = i%shape[axis], i/shape[axis]
-		}
-		return e
+	i := tensor.NotFinite(x)
+	if i < 0 {
+		return nil
 	}
-	return nil
+	e := &DivergedError{Tensor: name, Index: make([]int, len(shape)), Value: float64(x[i])}
+	for axis := len(shape) - 1; axis >= 0; axis-- {
+		e.Index[axis], i = i%shape[axis], i/shape[axis]
+	}
+	return e
 }
 
 // finite reports whether x is neither NaN nor infinite.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"bertlabel/asm"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train/metrics"
@@ -81,7 +80,7 @@ func (t HeadTask) check() error {
 	if err := t.Config.Check(); err != nil {
 		return err
 	}
-	if err := checkFeatures(t.Labels, t.Classifier, t.Train, t.Dev); err != nil {
+	if err := CheckFeatures(t.Labels, t.Classifier, t.Train, t.Dev); err != nil {
 		return err
 	}
 	for _, p := range t.Classifier.Params() {
@@ -92,8 +91,9 @@ func (t HeadTask) check() error {
 	return nil
 }
 
-// checkFeatures reports shapes that do not belong together. dev.X may be nil.
-func checkFeatures(labels []string, c *layers.Classifier, train, dev Features) error {
+// CheckFeatures returns an error for shapes that do not belong together: of the label names, of the head c [labels, hidden] and of
+// the features [rows, hidden] with their label cells [rows, labels]. dev.X may be nil.
+func CheckFeatures(labels []string, c *layers.Classifier, train, dev Features) error {
 	if train.X == nil || c == nil {
 		return fmt.Errorf("head training needs features and a classifier")
 	}
@@ -111,9 +111,7 @@ func checkFeatures(labels []string, c *layers.Classifier, train, dev Features) e
 
 // evaluate scores the dev features at a threshold of 0.5.
 func (t HeadTask) evaluate(context.Context) (*metrics.Report, error) {
-	p := tensor.New(t.Dev.X.Rows, t.Classifier.Labels())
-	t.Classifier.Forward(p, t.Dev.X)
-	asm.Best.Sigmoid(p.Data, p.Data)
+	_, p := t.Classifier.Score(t.Dev.X)
 	return metrics.Evaluate(metrics.Data{Labels: t.Labels, Truth: t.Dev.Y, Scores: p.Data}, []float32{0.5})
 }
 

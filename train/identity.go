@@ -94,12 +94,12 @@ func union(a, b Settings) Settings {
 	return all
 }
 
-// ChangedError refuses to go on with a run that is no longer the same.
+// ChangedError refuses to go on with a run that is no longer the same. Its text names the option by its key, in backquotes.
 type ChangedError struct {
 	Checkpoint string
 	Changes    []string
 }
 
 func (e *ChangedError) Error() string {
-	return fmt.Sprintf("%s is of another run: %s; take back the change, or begin anew with --overwrite", e.Checkpoint, strings.Join(e.Changes, "; "))
+	return fmt.Sprintf("%s is of another run: %s; take back the change, or begin anew with `overwrite`", e.Checkpoint, strings.Join(e.Changes, "; "))
 }

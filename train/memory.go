@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"bertlabel/bert"
-	"bertlabel/tensor"
 	"bertlabel/train/data"
 )
 
@@ -89,21 +88,11 @@ func (t *EncoderTask) largest() (size bert.BatchSize, err error) {
 	return size, nil
 }
 
-// HeadMemory returns what finding a head takes: on features [rows, width] of a frozen encoder, and [dev, width] to choose by. exact
-// is for SolveHead, which takes more than SolveDiscriminant, else it is for TrainHead with batches of so many rows.
-func HeadMemory(rows, dev, width, labels, batch int, exact bool) int {
+// HeadMemory returns what TrainHead takes, in bytes: on features [rows, width] of a frozen encoder, and [dev, width] to choose by, with
+// batches of so many rows. The features are part of it; solver.Memory is the same for an exact head.
+func HeadMemory(rows, dev, width, labels, batch int) int {
 	weights := 4 * labels * (width + 1)
 	features := 4 * (rows + dev) * width
 	scores := 2 * 4 * dev * labels
-	if !exact {
-		return features + scores + 5*weights + 4*batch*(width+2*labels) // weights, gradient, m, v, the best; x, logits, dlogits
-	}
-	standardised := 4 * (rows + dev) * width
-	logits := 4 * rows * labels
-	cells := 2*logits + rows*labels // logits, their change, classes
-	steps := labels * (2*4 + 5*8) * width
-	square := width * width
-	gram := 8*square + 4*blockCols*rows
-	inverses := (maxExponent-minExponent+1)*tensor.PackedMemory(width, width) + (3*8+4)*square // the last one is being made, from three float64 matrices
-	return features + standardised + cells + logits + scores + weights + steps + gram + inverses
+	return features + scores + 5*weights + 4*batch*(width+2*labels) // weights, gradient, m, v, the best; x, logits, dlogits
 }

@@ -100,7 +100,7 @@ func TestExplainIntegral(t *testing.T) {
 	}
 	m := tinyWithHead(t, 3, bert.Mean)
 	e := newExplainer(t, m)
-	encoded := m.Encode(explained[:1])[0]
+	encoded := m.encode(explained[:1])[0]
 	got, err := e.contributions(t.Context(), encoded, 1, ExplainOptions{IntegratedGradients, 64})
 	if err != nil {
 		t.Fatal(err)

@@ -43,7 +43,7 @@ func TestGoldens(t *testing.T) {
 			texts, labels := goldenRows(t, dir)
 
 			var ids, mask, segments []float64
-			for _, e := range m.Encode(texts) {
+			for _, e := range m.encode(texts) {
 				for _, v := range e.Pad(m.MaxSeqLength) {
 					mask = append(mask, float64(v))
 				}

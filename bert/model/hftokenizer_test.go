@@ -188,7 +188,7 @@ func TestHuggingFaceAddedTokens(t *testing.T) {
 		os.Remove(filepath.Join(dir, "bertlabel.json"))
 		add(dir)
 		m = open(t, dir, nil)
-		encoded := m.Encode([]Text{{A: "The [NAME][unused0] [name]"}})[0]
+		encoded := m.encode([]Text{{A: "The [NAME][unused0] [name]"}})[0]
 		if tokens := strings.Join(m.Tokenizer.Tokens(encoded.IDs), " "); tokens != "[CLS] the [NAME] [unused0] [UNK] n ##a ##m ##e [UNK] [SEP]" || encoded.IDs[2] != 86 {
 			t.Errorf("%s: %s", name, tokens)
 		}

@@ -142,12 +142,12 @@ func TestHuggingFaceOddVocabulary(t *testing.T) {
 	m.vocab = []byte(strings.NewReplacer("cat\n", "the\n", "mat\n", "\n").Replace(string(m.vocab)))
 	m.Tokenizer = tokenizerWith(t, m, m.Tokenizer.Options())
 	texts := []Text{{A: "the cat sat on a mat"}}
-	want := m.Encode(texts)[0].IDs
+	want := m.encode(texts)[0].IDs
 	dir := savedHF(t, m)
 	for _, file := range []string{"bertlabel.json", "vocab.txt"} {
 		os.Remove(filepath.Join(dir, file))
 		got := open(t, dir, nil)
-		if ids := got.Encode(texts)[0].IDs; !slices.Equal(ids, want) || got.Tokenizer.Vocab().Size() != m.Tokenizer.Vocab().Size() {
+		if ids := got.encode(texts)[0].IDs; !slices.Equal(ids, want) || got.Tokenizer.Vocab().Size() != m.Tokenizer.Vocab().Size() {
 			t.Errorf("without %q: ids %v, want %v", file, ids, want)
 		}
 	}
@@ -158,11 +158,11 @@ func TestHuggingFaceKeepTokens(t *testing.T) {
 	m := tiny(t, 1)
 	m.Tokenizer = tokenizerWith(t, m, tokenizer.Options{LowerCase: true, KeepTokens: []string{"[NAME]"}})
 	texts := []Text{{A: "the [NAME] sat [name]"}}
-	want := m.Encode(texts)[0].IDs
+	want := m.encode(texts)[0].IDs
 	dir := savedHF(t, m)
 	for _, own := range []bool{true, false} {
 		got := open(t, dir, nil)
-		if ids := got.Encode(texts)[0].IDs; !slices.Equal(ids, want) {
+		if ids := got.encode(texts)[0].IDs; !slices.Equal(ids, want) {
 			t.Errorf("with bertlabel.json %t: ids %v, want %v", own, ids, want)
 		}
 		os.Remove(filepath.Join(dir, "bertlabel.json"))

@@ -20,12 +20,14 @@ import (
 // Options override what Open finds. The zero value, or nil, overrides nothing.
 type Options struct {
 	ConfigFile     string   // instead of the folder's bert_config.json or config.json
-	VocabFile      string   // instead of the folder's vocab.txt
+	VocabFile      string   // instead of the folder's vocab.txt; beside Vocab, its name in messages
 	InitCheckpoint string   // instead of the folder's checkpoint: a prefix, a safetensors file, or a folder with one
 	HiddenAct      string   // instead of the config's, in Google's names ("gelu" is the tanh form)
 	LowerCase      *bool    // do_lower_case
 	KeepTokens     []string // words that are one token each, such as [NAME]; nil: those of the folder's bertlabel.json
 	Threads        int      // 0: runtime.GOMAXPROCS
+
+	Vocab io.Reader // the contents of vocab.txt, from wherever they come, instead of any file; read once, and not closed
 
 	// Log is told what the caller should know: what was guessed, skipped or converted, by one goroutine at a time. nil: nobody is.
 	Log func(message string)
@@ -49,7 +51,7 @@ func Open(path string, o *Options) (*Model, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	f, err := find(path, o)
+	f, err := find(path, o, true)
 	if err != nil {
 		return nil, err
 	}
@@ -120,20 +122,30 @@ type files struct {
 }
 
 // find looks for the parts of the model at path: a folder, or a checkpoint in the folder that holds the rest, or "" if o names
-// all three parts.
-func find(path string, o *Options) (f files, err error) {
+// all three parts. Without weights the folder need not have a checkpoint, and the vocabulary is all that has to be named.
+func find(path string, o *Options, weights bool) (f files, err error) {
 	f = files{model: path, config: o.ConfigFile, vocab: o.VocabFile, checkpoint: first(o.InitCheckpoint, path)}
-	if path == "" && (f.config == "" || f.vocab == "" || f.checkpoint == "") {
+	if o.Vocab != nil {
+		f.vocab = first(f.vocab, vocabName)
+	}
+	switch {
+	case path == "" && weights && (f.config == "" || f.vocab == "" || f.checkpoint == ""):
 		return f, errors.New("no model is named: a model folder, or config file, vocabulary and checkpoint together")
+	case path == "" && f.vocab == "":
+		return f, errors.New("no vocabulary is named: a model folder, a checkpoint in one, or a vocab.txt")
 	}
 	if path != "" && !exists(path) && !exists(path+".index") {
 		return f, fmt.Errorf("model %s is missing: no such folder, and no checkpoint %s.index", path, path)
 	}
-	if isFolder(f.checkpoint) {
-		folder := f.checkpoint
-		if f.checkpoint, err = formats.Find(folder); err != nil {
+	var beside []string // where what belongs to the checkpoint may lie
+	if folder := f.checkpoint; isFolder(folder) {
+		if f.checkpoint, err = formats.Find(folder); err != nil && weights {
 			return f, cmp.Or(foreignConfig(folder), err)
 		}
+		beside = []string{folder}
+	}
+	if f.checkpoint != "" {
+		beside = foldersOf(f.checkpoint)
 	}
 	var folders []string // of the model, if it is named
 	if isFolder(path) {
@@ -146,9 +158,9 @@ func find(path string, o *Options) (f files, err error) {
 		slices.Reverse(names) // both may be there: the one of the checkpoint's kind counts
 	}
 	f.config = first(f.config, first(existing(folders, names[0]), existing(folders, names[1])))
-	f.vocab = first(f.vocab, existing(folders, "vocab.txt"))
+	f.vocab = first(f.vocab, existing(folders, vocabName))
 	f.hfTokenizer, f.hfTokenizerConfig = existing(folders, hfTokenizerName), existing(folders, hfTokenizerConfigName)
-	folders = append(foldersOf(f.checkpoint), folders...)
+	folders = append(beside, folders...)
 	f.settings, f.labels = existing(folders, "bertlabel.json"), existing(folders, "labels.txt")
 	return f, nil
 }

@@ -83,7 +83,7 @@ func TestSaveSettings(t *testing.T) {
 	}
 	got := open(t, saved(t, m), nil) // the vocabulary alone would be guessed to be uncased
 	sameModel(t, got, m)
-	encoded := got.Encode([]Text{{A: "The [NAME]cat"}})[0]
+	encoded := got.encode([]Text{{A: "The [NAME]cat"}})[0]
 	if tokens := strings.Join(got.Tokenizer.Tokens(encoded.IDs), " "); tokens != "[CLS] [UNK] [NAME] cat [SEP]" {
 		t.Errorf("tokens %s", tokens)
 	}

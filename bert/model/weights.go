@@ -92,7 +92,7 @@ func (v *variables) finite(name string, x []float32) error {
 	if sum := asm.Best.SumSquares(x); !math.IsNaN(sum) && !math.IsInf(sum, 0) {
 		return nil
 	}
-	at := notFinite(x)
+	at := tensor.NotFinite(x)
 	info, _ := v.src.Lookup(name)
 	index := make([]int, len(info.Shape))
 	for axis, rest := len(index)-1, at; axis >= 0; axis-- {

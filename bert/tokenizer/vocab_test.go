@@ -110,8 +110,9 @@ func TestCased(t *testing.T) {
 	for _, c := range []struct {
 		tokens string
 		want   bool
+		share  float64
 	}{
-		{"cat ##s [NAME] ß 東 ａ ℝ ##ℝ", false}, {"Cat", true}, {"##S", true}, {"Ä", true}, {"Σ", true},
+		{"cat ##s [NAME] ß 東 ａ ℝ ##ℝ", false, 2. / 11}, {"Cat", true, 1. / 4}, {"##S", true, 1. / 4}, {"Ä", true, 1. / 4}, {"Σ", true, 1. / 4}, {"a ǅ", true, 0},
 	} {
 		v, err := NewVocab(append(strings.Fields(specials), strings.Fields(c.tokens)...))
 		if err != nil {
@@ -119,6 +120,9 @@ func TestCased(t *testing.T) {
 		}
 		if v.Cased() != c.want {
 			t.Errorf("a vocabulary of %s: Cased() = %v", c.tokens, v.Cased())
+		}
+		if got := v.CasedShare(); got != c.share {
+			t.Errorf("a vocabulary of %s: CasedShare() = %v, want %v", c.tokens, got, c.share)
 		}
 	}
 }

@@ -4,57 +4,27 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/train"
 	"bertlabel/train/metrics"
-
-	"github.com/spf13/cobra"
 )
 
-// devTuning is what --calibrate and --tune-thresholds do to a trained head on the dev rows. bertlabel.json keeps it.
+// devTuning is what --calibrate and --tune-thresholds do to a trained head on the dev rows.
 type devTuning struct {
-	Calibrate  string `json:"calibrate,omitempty"`           // "", temperature or platt
-	Thresholds string `json:"tune_thresholds,omitempty"`     // "", per-label or global
-	Objective  string `json:"threshold_objective,omitempty"` // see metrics.ParseAim
+	flags.Tuning
 
 	// What apply or the folds have left, for the report: the probabilities of the rows that judged, and the model's thresholds.
 	devScores, devThresholds []float32
-}
-
-func addDevTuningFlags(cmd *cobra.Command, d *devTuning) {
-	f := cmd.Flags()
-	f.StringVar(&d.Thresholds, "tune-thresholds", "", "choose thresholds on --dev: per-label, or global (one for all)")
-	f.Lookup("tune-thresholds").NoOptDefVal = "per-label"
-	f.StringVar(&d.Objective, "threshold-objective", "f1", "what thresholds are chosen for: f1, f2, f0.5, precision@0.9 (then the best recall) or recall@0.9")
-	f.StringVar(&d.Calibrate, "calibrate", "", "make probabilities mean what they say, on --dev: temperature or platt, for each label")
-	f.Lookup("calibrate").NoOptDefVal = "platt"
-	minor(cmd, "Head flags", "tune-thresholds", "threshold-objective", "calibrate")
-}
-
-// check refuses values that mean nothing.
-func (d *devTuning) check(dev string) error {
-	if err := oneOf("tune-thresholds", d.Thresholds, "", "per-label", "global"); err != nil {
-		return err
-	}
-	if err := oneOf("calibrate", d.Calibrate, "", "temperature", "platt"); err != nil {
-		return err
-	}
-	if _, err := metrics.ParseAim(d.Objective); err != nil {
-		return usagef("--threshold-objective: %v", err)
-	}
-	if dev == "" && (d.Thresholds != "" || d.Calibrate != "") {
-		return usagef("--tune-thresholds needs --dev or --folds, --calibrate needs --dev")
-	}
-	return nil
 }
 
 // calibrationStream is the stream of random numbers that deals the dev rows into folds.
 const calibrationStream = 1 << 40
 
 // apply calibrates the head of m and chooses its thresholds on dev, as far as the flags say, and reports what dev says of it.
-func (d *devTuning) apply(a *app, m *model.Model, dev train.Features, seed uint64) error {
+func (d *devTuning) apply(a *cli.App, m *model.Model, dev train.Features, seed uint64) error {
 	defer func() { d.devThresholds = m.Thresholds }()
 	if err := d.calibrate(a, m, dev, seed); err != nil {
 		return err
@@ -76,13 +46,13 @@ func (d *devTuning) apply(a *app, m *model.Model, dev train.Features, seed uint6
 	}{
 		{"at 0.5", []float32{model.DefaultThreshold}},
 		{fmt.Sprintf("at %.4g for all labels, the best for %s", tuned.Global, aim), []float32{tuned.Global}},
-		{fmt.Sprintf("at %s, the best of each label", span(tuned.Thresholds)), tuned.Thresholds},
+		{fmt.Sprintf("at %s, the best of each label", flags.Span(tuned.Thresholds)), tuned.Thresholds},
 	} {
 		r, err := metrics.Evaluate(rows, c.thresholds)
 		if err != nil {
 			return err
 		}
-		a.log.Infof("dev %s: f1_macro %.4f, f1_micro %.4f, precision_macro %.4f, recall_macro %.4f", c.at, r.F1Macro, r.F1Micro, r.PrecisionMacro, r.RecallMacro)
+		a.Log.Infof("dev %s: f1_macro %.4f, f1_micro %.4f, precision_macro %.4f, recall_macro %.4f", c.at, r.F1Macro, r.F1Micro, r.PrecisionMacro, r.RecallMacro)
 	}
 	switch d.Thresholds {
 	case "per-label":
@@ -92,15 +62,15 @@ func (d *devTuning) apply(a *app, m *model.Model, dev train.Features, seed uint6
 			m.Thresholds[i] = tuned.Global
 		}
 	default:
-		a.log.Infof("thresholds stay %v; --tune-thresholds keeps the tuned ones", model.DefaultThreshold)
+		a.Log.Infof("thresholds stay %v; --tune-thresholds keeps the tuned ones", model.DefaultThreshold)
 		return nil
 	}
-	a.log.Infof("kept the %s thresholds: %s; on the rows that chose them they look a little better than they are", d.Thresholds, span(m.Thresholds))
+	a.Log.Infof("kept the %s thresholds: %s; on the rows that chose them they look a little better than they are", d.Thresholds, flags.Span(m.Thresholds))
 	return nil
 }
 
 // calibrate makes the calibration a part of the head: its logits become slope·z + intercept.
-func (d *devTuning) calibrate(a *app, m *model.Model, dev train.Features, seed uint64) error {
+func (d *devTuning) calibrate(a *cli.App, m *model.Model, dev train.Features, seed uint64) error {
 	if d.Calibrate == "" {
 		return nil
 	}
@@ -114,13 +84,10 @@ func (d *devTuning) calibrate(a *app, m *model.Model, dev train.Features, seed u
 		return err
 	}
 	m.Head.Rescale(c.Slope, c.Intercept)
-	a.log.Infof("calibrated on dev (%s): expected_calibration_error %.4f → %.4f, brier_score %.5f → %.5f, log_loss %.5f → %.5f, each row without its own part in it",
+	a.Log.Infof("calibrated on dev (%s): expected_calibration_error %.4f → %.4f, brier_score %.5f → %.5f, log_loss %.5f → %.5f, each row without its own part in it",
 		d.Calibrate, c.Before.ExpectedCalibrationError, c.After.ExpectedCalibrationError, c.Before.BrierScore, c.After.BrierScore, c.Before.LogLoss, c.After.LogLoss)
 	return nil
 }
-
-// changes reports whether the flags change a model.
-func (d *devTuning) changes() bool { return d.Calibrate != "" || d.Thresholds != "" }
 
 // addTo returns a model's training configuration with what was done to it on dev.
 func (d *devTuning) addTo(training json.RawMessage) (json.RawMessage, error) {
@@ -130,7 +97,7 @@ func (d *devTuning) addTo(training json.RawMessage) (json.RawMessage, error) {
 			return nil, err
 		}
 	}
-	own, err := json.Marshal(d)
+	own, err := json.Marshal(d.Tuning)
 	if err != nil {
 		return nil, err
 	}
@@ -140,40 +107,8 @@ func (d *devTuning) addTo(training json.RawMessage) (json.RawMessage, error) {
 	return json.Marshal(object)
 }
 
-// tuningOf returns what was done to a model on dev.
-func tuningOf(m *model.Model) (d devTuning, err error) {
-	if m.Training() != nil {
-		err = json.Unmarshal(m.Training(), &d)
-	}
-	return d, err
-}
-
 // tuned reports whether a model has been calibrated or its thresholds chosen: a calibration is not to be calibrated.
 func tuned(m *model.Model) (bool, error) {
-	d, err := tuningOf(m)
-	return d.changes(), err
-}
-
-// span says from where to where thresholds go.
-func span(thresholds []float32) string {
-	least, most := fmt.Sprintf("%.4g", slices.Min(thresholds)), fmt.Sprintf("%.4g", slices.Max(thresholds))
-	if least == most {
-		return least
-	}
-	return least + " to " + most
-}
-
-// sayTuning tells what the thresholds of a model are, and whether it was calibrated.
-func sayTuning(a *app, m *model.Model) {
-	d, err := tuningOf(m)
-	if err == nil && d.Calibrate != "" {
-		a.log.Infof("the model's probabilities are calibrated (%s)", d.Calibrate)
-	}
-	if at := span(m.Thresholds); at != span([]float32{model.DefaultThreshold}) {
-		how := ""
-		if d.Thresholds != "" {
-			how = fmt.Sprintf(", tuned %s for %s", d.Thresholds, d.Objective)
-		}
-		a.log.Infof("the model's thresholds are %s%s", at, how)
-	}
+	d, err := flags.TuningOf(m)
+	return d.Changes(), err
 }

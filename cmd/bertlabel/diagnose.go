@@ -2,59 +2,37 @@ package main
 
 import (
 	"math"
-	"strings"
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
-	"bertlabel/cmd/bertlabel/internal/diagnosis"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train"
 	"bertlabel/train/data"
+	"bertlabel/train/diagnosis"
 	"bertlabel/train/metrics"
 )
 
-// found warns of each finding; the report of the run shows all warnings.
-func (a *app) found(findings ...diagnosis.Finding) {
-	for _, f := range findings {
-		a.log.Warnf("%s", f)
-	}
-}
-
-// diagnoseModel looks at the weights of a model that is to be used as it is.
-func diagnoseModel(m *model.Model) []diagnosis.Finding {
-	return diagnosis.InspectEncoder(m.Encoder, usesPooler(m.Pooling)).Findings(false)
-}
-
-// usesPooler reports whether the pooler's output is part of the features.
-func usesPooler(p bert.Pooling) bool { return strings.Contains(p.String(), bert.Pooled.String()) }
-
-// sayCut tells how many texts were cut, if any.
-func (a *app) sayCut(m *model.Model, file string, cut, texts int) {
-	found := diagnosis.Cut(file, cut, texts, m.MaxSeqLength, m.Encoder.Config.MaxPositionEmbeddings)
-	if a.found(found...); cut > 0 && len(found) == 0 {
-		a.log.Infof("%s: %d of %d texts (%.1f %%) were longer than %d tokens and were cut", file, cut, texts, 100*float64(cut)/float64(texts), m.MaxSeqLength)
-	}
-}
-
 // diagnoseStart looks at what a run is about to begin with; devSet is nil for none.
 func (t *training) diagnoseStart(m *model.Model, pooling bert.Pooling, trainSet, devSet *data.Dataset) {
-	encoder, all := diagnosis.InspectEncoder(m.Encoder, usesPooler(pooling)), t.tune == "all"
+	encoder, all := diagnosis.InspectEncoder(m.Encoder, flags.UsesPooler(pooling)), t.tune == "all"
 	if all && encoder.Scratch() {
-		t.a.log.Infof("the encoder's weights are those before any training: it is trained from scratch")
+		t.a.Log.Infof("the encoder's weights are those before any training: it is trained from scratch")
 	}
-	t.a.found(encoder.Findings(all)...)
+	flags.Found(t.a, encoder.Findings(all)...)
 	switch {
 	case t.tune == "head" && t.Solver != "gradient":
 	case t.tune == "head":
-		t.a.found(diagnosis.LearningRate(t.config.LearningRate, diagnosis.Head)...)
+		flags.Found(t.a, diagnosis.LearningRate(t.config.LearningRate, diagnosis.Head)...)
 	case encoder.Scratch():
-		t.a.found(diagnosis.LearningRate(t.config.LearningRate, diagnosis.Scratch)...)
+		flags.Found(t.a, diagnosis.LearningRate(t.config.LearningRate, diagnosis.Scratch)...)
 	default:
-		t.a.found(diagnosis.LearningRate(t.config.LearningRate, diagnosis.Layers)...)
+		flags.Found(t.a, diagnosis.LearningRate(t.config.LearningRate, diagnosis.Layers)...)
 	}
 	if devSet != nil {
-		t.a.found(diagnosis.Splits(trainSet, devSet)...)
+		flags.Found(t.a, diagnosis.Splits(trainSet, devSet)...)
 	}
 }
 
@@ -84,7 +62,7 @@ func (r *headRun) diagnoseLosses() {
 	if r.dev.X != nil {
 		l.Dev, l.DevPrior = loss(layers.SigmoidCrossEntropy{}, r.dev), diagnosis.PriorLoss(layers.SigmoidCrossEntropy{}, r.dev.Y, len(r.labels))
 	}
-	r.a.found(l.Findings()...)
+	flags.Found(r.a, l.Findings()...)
 }
 
 // lossWatch keeps the losses of a run.
@@ -116,35 +94,15 @@ func (r *encoderRun) diagnoseLosses() {
 	if r.devSet != nil {
 		l.DevPrior = diagnosis.PriorLoss(layers.SigmoidCrossEntropy{}, r.devSet.Y, r.devSet.Labels.Len())
 	}
-	r.a.found(l.Findings()...)
+	flags.Found(r.a, l.Findings()...)
 }
 
 // diagnoseDev looks at the scores of the finished model on dev rows with these features.
-func (a *app) diagnoseDev(m *model.Model, features *tensor.Tensor, set *data.Dataset) error {
+func diagnoseDev(a *cli.App, m *model.Model, features *tensor.Tensor, set *data.Dataset) error {
 	_, probabilities := m.Score(features)
 	report, err := metrics.Evaluate(metrics.Data{Labels: m.Labels, Truth: set.Y, Scores: probabilities.Data}, m.Thresholds)
 	if err == nil {
-		a.diagnoseScores(set, report, probabilities.Data)
+		flags.DiagnoseScores(a, set, report, probabilities.Data)
 	}
 	return err
-}
-
-// diagnoseScores looks at probabilities [rows, labels] and what their evaluation says.
-func (a *app) diagnoseScores(set *data.Dataset, r *metrics.Report, probabilities []float32) {
-	scores := diagnosis.NewScores(r.Labels, make([]float32, len(r.Labels))) // the report knows what is predicted
-	for i, text := range set.Texts {
-		scores.Add(text+set.Pair(i), probabilities[i*len(r.Labels):(i+1)*len(r.Labels)])
-	}
-	a.found(scores.Findings()...)
-	a.found(diagnosis.Labels(r)...)
-}
-
-// addScores takes in a chunk of predicted rows; those that could not be read have no prediction.
-func addScores(scores *diagnosis.Scores, chunk []readRow, predictions []model.Prediction) {
-	for i := range chunk {
-		if chunk[i].err == nil {
-			scores.Add(chunk[i].Text+chunk[i].Pair, predictions[0].Probabilities)
-			predictions = predictions[1:]
-		}
-	}
 }

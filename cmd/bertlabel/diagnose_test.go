@@ -8,54 +8,57 @@ import (
 	"testing"
 
 	"bertlabel/bert"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
 // untrainedFolder saves a BERT as it is before training, with a head.
 func untrainedFolder(t *testing.T) string {
 	t.Helper()
-	m := tinyModel(t, 1, bert.CLS, []string{"animal", "colour"})
+	m := cmdtest.TinyModel(t, 1, bert.CLS, []string{"animal", "colour"})
 	fresh, err := bert.New(m.Encoder.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	fresh.Init(rand.New(rand.NewPCG(1, 2)))
 	m.Encoder = fresh
-	return modelFolder(t, m)
+	return cmdtest.ModelFolder(t, m)
 }
 
 // halfLoadedFolder saves a model of which one layer's normalisations were lost.
 func halfLoadedFolder(t *testing.T) string {
 	t.Helper()
-	m := tinyModel(t, 1, bert.CLS, []string{"animal", "colour"})
+	m := cmdtest.TinyModel(t, 1, bert.CLS, []string{"animal", "colour"})
 	norm := m.Encoder.Layers[1].OutputNorm
 	for i := range norm.Gamma.Value {
 		norm.Gamma.Value[i], norm.Beta.Value[i] = 1, 0
 	}
-	return modelFolder(t, m)
+	return cmdtest.ModelFolder(t, m)
 }
 
 // headFolder saves a model with two labels whose head is changed by f, given its weights [2, 16] and bias [2].
 func headFolder(t *testing.T, f func(weights, bias []float32)) string {
 	t.Helper()
-	m := tinyModel(t, 1, bert.CLS, []string{"animal", "colour"})
+	m := cmdtest.TinyModel(t, 1, bert.CLS, []string{"animal", "colour"})
 	f(m.Head.Weights.Value, m.Head.Bias.Value)
-	return modelFolder(t, m)
+	return cmdtest.ModelFolder(t, m)
 }
 
 // Each way to a useless model is named, with its remedy, by the verbs that see it.
 func TestDiagnosis(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	file := func(name, text string) string {
 		path := filepath.Join(dir, name)
-		writeFile(t, path, text)
+		cmdtest.WriteFile(t, path, text)
 		return path
 	}
-	rows, dev := file("rows.csv", labelledCSV(80, 1)), file("dev.csv", labelledCSV(80, 2))
-	swapped := file("swapped.csv", strings.Replace(labelledCSV(80, 3), "animal,colour", "colour,animal", 1))
-	animals := file("animals.csv", strings.ReplaceAll(labelledCSV(80, 4), "mat", "cat")+strings.Repeat("x,the cat,1,0\n", 80))
-	long := file("long.csv", strings.ReplaceAll(labelledCSV(80, 5), "home", strings.Repeat("home ", 12)))
-	base := modelFolder(t, tinyModel(t, 1, bert.Mean, nil))
-	sound := modelFolder(t, tinyModel(t, 1, bert.CLS, []string{"animal", "colour"}))
+	rows, dev := file("rows.csv", cmdtest.LabelledCSV(80, 1)), file("dev.csv", cmdtest.LabelledCSV(80, 2))
+	swapped := file("swapped.csv", strings.Replace(cmdtest.LabelledCSV(80, 3), "animal,colour", "colour,animal", 1))
+	animals := file("animals.csv", strings.ReplaceAll(cmdtest.LabelledCSV(80, 4), "mat", "cat")+strings.Repeat("x,the cat,1,0\n", 80))
+	long := file("long.csv", strings.ReplaceAll(cmdtest.LabelledCSV(80, 5), "home", strings.Repeat("home ", 12)))
+	base := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil))
+	sound := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.CLS, []string{"animal", "colour"}))
 	constant := headFolder(t, func(weights, _ []float32) { clear(weights) })
 	oneConstant := headFolder(t, func(weights, _ []float32) { clear(weights[:16]) })
 	softmax := headFolder(t, func(weights, bias []float32) {
@@ -102,7 +105,7 @@ func TestDiagnosis(t *testing.T) {
 		for line := range strings.Lines(stderr) {
 			found = found || strings.HasPrefix(line, "warning: ") && strings.Contains(line, c.want)
 		}
-		if code != exitOK || !found {
+		if code != cli.ExitOK || !found {
 			t.Errorf("bertlabel %s: exit %d, want a warning with %q\n%s", c.args, code, c.want, stderr)
 		}
 	}
@@ -127,14 +130,15 @@ func rareCSV(seed uint64) string {
 
 // A run that goes well is told nothing, from the training to the prediction.
 func TestNoFalseDiagnosis(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	rows, dev, output := filepath.Join(dir, "rows.csv"), filepath.Join(dir, "dev.csv"), filepath.Join(dir, "out")
-	writeFile(t, rows, labelledCSV(200, 1))
-	writeFile(t, dev, labelledCSV(60, 2))
+	cmdtest.WriteFile(t, rows, cmdtest.LabelledCSV(200, 1))
+	cmdtest.WriteFile(t, dev, cmdtest.LabelledCSV(60, 2))
 	rare, rareDev := filepath.Join(dir, "rare.csv"), filepath.Join(dir, "rare-dev.csv")
-	writeFile(t, rare, rareCSV(3))
-	writeFile(t, rareDev, rareCSV(4))
-	base := modelFolder(t, tinyModel(t, 1, bert.Mean, nil))
+	cmdtest.WriteFile(t, rare, rareCSV(3))
+	cmdtest.WriteFile(t, rareDev, rareCSV(4))
+	base := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil))
 	for _, args := range []string{
 		"train --pooling mean --solver lbfgs --pos-weight balanced --calibrate --tune-thresholds --model " + base + " --train " + rare + " --dev " + rareDev + " --output " + output,
 		"train --overwrite --pooling mean --solver lda --l2 1 --model " + base + " --train " + rare + " --output " + output,
@@ -154,7 +158,7 @@ func TestNoFalseDiagnosis(t *testing.T) {
 				t.Errorf("bertlabel %s: %s", args, line)
 			}
 		}
-		if code != exitOK {
+		if code != cli.ExitOK {
 			t.Errorf("bertlabel %s: exit %d\n%s", args, code, stderr)
 		}
 	}

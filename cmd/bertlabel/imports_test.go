@@ -16,10 +16,19 @@ import (
 
 const moduleRoot = "../.."
 
+// verb is what the packages of the verbs may import: the frame and every package of the library, and never one another.
+var verb = []string{
+	"bertlabel/cmd/bertlabel/internal/cli", "bertlabel/cmd/bertlabel/internal/flags", "bertlabel/cmd/bertlabel/internal/report",
+	"bertlabel/cmd/bertlabel/internal/term", "bertlabel/asm/…", "bertlabel/bert/…", "bertlabel/checkpoint/…", "bertlabel/layers",
+	"bertlabel/tensor/…", "bertlabel/train/…", "github.com/spf13/…",
+}
+
 // imports is what each package may import besides the standard library. An entry that ends in /… allows what is below it, too.
 // asm, the bottom of everything, may be called by all that compute.
 var imports = map[string][]string{
 	"asm":               {"github.com/klauspost/cpuid/v2", "golang.org/x/sys/…"},
+	"asm/machine":       {"golang.org/x/sys/…"},
+	"tensor/parallel":   {},
 	"tensor":            {"bertlabel/asm"},
 	"tensor/tensortest": {"bertlabel/tensor", "gonum.org/v1/gonum/…"},
 	"layers":            {"bertlabel/asm", "bertlabel/tensor"},
@@ -30,11 +39,41 @@ var imports = map[string][]string{
 	"bert/model":        {"bertlabel/asm", "bertlabel/tensor", "bertlabel/layers", "bertlabel/bert", "bertlabel/bert/internal/…", "bertlabel/bert/names", "bertlabel/bert/tokenizer", "bertlabel/checkpoint/…"},
 	"checkpoint":        {"bertlabel/tensor", "golang.org/x/sys/…"},
 	"checkpoint/…":      {"bertlabel/tensor", "bertlabel/checkpoint/…", "google.golang.org/protobuf/encoding/protowire", "github.com/klauspost/compress/…", "golang.org/x/sys/…"},
-	"train":             {"bertlabel/asm", "bertlabel/tensor", "bertlabel/layers", "bertlabel/bert", "bertlabel/bert/model", "bertlabel/bert/tokenizer", "bertlabel/checkpoint/…", "bertlabel/train/…", "gonum.org/v1/gonum/…"},
+	"train":             {"bertlabel/asm", "bertlabel/tensor", "bertlabel/layers", "bertlabel/bert", "bertlabel/checkpoint/…", "bertlabel/train/data", "bertlabel/train/metrics"},
+	"train/solver":      {"bertlabel/asm", "bertlabel/tensor", "bertlabel/layers", "bertlabel/train", "bertlabel/train/metrics", "gonum.org/v1/gonum/…"},
+	"train/diagnosis":   {"bertlabel/bert", "bertlabel/layers", "bertlabel/train/data", "bertlabel/train/metrics"},
+	"train/baseline":    {"bertlabel/tensor/parallel", "bertlabel/train/data", "bertlabel/train/metrics", "golang.org/x/text/…"},
+	"train/score":       {"bertlabel/bert", "bertlabel/bert/model", "bertlabel/bert/tokenizer", "bertlabel/layers", "bertlabel/tensor", "bertlabel/train/data", "bertlabel/train/metrics", "bertlabel/checkpoint/atomic"},
 	"train/data":        {"golang.org/x/text/…"},
-	"train/metrics":     {"gonum.org/v1/gonum/…"},
-	"cmd/bertlabel":     {"…"},
-	"cmd/bertlabel/…":   {"…"},
+	"train/metrics":     {"bertlabel/tensor/parallel", "gonum.org/v1/gonum/…"},
+
+	"cmd/bertlabel":               {"…"},
+	"cmd/bertlabel/…":             {"…"},
+	"cmd/bertlabel/internal/term": {"golang.org/x/text/width"},
+	"cmd/bertlabel/internal/cli": {
+		"bertlabel/cmd/bertlabel/internal/term", "bertlabel/asm", "bertlabel/asm/machine", "bertlabel/checkpoint/…", "bertlabel/train",
+		"bertlabel/train/data", "bertlabel/train/fit", "github.com/klauspost/cpuid/v2", "github.com/schollz/progressbar/v3", "github.com/spf13/…",
+		"golang.org/x/term",
+	},
+	"cmd/bertlabel/internal/flags": { // encode.go needs the tokenizer, and goes where rows are scored
+		"bertlabel/cmd/bertlabel/internal/cli", "bertlabel/bert", "bertlabel/bert/hub", "bertlabel/bert/model", "bertlabel/bert/tokenizer",
+		"bertlabel/train/data", "bertlabel/train/diagnosis", "bertlabel/train/fit", "bertlabel/train/metrics", "github.com/spf13/…",
+	},
+	"cmd/bertlabel/internal/report": {
+		"bertlabel/cmd/bertlabel/internal/cli", "bertlabel/cmd/bertlabel/internal/plaintext", "bertlabel/bert/model", "bertlabel/tensor/parallel",
+		"bertlabel/train/data", "bertlabel/train/metrics", "github.com/rivo/uniseg", "github.com/spf13/…", "golang.org/x/image/…",
+		"gonum.org/v1/plot/…",
+	},
+	"cmd/bertlabel/internal/benchcmd":    append(verb, "bertlabel/cmd/bertlabel/internal/bench"),
+	"cmd/bertlabel/internal/datacmd":     verb,
+	"cmd/bertlabel/internal/democmd":     append(verb, "bertlabel/cmd/bertlabel/internal/demo"),
+	"cmd/bertlabel/internal/modelcmd":    verb,
+	"cmd/bertlabel/internal/scorecmd":    verb,
+	"cmd/bertlabel/internal/plaintext":   {"github.com/rivo/uniseg"},
+	"cmd/bertlabel/internal/tensorboard": {"bertlabel/checkpoint", "google.golang.org/protobuf/encoding/protowire"},
+	"cmd/bertlabel/internal/bench":       {"bertlabel/asm", "bertlabel/bert/…", "bertlabel/layers", "bertlabel/tensor", "bertlabel/train"},
+	"cmd/bertlabel/internal/demo":        {"bertlabel/bert"},
+	"cmd/bertlabel/internal/cmdtest":     {"bertlabel/cmd/bertlabel/internal/cli", "bertlabel/bert/…", "bertlabel/layers", "github.com/spf13/cobra"},
 }
 
 // onlyCommand is what no library package may pull in, however indirectly.
@@ -99,6 +138,7 @@ func allowedFor(name string) (allowed []string, found bool) {
 
 // No arrow between packages turns round unnoticed: each imports only what the table says, on every platform.
 func TestImports(t *testing.T) {
+	t.Parallel()
 	for _, platform := range platforms {
 		for _, p := range goList(t, platform) {
 			name := strings.TrimPrefix(p.ImportPath, "bertlabel/")
@@ -112,8 +152,8 @@ func TestImports(t *testing.T) {
 				if !standard && !anyWithin(path, allowed) {
 					t.Errorf("%s: %s imports %s, may import %v", platform, name, path, allowed)
 				}
-				if path == "bertlabel/tensor/tensortest" {
-					t.Errorf("%s: %s imports tensortest outside its tests", platform, name)
+				if path == "bertlabel/tensor/tensortest" || path == "bertlabel/cmd/bertlabel/internal/cmdtest" {
+					t.Errorf("%s: %s imports %s outside its tests", platform, name, path)
 				}
 			}
 			for _, path := range p.Deps {
@@ -128,6 +168,7 @@ func TestImports(t *testing.T) {
 // Some things may stand in few files only: unsafe, the two fences for panics of library code, and the end of the process.
 // There is no cgo. Tests are free: those with page fences need unsafe.
 func TestOnlyIn(t *testing.T) {
+	t.Parallel()
 	for _, rule := range []struct {
 		line  string
 		files []string

@@ -9,15 +9,18 @@ import (
 	"strings"
 
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train"
 	"bertlabel/train/data"
+	"bertlabel/train/solver"
 
 	"github.com/spf13/cobra"
 )
 
-func newLabelsCmd(a *app) *cobra.Command {
+func newLabelsCmd(a *cli.App) *cobra.Command {
 	e := &labelEditing{training: training{a: a}}
 	cmd := &cobra.Command{
 		Use:   "labels add|drop|rename|merge",
@@ -32,12 +35,12 @@ that say 1 or 0 for it; other labels in that file do not matter. A merged label 
 in the same way. Thresholds and calibration of the other labels stay; --tune-thresholds and --calibrate are for the new ones.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usagef("labels needs one of add, drop, rename, merge")
+				return cli.Usagef("labels needs one of add, drop, rename, merge")
 			}
-			return oneOf("labels", args[0], "add", "drop", "rename", "merge")
+			return cli.OneOf("labels", args[0], "add", "drop", "rename", "merge")
 		},
 	}
-	e.models, e.rows = addModelFlags(cmd), addDataFlags(cmd, data.StopAtBadRow)
+	e.models, e.rows = flags.AddModel(cmd), flags.AddData(cmd, data.StopAtBadRow)
 	f := cmd.Flags()
 	f.StringSliceVar(&e.names, "names", nil, "`LABELS`, separated by commas; one with a comma in it in double quotes")
 	f.StringVar(&e.into, "into", "", "`LABEL` that rename and merge make")
@@ -47,8 +50,8 @@ in the same way. Thresholds and calibration of the other labels stay; --tune-thr
 	f.BoolVar(&e.overwrite, "overwrite", false, "write into an --output folder that is not empty, such as the model's own")
 	f.Uint64Var(&e.config.Seed, "seed", 42, "everything random hangs on it")
 	f.StringVar(&e.cache, "features-cache", "", "`FOLDER` that keeps computed features for the next run")
-	required(cmd, "model", "names", "output")
-	addDevTuningFlags(cmd, &e.devTuning)
+	cli.Required(cmd, "model", "names", "output")
+	flags.AddTuning(cmd, &e.devTuning.Tuning)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return e.run(cmd.Context(), args[0]) }
 	return cmd
 }
@@ -64,7 +67,11 @@ func (e *labelEditing) run(ctx context.Context, action string) error {
 	if err := e.check(action); err != nil {
 		return err
 	}
-	m, err := e.models.openWithHead(e.a)
+	source, err := e.models.Source()
+	if err != nil {
+		return err
+	}
+	m, err := source.OpenWithHead(e.a)
 	if err != nil {
 		return err
 	}
@@ -100,7 +107,7 @@ func (e *labelEditing) run(ctx context.Context, action string) error {
 	if err := m.Save(e.output, record); err != nil {
 		return err
 	}
-	e.a.log.Infof("%s %s: %d labels now; wrote %s", action, strings.Join(e.names, ", "), len(m.Labels), e.output)
+	e.a.Log.Infof("%s %s: %d labels now; wrote %s", action, strings.Join(e.names, ", "), len(m.Labels), e.output)
 	return nil
 }
 
@@ -110,48 +117,48 @@ func (e *labelEditing) check(action string) error {
 	renames := action == "rename" || action == "merge"
 	switch {
 	case solves && e.train == "":
-		return usagef("labels %s needs --train, rows that say 1 and 0", action)
+		return cli.Usagef("labels %s needs --train, rows that say 1 and 0", action)
 	case !solves && (e.train != "" || e.dev != ""):
-		return usagef("labels %s trains nothing and has no use for --train and --dev", action)
+		return cli.Usagef("labels %s trains nothing and has no use for --train and --dev", action)
 	case renames != (e.into != ""):
-		return usagef("--into is the new name that rename and merge need, and the others have no use for")
+		return cli.Usagef("--into is the new name that rename and merge need, and the others have no use for")
 	case action == "rename" && len(e.names) != 1:
-		return usagef("labels rename takes one of --names, found %d", len(e.names))
+		return cli.Usagef("labels rename takes one of --names, found %d", len(e.names))
 	case action == "merge" && len(e.names) < 2:
-		return usagef("labels merge takes two or more of --names, found %d", len(e.names))
-	case !solves && e.devTuning.changes():
-		return usagef("labels %s makes no new label that --tune-thresholds and --calibrate could be for", action)
+		return cli.Usagef("labels merge takes two or more of --names, found %d", len(e.names))
+	case !solves && e.devTuning.Changes():
+		return cli.Usagef("labels %s makes no new label that --tune-thresholds and --calibrate could be for", action)
 	}
-	if err := e.devTuning.check(e.dev); err != nil {
+	if err := e.devTuning.Check(e.dev); err != nil {
 		return err
 	}
-	return checkOutputDir(e.output, false, e.overwrite)
+	return cli.CheckOutputDir(e.output, false, e.overwrite)
 }
 
 // checkNames refuses names that are not there, or are there already.
 func checkNames(action string, names []string, into string, labels []string) error {
 	var errs []error
 	if strings.ContainsAny(into+strings.Join(names, ""), "\r\n") {
-		errs = append(errs, usagef("a label of --names or --into has a line end, and labels.txt has one label a line"))
+		errs = append(errs, cli.Usagef("a label of --names or --into has a line end, and labels.txt has one label a line"))
 	}
 	for i, name := range names {
 		has := slices.Contains(labels, name)
 		switch {
 		case slices.Contains(names[:i], name):
-			errs = append(errs, usagef("--names has %q twice", name))
+			errs = append(errs, cli.Usagef("--names has %q twice", name))
 		case action == "add" && has:
-			errs = append(errs, usagef("the model has a label %q already", name))
+			errs = append(errs, cli.Usagef("the model has a label %q already", name))
 		case action != "add" && !has:
-			errs = append(errs, usagef("the model has no label %q%s", name, didYouMean(name, "", labels)))
+			errs = append(errs, cli.Usagef("the model has no label %q%s", name, cli.DidYouMean(name, "", labels)))
 		}
 	}
 	if slices.Contains(labels, into) && !(action == "merge" && slices.Contains(names, into)) {
-		errs = append(errs, usagef("the model has a label %q already", into))
+		errs = append(errs, cli.Usagef("the model has a label %q already", into))
 	}
 	if action == "drop" && len(names) >= len(labels) && errs == nil {
-		errs = append(errs, usagef("labels drop: no label would be left"))
+		errs = append(errs, cli.Usagef("labels drop: no label would be left"))
 	}
-	return withCode(exitUsage, errors.Join(errs...))
+	return cli.WithCode(cli.ExitUsage, errors.Join(errs...))
 }
 
 // without returns the outputs but those with the given labels.
@@ -180,14 +187,14 @@ func (e *labelEditing) solve(ctx context.Context, m *model.Model, labels, parts 
 		}
 	}
 	head := layers.NewClassifier(len(labels), trainRows.X.Cols)
-	solutions, err := train.SolveHead(ctx, train.SolveTask{
-		Labels: labels, Train: trainRows, Dev: dev, Classifier: head, Seed: e.config.Seed, Workers: tensor.NewWorkers(e.a.threads),
+	solutions, err := solver.Head(ctx, solver.Task{
+		Labels: labels, Train: trainRows, Dev: dev, Classifier: head, Seed: e.config.Seed, Workers: tensor.NewWorkers(e.a.Threads),
 	})
 	if err != nil {
 		return nil, err
 	}
-	if old, err := tuningOf(m); err == nil && old.Calibrate != "" && e.Calibrate == "" {
-		e.a.log.Infof("the model's probabilities are calibrated (%s), and those of %s are not: --calibrate with --dev does that", old.Calibrate, strings.Join(labels, ", "))
+	if old, err := flags.TuningOf(m); err == nil && old.Calibrate != "" && e.Calibrate == "" {
+		e.a.Log.Infof("the model's probabilities are calibrated (%s), and those of %s are not: --calibrate with --dev does that", old.Calibrate, strings.Join(labels, ", "))
 	}
 	part := &model.Model{Encoder: m.Encoder} // only the new labels
 	part.SetHead(head, labels, m.Pooling)
@@ -198,7 +205,7 @@ func (e *labelEditing) solve(ctx context.Context, m *model.Model, labels, parts 
 	}
 	for l, label := range labels {
 		n := count(trainRows.Y, l, len(labels))
-		e.a.log.Infof("%s: from %d rows that say 1 and %d that say 0; l2 %.2g, threshold %.4g", label, n[1], n[0], solutions[l].L2, part.Thresholds[l])
+		e.a.Log.Infof("%s: from %d rows that say 1 and %d that say 0; l2 %.2g, threshold %.4g", label, n[1], n[0], solutions[l].L2, part.Thresholds[l])
 	}
 	return part.Outputs(), nil
 }
@@ -215,38 +222,38 @@ func count(y []int8, label, labels int) (n [2]int) {
 
 // load reads the rows that say 1 or 0 for one of the labels, and refuses a file without rows of both kinds for each.
 func (e *labelEditing) load(path string, labels, parts []string) (*data.Dataset, error) {
-	options, err := e.rows.options(e.a)
+	files, err := e.rows.Read(e.a)
 	if err != nil {
 		return nil, err
 	}
-	wanted := labels
+	options, wanted := &files.Options, labels
 	if parts != nil {
 		wanted = parts
 	}
 	if options.Labels == nil { // without --labels, whose names cells may say by index
 		if options.Labels, err = data.NewLabelList(wanted, "--names"); err != nil {
-			return nil, withCode(exitUsage, err)
+			return nil, cli.WithCode(cli.ExitUsage, err)
 		}
 	}
 	for _, name := range wanted {
 		if _, found := options.Labels.Index(name); !found {
-			return nil, usagef("--labels has no label %q%s", name, didYouMean(name, "", options.Labels.Names()))
+			return nil, cli.Usagef("--labels has no label %q%s", name, cli.DidYouMean(name, "", options.Labels.Names()))
 		}
 	}
 	options.DropUnknown = true // what is not in the list is no concern of ours
-	set, err := e.rows.loadQuietly(e.a, path, options)
+	set, err := files.LoadQuietly(path)
 	if err != nil {
 		return nil, err
 	}
-	e.rows.sayStats(e.a, path, set.Stats)
-	e.rows.saySkipped(e.a, path, set.Stats.Bad, set.Stats.Rows+set.Stats.Bad)
+	files.SayStats(path, set.Stats)
+	files.SaySkipped(path, set.Stats.Bad, set.Stats.Rows+set.Stats.Bad)
 	set.Y = columns(set.Y, options.Labels, wanted)
 	if parts != nil {
 		set.Y = anyOf(set.Y, len(parts))
 	}
 	for l, label := range labels {
 		if n := count(set.Y, l, len(labels)); n[0] == 0 || n[1] == 0 {
-			return nil, refused(path, 0, label, fmt.Sprintf("%d rows that say 1 and %d that say 0", n[1], n[0]), "some of both")
+			return nil, cli.Refused(path, 0, label, fmt.Sprintf("%d rows that say 1 and %d that say 0", n[1], n[0]), "some of both")
 		}
 	}
 	return known(set, len(labels)), nil

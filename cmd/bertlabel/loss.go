@@ -1,10 +1,10 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/layers"
 	"bertlabel/train"
 
@@ -27,15 +27,15 @@ func addLossFlags(cmd *cobra.Command, l *lossFlags) {
 	f.Float64Var(&l.PosWeightCap, "pos-weight-cap", 20, "most that balanced gives a label")
 	f.Float64Var(&l.LabelSmoothing, "label-smoothing", 0, "epsilon: labels count as 1 − ε/2 and ε/2")
 	f.StringVar(&l.BiasInit, "bias-init", "zero", "bias of a new head: zero, or log-odds of each label's frequency")
-	minor(cmd, "Head flags", "loss", "pos-weight", "pos-weight-cap", "label-smoothing", "bias-init")
+	cli.Minor(cmd, "Head flags", "loss", "pos-weight", "pos-weight-cap", "label-smoothing", "bias-init")
 }
 
 // check refuses what does not go together, before anything is read.
 func (l *lossFlags) check() error {
-	if err := oneOf("loss", l.Loss, "bce", "focal", "asymmetric"); err != nil {
+	if err := cli.OneOf("loss", l.Loss, "bce", "focal", "asymmetric"); err != nil {
 		return err
 	}
-	if err := oneOf("bias-init", l.BiasInit, "zero", "log-odds"); err != nil {
+	if err := cli.OneOf("bias-init", l.BiasInit, "zero", "log-odds"); err != nil {
 		return err
 	}
 	given := 0
@@ -46,17 +46,17 @@ func (l *lossFlags) check() error {
 	}
 	switch {
 	case given > 1:
-		return usagef("--loss %s, --pos-weight and --label-smoothing are losses of their own: give one of them", l.Loss)
+		return cli.Usagef("--loss %s, --pos-weight and --label-smoothing are losses of their own: give one of them", l.Loss)
 	case !(l.LabelSmoothing >= 0 && l.LabelSmoothing < 1):
-		return usagef("--label-smoothing %v: want at least 0 and below 1", l.LabelSmoothing)
+		return cli.Usagef("--label-smoothing %v: want at least 0 and below 1", l.LabelSmoothing)
 	case !(l.PosWeightCap >= 1 && l.PosWeightCap <= 1e6):
-		return usagef("--pos-weight-cap %v: want 1 to 1e6", l.PosWeightCap)
+		return cli.Usagef("--pos-weight-cap %v: want 1 to 1e6", l.PosWeightCap)
 	}
 	return nil
 }
 
 // make returns the loss for training cells y, row-major [rows, labels].
-func (l *lossFlags) make(a *app, labels []string, y []int8) (layers.Loss, error) {
+func (l *lossFlags) make(a *cli.App, labels []string, y []int8) (layers.Loss, error) {
 	switch {
 	case l.Loss == "focal":
 		return layers.Focal{Gamma: 2, Alpha: 0.25}, nil
@@ -67,43 +67,39 @@ func (l *lossFlags) make(a *app, labels []string, y []int8) (layers.Loss, error)
 	case l.PosWeight == "balanced":
 		return layers.WeightedSigmoidCrossEntropy{PosWeight: train.BalancedWeights(y, len(labels), l.PosWeightCap)}, nil
 	case l.PosWeight != "":
-		weights, err := a.readWeights(l.PosWeight, labels)
+		weights, err := readWeights(a, l.PosWeight, labels)
 		return layers.WeightedSigmoidCrossEntropy{PosWeight: weights}, err
 	}
 	return layers.SigmoidCrossEntropy{}, nil
 }
 
 // readWeights reads a JSON object of label → number above 0. Labels that it does not name have 1.
-func (a *app) readWeights(path string, labels []string) ([]float64, error) {
-	if err := isInput(path); err != nil {
+func readWeights(a *cli.App, path string, labels []string) ([]float64, error) {
+	if err := cli.CheckInput(path); err != nil {
 		return nil, err
 	}
-	in, err := a.openInput(path)
+	in, err := a.OpenInput(path)
 	if err != nil {
 		return nil, err
 	}
 	defer in.Close()
-	text, err := io.ReadAll(io.LimitReader(in, maxThresholdBytes))
-	if err != nil {
-		return nil, err
-	}
 	var byName map[string]float64
-	if err := json.Unmarshal(text, &byName); err != nil {
-		return nil, refused(path, jsonLine(text, err), "", err.Error(), "a JSON object of label name to number")
+	if err := cli.ReadNumbers(in, path, &byName); err != nil {
+		return nil, err
 	}
 	weights := make([]float64, len(labels))
 	for i, name := range labels {
 		weights[i] = 1
 		if w, ok := byName[name]; ok {
 			if !(w > 0 && w <= 1e6) {
-				return nil, refused(path, 0, "", fmt.Sprintf("%v for %s", w, quoted(name)), "a number above 0, at most 1e6")
+				return nil, cli.Refused(path, 0, "", fmt.Sprintf("%v for %s", w, term.Quoted(name)), "a number above 0, at most 1e6")
 			}
 			weights[i] = w
 			delete(byName, name)
 		}
 	}
 	for name := range byName {
-		return nil, refused(path, 0, "", "a weight for "+quoted(name), "labels of the data only")
+		return nil, cli.Refused(path, 0, "", "a weight for "+term.Quoted(name), "labels of the data only")
 	}
 	return weights, nil
 }

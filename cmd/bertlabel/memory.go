@@ -2,43 +2,33 @@ package main
 
 import (
 	"fmt"
-	"runtime/debug"
 	"strings"
 
+	"bertlabel/asm/machine"
 	"bertlabel/bert"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/train"
+	"bertlabel/train/solver"
 )
-
-// heldMemory returns the bytes that the process holds now, garbage left out.
-func heldMemory() int {
-	debug.FreeOSMemory()
-	return residentMemory()
-}
 
 // admit says what a run will take at its largest, and refuses one that the memory budget does not allow. advice is what the user can
 // do.
-func (a *app) admit(need *train.Memory, advice func() []string) error {
+func admit(a *cli.App, need *train.Memory, advice func() []string) error {
 	total := need.Total()
-	a.log.Infof("memory: about %s%s: %s", bytesText(total), a.budgetText(), memoryText(need))
-	if a.maxMemory > 0 && total > int(a.maxMemory) {
-		return withCode(exitResources, fmt.Errorf("training needs about %s, %s more than the memory budget of %s (--max-memory; else 80 %% of what the machine or its container has):\n  %s",
-			bytesText(total), bytesText(total-int(a.maxMemory)), bytesText(int(a.maxMemory)), strings.Join(advice(), "\n  ")))
+	a.Log.Infof("memory: about %s%s: %s", term.Bytes(total), budgetText(a), memoryText(need))
+	if a.MaxMemory > 0 && total > int(a.MaxMemory) {
+		return cli.WithCode(cli.ExitResources, fmt.Errorf("training needs about %s, %s more than the memory budget of %s (--max-memory; else 80 %% of what the machine or its container has):\n  %s",
+			term.Bytes(total), term.Bytes(total-int(a.MaxMemory)), term.Bytes(int(a.MaxMemory)), strings.Join(advice(), "\n  ")))
 	}
 	return nil
 }
 
-// boundGarbage has the garbage collector keep what comes on top of an estimate to a tenth of it, or to some MiB for a small one. Steps
-// make no garbage, checkpoints and evaluations do.
-func boundGarbage(estimate int) {
-	const least = 16 << 20
-	debug.SetMemoryLimit(min(debug.SetMemoryLimit(-1), int64(estimate+max(estimate/10, least))))
-}
-
-func (a *app) budgetText() string {
-	if a.maxMemory == 0 {
+func budgetText(a *cli.App) string {
+	if a.MaxMemory == 0 {
 		return ""
 	}
-	return " of " + bytesText(int(a.maxMemory))
+	return " of " + term.Bytes(int(a.MaxMemory))
 }
 
 // memoryText lists the parts of an estimate that are not nothing.
@@ -57,28 +47,22 @@ func memoryText(m *train.Memory) string {
 		{"dev", m.Evaluation}, {"program and texts", m.Other},
 	} {
 		if p.bytes > 0 {
-			parts = append(parts, p.what+" "+bytesText(p.bytes))
+			parts = append(parts, p.what+" "+term.Bytes(p.bytes))
 		}
 	}
 	return strings.Join(parts, ", ")
 }
 
-// bytesText writes a size with three digits.
-func bytesText(n int) string {
-	switch x := float64(n); {
-	case n >= 1<<30:
-		return fmt.Sprintf("%.3g GiB", x/(1<<30))
-	default:
-		return fmt.Sprintf("%.3g MiB", x/(1<<20))
-	}
-}
-
 // admitWeights refuses, before the weights are read, a model for whose weights alone the budget is too small; with training, for
 // their gradients and moments too.
 func (t *training) admitWeights() error {
-	config, err := t.models.readConfig(t.a)
-	if err != nil || t.a.maxMemory == 0 {
+	source, err := t.models.Source()
+	if err != nil || t.a.MaxMemory == 0 {
 		return nil // opening the model will say what is wrong with it
+	}
+	config, err := source.ReadConfig(t.a)
+	if err != nil {
+		return nil
 	}
 	m, err := bert.New(config)
 	if err != nil {
@@ -99,9 +83,9 @@ func (t *training) admitWeights() error {
 		}
 		need.Moments, what = 2*need.Model.Gradients, "weights, gradients and the optimizer's moments"
 	}
-	if total := need.Total(); total > int(t.a.maxMemory) {
-		return withCode(exitResources, fmt.Errorf("--model %s: %s alone take %s, the memory budget is %s (--max-memory; else 80 %% of what the machine or its container has):\n  %s",
-			t.models.path, what, bytesText(total), bytesText(int(t.a.maxMemory)), strings.Join(t.smallerTuning(), "\n  ")))
+	if total := need.Total(); total > int(t.a.MaxMemory) {
+		return cli.WithCode(cli.ExitResources, fmt.Errorf("--model %s: %s alone take %s, the memory budget is %s (--max-memory; else 80 %% of what the machine or its container has):\n  %s",
+			t.models.Path, what, term.Bytes(total), term.Bytes(int(t.a.MaxMemory)), strings.Join(t.smallerTuning(), "\n  ")))
 	}
 	return nil
 }
@@ -119,19 +103,19 @@ func (t *training) smallerTuning() []string {
 func (r *encoderRun) admit(task *train.EncoderTask) error {
 	schedule, err := task.Config.Schedule(task.Texts.Texts())
 	if err != nil {
-		return withCode(exitUsage, err)
+		return cli.WithCode(cli.ExitUsage, err)
 	}
 	task.KeepFrozen = schedule.Steps > task.Texts.Texts()/task.Config.StepRows()
 	need, err := r.memory(*task)
 	if err != nil {
-		return withCode(exitUsage, err)
+		return cli.WithCode(cli.ExitUsage, err)
 	}
-	if budget := int(r.a.maxMemory); budget > 0 && need.Total() > budget && need.Frozen > 0 {
-		r.a.log.Infof("the frozen layers run again in every epoch: there is no room for their outputs, %s", bytesText(need.Frozen))
+	if budget := int(r.a.MaxMemory); budget > 0 && need.Total() > budget && need.Frozen > 0 {
+		r.a.Log.Infof("the frozen layers run again in every epoch: there is no room for their outputs, %s", term.Bytes(need.Frozen))
 		task.KeepFrozen, need.Frozen = false, 0
 	}
 	r.estimate = need.Total()
-	return r.a.admit(&need, func() []string { return r.advice(*task, need) })
+	return admit(r.a, &need, func() []string { return r.advice(*task, need) })
 }
 
 // memory estimates what a task takes.
@@ -143,7 +127,7 @@ func (r *encoderRun) memory(task train.EncoderTask) (need train.Memory, err erro
 		hidden := r.m.Encoder.Config.HiddenSize
 		need.Evaluation = r.m.FeaturesMemory(r.devTexts, hidden) + 2*4*len(r.devTexts)*r.classifier.Labels() // logits, probabilities
 	}
-	need.Other = max(0, heldMemory()-need.Model.Weights)
+	need.Other = max(0, machine.Held()-need.Model.Weights)
 	return need, nil
 }
 
@@ -157,7 +141,7 @@ func (r *encoderRun) advice(task train.EncoderTask, need train.Memory) (lines []
 			return "less"
 		}
 		m.Evaluation, m.Other = need.Evaluation, need.Other
-		return "about " + bytesText(m.Total())
+		return "about " + term.Bytes(m.Total())
 	}
 	if batch, steps := task.Config.BatchSize, max(1, task.Config.AccumulationSteps); batch > 1 {
 		half := (batch + 1) / 2
@@ -187,14 +171,18 @@ func (r *headRun) admit() error {
 	}
 	rows, dev := len(r.texts), len(r.devTexts)
 	passes := max(r.m.FeaturesMemory(r.texts, 0), r.m.FeaturesMemory(r.devTexts, 0))
+	head := solver.Memory(rows, dev, width, len(r.labels))
+	if r.Solver == "gradient" {
+		head = train.HeadMemory(rows, dev, width, len(r.labels), r.config.BatchSize)
+	}
 	need := train.Memory{
-		Features: passes + train.HeadMemory(rows, dev, width, len(r.labels), r.config.BatchSize, r.Solver != "gradient"),
+		Features: passes + head,
 		Saving:   4 * r.m.Encoder.KernelElements(), // kernels in row-major order
 	}
 	need.Model.Weights = model.Weights
-	need.Other = max(0, heldMemory()-model.Weights)
+	need.Other = max(0, machine.Held()-model.Weights)
 	r.estimate = need.Total()
-	return r.a.admit(&need, func() []string {
+	return admit(r.a, &need, func() []string {
 		return append([]string{
 			fmt.Sprintf("a narrower --pooling than %s, whose features are %d numbers a text", r.pooling, width),
 			fmt.Sprintf("fewer rows than %d", rows+dev),

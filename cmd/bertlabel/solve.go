@@ -8,13 +8,14 @@ import (
 	"strings"
 	"time"
 
-	"bertlabel/asm"
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train"
 	"bertlabel/train/metrics"
+	"bertlabel/train/solver"
 
 	"github.com/spf13/cobra"
 )
@@ -29,27 +30,27 @@ func addSolverFlags(cmd *cobra.Command, s *solverFlags) {
 	f := cmd.Flags()
 	f.StringVar(&s.Solver, "solver", "gradient", "head by gradient (Google's), lbfgs (exact), lda (discriminant)")
 	f.Float64Var(&s.L2, "l2", 0, "strength of the L2 penalty of --solver lbfgs and lda, on standardised features; 0: chosen on --dev, by lbfgs for each label and without --dev on a fifth of the rows")
-	minor(cmd, "Head flags", "l2")
+	cli.Minor(cmd, "Head flags", "l2")
 }
 
 func (s *solverFlags) check(t *training) error {
-	if err := oneOf("solver", s.Solver, "gradient", "lbfgs", "lda"); err != nil {
+	if err := cli.OneOf("solver", s.Solver, "gradient", "lbfgs", "lda"); err != nil {
 		return err
 	}
 	exact := s.Solver != "gradient"
 	switch {
 	case exact && t.tune != "head":
-		return usagef("--solver %s finds a head on a frozen encoder: give --tune head", s.Solver)
+		return cli.Usagef("--solver %s finds a head on a frozen encoder: give --tune head", s.Solver)
 	case exact && (t.Loss == "focal" || t.Loss == "asymmetric"):
-		return usagef("--solver %s has no use for --loss %s, which is not convex", s.Solver, t.Loss)
+		return cli.Usagef("--solver %s has no use for --loss %s, which is not convex", s.Solver, t.Loss)
 	case s.Solver == "lda" && (t.PosWeight != "" || t.LabelSmoothing != 0):
-		return usagef("--solver lda has no loss that --pos-weight or --label-smoothing could change")
+		return cli.Usagef("--solver lda has no loss that --pos-weight or --label-smoothing could change")
 	case s.Solver == "lda" && t.dev == "" && s.L2 == 0:
-		return usagef("--solver lda chooses its strength on --dev: give that, or --l2")
+		return cli.Usagef("--solver lda chooses its strength on --dev: give that, or --l2")
 	case !(s.L2 >= 0) || math.IsInf(s.L2, 0):
-		return usagef("--l2 %v: want 0 (chosen) or more", s.L2)
+		return cli.Usagef("--l2 %v: want 0 (chosen) or more", s.L2)
 	case s.L2 > 0 && !exact:
-		return usagef("--l2 is for --solver lbfgs and lda; the gradient has --weight-decay")
+		return cli.Usagef("--l2 is for --solver lbfgs and lda; the gradient has --weight-decay")
 	}
 	if s.Solver == "lda" && t.dev != "" && t.Calibrate == "" {
 		t.Calibrate = "platt" // its logits are too sure of themselves
@@ -58,11 +59,11 @@ func (s *solverFlags) check(t *training) error {
 }
 
 // solver returns what finds an exact head.
-func (s *solverFlags) solver() func(context.Context, train.SolveTask) ([]train.Solution, error) {
+func (s *solverFlags) solver() func(context.Context, solver.Task) ([]solver.Solution, error) {
 	if s.Solver == "lda" {
-		return train.SolveDiscriminant
+		return solver.Discriminant
 	}
-	return train.SolveHead
+	return solver.Head
 }
 
 // solve finds the head on each of the candidates, which are all part of the features, and keeps the one with the lowest loss
@@ -88,7 +89,7 @@ func (r *headRun) solve(ctx context.Context, candidates []bert.Pooling) error {
 		}
 	}
 	if len(candidates) > 1 {
-		r.a.log.Infof("chose --pooling %s, of %d", r.pooling, len(candidates))
+		r.a.Log.Infof("chose --pooling %s, of %d", r.pooling, len(candidates))
 	}
 	return nil
 }
@@ -108,20 +109,20 @@ func (r *headRun) solveOn(ctx context.Context, pooling bert.Pooling, trainPart, 
 	start, rounds := time.Now(), 0
 	head = layers.NewClassifier(len(r.labels), trainPart.X.Cols)
 	loss64, _ := r.loss.(layers.CrossEntropy) // check has refused the others
-	task := train.SolveTask{
+	task := solver.Task{
 		Labels: r.labels, Train: trainPart, Dev: dev, Classifier: head, Loss: loss64, Seed: r.config.Seed, Workers: r.workers,
-		Observe: func(p train.SolveProgress) error {
+		Observe: func(p solver.Progress) error {
 			rounds = p.Round
-			r.a.log.Progress("solve", progress{Step: p.Solved, Steps: p.Labels})
+			r.a.Log.Progress("solve", cli.Progress{Step: p.Solved, Steps: p.Labels})
 			return nil
 		},
 	}
 	if r.L2 > 0 {
 		task.L2 = []float64{r.L2}
 	}
-	r.a.log.Progress("solve", progress{Steps: len(r.labels)})
+	r.a.Log.Progress("solve", cli.Progress{Steps: len(r.labels)})
 	solutions, err := r.solver()(ctx, task)
-	r.a.log.Done()
+	r.a.Log.Done()
 	if err != nil {
 		return nil, 0, err
 	}
@@ -130,12 +131,12 @@ func (r *headRun) solveOn(ctx context.Context, pooling bert.Pooling, trainPart, 
 	if r.Solver == "lda" && dev.X != nil {
 		said += " (1 − average_precision_macro on dev)"
 	}
-	r.a.log.Infof("solved %d labels on %s (%d features) in %.1f s, %d rounds; %s", len(r.labels), pooling, trainPart.X.Cols, seconds, rounds, said)
+	r.a.Log.Infof("solved %d labels on %s (%d features) in %.1f s, %d rounds; %s", len(r.labels), pooling, trainPart.X.Cols, seconds, rounds, said)
 	return head, loss, r.logSolution(head, trainPart, dev, solutions, rounds, seconds)
 }
 
 // heldLoss returns the mean loss on the cells that chose, and says what was chosen.
-func heldLoss(solutions []train.Solution) (loss float64, said string) {
+func heldLoss(solutions []solver.Solution) (loss float64, said string) {
 	var strengths []float64
 	n := 0
 	for _, s := range solutions {
@@ -159,7 +160,7 @@ func heldLoss(solutions []train.Solution) (loss float64, said string) {
 
 // logSolution writes the row of metrics.csv: rounds for steps and epochs, the loss of all training rows, and the largest element of
 // the gradient.
-func (r *headRun) logSolution(head *layers.Classifier, trainPart, dev train.Features, solutions []train.Solution, rounds int, seconds float64) error {
+func (r *headRun) logSolution(head *layers.Classifier, trainPart, dev train.Features, solutions []solver.Solution, rounds int, seconds float64) error {
 	logits := tensor.New(trainPart.X.Rows, len(r.labels))
 	head.Forward(logits, trainPart.X)
 	p := train.Progress{
@@ -171,19 +172,12 @@ func (r *headRun) logSolution(head *layers.Classifier, trainPart, dev train.Feat
 	}
 	if dev.X != nil {
 		var err error
-		if p.Dev, err = metrics.Evaluate(metrics.Data{Labels: r.labels, Truth: dev.Y, Scores: probabilities(head, dev.X)}, []float32{model.DefaultThreshold}); err != nil {
+		_, devProbabilities := head.Score(dev.X)
+		if p.Dev, err = metrics.Evaluate(metrics.Data{Labels: r.labels, Truth: dev.Y, Scores: devProbabilities.Data}, []float32{model.DefaultThreshold}); err != nil {
 			return err
 		}
 	}
 	return r.log.Observe(p)
-}
-
-// probabilities returns those of a head on features, row-major [texts, labels].
-func probabilities(head *layers.Classifier, x *tensor.Tensor) []float32 {
-	p := tensor.New(x.Rows, head.Labels())
-	head.Forward(p, x)
-	asm.Best.Sigmoid(p.Data, p.Data)
-	return p.Data
 }
 
 // autoWidth is the most columns that --pooling auto considers: the time to solve grows with their square.

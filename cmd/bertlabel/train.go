@@ -13,6 +13,8 @@ import (
 	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/layers"
 	"bertlabel/train"
 	"bertlabel/train/data"
@@ -20,7 +22,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func newTrainCmd(a *app) *cobra.Command {
+func newTrainCmd(a *cli.App) *cobra.Command {
 	t := &training{a: a, config: train.DefaultHeadConfig()}
 	cmd := &cobra.Command{
 		Use:   "train",
@@ -28,7 +30,7 @@ func newTrainCmd(a *app) *cobra.Command {
 		Example: "  bertlabel train --model uncased_L-12_H-768_A-12 --train train.csv --output model\n" +
 			"  bertlabel train --model minilm --train a.csv --dev b.csv --pooling mean:-1..-3 --solver lbfgs --output model",
 	}
-	t.models, t.rows = addModelFlags(cmd), addDataFlags(cmd, data.StopAtBadRow)
+	t.models, t.rows = flags.AddModel(cmd), flags.AddData(cmd, data.StopAtBadRow)
 	f := cmd.Flags()
 	f.StringVar(&t.train, "train", "", "`FILE` of labelled texts to train on")
 	f.StringVar(&t.dev, "dev", "", "`FILE` of labelled texts to choose the best weights by")
@@ -57,16 +59,17 @@ func newTrainCmd(a *app) *cobra.Command {
 	f.StringVar(&c.BestMetric, "best-metric", c.BestMetric, "metric on --dev by which weights are kept")
 	f.IntVar(&c.EarlyStopping, "early-stopping", 0, "stop after so many evaluations without a better one; 0: never")
 	f.StringVar(&c.OnNaN, "on-nan", c.OnNaN, "at a NaN or infinity: stop (exit 5), skip that update, or restore the last checkpoint")
-	minor(cmd, "Training flags", "max-steps", "warmup-proportion", "weight-decay", "optimizer", "clip-norm", "dropout", "gradient-accumulation-steps",
+	cli.Minor(cmd, "Training flags", "max-steps", "warmup-proportion", "weight-decay", "optimizer", "clip-norm", "dropout", "gradient-accumulation-steps",
 		"seed", "shuffle", "log-steps", "eval-steps", "best-metric", "early-stopping", "on-nan")
-	required(cmd, "train", "output")
-	addDevTuningFlags(cmd, &t.devTuning)
+	cli.Required(cmd, "train", "output")
+	flags.AddTuning(cmd, &t.devTuning.Tuning)
 	addSolverFlags(cmd, &t.solverFlags)
 	addLossFlags(cmd, &t.lossFlags)
-	minor(cmd, "Head flags", "folds")
+	cli.Minor(cmd, "Head flags", "folds")
 	addTuningFlags(cmd, t)
-	addReportFlags(cmd, &t.reportFlags)
-	minor(cmd, "Run flags", "plots")
+	flags.AddPlots(cmd, &t.plots)
+	cli.Minor(cmd, "Run flags", "plots")
+	t.cmd = cmd
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := t.settleTuning(cmd); err != nil {
 			return err
@@ -78,9 +81,10 @@ func newTrainCmd(a *app) *cobra.Command {
 
 // training is one run of the verb.
 type training struct {
-	a      *app
-	models *modelFlags
-	rows   *dataFlags
+	a      *cli.App
+	cmd    *cobra.Command
+	models *flags.Model
+	rows   *flags.Data
 	config train.Config
 
 	train, dev, output   string
@@ -91,7 +95,7 @@ type training struct {
 	solverFlags
 	lossFlags
 	devTuning
-	reportFlags
+	plots string
 }
 
 // autoPooling is the value of --pooling that has one chosen on dev.
@@ -99,29 +103,29 @@ const autoPooling = "auto"
 
 // check refuses flags that do not go together, before anything is read, and returns the pooling.
 func (t *training) check() (pooling bert.Pooling, err error) {
-	if err := errors.Join(t.lossFlags.check(), t.solverFlags.check(t), t.checkFolds(), t.devTuning.check(t.heldOut())); err != nil {
-		return "", withCode(exitUsage, err)
+	if err := errors.Join(t.lossFlags.check(), t.solverFlags.check(t), t.checkFolds(), t.devTuning.Check(t.heldOut())); err != nil {
+		return "", cli.WithCode(cli.ExitUsage, err)
 	}
 	switch pooling, err = bert.ParsePooling(t.pooling); {
 	case t.pooling == autoPooling && (t.dev == "" || t.Solver == "gradient"):
-		return "", usagef("--pooling auto is chosen by the exact heads on --dev: give --dev and --solver lbfgs or lda")
+		return "", cli.Usagef("--pooling auto is chosen by the exact heads on --dev: give --dev and --solver lbfgs or lda")
 	case err != nil && t.pooling != autoPooling:
-		return "", usagef("--pooling: %v", err)
+		return "", cli.Usagef("--pooling: %v", err)
 	case t.config.EarlyStopping > 0 && t.dev == "":
-		return "", usagef("--early-stopping stops when --dev gets no better: give --dev")
+		return "", cli.Usagef("--early-stopping stops when --dev gets no better: give --dev")
 	case t.baseline && t.heldOut() == "":
-		return "", usagef("--baseline is compared with the model on rows that both do not know: give --dev or --folds")
+		return "", cli.Usagef("--baseline is compared with the model on rows that both do not know: give --dev or --folds")
 	}
 	t.sayUnused()
-	return pooling, withCode(exitUsage, t.config.Check())
+	return pooling, cli.WithCode(cli.ExitUsage, t.config.Check())
 }
 
 // sayUnused warns of flags that were set and that this kind of training has no use for.
 func (t *training) sayUnused() {
-	say := func(why string, flags ...string) {
-		set := slices.DeleteFunc(flags, func(name string) bool { return !t.models.cmd.Flags().Changed(name) })
+	say := func(why string, names ...string) {
+		set := slices.DeleteFunc(names, func(name string) bool { return !t.cmd.Flags().Changed(name) })
 		if len(set) > 0 {
-			t.a.log.Warnf("%s, so --%s changes nothing", why, strings.Join(set, ", --"))
+			t.a.Log.Warnf("%s, so --%s changes nothing", why, strings.Join(set, ", --"))
 		}
 	}
 	if t.Solver != "gradient" {
@@ -150,21 +154,25 @@ func (t *training) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := checkOutputDir(t.output, t.resume, t.overwrite); err != nil {
+	if err := cli.CheckOutputDir(t.output, t.resume, t.overwrite); err != nil {
 		return err
 	}
 	if err := t.admitWeights(); err != nil {
 		return err
 	}
-	m, err := t.models.open(t.a)
+	source, err := t.models.Source()
 	if err != nil {
 		return err
 	}
-	if err := poolingError(m, pooling); err != nil {
+	m, err := source.Open(t.a)
+	if err != nil {
+		return err
+	}
+	if err := flags.CheckPooling(m, pooling); err != nil {
 		return err
 	}
 	if pooling == bert.Pooled && t.tune == "head" && t.pooling != autoPooling {
-		t.a.log.Infof("features are the pooled output; under a frozen encoder --pooling mean or cls usually serves better")
+		t.a.Log.Infof("features are the pooled output; under a frozen encoder --pooling mean or cls usually serves better")
 	}
 	trainSet, devSet, err := t.load()
 	if err != nil {
@@ -203,29 +211,29 @@ func (t *training) run(ctx context.Context) error {
 
 // load reads the two files, and says what looks wrong with them.
 func (t *training) load() (trainSet, devSet *data.Dataset, err error) {
-	if t.rows.badRows == "" {
-		t.rows.badRows = filepath.Join(t.output, "bad_rows.jsonl")
+	if t.rows.BadRowsFile == "" {
+		t.rows.BadRowsFile = filepath.Join(t.output, "bad_rows.jsonl")
 	}
-	options, err := t.rows.options(t.a)
+	files, err := t.rows.Read(t.a)
 	if err != nil {
 		return nil, nil, err
 	}
-	if trainSet, err = t.rows.load(t.a, t.train, options); err != nil {
+	if trainSet, err = files.Load(t.train); err != nil {
 		return nil, nil, err
 	}
-	t.a.log.Infof("%s: %d rows, %d labels", t.train, trainSet.Rows(), trainSet.Labels.Len())
+	t.a.Log.Infof("%s: %d rows, %d labels", t.train, trainSet.Rows(), trainSet.Labels.Len())
 	if r := data.FindRepeats(trainSet); r.Conflicting > 0 {
-		t.a.log.Warnf("%s: %d texts stand in several rows with different labels", t.train, r.Conflicting)
+		t.a.Log.Warnf("%s: %d texts stand in several rows with different labels", t.train, r.Conflicting)
 	}
 	if t.dev == "" {
 		return trainSet, nil, nil
 	}
-	options.Labels = trainSet.Labels
-	if devSet, err = t.rows.load(t.a, t.dev, options); err != nil {
+	files.Options.Labels = trainSet.Labels
+	if devSet, err = files.Load(t.dev); err != nil {
 		return nil, nil, err
 	}
 	if shared := data.FindOverlap(trainSet, devSet); shared.Texts > 0 {
-		t.a.log.Warnf("%d of %d rows of %s have a text that is in %s too: figures on them say little", shared.RowsB, devSet.Rows(), t.dev, t.train)
+		t.a.Log.Warnf("%d of %d rows of %s have a text that is in %s too: figures on them say little", shared.RowsB, devSet.Rows(), t.dev, t.train)
 	}
 	return trainSet, devSet, nil
 }
@@ -249,7 +257,7 @@ func (t *training) startHead(m *model.Model, labels []string, pooling bert.Pooli
 		m.Labels = labels // in their order, as there is no other
 	}
 	if !sameSet(m.Labels, labels) || m.Pooling != pooling {
-		t.a.log.Infof("the model's own head is for other labels or features: training starts from a new one")
+		t.a.Log.Infof("the model's own head is for other labels or features: training starts from a new one")
 		return head
 	}
 	for i, label := range labels {
@@ -257,7 +265,7 @@ func (t *training) startHead(m *model.Model, labels []string, pooling bert.Pooli
 		copy(head.Weights.Value[i*width:(i+1)*width], m.Head.Weights.Value[j*width:(j+1)*width])
 		head.Bias.Value[i] = m.Head.Bias.Value[j]
 	}
-	t.a.log.Infof("training starts from the model's own head")
+	t.a.Log.Infof("training starts from the model's own head")
 	return head
 }
 
@@ -279,24 +287,4 @@ func hashTokens(texts []tokenizer.Encoding) string {
 		h.Write(b)
 	}
 	return string(h.Sum(nil))
-}
-
-// encode tokenises the texts of a data set, and says how many were cut; with --on-long error the first one is refused.
-func encode(a *app, m *model.Model, set *data.Dataset, onLong data.LongTexts) ([]tokenizer.Encoding, error) {
-	texts := make([]model.Text, set.Rows())
-	for i := range texts {
-		texts[i] = model.Text{A: set.Texts[i], B: set.Pair(i)}
-	}
-	encoded := m.Encode(texts)
-	cut := 0
-	for i := range encoded {
-		if err := tooLong(onLong, &encoded[i], set.File, set.Lines[i], m.MaxSeqLength); err != nil {
-			return nil, err
-		}
-		if encoded[i].Cut > 0 {
-			cut++
-		}
-	}
-	a.sayCut(m, set.File, cut, len(encoded))
-	return encoded, nil
 }

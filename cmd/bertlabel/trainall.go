@@ -12,6 +12,8 @@ import (
 	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/cmd/bertlabel/internal/tensorboard"
 	"bertlabel/layers"
 	"bertlabel/tensor"
@@ -68,14 +70,14 @@ func (r *encoderRun) fit(ctx context.Context) error {
 		return err
 	}
 	defer r.encoder.Release()
-	boundGarbage(r.estimate)
+	r.a.BoundGarbage(r.estimate)
 	if err := r.begin(); err != nil {
 		return err
 	}
 	defer r.closeLogs()
-	r.a.log.Progress("train", r.progressAt(r.firstStep))
+	r.a.Log.Progress("train", r.progressAt(r.firstStep))
 	err := r.run.Do(ctx)
-	r.a.log.Done()
+	r.a.Log.Done()
 	if err != nil {
 		return r.stopped(err)
 	}
@@ -91,12 +93,12 @@ func (r *encoderRun) prepare() (err error) {
 	if err := r.settleModel(); err != nil {
 		return err
 	}
-	onLong := data.LongTexts(r.rows.onLong)
-	if r.texts, err = encode(r.a, r.m, r.trainSet, onLong); err != nil {
+	onLong := r.rows.OnLong
+	if r.texts, err = flags.Encode(r.a, r.m, r.trainSet, onLong); err != nil {
 		return err
 	}
 	if r.devSet != nil {
-		if r.devTexts, err = encode(r.a, r.m, r.devSet, onLong); err != nil {
+		if r.devTexts, err = flags.Encode(r.a, r.m, r.devSet, onLong); err != nil {
 			return err
 		}
 	}
@@ -114,7 +116,7 @@ func (r *encoderRun) prepare() (err error) {
 	r.tokensPerText = float64(batch.Tokens()) / float64(batch.Texts())
 	fingerprint := hex.EncodeToString(r.m.Fingerprint())
 	task := train.EncoderTask{
-		Config: r.config, Encoder: r.m.Encoder, Classifier: r.classifier, Loss: r.loss, Texts: batch, Y: r.trainSet.Y, Workers: tensor.NewWorkers(r.a.threads),
+		Config: r.config, Encoder: r.m.Encoder, Classifier: r.classifier, Loss: r.loss, Texts: batch, Y: r.trainSet.Y, Workers: tensor.NewWorkers(r.a.Threads),
 		Tune: bert.TrainerOptions{Pooling: r.pooling, Layers: r.layers, Embeddings: r.embeddings,
 			HiddenDropout: r.hiddenDropout, AttentionDropout: r.attentionDropout, Recompute: r.recompute},
 		Observe: r.observe,
@@ -127,14 +129,14 @@ func (r *encoderRun) prepare() (err error) {
 	}
 	loop, encoder, err := train.NewEncoderLoop(task)
 	if err != nil {
-		return withCode(exitUsage, err)
+		return cli.WithCode(cli.ExitUsage, err)
 	}
 	r.encoder = encoder
 	r.m.SetHead(r.classifier, labels, r.pooling)
 	r.run = train.Run{
 		Loop: loop, SaveSteps: r.saveSteps, Weights: r.m.Tensors, Flush: func() error { return r.metricsFile.Sync() },
 		Checkpoints: &train.Checkpoints{Dir: filepath.Join(r.output, "checkpoints"), Keep: r.keep, Verify: r.verify,
-			Warn: func(text string) { r.a.log.Warnf("%s", text) }},
+			Warn: func(text string) { r.a.Log.Warnf("%s", text) }},
 	}
 	r.run.Identity, err = r.identity(fingerprint, labels)
 	return err
@@ -144,7 +146,7 @@ func (r *encoderRun) prepare() (err error) {
 func (r *encoderRun) settleModel() error {
 	c := &r.m.Encoder.Config
 	if r.layers > c.NumHiddenLayers {
-		return usagef("--tune %s: the model has %d layers", r.tune, c.NumHiddenLayers)
+		return cli.Usagef("--tune %s: the model has %d layers", r.tune, c.NumHiddenLayers)
 	}
 	if r.embeddings {
 		r.layers = c.NumHiddenLayers
@@ -168,13 +170,13 @@ func (r *encoderRun) startHead() (*layers.Classifier, error) {
 	}
 	switch {
 	case r.m.Head == nil:
-		return nil, withCode(exitModel, fmt.Errorf("checkpoint %s has no head (output_weights, output_bias)", r.resumeFrom))
+		return nil, cli.WithCode(cli.ExitModel, fmt.Errorf("checkpoint %s has no head (output_weights, output_bias)", r.resumeFrom))
 	case r.m.Head.Labels() != len(labels):
-		return nil, withCode(exitModel, fmt.Errorf("checkpoint %s: output_bias has %d labels, the data have %d", r.resumeFrom, r.m.Head.Labels(), len(labels)))
+		return nil, cli.WithCode(cli.ExitModel, fmt.Errorf("checkpoint %s: output_bias has %d labels, the data have %d", r.resumeFrom, r.m.Head.Labels(), len(labels)))
 	}
 	for i, label := range labels {
 		if sameSet(r.m.Labels, labels) && r.m.Labels[i] != label {
-			return nil, withCode(exitModel, fmt.Errorf("checkpoint %s: label %d is %q, in the data it is %q: give --labels in the order of the checkpoint", r.resumeFrom, i, r.m.Labels[i], label))
+			return nil, cli.WithCode(cli.ExitModel, fmt.Errorf("checkpoint %s: label %d is %q, in the data it is %q: give --labels in the order of the checkpoint", r.resumeFrom, i, r.m.Labels[i], label))
 		}
 	}
 	return r.m.Head, nil
@@ -184,7 +186,7 @@ func (r *encoderRun) startHead() (*layers.Classifier, error) {
 func (r *encoderRun) evaluate(ctx context.Context) (*metrics.Report, error) {
 	features, err := r.m.Features(ctx, r.devTexts, r.pooling, nil)
 	if errors.Is(err, model.ErrNotFinite) {
-		return nil, withCode(exitDiverged, err)
+		return nil, cli.WithCode(cli.ExitDiverged, err)
 	}
 	if err != nil {
 		return nil, err
@@ -201,7 +203,7 @@ func (r *encoderRun) saveModel(step int64) error {
 		Dev   string `json:"dev,omitempty"`
 		Step  int64  `json:"step"` // whose weights these are
 		runSettings
-	}{r.models.path, r.training.train, r.dev, step, r.settings})
+	}{r.models.Path, r.training.train, r.dev, step, r.settings})
 	if err != nil {
 		return err
 	}
@@ -228,7 +230,7 @@ func (r *encoderRun) savedStep() int64 {
 // stopped says where the run can go on.
 func (r *encoderRun) stopped(err error) error {
 	if last := r.run.Checkpoints.Last(); last != "" {
-		r.a.log.Warnf("stopped after step %d; the last good checkpoint is %s; --resume goes on from it", r.run.Loop.State().Step, last)
+		r.a.Log.Warnf("stopped after step %d; the last good checkpoint is %s; --resume goes on from it", r.run.Loop.State().Step, last)
 	}
 	return err
 }
@@ -241,23 +243,23 @@ func (r *encoderRun) finish() error {
 			return err
 		}
 	} else if at := r.savedStep(); at != state.BestStep {
-		return withCode(exitModel, fmt.Errorf("%s: the weights of step %d, the best by %s, are gone (found step %d): begin anew with --overwrite",
+		return cli.WithCode(cli.ExitModel, fmt.Errorf("%s: the weights of step %d, the best by %s, are gone (found step %d): begin anew with --overwrite",
 			r.output, state.BestStep, r.config.BestMetric, at))
 	} else {
-		r.a.log.Infof("kept the weights of step %d: %s %.4f on %s", state.BestStep, r.config.BestMetric, state.Best, r.dev)
+		r.a.Log.Infof("kept the weights of step %d: %s %.4f on %s", state.BestStep, r.config.BestMetric, state.Best, r.dev)
 	}
 	if state.LeftOut > 0 {
-		r.a.log.Warnf("%d of %d steps made no update: something in them was not finite", state.LeftOut, state.Step)
+		r.a.Log.Warnf("%d of %d steps made no update: something in them was not finite", state.LeftOut, state.Step)
 	}
-	r.a.log.Infof("trained %d steps; wrote %s", state.Step, r.output)
+	r.a.Log.Infof("trained %d steps; wrote %s", state.Step, r.output)
 	return nil
 }
 
 // tuneOnDev does to the model in the output folder what --calibrate and --tune-thresholds say, once.
 func (t *training) tuneOnDev(ctx context.Context, pooling bert.Pooling, devSet *data.Dataset, devTexts []tokenizer.Encoding) error {
-	m, err := model.Open(t.output, &model.Options{Threads: t.a.threads})
+	m, err := model.Open(t.output, &model.Options{Threads: t.a.Threads})
 	if err != nil {
-		return withCode(exitModel, err)
+		return cli.WithCode(cli.ExitModel, err)
 	}
 	if done, err := tuned(m); err != nil || done {
 		return err
@@ -269,7 +271,7 @@ func (t *training) tuneOnDev(ctx context.Context, pooling bert.Pooling, devSet *
 	if err := t.devTuning.apply(t.a, m, train.Features{X: features, Y: devSet.Y}, t.config.Seed); err != nil {
 		return err
 	}
-	if err := t.a.diagnoseDev(m, features, devSet); err != nil || !t.devTuning.changes() {
+	if err := diagnoseDev(t.a, m, features, devSet); err != nil || !t.devTuning.Changes() {
 		return err
 	}
 	training, err := t.devTuning.addTo(m.Training())

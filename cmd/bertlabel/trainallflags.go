@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"bertlabel/checkpoint/atomic"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/train"
 
 	"github.com/spf13/cobra"
@@ -38,7 +39,7 @@ func addTuningFlags(cmd *cobra.Command, t *training) {
 	f.BoolVar(&u.tensorboard, "tensorboard", true, "write event files for TensorBoard")
 	f.BoolVar(&u.recompute, "recompute", false, "compute each layer again on the way back: the same bits in less memory and more time")
 	f.Float64Var(&t.config.LayerDecay, "layerwise-lr-decay", 1, "factor of the learning rate from layer to layer downwards")
-	minor(cmd, "Run flags", "overwrite", "resume", "resume-from", "save-checkpoints-steps", "keep-checkpoints", "verify-save", "tensorboard", "recompute", "layerwise-lr-decay", "features-cache", "baseline")
+	cli.Minor(cmd, "Run flags", "overwrite", "resume", "resume-from", "save-checkpoints-steps", "keep-checkpoints", "verify-save", "tensorboard", "recompute", "layerwise-lr-decay", "features-cache", "baseline")
 	f.Lookup("learning-rate").DefValue = "5e-05; head: 0.01"
 	f.Lookup("num-train-epochs").DefValue = "3; head: 10"
 	f.Lookup("dropout").DefValue = "the config's; features: 0.1"
@@ -52,10 +53,10 @@ func (t *training) settleTuning(cmd *cobra.Command) error {
 	switch {
 	case t.tune == "head":
 		if u.resumeFrom != "" {
-			return usagef("--resume-from goes on with a run that trained the encoder: give --tune all or last:N")
+			return cli.Usagef("--resume-from goes on with a run that trained the encoder: give --tune all or last:N")
 		}
 		if t.config.OnNaN == train.RestoreOnNaN {
-			return usagef("--on-nan restore goes back to a checkpoint, and --tune head writes none: give stop or skip")
+			return cli.Usagef("--on-nan restore goes back to a checkpoint, and --tune head writes none: give stop or skip")
 		}
 		return nil
 	case t.tune == "all":
@@ -63,16 +64,16 @@ func (t *training) settleTuning(cmd *cobra.Command) error {
 	case isLast && err == nil && n >= 1:
 		u.layers = n
 	default:
-		return usagef("--tune %q: want head, last:N or all", t.tune)
+		return cli.Usagef("--tune %q: want head, last:N or all", t.tune)
 	}
 	if u.saveSteps < 0 || u.keep < 1 {
-		return usagef("--save-checkpoints-steps %d, --keep-checkpoints %d: want at least 0 and 1", u.saveSteps, u.keep)
+		return cli.Usagef("--save-checkpoints-steps %d, --keep-checkpoints %d: want at least 0 and 1", u.saveSteps, u.keep)
 	}
 	if u.resume && t.overwrite {
-		return usagef("--resume goes on with the run in --output, --overwrite begins anew: give one of them")
+		return cli.Usagef("--resume goes on with the run in --output, --overwrite begins anew: give one of them")
 	}
-	if u.resumeFrom != "" && t.models.initCheckpoint != "" {
-		return usagef("--resume-from brings the weights: --init-checkpoint has no place beside it")
+	if u.resumeFrom != "" && t.models.InitCheckpoint != "" {
+		return cli.Usagef("--resume-from brings the weights: --init-checkpoint has no place beside it")
 	}
 	defaults := train.DefaultConfig()
 	if !changed("learning-rate") {
@@ -86,7 +87,7 @@ func (t *training) settleTuning(cmd *cobra.Command) error {
 		u.hiddenDropout, u.attentionDropout = t.config.Dropout, t.config.Dropout
 	}
 	if u.resumeFrom != "" {
-		t.models.initCheckpoint = u.resumeFrom
+		t.models.InitCheckpoint = u.resumeFrom
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"bertlabel/checkpoint/atomic"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/tensorboard"
 	"bertlabel/train"
 )
@@ -63,9 +64,9 @@ func (r *encoderRun) closeLogs() {
 	}
 }
 
-func (r *encoderRun) progressAt(step int64) progress {
+func (r *encoderRun) progressAt(step int64) cli.Progress {
 	examples := int(step) * r.config.StepRows()
-	return progress{Step: int(step), Steps: r.run.Loop.Schedule.Steps, Examples: examples, Tokens: int(float64(examples) * r.tokensPerText)}
+	return cli.Progress{Step: int(step), Steps: r.run.Loop.Schedule.Steps, Examples: examples, Tokens: int(float64(examples) * r.tokensPerText)}
 }
 
 // observe is called after every step, before its checkpoint.
@@ -75,13 +76,13 @@ func (r *encoderRun) observe(p train.Progress) error {
 	}
 	bar := r.progressAt(p.Step)
 	bar.Epoch, bar.Loss, bar.LearningRate = p.Epoch, p.Loss, float64(p.LearningRate)
-	r.a.log.Progress("train", bar)
+	r.a.Log.Progress("train", bar)
 	if p.LeftOut != "" {
-		r.a.log.Warnf("%s: left out (--on-nan %s)", p.LeftOut, r.config.OnNaN)
+		r.a.Log.Warnf("%s: left out (--on-nan %s)", p.LeftOut, r.config.OnNaN)
 	}
 	if p.Dev != nil {
 		value, _ := p.Dev.Get(r.config.BestMetric)
-		r.a.log.Infof("step %d, epoch %.2f: dev loss %.4f, %s %.4f", p.Step, p.Epoch, p.Dev.LogLoss, r.config.BestMetric, value)
+		r.a.Log.Infof("step %d, epoch %.2f: dev loss %.4f, %s %.4f", p.Step, p.Epoch, p.Dev.LogLoss, r.config.BestMetric, value)
 	}
 	if err := r.log.Observe(p); err != nil {
 		return err

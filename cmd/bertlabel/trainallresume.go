@@ -15,6 +15,7 @@ import (
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/atomic"
 	"bertlabel/checkpoint/formats"
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/train"
 	"bertlabel/train/data"
 )
@@ -25,7 +26,7 @@ func (r *encoderRun) identity(fingerprint string, labels []string) (train.Identi
 	if err != nil {
 		return train.Identity{}, err
 	}
-	build := readBuildInfo()
+	build := cli.ReadBuildInfo()
 	id := train.Identity{
 		Settings: settings, Labels: labels, Model: fingerprint, Train: dataHash(r.trainSet, r.texts),
 		Version: build.Version + " " + build.Revision, Kernels: asm.Best.Name,
@@ -58,9 +59,9 @@ func (r *encoderRun) begin() error {
 		}
 		if resumed = found; found {
 			r.firstStep = state.Observed()
-			r.a.log.Infof("going on behind step %d, from %s", state.Step, r.run.Checkpoints.Last())
+			r.a.Log.Infof("going on behind step %d, from %s", state.Step, r.run.Checkpoints.Last())
 		} else {
-			r.a.log.Infof("no checkpoint in %s yet: the run begins", r.output)
+			r.a.Log.Infof("no checkpoint in %s yet: the run begins", r.output)
 		}
 	}
 	if !resumed {
@@ -87,7 +88,7 @@ func (t *training) clearEncoderRun() error {
 // resumeError gives the refusal of a changed run its exit code.
 func resumeError(err error) error {
 	if errors.As(err, new(*train.ChangedError)) {
-		return withCode(exitUsage, err)
+		return cli.WithCode(cli.ExitUsage, err)
 	}
 	return err
 }
@@ -102,13 +103,13 @@ func (r *encoderRun) restoreTF() error {
 		return err
 	}
 	if err := r.run.Loop.RestoreTF(r.resumeFrom, stored); err != nil {
-		return withCode(exitModel, err)
+		return cli.WithCode(cli.ExitModel, err)
 	}
 	r.firstStep = r.run.Loop.State().Step
 	if steps := r.run.Loop.Schedule.Steps; r.firstStep >= int64(steps) {
-		return usagef("--resume-from %s: global_step is %d, and the run ends at step %d: raise --num-train-epochs or --max-steps", r.resumeFrom, r.firstStep, steps)
+		return cli.Usagef("--resume-from %s: global_step is %d, and the run ends at step %d: raise --num-train-epochs or --max-steps", r.resumeFrom, r.firstStep, steps)
 	}
-	r.a.log.Infof("going on behind step %d, from %s", r.firstStep, r.resumeFrom)
+	r.a.Log.Infof("going on behind step %d, from %s", r.firstStep, r.resumeFrom)
 	return nil
 }
 

@@ -7,11 +7,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"bertlabel/cmd/bertlabel/internal/cli"
 )
 
 // train --baseline says what a linear model makes of the same rows, in the folder too, at thresholds by the rules of the model's;
 // another run into the folder without it leaves nothing of it.
 func TestTrainBaseline(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	path := filepath.Join(task.dir, "model", baselineFile)
 	for _, c := range []struct {
@@ -62,7 +65,7 @@ func TestTrainBaseline(t *testing.T) {
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
 		t.Errorf("the baseline of an earlier run is left: %v", err)
 	}
-	if _, stderr, code := bertlabel(t, "", "train", "--model", task.base, "--train", task.train, "--output", path+"x", "--baseline"); code != exitUsage || !strings.Contains(stderr, "give --dev or --folds") {
+	if _, stderr, code := bertlabel(t, "", "train", "--model", task.base, "--train", task.train, "--output", path+"x", "--baseline"); code != cli.ExitUsage || !strings.Contains(stderr, "give --dev or --folds") {
 		t.Errorf("without dev: exit %d, %s", code, stderr)
 	}
 }

@@ -11,11 +11,14 @@ import (
 
 	"bertlabel/bert/model"
 	"bertlabel/checkpoint/atomic"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train"
 	"bertlabel/train/data"
 	"bertlabel/train/metrics"
+	"bertlabel/train/solver"
 )
 
 // foldsFile is what the folder of a run says of its folds.
@@ -46,13 +49,13 @@ func (t *training) checkFolds() error {
 	case t.folds == 0:
 		return nil
 	case t.folds < 2:
-		return usagef("--folds %d: want 2 or more, or 0 for none", t.folds)
+		return cli.Usagef("--folds %d: want 2 or more, or 0 for none", t.folds)
 	case t.tune != "head":
-		return usagef("--folds trains a head for every fold on features that are computed once: give --tune head")
+		return cli.Usagef("--folds trains a head for every fold on features that are computed once: give --tune head")
 	case t.dev != "":
-		return usagef("--folds takes the place of --dev: give one of them")
+		return cli.Usagef("--folds takes the place of --dev: give one of them")
 	case t.Calibrate != "":
-		return usagef("--calibrate needs --dev")
+		return cli.Usagef("--calibrate needs --dev")
 	}
 	return nil
 }
@@ -64,18 +67,18 @@ func (r *headRun) crossValidate(ctx context.Context) error {
 		return nil
 	}
 	start := time.Now()
-	fold, err := r.dealFolds(r.trainSet)
+	fold, err := data.Folds(r.trainSet, r.folds, r.config.Seed)
 	if err != nil {
 		return err
 	}
 	scores, rows := make([]float32, len(r.train.Y)), r.train.X.Rows
 	for k := range r.folds {
-		rest, held := splitFold(fold, k)
+		rest, held := data.SplitFold(fold, k)
 		head, err := r.fitFold(ctx, k, r.subset(rest))
 		if err != nil {
 			return fmt.Errorf("fold %d of %d: %w", k+1, r.folds, err)
 		}
-		_, probabilities := (&model.Model{Head: head}).Score(r.subset(held).X)
+		_, probabilities := head.Score(r.subset(held).X)
 		c := len(r.labels)
 		for i, row := range held {
 			copy(scores[row*c:(row+1)*c], probabilities.Row(i))
@@ -85,31 +88,9 @@ func (r *headRun) crossValidate(ctx context.Context) error {
 		return err
 	}
 	r.devScores, r.devThresholds = scores, r.folded.thresholds(r.devTuning, len(r.labels))
-	r.a.log.Infof("%d folds of %d rows in %.1f s", r.folds, rows, time.Since(start).Seconds())
+	r.a.Log.Infof("%d folds of %d rows in %.1f s", r.folds, rows, time.Since(start).Seconds())
 	r.folded.say(r.a)
 	return atomic.WriteFile(atomic.OS{}, filepath.Join(r.output, foldsFile), r.folded.write)
-}
-
-// dealFolds returns the fold of every row.
-func (t *training) dealFolds(set *data.Dataset) ([]int, error) {
-	group, texts := data.Groups(set)
-	if texts < t.folds {
-		return nil, refused(set.File, 0, "", fmt.Sprintf("%d different texts", texts), fmt.Sprintf("at least %d, one for each fold", t.folds))
-	}
-	shares := slices.Repeat([]float64{1 / float64(t.folds)}, t.folds)
-	return data.Stratify(set.Positives(), group, shares, t.config.Seed), nil
-}
-
-// splitFold returns the rows of the other folds, and those of fold k.
-func splitFold(fold []int, k int) (rest, held []int) {
-	for row, f := range fold {
-		if f == k {
-			held = append(held, row)
-		} else {
-			rest = append(rest, row)
-		}
-	}
-	return rest, held
 }
 
 // subset copies rows of the training features.
@@ -131,14 +112,14 @@ func (r *headRun) fitFold(ctx context.Context, k int, rest train.Features) (*lay
 		return nil, err
 	}
 	work := fmt.Sprintf("fold %d/%d", k+1, r.folds)
-	r.a.log.Progress(work, progress{})
-	defer r.a.log.Done()
+	r.a.Log.Progress(work, cli.Progress{})
+	defer r.a.Log.Done()
 	head := layers.NewClassifier(len(r.labels), rest.X.Cols)
 	if r.Solver != "gradient" {
 		crossEntropy, _ := loss.(layers.CrossEntropy) // check has refused the others
-		task := train.SolveTask{Labels: r.labels, Train: rest, Classifier: head, Loss: crossEntropy, Seed: r.config.Seed, Workers: r.workers,
-			Observe: func(p train.SolveProgress) error {
-				r.a.log.Progress(work, progress{Step: p.Solved, Steps: p.Labels})
+		task := solver.Task{Labels: r.labels, Train: rest, Classifier: head, Loss: crossEntropy, Seed: r.config.Seed, Workers: r.workers,
+			Observe: func(p solver.Progress) error {
+				r.a.Log.Progress(work, cli.Progress{Step: p.Solved, Steps: p.Labels})
 				return nil
 			}}
 		if r.L2 > 0 {
@@ -153,7 +134,7 @@ func (r *headRun) fitFold(ctx context.Context, k int, rest train.Features) (*lay
 	}
 	_, err = train.TrainHead(ctx, train.HeadTask{Config: r.config, Labels: r.labels, Train: rest, Classifier: head, Loss: loss, Workers: r.workers,
 		Observe: func(p train.Progress) error {
-			r.a.log.Progress(work, progress{Step: int(p.Step), Steps: p.Steps, Epoch: p.Epoch, Loss: p.Loss})
+			r.a.Log.Progress(work, cli.Progress{Step: int(p.Step), Steps: p.Steps, Epoch: p.Epoch, Loss: p.Loss})
 			return nil
 		}})
 	return head, err
@@ -177,7 +158,7 @@ func (r *headRun) judgeFolds(fold []int, scores []float32) (*foldsReport, error)
 		return nil, err
 	}
 	for k := range r.folds {
-		_, held := splitFold(fold, k)
+		_, held := data.SplitFold(fold, k)
 		part, c := metrics.Data{Labels: r.labels}, len(r.labels)
 		for _, row := range held {
 			part.Truth = append(part.Truth, r.train.Y[row*c:(row+1)*c]...)
@@ -212,18 +193,18 @@ func (f *foldsReport) spread() {
 }
 
 // say tells the figures in the words of devTuning.apply, which tells those of dev.
-func (f *foldsReport) say(a *app) {
+func (f *foldsReport) say(a *cli.App) {
 	for _, c := range []struct {
 		at string
 		*metrics.Report
-	}{{"at 0.5", f.Report}, {fmt.Sprintf("at %s, tuned per label", span(f.Tuned.Threshold)), f.Tuned}} {
-		a.log.Infof("out of fold %s: f1_macro %.4f, f1_micro %.4f, precision_macro %.4f, recall_macro %.4f", c.at, c.F1Macro, c.F1Micro, c.PrecisionMacro, c.RecallMacro)
+	}{{"at 0.5", f.Report}, {fmt.Sprintf("at %s, tuned per label", flags.Span(f.Tuned.Threshold)), f.Tuned}} {
+		a.Log.Infof("out of fold %s: f1_macro %.4f, f1_micro %.4f, precision_macro %.4f, recall_macro %.4f", c.at, c.F1Macro, c.F1Micro, c.PrecisionMacro, c.RecallMacro)
 	}
-	a.log.Infof("over the folds at 0.5: f1_macro %.4f ± %.4f, f1_micro %.4f ± %.4f, log_loss %.5f ± %.5f (mean ± standard deviation)",
+	a.Log.Infof("over the folds at 0.5: f1_macro %.4f ± %.4f, f1_micro %.4f ± %.4f, log_loss %.5f ± %.5f (mean ± standard deviation)",
 		f.Mean["f1_macro"], f.Std["f1_macro"], f.Mean["f1_micro"], f.Std["f1_micro"], f.Mean["log_loss"], f.Std["log_loss"])
 }
 
-func (f *foldsReport) write(w io.Writer) error { return writeIndented(w, f) }
+func (f *foldsReport) write(w io.Writer) error { return cli.WriteIndented(w, f) }
 
 // thresholds returns those that --tune-thresholds asks for, else those of a new head.
 func (f *foldsReport) thresholds(d devTuning, labels int) []float32 {

@@ -10,6 +10,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
 // foldsOf reads the report of a run.
@@ -38,6 +41,7 @@ func foldsOf(t *testing.T, h headTask, name string) (f struct {
 
 // The folds judge a head by rows it does not know, for either solver; the model itself is that of a run without them.
 func TestTrainFolds(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	for name, args := range map[string][]string{
 		"exact":    {"--solver", "lbfgs", "--l2", "1e-3"},
@@ -83,6 +87,7 @@ func TestTrainFolds(t *testing.T) {
 // Labels that are drawn by lot cannot be known of a row that is left out, although every text stands there twice: its rows are in
 // one fold.
 func TestTrainFoldsKnowNothing(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	random := rand.New(rand.NewPCG(1, 2))
 	words := []string{"the", "mat", "cat", "sat", "big", "red", "home"}
@@ -95,13 +100,13 @@ func TestTrainFoldsKnowNothing(t *testing.T) {
 		row := fmt.Sprintf("%d,%d\n", random.IntN(2), random.IntN(2))
 		csv += text + "," + row + strings.ToUpper(text) + " ," + row
 	}
-	writeFile(t, task.train, csv)
+	cmdtest.WriteFile(t, task.train, csv)
 	task.run(t, "model", "--pooling", "concat:mean,cls,max", "--solver", "lbfgs", "--l2", "1e-5", "--folds", "5")
 	stdout, stderr, code := bertlabel(t, "", "eval", "--model", filepath.Join(task.dir, "model"), "--data", task.train)
 	var known struct {
 		ROCAUC float64 `json:"roc_auc_macro"`
 	}
-	if err := json.Unmarshal([]byte(stdout), &known); err != nil || code != exitOK {
+	if err := json.Unmarshal([]byte(stdout), &known); err != nil || code != cli.ExitOK {
 		t.Fatalf("%v, %s", err, stderr)
 	}
 	// 80 cells of each of two labels: the standard deviation of an AUC by chance is about 0.09, for 40 texts
@@ -111,16 +116,17 @@ func TestTrainFoldsKnowNothing(t *testing.T) {
 }
 
 func TestTrainFoldsRefuses(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	for _, c := range []struct {
 		args, want string
 		code       int
 	}{
-		{"--folds 1", "want 2 or more", exitUsage},
-		{"--folds 5 --dev " + task.dev, "takes the place of --dev", exitUsage},
-		{"--folds 5 --tune all", "give --tune head", exitUsage},
-		{"--folds 5 --calibrate", "--calibrate needs --dev", exitUsage},
-		{"--folds 121 --pooling mean", "different texts, expected at least 121", exitData},
+		{"--folds 1", "want 2 or more", cli.ExitUsage},
+		{"--folds 5 --dev " + task.dev, "takes the place of --dev", cli.ExitUsage},
+		{"--folds 5 --tune all", "give --tune head", cli.ExitUsage},
+		{"--folds 5 --calibrate", "--calibrate needs --dev", cli.ExitUsage},
+		{"--folds 121 --pooling mean", "different texts, expected at least 121", cli.ExitData},
 	} {
 		args := append([]string{"train", "--model", task.base, "--train", task.train, "--output", filepath.Join(task.dir, "refused"), "--overwrite"}, strings.Fields(c.args)...)
 		if _, stderr, code := bertlabel(t, "", args...); code != c.code || !strings.Contains(stderr, c.want) {

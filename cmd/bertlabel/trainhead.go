@@ -12,6 +12,8 @@ import (
 	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train"
@@ -38,7 +40,7 @@ type headRun struct {
 
 // trainHead computes the features, finds the head and writes the model.
 func (t *training) trainHead(ctx context.Context, m *model.Model, pooling bert.Pooling, trainSet, devSet *data.Dataset) (err error) {
-	r := &headRun{training: t, m: m, pooling: pooling, trainSet: trainSet, devSet: devSet, labels: trainSet.Labels.Names(), workers: tensor.NewWorkers(t.a.threads)}
+	r := &headRun{training: t, m: m, pooling: pooling, trainSet: trainSet, devSet: devSet, labels: trainSet.Labels.Names(), workers: tensor.NewWorkers(t.a.Threads)}
 	if r.loss, err = t.lossFlags.make(t.a, r.labels, trainSet.Y); err != nil {
 		return err
 	}
@@ -55,7 +57,7 @@ func (t *training) trainHead(ctx context.Context, m *model.Model, pooling bert.P
 		return err
 	}
 	if !t.baseline && t.folds == 0 && t.pooling != autoPooling { // whose garbage is work in progress
-		boundGarbage(r.estimate)
+		r.a.BoundGarbage(r.estimate)
 	}
 	if err := r.computeFeatures(ctx); err != nil {
 		return err
@@ -91,7 +93,7 @@ func (t *training) trainHead(ctx context.Context, m *model.Model, pooling bert.P
 		if err := t.devTuning.apply(t.a, m, r.dev, t.config.Seed); err != nil {
 			return err
 		}
-		if err := t.a.diagnoseDev(m, r.dev.X, devSet); err != nil {
+		if err := diagnoseDev(t.a, m, r.dev.X, devSet); err != nil {
 			return err
 		}
 	}
@@ -103,7 +105,7 @@ func (t *training) trainHead(ctx context.Context, m *model.Model, pooling bert.P
 	if err := errors.Join(metricsFile.Sync(), m.Save(t.output, settings)); err != nil {
 		return err
 	}
-	t.a.log.Infof("wrote %s", t.output)
+	t.a.Log.Infof("wrote %s", t.output)
 	return nil
 }
 
@@ -118,9 +120,9 @@ func (r *headRun) resolved() (json.RawMessage, error) {
 		Folds   int    `json:"folds,omitempty"`
 		solverFlags
 		lossFlags
-		devTuning
+		flags.Tuning
 		train.Config
-	}{r.tune, r.training.pooling, r.models.path, r.training.train, r.training.dev, r.folds, r.solverFlags, r.lossFlags, r.devTuning, r.config})
+	}{r.tune, r.training.pooling, r.models.Path, r.training.train, r.training.dev, r.folds, r.solverFlags, r.lossFlags, r.Tuning, r.config})
 }
 
 // descend trains the head by gradient steps.
@@ -128,38 +130,38 @@ func (r *headRun) descend(ctx context.Context) error {
 	start := time.Now()
 	r.head = r.startHead(r.m, r.labels, r.pooling, r.trainSet.Y)
 	task := train.HeadTask{Config: r.config, Labels: r.labels, Train: r.train, Dev: r.dev, Classifier: r.head, Loss: r.loss, Workers: r.workers, Observe: r.observe}
-	r.a.log.Progress("train", progress{})
+	r.a.Log.Progress("train", cli.Progress{})
 	state, err := train.TrainHead(ctx, task)
-	r.a.log.Done()
+	r.a.Log.Done()
 	if err != nil {
 		return err
 	}
-	r.a.log.Infof("head trained in %.1f s, %d steps", time.Since(start).Seconds(), state.Step)
+	r.a.Log.Infof("head trained in %.1f s, %d steps", time.Since(start).Seconds(), state.Step)
 	if state.BestStep > 0 {
-		r.a.log.Infof("kept the weights of step %d: %s %.4f on %s", state.BestStep, r.config.BestMetric, state.Best, r.training.dev)
+		r.a.Log.Infof("kept the weights of step %d: %s %.4f on %s", state.BestStep, r.config.BestMetric, state.Best, r.training.dev)
 	}
 	return nil
 }
 
 // observe is told of every gradient step.
 func (r *headRun) observe(p train.Progress) error {
-	r.a.log.Progress("train", progress{Step: int(p.Step), Steps: p.Steps, Examples: int(p.Step) * p.Rows, Epoch: p.Epoch,
+	r.a.Log.Progress("train", cli.Progress{Step: int(p.Step), Steps: p.Steps, Examples: int(p.Step) * p.Rows, Epoch: p.Epoch,
 		Loss: p.Loss, LearningRate: float64(p.LearningRate)})
 	if p.LeftOut != "" {
-		r.a.log.Warnf("%s: left out (--on-nan %s)", p.LeftOut, r.config.OnNaN)
+		r.a.Log.Warnf("%s: left out (--on-nan %s)", p.LeftOut, r.config.OnNaN)
 	}
 	if p.Dev != nil {
 		value, _ := p.Dev.Get(r.config.BestMetric)
-		r.a.log.Infof("step %d, epoch %.2f: dev loss %.4f, %s %.4f", p.Step, p.Epoch, p.Dev.LogLoss, r.config.BestMetric, value)
+		r.a.Log.Infof("step %d, epoch %.2f: dev loss %.4f, %s %.4f", p.Step, p.Epoch, p.Dev.LogLoss, r.config.BestMetric, value)
 	}
 	return r.log.Observe(p)
 }
 
 // encode tokenises the texts.
 func (r *headRun) encode() (err error) {
-	onLong := data.LongTexts(r.rows.onLong)
-	if r.texts, err = encode(r.a, r.m, r.trainSet, onLong); err == nil && r.devSet != nil {
-		r.devTexts, err = encode(r.a, r.m, r.devSet, onLong)
+	onLong := r.rows.OnLong
+	if r.texts, err = flags.Encode(r.a, r.m, r.trainSet, onLong); err == nil && r.devSet != nil {
+		r.devTexts, err = flags.Encode(r.a, r.m, r.devSet, onLong)
 	}
 	return err
 }
@@ -176,13 +178,13 @@ func (r *headRun) computeFeatures(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	r.a.log.Infof("features of %s in %.1f s", rows, time.Since(start).Seconds())
+	r.a.Log.Infof("features of %s in %.1f s", rows, time.Since(start).Seconds())
 	return nil
 }
 
 // features computes the features of a data set, or takes them from the cache.
 func (t *training) features(ctx context.Context, m *model.Model, pooling bert.Pooling, set *data.Dataset) (train.Features, error) {
-	encoded, err := encode(t.a, m, set, data.LongTexts(t.rows.onLong))
+	encoded, err := flags.Encode(t.a, m, set, t.rows.OnLong)
 	if err != nil {
 		return train.Features{}, err
 	}
@@ -193,17 +195,17 @@ func (t *training) features(ctx context.Context, m *model.Model, pooling bert.Po
 func (t *training) featuresOf(ctx context.Context, m *model.Model, pooling bert.Pooling, set *data.Dataset, encoded []tokenizer.Encoding) (train.Features, error) {
 	compute := func() (*tensor.Tensor, error) {
 		work := "features of " + filepath.Base(set.File)
-		t.a.log.Progress(work, progress{Steps: len(encoded)})
-		defer t.a.log.Done()
+		t.a.Log.Progress(work, cli.Progress{Steps: len(encoded)})
+		defer t.a.Log.Done()
 		return m.Features(ctx, encoded, pooling, func(done int) {
-			t.a.log.Progress(work, progress{Step: done, Steps: len(encoded), Examples: done})
+			t.a.Log.Progress(work, cli.Progress{Step: done, Steps: len(encoded), Examples: done})
 		})
 	}
 	if t.cache == "" {
 		x, err := compute()
 		return train.Features{X: x, Y: set.Y}, err
 	}
-	cache := train.FeatureCache{Dir: t.cache, Warn: func(s string) { t.a.log.Warnf("%s", s) }}
+	cache := train.FeatureCache{Dir: t.cache, Warn: func(s string) { t.a.Log.Warnf("%s", s) }}
 	key := train.NewFeatureKey(string(m.Fingerprint()), pooling.String(), hashTokens(encoded))
 	width, err := m.Encoder.PoolingWidth(pooling)
 	if err != nil {

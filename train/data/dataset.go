@@ -100,14 +100,14 @@ func load(r *Reader) (*Dataset, error) {
 	for {
 		var ex Example
 		err := r.Read(&ex)
-		if _, bad := err.(*RowError); bad && err != r.err {
-			continue // reported only
-		}
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
 			return nil, err
+		}
+		if ex.Bad != nil {
+			continue // reported only
 		}
 		d.add(&ex, r.set)
 		if r.options.KeepRaw {

@@ -19,8 +19,8 @@ func TestMessages(t *testing.T) {
 		{&RowError{File: "f.jsonl", Line: 7, Byte: 12, Column: "labels", Found: "true", Expected: "0, 1 or null"}, `f.jsonl:7: column 12 (labels): found true, expected 0, 1 or null`},
 		{&RowError{File: "f.jsonl", Line: 7, Byte: 12, Found: "an array", Expected: "an object"}, `f.jsonl:7: column 12: found an array, expected an object`},
 		{&RowError{File: "labels.txt", Found: "no label", Expected: "at least one"}, `labels.txt: found no label, expected at least one`},
-		{&BadRowsError{"f.csv", 3, 20, "10%", last}, `f.csv: found 3 bad rows among 20, expected at most 10%; the last one: ` + last.Error()},
-		{&OptionError{"--format", "is missing"}, `--format: is missing`},
+		{&BadRowsError{"f.csv", 3, 20, AtMostPercent(10), last}, `f.csv: found 3 bad rows among 20, expected at most 10%; the last one: ` + last.Error()},
+		{&OptionError{"format", "is missing"}, `format: is missing`},
 	} {
 		if got := c.err.Error(); got != c.want {
 			t.Errorf("%s\nwant %s", got, c.want)

@@ -278,7 +278,7 @@ func (s *labelSet) number(n int) error {
 	}
 	if n != s.list.Len() || s.gather {
 		return &RowError{Found: fmt.Sprintf("a list of %d numbers", n), Expected: fmt.Sprintf("0, 1 or null for each of the %d labels", s.list.Len()),
-			Hint: "give the label list by --labels, or write the names of the labels"}
+			Hint: "give the label list by `labels`, or write the names of the labels"}
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package metrics
 import (
 	"fmt"
 	"math"
+
+	"bertlabel/tensor/parallel"
 )
 
 // unknown is the truth of a cell that nobody looked at.
@@ -37,7 +39,7 @@ func Evaluate(d Data, thresholds []float32) (*Report, error) {
 		Rows:      d.rows(), Labels: d.Labels, Threshold: thresholds,
 	}
 	blocks := make([]rowSums, (r.Rows+rowBlock-1)/rowBlock)
-	parallel(1+len(d.Labels)+len(blocks), func(i int) {
+	parallel.For(1+len(d.Labels)+len(blocks), func(i int) {
 		switch i--; {
 		case i < 0: // the longest first
 			d.rankCells(&r.Summary)

@@ -261,6 +261,7 @@ func (b *browser) checkEvent(t *testing.T, path string, v view, e event) {
 
 // TestLook opens the pages of $BERTLABEL_PAGES, for people who want to look at their screenshots.
 func TestLook(t *testing.T) {
+	t.Parallel()
 	pages := filepath.SplitList(os.Getenv("BERTLABEL_PAGES"))
 	if len(pages) == 0 {
 		t.Skip("BERTLABEL_PAGES names no pages")
@@ -274,6 +275,7 @@ func TestLook(t *testing.T) {
 // In a browser, wide and on a phone, light and dark: nothing overlaps or is cut, the page is no wider than its window, the console is
 // silent, nothing is asked for, and no name has become an element.
 func TestInBrowser(t *testing.T) {
+	t.Parallel()
 	b := startBrowser(t)
 	dir := t.TempDir()
 	for name, r := range map[string]*Report{

@@ -124,6 +124,7 @@ func pageOf(t *testing.T, r *Report) string {
 
 // What figures are drawn from agrees with what metrics computes on its own.
 func TestTallies(t *testing.T) {
+	t.Parallel()
 	s := synthetic(3000, plainNames(12), 3)
 	s.Scores[0], s.Scores[1], s.Scores[2] = 0, 1, 0.5 // the ends, and a threshold
 	all := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}
@@ -177,6 +178,7 @@ func area(c curve) (sum float64) {
 
 // Bins order as probabilities do, and thresholds below a probability are counted exactly.
 func TestBins(t *testing.T) {
+	t.Parallel()
 	last := 0
 	for p := float32(0); p <= 1; p = math.Nextafter32(p*1.0001, 2) {
 		bin := fineBin(p)
@@ -198,6 +200,7 @@ func TestBins(t *testing.T) {
 
 // By hand: two labels, their pairs, the worst row and the suspects.
 func TestRows(t *testing.T) {
+	t.Parallel()
 	s := &Scored{Data: metrics.Data{Labels: []string{"a", "b"},
 		Truth:  []int8{1, 0, 1, 1, 0, 1, 0, 0, 0, -1},
 		Scores: []float32{0.9, 0.8, 0.7, 0.1, 0.2, 0.9, 0.95, 0.1, 0.1, 0.9}}}
@@ -233,6 +236,7 @@ func TestRows(t *testing.T) {
 
 // Wilson's interval: 0 of 10 and 5 of 10, from his formula by hand.
 func TestWilson(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		positive, n int
 		low, high   float64
@@ -245,6 +249,7 @@ func TestWilson(t *testing.T) {
 
 // Nothing in a page is alive, whatever its names and texts are, and no two elements can have the same id.
 func TestHostile(t *testing.T) {
+	t.Parallel()
 	s := synthetic(60, hostileNames(), 5)
 	page := pageOf(t, full(s, hostile))
 	for _, bad := range []string{"<script", "<img", "onload=alert(1)>", "<!--", "\x00", "\x07", "\x1b", "\u202e", "\u2066", "\u2067", "\u2028", "<a ", " id=", "http://", "https://"} {
@@ -271,6 +276,7 @@ func TestHostile(t *testing.T) {
 
 // The page does not depend on the number of threads.
 func TestSamePage(t *testing.T) {
+	t.Parallel()
 	s := synthetic(500, plainNames(28), 6)
 	r := &Report{Title: "t", Scored: s, History: history(20)}
 	first := pageOf(t, r)
@@ -282,6 +288,7 @@ func TestSamePage(t *testing.T) {
 
 // What has nothing to show is left out, and nothing fails: no texts, one label, one class, one row, one step.
 func TestLittle(t *testing.T) {
+	t.Parallel()
 	one := &Scored{Data: metrics.Data{Labels: []string{"only"}, Truth: []int8{0}, Scores: []float32{0}}}
 	unknown := &Scored{Data: metrics.Data{Labels: []string{"a", "b"}, Truth: []int8{-1, -1}, Scores: []float32{0, 1}}}
 	for name, r := range map[string]*Report{
@@ -303,6 +310,7 @@ func TestLittle(t *testing.T) {
 
 // Every figure comes as SVG and as PNG.
 func TestPlots(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "new", "plots")
 	n, err := (&Report{Scored: synthetic(100, hostileNames(), 8), History: history(30)}).WritePlots(dir)
 	if err != nil || n != 11 {
@@ -325,6 +333,7 @@ func TestPlots(t *testing.T) {
 
 // 300 labels make a page that still opens at once.
 func TestSize(t *testing.T) {
+	t.Parallel()
 	page := pageOf(t, full(synthetic(2000, plainNames(300), 9), []string{"a text"}))
 	if len(page) > 2<<20 {
 		t.Errorf("the page has %d bytes", len(page))
@@ -335,6 +344,7 @@ func TestSize(t *testing.T) {
 }
 
 func TestReadHistory(t *testing.T) {
+	t.Parallel()
 	const csv = "step,epoch,loss,learning_rate,grad_norm,examples_per_second,dev_f1_macro,dev_log_loss\n" +
 		"10,0.5,0.7,0.01,1,5,,\n20,1,0.6,0.02,1,5,0.5,0.4\n30,1.5,0.5,0.01,1,5,,\n40,2,,0,1,5,0.5,0.3\n"
 	h, err := ReadHistory(strings.NewReader(csv), "f1_macro")
