@@ -1,8 +1,11 @@
 package train
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
+	"bertlabel/asm/machine"
 	"bertlabel/bert"
 	"bertlabel/train/data"
 )
@@ -95,4 +98,26 @@ func HeadMemory(rows, dev, width, labels, batch int) int {
 	features := 4 * (rows + dev) * width
 	scores := 2 * 4 * dev * labels
 	return features + scores + 5*weights + 4*batch*(width+2*labels) // weights, gradient, m, v, the best; x, logits, dlogits
+}
+
+// String lists the parts that are not nothing.
+func (m *Memory) String() string {
+	activations := "activations"
+	if m.Largest.Tokens > 0 {
+		activations = fmt.Sprintf("activations of %d tokens", m.Largest.Tokens)
+	}
+	var parts []string
+	for _, p := range []struct {
+		what  string
+		bytes int
+	}{
+		{"weights", m.Model.Weights + m.Head}, {"row-major kernels", m.Model.Kernels}, {"gradients", m.Model.Gradients}, {"moments", m.Moments},
+		{activations, m.Model.Activations}, {"workspace", m.Model.Workspace}, {"features", m.Features}, {"frozen layers' outputs", m.Frozen},
+		{"saving", m.Saving}, {"dev", m.Evaluation}, {"program and texts", m.Other},
+	} {
+		if p.bytes > 0 {
+			parts = append(parts, p.what+" "+machine.Bytes(p.bytes).String())
+		}
+	}
+	return strings.Join(parts, ", ")
 }

@@ -39,7 +39,7 @@ func TestMissingFiles(t *testing.T) {
 		_, err := Open(dir, nil)
 		failsWith(t, name, err, append(words, dir)...)
 		if strings.Contains(name, "config") || strings.Contains(name, "vocab") {
-			_, err = Open(filepath.Join(dir, checkpointName), nil)
+			_, err = Open(filepath.Join(dir, CheckpointName), nil)
 			failsWith(t, name+", by the prefix", err, append(words, dir)...)
 		}
 	}
@@ -74,7 +74,7 @@ func TestMisfits(t *testing.T) {
 		return []checkpoint.Tensor{t}
 	})
 	_, err := Open(dir, nil)
-	failsWith(t, "misfits", err, filepath.Join(dir, checkpointName), "3 variables are missing, 3 unexpected, 3 of another shape or type",
+	failsWith(t, "misfits", err, filepath.Join(dir, CheckpointName), "3 variables are missing, 3 unexpected, 3 of another shape or type",
 		`tensor "bert/embeddings/LayerNorm/gamma" [16] is missing`,
 		`tensor "bert/pooler/dense/bias" [16] is missing`,
 		`tensor "bert/encoder/layer_1/output/dense/kernel" [32 16] is missing (there is "bert/encoder/layer_1/output/Dense/kernel", which differs in letter case)`,
@@ -345,7 +345,7 @@ func TestPathTricks(t *testing.T) {
 	}
 	for what, state := range map[string]string{
 		"above":    `model_checkpoint_path: "../other/bert_model.ckpt"`,
-		"absolute": fmt.Sprintf("model_checkpoint_path: %q", filepath.Join(source, checkpointName)),
+		"absolute": fmt.Sprintf("model_checkpoint_path: %q", filepath.Join(source, CheckpointName)),
 		"link":     `model_checkpoint_path: "link/bert_model.ckpt"`,
 		"garbage":  "\x00\x01",
 	} {

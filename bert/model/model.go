@@ -26,6 +26,7 @@ type Model struct {
 
 	MaxSeqLength int // tokens of a text, with [CLS] and [SEP]; longer ones are cut
 
+	path     string          // as Open was given it
 	vocab    []byte          // vocab.txt
 	training json.RawMessage // what bertlabel.json says of the run that made the head
 	threads  int
@@ -89,6 +90,16 @@ func (m *Model) PredictEncoded(ctx context.Context, texts []tokenizer.Encoding) 
 	}
 	return predictions, nil
 }
+
+// Path returns the folder or prefix that the model was opened from, as Open was given it; empty for a model that was made.
+func (m *Model) Path() string { return m.path }
+
+// Threads returns how many goroutines share the model's work: Options.Threads, or what 0 stands for there.
+func (m *Model) Threads() int { return m.threads }
+
+// SetTraining makes text, a JSON value, what bertlabel.json will say of the run that made the model's head; nil for nothing. m keeps
+// the slice.
+func (m *Model) SetTraining(text json.RawMessage) { m.training = text }
 
 // Training returns what the model's bertlabel.json says of the run that made its head; nil if there is nothing.
 func (m *Model) Training() json.RawMessage { return m.training }

@@ -55,7 +55,7 @@ func Open(path string, o *Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{threads: o.Threads, MaxSeqLength: DefaultMaxSeqLength}
+	m := &Model{path: path, threads: o.Threads, MaxSeqLength: DefaultMaxSeqLength}
 	if m.threads <= 0 {
 		m.threads = runtime.GOMAXPROCS(0)
 	}

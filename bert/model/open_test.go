@@ -107,19 +107,19 @@ func TestOverrides(t *testing.T) {
 	empty := t.TempDir()
 
 	for _, o := range []*Options{
-		{ConfigFile: part(b, "bert_config.json"), VocabFile: part(b, "vocab.txt"), InitCheckpoint: part(b, checkpointName)},
+		{ConfigFile: part(b, "bert_config.json"), VocabFile: part(b, "vocab.txt"), InitCheckpoint: part(b, CheckpointName)},
 		{ConfigFile: part(b, "bert_config.json"), VocabFile: part(b, "vocab.txt"), InitCheckpoint: b},
 	} {
 		sameModel(t, open(t, "", o), second) // labels and settings are those beside the checkpoint
 		sameModel(t, open(t, empty, o), second)
 	}
-	sameModel(t, open(t, a, &Options{InitCheckpoint: part(b, checkpointName)}), second)
+	sameModel(t, open(t, a, &Options{InitCheckpoint: part(b, CheckpointName)}), second)
 
 	// A checkpoint that stands alone takes settings and labels from the folder.
-	for _, name := range []string{checkpointName + ".index", checkpointName + ".data-00000-of-00001"} {
+	for _, name := range []string{CheckpointName + ".index", CheckpointName + ".data-00000-of-00001"} {
 		writeFile(t, part(empty, name), readText(t, part(b, name)))
 	}
-	m := open(t, a, &Options{InitCheckpoint: part(empty, checkpointName)})
+	m := open(t, a, &Options{InitCheckpoint: part(empty, CheckpointName)})
 	if sameWeights(t, m, second); m.Pooling != bert.Mean {
 		t.Errorf("pooling %v", m.Pooling)
 	}
@@ -166,8 +166,8 @@ func TestWhereCheckpointsLie(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, suffix := range []string{".index", ".data-00000-of-00001"} {
-		writeFile(t, filepath.Join(variables, "variables"+suffix), readText(t, filepath.Join(dir, checkpointName+suffix)))
-		os.Remove(filepath.Join(dir, checkpointName+suffix))
+		writeFile(t, filepath.Join(variables, "variables"+suffix), readText(t, filepath.Join(dir, CheckpointName+suffix)))
+		os.Remove(filepath.Join(dir, CheckpointName+suffix))
 	}
 	os.Remove(filepath.Join(dir, "checkpoint"))
 	sameModel(t, open(t, dir, nil), m)
@@ -176,7 +176,7 @@ func TestWhereCheckpointsLie(t *testing.T) {
 	other := tinyWithHead(t, 4, bert.Mean)
 	second := saved(t, other)
 	for _, suffix := range []string{".index", ".data-00000-of-00001"} {
-		writeFile(t, filepath.Join(dir, "model.ckpt-7"+suffix), readText(t, filepath.Join(second, checkpointName+suffix)))
+		writeFile(t, filepath.Join(dir, "model.ckpt-7"+suffix), readText(t, filepath.Join(second, CheckpointName+suffix)))
 	}
 	_, err := Open(dir, nil)
 	failsWith(t, "two checkpoints", err, "several checkpoints", "model.ckpt-7", filepath.Join("variables", "variables"))
@@ -221,7 +221,7 @@ func TestNoPooler(t *testing.T) {
 	sameModel(t, open(t, saved(t, withHead), nil), withHead)
 	withHead.Pooling = bert.Pooled
 	_, err = Open(saved(t, withHead), nil)
-	failsWith(t, "a head on what is not there", err, checkpointName, "bert/pooler/dense/kernel", "missing")
+	failsWith(t, "a head on what is not there", err, CheckpointName, "bert/pooler/dense/kernel", "missing")
 }
 
 func TestLabels(t *testing.T) {

@@ -40,6 +40,20 @@ const (
 	DefaultThreshold = 0.5
 )
 
+// ReadSettings reads a bertlabel.json. The error names the file, the field, what was found and what was expected; keys that this
+// program does not know are passed over.
+func ReadSettings(path string) (*Settings, error) {
+	text, err := readFile(path, bert.MaxConfigBytes)
+	if err != nil {
+		return nil, err
+	}
+	s, _, err := parseSettings(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
+}
+
 // parseSettings reads bertlabel.json. Keys that it does not know are returned, sorted, for a warning. The error names the field,
 // what was found and what was expected.
 func parseSettings(data []byte) (s *Settings, unknown []string, err error) {

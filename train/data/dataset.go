@@ -39,6 +39,14 @@ func (d *Dataset) Pair(i int) string {
 	return d.Pairs[i]
 }
 
+// Line returns the physical line on which row i starts; 0 where Lines is nil, as for rows that were made.
+func (d *Dataset) Line(i int) int {
+	if d.Lines == nil {
+		return 0
+	}
+	return d.Lines[i]
+}
+
 // Positives returns the labels of each row, [rows], by their places in the label list.
 func (d *Dataset) Positives() [][]int {
 	positives := make([][]int, d.Rows())

@@ -1,0 +1,95 @@
+package fit
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"bertlabel/checkpoint/atomic"
+	"bertlabel/tensor"
+	"bertlabel/train"
+	"bertlabel/train/data"
+	"bertlabel/train/fit/note"
+	"bertlabel/train/metrics"
+)
+
+// foldsFile is what the folder of a run says of its folds.
+const foldsFile = "folds.json"
+
+// Folds is what cross-validation says, and the content of folds.json.
+type Folds = metrics.Folds
+
+// crossValidate deals the rows into folds, trains a head on all but one of them in turn as the run trains its own on all rows, scores
+// the rows of that one, and writes folds.json.
+func (h *headRun) crossValidate(ctx context.Context) error {
+	r := h.run
+	if r.o.Folds == 0 {
+		return nil
+	}
+	start := time.Now()
+	fold, err := data.Folds(r.rows, r.o.Folds, r.config.Seed)
+	if err != nil {
+		return err
+	}
+	c := len(r.labels)
+	outOfFold := &judged{Data: metrics.Data{Labels: r.labels, Truth: h.train.Y, Scores: make([]float32, len(h.train.Y))}}
+	for k := range r.o.Folds {
+		rest, held := data.SplitFold(fold, k)
+		found, err := h.find(ctx, headTask{rows: subset(h.train, rest, c), work: fmt.Sprintf("fold %d/%d", k+1, r.o.Folds)})
+		if err != nil {
+			return fmt.Errorf("fold %d of %d: %w", k+1, r.o.Folds, err)
+		}
+		_, probabilities := found.head.Score(subset(h.train, held, c).X)
+		for i, row := range held {
+			copy(outOfFold.Scores[row*c:(row+1)*c], probabilities.Row(i))
+		}
+	}
+	if err := h.judgeFolds(fold, outOfFold); err != nil {
+		return err
+	}
+	r.watch.note(note.Folded{Rows: r.rows.Rows(), Seconds: time.Since(start).Seconds(), Folds: r.result.Folds})
+	if r.o.Folder.Path == "" {
+		return nil
+	}
+	return atomic.WriteFile(atomic.OS{}, filepath.Join(r.o.Folder.Path, foldsFile), func(w io.Writer) error {
+		encoder := json.NewEncoder(w)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(r.result.Folds)
+	})
+}
+
+// subset copies rows of features with c labels.
+func subset(all train.Features, rows []int, c int) train.Features {
+	f := train.Features{X: tensor.New(len(rows), all.X.Cols), Y: make([]int8, 0, len(rows)*c)}
+	for i, row := range rows {
+		copy(f.X.Row(i), all.X.Row(row))
+		f.Y = append(f.Y, all.Y[row*c:(row+1)*c]...)
+	}
+	return f
+}
+
+// judgeFolds evaluates the scores of all rows, and those of each fold, and chooses the thresholds of the model.
+func (h *headRun) judgeFolds(fold []int, all *judged) error {
+	r := h.run
+	tuned, err := metrics.Tune(all.Data, r.o.Tuning.Aim)
+	if err != nil {
+		return err
+	}
+	f, err := metrics.CrossValidate(all.Data, fold, r.o.Folds, tuned)
+	if err != nil {
+		return err
+	}
+	f.Seed, all.half = r.config.Seed, f.Report
+	h.thresholds = r.o.Tuning.Pick(tuned, len(r.labels))
+	r.result.Folds, r.result.Scores = f, all.Scores
+	if r.o.Tuning.Thresholds == PerLabel {
+		r.result.Dev = f.Tuned
+		return nil
+	}
+	r.result.Dev, err = all.at(h.thresholds)
+	return err
+}
