@@ -16,6 +16,7 @@ import (
 	"bertlabel/cmd/bertlabel/internal/democmd"
 	"bertlabel/cmd/bertlabel/internal/modelcmd"
 	"bertlabel/cmd/bertlabel/internal/scorecmd"
+	"bertlabel/cmd/bertlabel/internal/traincmd"
 
 	"github.com/spf13/cobra"
 )
@@ -39,21 +40,21 @@ func run(p cli.Process, args []string, stdin io.Reader, stdout, stderr io.Writer
 // verbs lists the verbs in the order of the help.
 func verbs(a *cli.App) []*cobra.Command {
 	return []*cobra.Command{
-		democmd.NewDemoCmd(a),
-		newTrainCmd(a),
-		scorecmd.NewEvalCmd(a),
-		scorecmd.NewPredictCmd(a),
-		scorecmd.NewExplainCmd(a),
-		scorecmd.NewEmbedCmd(a),
-		newLabelsCmd(a),
-		modelcmd.NewConvertCmd(a),
-		datacmd.NewCheckDataCmd(a),
-		datacmd.NewSplitCmd(a),
-		scorecmd.NewMetricsCmd(a),
-		datacmd.NewTokenizeCmd(a),
-		modelcmd.NewInspectCmd(a),
-		benchcmd.NewBenchCmd(a),
-		cli.NewVersionCmd(a),
-		cli.NewCompletionCmd(a),
+		democmd.NewDemo(a),
+		traincmd.NewTrain(a),
+		scorecmd.NewEval(a),
+		scorecmd.NewPredict(a),
+		scorecmd.NewExplain(a),
+		scorecmd.NewEmbed(a),
+		traincmd.NewLabels(a),
+		modelcmd.NewConvert(a),
+		datacmd.NewCheckData(a),
+		datacmd.NewSplit(a),
+		scorecmd.NewMetrics(a),
+		datacmd.NewTokenize(a),
+		modelcmd.NewInspect(a),
+		benchcmd.NewBench(a),
+		cli.NewVersion(a),
+		cli.NewCompletion(a),
 	}
 }

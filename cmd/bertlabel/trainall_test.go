@@ -235,7 +235,7 @@ func TestRunRefused(t *testing.T) {
 		{"--resume --learning-rate 1e30", "learning_rate", cli.ExitUsage},
 		{"--tune head --overwrite --resume-from x", "--tune all", cli.ExitUsage},
 		{"--tune head --overwrite --on-nan restore", "--on-nan restore", cli.ExitUsage},
-		{"--overwrite --on-nan ignore", "on_nan is ignore, want stop, skip or restore", cli.ExitUsage},
+		{"--overwrite --on-nan ignore", "--on-nan is ignore, want stop, skip or restore", cli.ExitUsage},
 	} {
 		stderr, code := train(strings.Fields(c.flags)...)
 		if code != c.code || !strings.Contains(stderr, c.want) {

@@ -16,7 +16,7 @@ import (
 func TestTrainBaseline(t *testing.T) {
 	t.Parallel()
 	task := newHeadTask(t)
-	path := filepath.Join(task.dir, "model", baselineFile)
+	path := filepath.Join(task.dir, "model", "baseline.json")
 	for _, c := range []struct {
 		args []string
 		said string

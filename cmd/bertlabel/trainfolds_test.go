@@ -29,7 +29,7 @@ func foldsOf(t *testing.T, h headTask, name string) (f struct {
 	}
 }, text string) {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(h.dir, name, foldsFile))
+	content, err := os.ReadFile(filepath.Join(h.dir, name, "folds.json"))
 	if err == nil {
 		err = json.Unmarshal(content, &f)
 	}
@@ -79,7 +79,7 @@ func TestTrainFolds(t *testing.T) {
 		}
 	}
 	task.run(t, "exact", "--max-steps", "2")
-	if _, err := os.Stat(filepath.Join(task.dir, "exact", foldsFile)); !os.IsNotExist(err) {
+	if _, err := os.Stat(filepath.Join(task.dir, "exact", "folds.json")); !os.IsNotExist(err) {
 		t.Errorf("the folds of an earlier run are left: %v", err)
 	}
 }

@@ -36,8 +36,8 @@ type benchOptions struct {
 	JSON     bool
 }
 
-// NewBenchCmd returns the verb bench.
-func NewBenchCmd(a *cli.App) *cobra.Command { return newBenchCmd(a, runBench) }
+// NewBench returns the verb bench.
+func NewBench(a *cli.App) *cobra.Command { return newBenchCmd(a, runBench) }
 
 func newBenchCmd(a *cli.App, run cli.Runner[benchOptions]) *cobra.Command {
 	var o benchOptions

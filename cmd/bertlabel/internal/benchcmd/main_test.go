@@ -3,4 +3,4 @@ package benchcmd
 import "bertlabel/cmd/bertlabel/internal/cmdtest"
 
 // bertlabel runs one command line of the verb.
-var bertlabel = cmdtest.Verbs(NewBenchCmd)
+var bertlabel = cmdtest.Verbs(NewBench)

@@ -2,7 +2,7 @@ package cli
 
 import "github.com/spf13/cobra"
 
-func NewCompletionCmd(*App) *cobra.Command {
+func NewCompletion(*App) *cobra.Command {
 	return &cobra.Command{
 		Use:       "completion bash|zsh|fish|powershell",
 		Short:     "Print the completion script of a shell",

@@ -10,6 +10,7 @@ import (
 	"bertlabel/checkpoint"
 	"bertlabel/train"
 	"bertlabel/train/data"
+	"bertlabel/train/fit"
 )
 
 // The exit codes. Signals add 128 + their number: 130 for SIGINT, 143 for SIGTERM.
@@ -66,11 +67,14 @@ func ExitCode(ctx context.Context, err error) int {
 		return coded.code
 	case errors.Is(err, data.ErrRefused):
 		return ExitData
-	case errors.As(err, new(*checkpoint.FormatError)):
+	case errors.As(err, new(*checkpoint.FormatError)), errors.As(err, new(*fit.CheckpointError)):
 		return ExitModel
 	case errors.As(err, new(*train.DivergedError)):
 		return ExitDiverged
-	case errors.As(err, new(*data.OptionError)), errors.Is(err, fs.ErrNotExist):
+	case errors.As(err, new(*fit.MemoryError)):
+		return ExitResources
+	case errors.As(err, new(*data.OptionError)), errors.As(err, new(*fit.OptionError)), errors.As(err, new(*train.ChangedError)),
+		errors.Is(err, fs.ErrNotExist):
 		return ExitUsage
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.ENOMEM):
 		return ExitResources

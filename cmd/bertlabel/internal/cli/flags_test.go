@@ -11,7 +11,7 @@ import (
 )
 
 // onlyVersion are the verbs of a program with one.
-func onlyVersion(a *App) []*cobra.Command { return []*cobra.Command{NewVersionCmd(a)} }
+func onlyVersion(a *App) []*cobra.Command { return []*cobra.Command{NewVersion(a)} }
 
 // writeFile is that of cmdtest, which imports this package.
 func writeFile(t *testing.T, path, text string) {

@@ -8,6 +8,7 @@ import (
 	"bertlabel/asm"
 	"bertlabel/train"
 	"bertlabel/train/data"
+	"bertlabel/train/fit"
 )
 
 // The library knows no flags. Where a sentence of its own names an option it does so by the key of config files in backquotes,
@@ -63,6 +64,12 @@ func flagged(err error) error {
 		return &many
 	case *data.OptionError:
 		return &data.OptionError{Option: asFlag(e.Option), Problem: AsFlags(e.Problem)}
+	case *fit.OptionError:
+		if e.Err == nil {
+			return &fit.OptionError{Option: asFlag(e.Option), Problem: AsFlags(e.Problem)}
+		}
+	case *fit.CheckpointError:
+		return errors.New(AsFlags(e.Error()))
 	case *train.ChangedError:
 		return errors.New(strings.TrimSuffix(e.Error(), "`overwrite`") + asFlag("overwrite"))
 	case *asm.SetError:

@@ -66,12 +66,12 @@ func (a *App) limitMemory(explicit bool) error {
 	return nil
 }
 
-// BoundGarbage has the garbage collector keep what comes on top of an estimate to a tenth of it, or to some MiB for a small one. Steps
+// BoundGarbage has the garbage collector keep what comes on top of an estimate to a twentieth of it, or to some MiB for a small one. Steps
 // make no garbage, checkpoints and evaluations do.
 func (a *App) BoundGarbage(estimate int) {
-	const least = 16 << 20
+	const least = 8 << 20
 	if limit := a.process.MemoryLimit; limit != nil {
-		limit(min(limit(-1), int64(estimate+max(estimate/10, least))))
+		limit(min(limit(-1), int64(estimate+max(estimate/20, least))))
 	}
 }
 

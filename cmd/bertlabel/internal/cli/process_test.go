@@ -33,7 +33,7 @@ func switched(t *testing.T, gomemlimit string, flags ...string) (done []any) {
 // GOMEMLIMIT has set one, and later never more than it was.
 func TestProcessSwitches(t *testing.T) {
 	t.Parallel()
-	bound := []any{int64(-1), int64(176 << 20), int64(-1), int64(1 << 30)}
+	bound := []any{int64(-1), int64(168 << 20), int64(-1), int64(1 << 30)}
 	for _, c := range []struct {
 		gomemlimit string
 		flags      []string

@@ -25,7 +25,7 @@ type BuildInfo struct {
 	CPUFeatures []string `json:"cpu_features"`
 }
 
-func NewVersionCmd(a *App) *cobra.Command {
+func NewVersion(a *App) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "version",

@@ -24,8 +24,8 @@ type checkOptions struct {
 	JSON             bool
 }
 
-// NewCheckDataCmd returns the verb check-data.
-func NewCheckDataCmd(a *cli.App) *cobra.Command { return newCheckDataCmd(a, runCheckData) }
+// NewCheckData returns the verb check-data.
+func NewCheckData(a *cli.App) *cobra.Command { return newCheckDataCmd(a, runCheckData) }
 
 func newCheckDataCmd(a *cli.App, run cli.Runner[checkOptions]) *cobra.Command {
 	var o checkOptions

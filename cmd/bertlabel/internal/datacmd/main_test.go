@@ -3,4 +3,4 @@ package datacmd
 import "bertlabel/cmd/bertlabel/internal/cmdtest"
 
 // bertlabel runs one command line of these verbs.
-var bertlabel = cmdtest.Verbs(NewCheckDataCmd, NewSplitCmd, NewTokenizeCmd)
+var bertlabel = cmdtest.Verbs(NewCheckData, NewSplit, NewTokenize)

@@ -32,8 +32,8 @@ type splitOptions struct {
 	Overwrite     bool
 }
 
-// NewSplitCmd returns the verb split.
-func NewSplitCmd(a *cli.App) *cobra.Command { return newSplitCmd(a, runSplit) }
+// NewSplit returns the verb split.
+func NewSplit(a *cli.App) *cobra.Command { return newSplitCmd(a, runSplit) }
 
 func newSplitCmd(a *cli.App, run cli.Runner[splitOptions]) *cobra.Command {
 	var o splitOptions

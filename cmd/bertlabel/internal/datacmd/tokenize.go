@@ -22,8 +22,8 @@ type tokenizeOptions struct {
 	Rows          *flags.Data
 }
 
-// NewTokenizeCmd returns the verb tokenize.
-func NewTokenizeCmd(a *cli.App) *cobra.Command { return newTokenizeCmd(a, runTokenize) }
+// NewTokenize returns the verb tokenize.
+func NewTokenize(a *cli.App) *cobra.Command { return newTokenizeCmd(a, runTokenize) }
 
 func newTokenizeCmd(a *cli.App, run cli.Runner[tokenizeOptions]) *cobra.Command {
 	var o tokenizeOptions

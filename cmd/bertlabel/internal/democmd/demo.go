@@ -30,8 +30,8 @@ const (
 	shown = 5 // texts whose prediction is printed
 )
 
-// NewDemoCmd returns the verb demo.
-func NewDemoCmd(a *cli.App) *cobra.Command {
+// NewDemo returns the verb demo.
+func NewDemo(a *cli.App) *cobra.Command {
 	o := Options{TrainRows: 4000, DevRows: 500, TestRows: 1000} // enough rows for every label, few enough for a minute
 	cmd := &cobra.Command{
 		Use:     "demo",

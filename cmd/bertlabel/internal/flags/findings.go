@@ -37,10 +37,5 @@ func SayCut(a *cli.App, m *model.Model, file string, cut, texts int) {
 
 // DiagnoseScores looks at probabilities [rows, labels] and what their evaluation says.
 func DiagnoseScores(a *cli.App, set *data.Dataset, r *metrics.Report, probabilities []float32) {
-	scores := diagnosis.NewScores(r.Labels, nil) // the report knows what is predicted
-	for i, text := range set.Texts {
-		scores.Add(text+set.Pair(i), probabilities[i*len(r.Labels):(i+1)*len(r.Labels)])
-	}
-	Found(a, scores.Findings()...)
-	Found(a, diagnosis.Labels(r)...)
+	Found(a, diagnosis.Predictions(set, r, probabilities)...)
 }

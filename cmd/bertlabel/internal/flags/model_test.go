@@ -1,6 +1,7 @@
 package flags
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -38,31 +39,31 @@ func TestSource(t *testing.T) {
 	}
 }
 
-// The tuning flags that stand alone have a value, and some do not go together.
+// The tuning flags that stand alone have a value, and each is one of its list.
 func TestTuning(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		args, dev string
-		want      Tuning
-		bad       string
+		args string
+		want string // calibration, thresholds, aim
+		bad  string
 	}{
-		{"", "", Tuning{Objective: "f1"}, ""},
-		{"--calibrate --tune-thresholds", "dev.csv", Tuning{"platt", "per-label", "f1"}, ""},
-		{"--calibrate=temperature --tune-thresholds=global --threshold-objective f2", "dev.csv", Tuning{"temperature", "global", "f2"}, ""},
-		{"--calibrate", "", Tuning{Calibrate: "platt", Objective: "f1"}, "--calibrate needs --dev"},
-		{"--tune-thresholds=all", "dev.csv", Tuning{Thresholds: "all", Objective: "f1"}, "want per-label, global"},
-		{"--calibrate=isotonic", "dev.csv", Tuning{Calibrate: "isotonic", Objective: "f1"}, "want temperature, platt"},
-		{"--threshold-objective f", "", Tuning{Objective: "f"}, "--threshold-objective"},
+		{"", "  f1", ""},
+		{"--calibrate --tune-thresholds", "platt per-label f1", ""},
+		{"--calibrate=temperature --tune-thresholds=global --threshold-objective f2", "temperature global f2", ""},
+		{"--tune-thresholds=all", "", "want per-label, global"},
+		{"--calibrate=isotonic", "", "want temperature, platt"},
+		{"--threshold-objective f", "", "--threshold-objective"},
 	} {
 		cmd := &cobra.Command{Use: "verb"}
-		var got Tuning
-		AddTuning(cmd, &got)
+		var parsed Tuning
+		AddTuning(cmd, &parsed)
 		if err := cmd.ParseFlags(strings.Fields(c.args)); err != nil {
 			t.Fatal(err)
 		}
-		err := got.Check(c.dev)
-		if got != c.want || (err == nil) != (c.bad == "") || err != nil && !strings.Contains(err.Error(), c.bad) {
-			t.Errorf("%s: %+v, %v; want %+v, %q", c.args, got, err, c.want, c.bad)
+		got, err := parsed.Tuning()
+		text := fmt.Sprintf("%s %s %s", got.Calibrate, got.Thresholds, got.Aim)
+		if (err == nil) != (c.bad == "") || err == nil && text != c.want || err != nil && !strings.Contains(err.Error(), c.bad) {
+			t.Errorf("%s: %q, %v; want %q, %q", c.args, text, err, c.want, c.bad)
 		}
 	}
 }

@@ -1,22 +1,22 @@
 package flags
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 
 	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/train/fit"
 	"bertlabel/train/metrics"
 
 	"github.com/spf13/cobra"
 )
 
-// Tuning holds the flags that say what is done to a trained head on the dev rows. bertlabel.json keeps them.
+// Tuning holds the flags that say what is done to a trained head on the dev rows.
 type Tuning struct {
-	Calibrate  string `json:"calibrate,omitempty"`           // "", temperature or platt
-	Thresholds string `json:"tune_thresholds,omitempty"`     // "", per-label or global
-	Objective  string `json:"threshold_objective,omitempty"` // see metrics.ParseAim
+	Calibrate  string // "", temperature or platt
+	Thresholds string // "", per-label or global
+	Objective  string // see metrics.ParseAim
 }
 
 // AddTuning declares them for a verb.
@@ -31,37 +31,23 @@ func AddTuning(cmd *cobra.Command, t *Tuning) {
 	cli.Minor(cmd, "Head flags", "tune-thresholds", "threshold-objective", "calibrate")
 }
 
-// Check refuses values that mean nothing. dev names the rows that judge, "" for none.
-func (t *Tuning) Check(dev string) error {
-	if err := cli.OneOf("tune-thresholds", t.Thresholds, "", "per-label", "global"); err != nil {
-		return err
+// Tuning returns what the flags say. The error is wrong usage.
+func (t *Tuning) Tuning() (tuning fit.Tuning, err error) {
+	if tuning.Thresholds, err = fit.ParseThresholds(t.Thresholds); err != nil {
+		return tuning, err
 	}
-	if err := cli.OneOf("calibrate", t.Calibrate, "", "temperature", "platt"); err != nil {
-		return err
+	if tuning.Calibrate, err = fit.ParseCalibration(t.Calibrate); err != nil {
+		return tuning, err
 	}
-	if _, err := metrics.ParseAim(t.Objective); err != nil {
-		return cli.Usagef("--threshold-objective: %v", err)
+	if tuning.Aim, err = metrics.ParseAim(t.Objective); err != nil {
+		return tuning, cli.Usagef("--threshold-objective: %v", err)
 	}
-	if dev == "" && t.Changes() {
-		return cli.Usagef("--tune-thresholds needs --dev or --folds, --calibrate needs --dev")
-	}
-	return nil
-}
-
-// Changes reports whether the flags change a model.
-func (t *Tuning) Changes() bool { return t.Calibrate != "" || t.Thresholds != "" }
-
-// TuningOf returns what was done to a model on dev.
-func TuningOf(m *model.Model) (t Tuning, err error) {
-	if m.Training() != nil {
-		err = json.Unmarshal(m.Training(), &t)
-	}
-	return t, err
+	return tuning, nil
 }
 
 // SayTuning tells what the thresholds of a model are, and whether it was calibrated.
 func SayTuning(a *cli.App, m *model.Model) {
-	t, err := TuningOf(m)
+	t, err := fit.RecordOf(m)
 	if err == nil && t.Calibrate != "" {
 		a.Log.Infof("the model's probabilities are calibrated (%s)", t.Calibrate)
 	}

@@ -19,8 +19,8 @@ type convertOptions struct {
 	Overwrite bool   // what is in the folder
 }
 
-// NewConvertCmd returns the verb convert.
-func NewConvertCmd(a *cli.App) *cobra.Command { return newConvertCmd(a, runConvert) }
+// NewConvert returns the verb convert.
+func NewConvert(a *cli.App) *cobra.Command { return newConvertCmd(a, runConvert) }
 
 func newConvertCmd(a *cli.App, run cli.Runner[convertOptions]) *cobra.Command {
 	var o convertOptions

@@ -26,8 +26,8 @@ type inspectOptions struct {
 	JSON bool
 }
 
-// NewInspectCmd returns the verb inspect.
-func NewInspectCmd(a *cli.App) *cobra.Command { return newInspectCmd(a, runInspect) }
+// NewInspect returns the verb inspect.
+func NewInspect(a *cli.App) *cobra.Command { return newInspectCmd(a, runInspect) }
 
 func newInspectCmd(a *cli.App, run cli.Runner[inspectOptions]) *cobra.Command {
 	var o inspectOptions

@@ -3,4 +3,4 @@ package modelcmd
 import "bertlabel/cmd/bertlabel/internal/cmdtest"
 
 // bertlabel runs one command line of these verbs.
-var bertlabel = cmdtest.Verbs(NewInspectCmd, NewConvertCmd)
+var bertlabel = cmdtest.Verbs(NewInspect, NewConvert)

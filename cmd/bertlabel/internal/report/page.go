@@ -54,8 +54,10 @@ type Call struct {
 	Settings []Pair // every flag
 }
 
-// CallOf returns how a verb was called, with its flags as they are now.
-func CallOf(cmd *cobra.Command) Call { return Call{cmd.Name(), commandLine(cmd), settingsOf(cmd)} }
+// CallOf returns how a verb was called. settled has the values of flags that follow from others; nil for none.
+func CallOf(cmd *cobra.Command, settled map[string]string) Call {
+	return Call{cmd.Name(), commandLine(cmd), settingsOf(cmd, settled)}
+}
 
 // New returns a report with what every verb can say of a run that began at start.
 func New(a *cli.App, call Call, m *model.Model, start time.Time) *Report {
@@ -104,11 +106,15 @@ func NewScored(set *data.Dataset, scores []float32, r *metrics.Report) *Scored {
 }
 
 // settingsOf returns every flag of a verb with its value, as it was settled.
-func settingsOf(cmd *cobra.Command) (settings []Pair) {
+func settingsOf(cmd *cobra.Command, settled map[string]string) (settings []Pair) {
 	cli.EachSetting(cmd, func(f *pflag.Flag) {
 		// Of these the model or the machine decides, and stands below.
 		unset := !f.Changed && slices.Contains([]string{"do-lower-case", "max-seq-length", "threshold", "threads"}, f.Name)
-		if value := f.Value.String(); value != "" && value != "[]" && !unset {
+		value := f.Value.String()
+		if other, ok := settled[f.Name]; ok {
+			value = other
+		}
+		if value != "" && value != "[]" && !unset {
 			settings = append(settings, Pair{Name: "--" + f.Name, Value: value})
 		}
 	})

@@ -33,8 +33,8 @@ type embedOptions struct {
 // tensorFile reports whether a safetensors file is written, instead of lines.
 func (o *embedOptions) tensorFile() bool { return strings.HasSuffix(o.Output, ".safetensors") }
 
-// NewEmbedCmd returns the verb embed.
-func NewEmbedCmd(a *cli.App) *cobra.Command { return newEmbedCmd(a, runEmbed) }
+// NewEmbed returns the verb embed.
+func NewEmbed(a *cli.App) *cobra.Command { return newEmbedCmd(a, runEmbed) }
 
 func newEmbedCmd(a *cli.App, run cli.Runner[embedOptions]) *cobra.Command {
 	var o embedOptions

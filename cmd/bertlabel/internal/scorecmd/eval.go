@@ -33,8 +33,8 @@ type evalOptions struct {
 	Call      report.Call
 }
 
-// NewEvalCmd returns the verb eval.
-func NewEvalCmd(a *cli.App) *cobra.Command { return newEvalCmd(a, runEval) }
+// NewEval returns the verb eval.
+func NewEval(a *cli.App) *cobra.Command { return newEvalCmd(a, runEval) }
 
 func newEvalCmd(a *cli.App, run cli.Runner[evalOptions]) *cobra.Command {
 	var o evalOptions
@@ -68,7 +68,7 @@ func newEvalCmd(a *cli.App, run cli.Runner[evalOptions]) *cobra.Command {
 		if o.Model, err = models.Source(); err != nil {
 			return err
 		}
-		o.Call = report.CallOf(cmd)
+		o.Call = report.CallOf(cmd, nil)
 		return run(cmd.Context(), a, o)
 	}
 	return cmd

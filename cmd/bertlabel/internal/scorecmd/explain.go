@@ -32,8 +32,8 @@ type explainOptions struct {
 	JSON *bool // lines, or words for people; nil: lines unless a person reads them
 }
 
-// NewExplainCmd returns the verb explain.
-func NewExplainCmd(a *cli.App) *cobra.Command { return newExplainCmd(a, runExplain) }
+// NewExplain returns the verb explain.
+func NewExplain(a *cli.App) *cobra.Command { return newExplainCmd(a, runExplain) }
 
 func newExplainCmd(a *cli.App, run cli.Runner[explainOptions]) *cobra.Command {
 	var o explainOptions

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,8 +22,8 @@ type metricsOptions struct {
 	Threshold     string // a number, numbers separated by commas, or a JSON file
 }
 
-// NewMetricsCmd returns the verb metrics.
-func NewMetricsCmd(a *cli.App) *cobra.Command { return newMetricsCmd(a, runMetrics) }
+// NewMetrics returns the verb metrics.
+func NewMetrics(a *cli.App) *cobra.Command { return newMetricsCmd(a, runMetrics) }
 
 func newMetricsCmd(a *cli.App, run cli.Runner[metricsOptions]) *cobra.Command {
 	var o metricsOptions
@@ -111,7 +113,7 @@ func readThresholdFile(a *cli.App, path string, labels []string) ([]float32, err
 		thresholds[i] = *byName[name]
 		delete(byName, name)
 	}
-	for name := range byName {
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		return nil, cli.Refused(path, 0, "", "a threshold for "+term.Quoted(name), "labels of the data only")
 	}
 	return thresholds, nil

@@ -26,8 +26,8 @@ type predictOptions struct {
 	Pretty        bool     // bars for people instead of Format
 }
 
-// NewPredictCmd returns the verb predict.
-func NewPredictCmd(a *cli.App) *cobra.Command { return newPredictCmd(a, runPredict) }
+// NewPredict returns the verb predict.
+func NewPredict(a *cli.App) *cobra.Command { return newPredictCmd(a, runPredict) }
 
 func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 	var o predictOptions

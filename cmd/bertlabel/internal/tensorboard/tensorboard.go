@@ -3,6 +3,7 @@ package tensorboard
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -55,6 +56,16 @@ func Create(dir string, step int64) (*Writer, error) {
 		return nil, err
 	}
 	return w, nil
+}
+
+// Clear removes the event files of a folder, which need not be there.
+func Clear(dir string) error {
+	files, err := filepath.Glob(filepath.Join(dir, Prefix+"*"))
+	errs := []error{err}
+	for _, f := range files {
+		errs = append(errs, os.Remove(f))
+	}
+	return errors.Join(errs...)
 }
 
 // Scalars appends the values of a step.
