@@ -51,8 +51,9 @@ func (h *headRun) inspectLosses(onDev *judged) {
 	h.head.Forward(logits, h.train.X)
 	_, plain := minimised.(layers.SigmoidCrossEntropy)
 	l := diagnosis.Losses{
-		Train: layers.MeanLoss(minimised, nil, logits, h.train.Y, 0), Prior: diagnosis.PriorLoss(minimised, h.train.Y, labels), Comparable: plain,
-		Dev: math.NaN(), DevLowest: math.NaN(), AgainstOverfitting: "a larger `weight_decay` or fewer epochs",
+		Train: layers.MeanLoss(minimised, nil, logits, h.train.Y, 0), Prior: diagnosis.PriorLoss(minimised, h.train.Y, labels),
+		Comparable: plain,
+		Dev:        math.NaN(), DevLowest: math.NaN(), AgainstOverfitting: "a larger `weight_decay` or fewer epochs",
 	}
 	if h.run.o.exact() {
 		l.AgainstOverfitting = "a larger `l2`"
@@ -92,7 +93,8 @@ func (e *encoderRun) inspectLosses() {
 	labels := len(e.run.labels)
 	l := diagnosis.Losses{
 		Train: sum / float64(len(last)), Prior: diagnosis.PriorLoss(e.loss, e.run.rows.Y, labels), Comparable: plain,
-		Dev: e.losses.dev, DevLowest: e.losses.devLowest, AgainstOverfitting: "fewer epochs (`early_stopping` finds them) or more `dropout`",
+		Dev: e.losses.dev, DevLowest: e.losses.devLowest,
+		AgainstOverfitting: "fewer epochs (`early_stopping` finds them) or more `dropout`",
 	}
 	if e.run.o.Dev != nil {
 		l.DevPrior = diagnosis.PriorLoss(layers.SigmoidCrossEntropy{}, e.run.o.Dev.Y, labels)

@@ -38,20 +38,23 @@ func TestModelZeroOptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Head == nil || m.Pooling != bert.Pooled || !slices.Equal(m.Labels, []string{"animal", "colour"}) || first.State.Step != 18 || first.Dev != nil {
+	if m.Head == nil || m.Pooling != bert.Pooled || !slices.Equal(m.Labels, []string{"animal", "colour"}) || first.State.Step != 18 ||
+		first.Dev != nil {
 		t.Errorf("head %v, pooling %s, labels %q, %d steps", m.Head, m.Pooling, m.Labels, first.State.Step)
 	}
 	if got := values(m); !slices.Equal(got[:len(before)], before) {
 		t.Error("the frozen encoder has changed")
 	}
-	if r := first.Record; r.Tune != "head" || r.Solver != "gradient" || r.Train != "rows1.csv" || r.LearningRate != 1e-2 || r.Loss != "bce" {
+	if r := first.Record; r.Tune != "head" || r.Solver != "gradient" || r.Train != "rows1.csv" || r.LearningRate != 1e-2 ||
+		r.Loss != "bce" {
 		t.Errorf("record %+v", r)
 	}
 	own := slices.Clone(m.Head.Weights.Value)
 	var notes []fit.Note
 	config := train.DefaultHeadConfig()
 	config.LearningRate, config.WeightDecay, config.MaxSteps = 0, 0, 1
-	_, err = fit.Model(t.Context(), m, rows, fit.Options{Config: &config, Observer: fit.Observer{Note: func(n fit.Note) { notes = append(notes, n) }}})
+	_, err = fit.Model(t.Context(), m, rows,
+		fit.Options{Config: &config, Observer: fit.Observer{Note: func(n fit.Note) { notes = append(notes, n) }}})
 	if err != nil || !slices.Equal(m.Head.Weights.Value, own) || !slices.Contains(notes, fit.Note(note.FromHead{Own: true})) {
 		t.Errorf("a step of rate 0 on the own head: %v, notes %v", err, notes)
 	}
@@ -64,8 +67,9 @@ func TestModelFolder(t *testing.T) {
 		"gradient": {Pooling: bert.Mean, Tuning: fit.Tuning{Thresholds: fit.PerLabel}},
 		"lbfgs":    {Pooling: bert.Mean, Solver: fit.LBFGS},
 		"lda":      {Pooling: bert.Mean, Solver: fit.LDA, Tuning: fit.Tuning{Thresholds: fit.Global}},
-		"last:1":   {Pooling: bert.Mean, Tune: fit.Last(1), Config: steps(17), Tuning: fit.Tuning{Thresholds: fit.PerLabel, Calibrate: fit.Temperature}},
-		"all":      {Pooling: bert.CLS, Tune: fit.All, Config: steps(9)},
+		"last:1": {Pooling: bert.Mean, Tune: fit.Last(1), Config: steps(17),
+			Tuning: fit.Tuning{Thresholds: fit.PerLabel, Calibrate: fit.Temperature}},
+		"all": {Pooling: bert.CLS, Tune: fit.All, Config: steps(9)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o.Dev = dev
@@ -149,7 +153,8 @@ func TestResume(t *testing.T) {
 					t.Fatal(err)
 				}
 				same(t, "resumed", want, m)
-				if result.Dev == nil || result.Dev.F1Macro != whole.Dev.F1Macro || !slices.Equal(result.Scores, whole.Scores) || result.State != whole.State {
+				if result.Dev == nil || result.Dev.F1Macro != whole.Dev.F1Macro || !slices.Equal(result.Scores, whole.Scores) ||
+					result.State != whole.State {
 					t.Errorf("result %+v", result.State)
 				}
 			}
@@ -204,7 +209,8 @@ func TestBadUse(t *testing.T) {
 		{"lda without dev", m, rows, fit.Options{Solver: fit.LDA}, "solver", "`dev`"},
 		{"exact head above layers", m, rows, fit.Options{Solver: fit.LBFGS, Tune: fit.All}, "solver", "`tune` head"},
 		{"focal lbfgs", m, rows, fit.Options{Solver: fit.LBFGS, Loss: layers.DefaultFocal()}, "solver", "focal"},
-		{"weights for others", m, rows, fit.Options{Loss: layers.WeightedSigmoidCrossEntropy{PosWeight: []float64{1, 2, 3}}}, "pos_weight", "2 labels"},
+		{"weights for others", m, rows, fit.Options{Loss: layers.WeightedSigmoidCrossEntropy{PosWeight: []float64{1, 2, 3}}},
+			"pos_weight", "2 labels"},
 		{"one fold", m, rows, fit.Options{Folds: 1}, "folds", "2 or more"},
 		{"thresholds on nothing", m, rows, fit.Options{Tuning: fit.Tuning{Thresholds: fit.Global}}, "tune_thresholds", "`dev`"},
 		{"poolings by gradient", m, rows, fit.Options{Poolings: fit.AutoPoolings(m)}, "pooling", "`solver`"},
@@ -281,10 +287,12 @@ func TestMemory(t *testing.T) {
 		o.Observer.Step = func(train.Progress) error { steps++; return nil }
 		o.Folder.Path = filepath.Join(t.TempDir(), "model")
 		var refused *fit.MemoryError
-		if _, err := fit.Model(t.Context(), m, rows, o); !errors.As(err, &refused) || refused.Limit != o.MaxMemory || len(refused.Smaller) < 3 || steps > 0 {
+		if _, err := fit.Model(t.Context(), m, rows, o); !errors.As(err, &refused) || refused.Limit != o.MaxMemory ||
+			len(refused.Smaller) < 3 || steps > 0 {
 			t.Errorf("%v after %d steps", err, steps)
 		}
-		if err := fit.CheckWeights(m.Encoder.Config, &fit.Options{Tune: o.Tune, MaxMemory: 100}); !errors.As(err, &refused) || refused.Alone == "" {
+		if err := fit.CheckWeights(m.Encoder.Config, &fit.Options{Tune: o.Tune, MaxMemory: 100}); !errors.As(err, &refused) ||
+			refused.Alone == "" {
 			t.Errorf("weights: %v", err)
 		}
 		if err := fit.CheckWeights(m.Encoder.Config, &fit.Options{Tune: o.Tune, MaxMemory: 1 << 40}); err != nil {
@@ -334,10 +342,12 @@ func TestOutputs(t *testing.T) {
 	}
 	ones := *colour
 	ones.Y = slices.Repeat([]int8{1}, len(colour.Y))
-	if _, err := fit.Outputs(t.Context(), m, &ones, fit.Options{}); !errors.Is(err, data.ErrRefused) || !strings.Contains(err.Error(), "colour") {
+	if _, err := fit.Outputs(t.Context(), m, &ones, fit.Options{}); !errors.Is(err, data.ErrRefused) ||
+		!strings.Contains(err.Error(), "colour") {
 		t.Errorf("one class: %v", err)
 	}
-	for option, o := range map[string]fit.Options{"folds": {Folds: 3}, "tune": {Tune: fit.All}, "output": {Folder: fit.Folder{Path: "x"}}, "pooling": {Pooling: bert.CLS}} {
+	for option, o := range map[string]fit.Options{"folds": {Folds: 3}, "tune": {Tune: fit.All}, "output": {Folder: fit.Folder{Path: "x"}},
+		"pooling": {Pooling: bert.CLS}} {
 		var refused *fit.OptionError
 		if _, err := fit.Outputs(t.Context(), m, colour, o); !errors.As(err, &refused) || refused.Option != option {
 			t.Errorf("%s: %v", option, err)
@@ -359,7 +369,8 @@ func TestFolds(t *testing.T) {
 			t.Fatal(err)
 		}
 		f := result.Folds
-		if f == nil || len(f.Each) != 3 || result.Dev != f.Tuned || len(result.Scores) != 120 || !slices.Equal(m.Thresholds, f.Tuned.Threshold) {
+		if f == nil || len(f.Each) != 3 || result.Dev != f.Tuned || len(result.Scores) != 120 ||
+			!slices.Equal(m.Thresholds, f.Tuned.Threshold) {
 			t.Fatalf("folds %+v", f)
 		}
 		fold, err := data.Folds(rows, 3, 42)

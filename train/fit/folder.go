@@ -166,7 +166,8 @@ func (r *run) encoderHead() (*layers.Classifier, error) {
 	}
 	for i, label := range r.labels {
 		if sameSet(m.Labels, r.labels) && m.Labels[i] != label {
-			return nil, broken(from, "checkpoint %s: label %d is %q, in the data it is %q: give `labels` in the order of the checkpoint", from, i, m.Labels[i], label)
+			return nil, broken(from, "checkpoint %s: label %d is %q, in the data it is %q: give `labels` in the order of the checkpoint",
+				from, i, m.Labels[i], label)
 		}
 	}
 	return m.Head, nil

@@ -159,7 +159,8 @@ func (h *headRun) find(ctx context.Context, t headTask) (found headFound, err er
 	if found.head = t.start; found.head == nil {
 		found.head = r.newHead(t.rows.X.Cols, t.rows.Y)
 	}
-	task := train.HeadTask{Config: r.config, Labels: r.labels, Train: t.rows, Dev: t.dev, Classifier: found.head, Loss: loss, Workers: r.workers,
+	task := train.HeadTask{Config: r.config, Labels: r.labels, Train: t.rows, Dev: t.dev, Classifier: found.head, Loss: loss,
+		Workers: r.workers,
 		Observe: h.observe}
 	if t.work != "" {
 		schedule, err := r.config.Schedule(t.rows.X.Rows)
@@ -179,7 +180,8 @@ func (h *headRun) solve(ctx context.Context, t headTask, loss layers.Loss) (foun
 	r := h.run
 	found.head = layers.NewClassifier(len(r.labels), t.rows.X.Cols)
 	crossEntropy, _ := loss.(layers.CrossEntropy) // Check has refused the others
-	task := solver.Task{Labels: r.labels, Train: t.rows, Dev: t.dev, Classifier: found.head, Loss: crossEntropy, Seed: r.config.Seed, Workers: r.workers,
+	task := solver.Task{Labels: r.labels, Train: t.rows, Dev: t.dev, Classifier: found.head, Loss: crossEntropy, Seed: r.config.Seed,
+		Workers: r.workers,
 		Observe: func(p solver.Progress) error {
 			found.rounds = p.Round
 			r.watch.done(p.Solved)
@@ -241,7 +243,8 @@ func (h *headRun) solveOn(ctx context.Context, pooling bert.Pooling, rows, dev t
 	if err != nil {
 		return nil, nil, 0, err
 	}
-	note := note.Solved{Labels: len(h.run.labels), Pooling: pooling, Width: rows.X.Cols, Seconds: time.Since(start).Seconds(), Rounds: found.rounds,
+	note := note.Solved{Labels: len(h.run.labels), Pooling: pooling, Width: rows.X.Cols, Seconds: time.Since(start).Seconds(),
+		Rounds: found.rounds,
 		Ranked: h.run.o.Solver == LDA && dev.X != nil}
 	note.Strength, note.Loss = heldLoss(found.solutions)
 	h.run.watch.note(note)

@@ -58,7 +58,8 @@ func TestAutoPoolings(t *testing.T) {
 		{1, 6400, true, "mean"},
 	} {
 		config := bert.DefaultConfig()
-		config.VocabSize, config.HiddenSize, config.NumHiddenLayers, config.NumAttentionHeads, config.IntermediateSize = 9, c.hidden, c.layers, 1, 8
+		config.VocabSize, config.HiddenSize, config.NumHiddenLayers, config.NumAttentionHeads, config.IntermediateSize = 9, c.hidden,
+			c.layers, 1, 8
 		encoder, err := bert.New(config)
 		if err != nil {
 			t.Fatal(err)
@@ -172,7 +173,8 @@ func TestStartHead(t *testing.T) {
 		t.Errorf("a new head: %v, %v", head.Weights.Value, head.Bias.Value)
 	}
 	r.o.LogOddsBias = true // a: 4 of 4, b: 1 of 4
-	if head := r.startHead(bert.Mean, 2); head.Bias.Value[0] != float32(math.Log(4.5/0.5)) || head.Bias.Value[1] != float32(math.Log(1.5/3.5)) {
+	if head := r.startHead(bert.Mean, 2); head.Bias.Value[0] != float32(math.Log(4.5/0.5)) ||
+		head.Bias.Value[1] != float32(math.Log(1.5/3.5)) {
 		t.Errorf("log-odds: %v", head.Bias.Value)
 	}
 }
@@ -216,13 +218,15 @@ func TestSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for key, want := range map[string]string{"tune": `"last:2"`, "pooling": `"mean"`, "max_seq_length": "64", "hidden_dropout": "0.25", "pos_weight": `"balanced"`,
+	for key, want := range map[string]string{"tune": `"last:2"`, "pooling": `"mean"`, "max_seq_length": "64", "hidden_dropout": "0.25",
+		"pos_weight":     `"balanced"`,
 		"pos_weight_cap": "3", "loss": `"bce"`, "bias_init": `"zero"`, "seed": "42", "train_batch_size": "32", "layer_decay": "1"} {
 		if got := string(settings[key]); got != want {
 			t.Errorf("%s is %s, want %s", key, got, want)
 		}
 	}
-	for _, key := range []string{"model", "train", "dev", "step", "folds", "solver", "l2", "calibrate", "tune_thresholds", "threshold_objective", "label_changes"} {
+	for _, key := range []string{"model", "train", "dev", "step", "folds", "solver", "l2", "calibrate", "tune_thresholds",
+		"threshold_objective", "label_changes"} {
 		if _, there := settings[key]; there {
 			t.Errorf("%s is compared", key)
 		}

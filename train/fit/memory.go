@@ -22,7 +22,8 @@ func CheckWeights(config bert.Config, o *Options) error {
 		return nil
 	}
 	refused := &MemoryError{Limit: o.MaxMemory, Alone: "the weights", Smaller: smallerTune(o.Tune)}
-	tuned := bert.TrainerOptions{Pooling: bert.CLS, Layers: max(1, min(o.Tune.Layers(len(m.Layers)), len(m.Layers))), Embeddings: o.Tune == All}
+	tuned := bert.TrainerOptions{Pooling: bert.CLS, Layers: max(1, min(o.Tune.Layers(len(m.Layers)), len(m.Layers))),
+		Embeddings: o.Tune == All}
 	memory, err := m.Memory(tuned, bert.BatchSize{}, 1)
 	if err != nil {
 		return nil

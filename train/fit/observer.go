@@ -15,10 +15,11 @@ type Note = note.Note
 // Observer is told of a run while it runs, one call at a time; nil functions are not called. No function may call into the run or its
 // model. Nothing that it does changes a bit of the result; it may end the context of the run.
 type Observer struct {
-	Work    func(Work)                 // how far a piece of long work has come
-	Step    func(train.Progress) error // a gradient step, after its row in metrics.csv; an error ends the run as a context does, and is returned
-	Note    func(Note)                 // what was found, chosen or done
-	Finding func(diagnosis.Finding)    // what is probably wrong, and the remedy
+	Work func(Work) // how far a piece of long work has come
+	// a gradient step, after its row in metrics.csv; an error ends the run as a context does, and is returned
+	Step    func(train.Progress) error
+	Note    func(Note)              // what was found, chosen or done
+	Finding func(diagnosis.Finding) // what is probably wrong, and the remedy
 }
 
 // Work is how far a piece of work has come. It is told when the work begins, with Done of 0, and when it ends, with Done equal to

@@ -114,7 +114,8 @@ func checkOutputs(m *model.Model, rows *data.Dataset, o *Options) error {
 func bothClasses(set *data.Dataset) error {
 	for l, label := range set.Labels.Names() {
 		if n := set.Classes(l); n[0] == 0 || n[1] == 0 {
-			return &data.RowError{File: set.File, Column: label, Found: fmt.Sprintf("%d rows that say 1 and %d that say 0", n[1], n[0]), Expected: "some of both"}
+			return &data.RowError{File: set.File, Column: label, Found: fmt.Sprintf("%d rows that say 1 and %d that say 0", n[1], n[0]),
+				Expected: "some of both"}
 		}
 	}
 	return nil

@@ -34,7 +34,8 @@ func (e *encoderRun) restoreTF(prefix string) error {
 	}
 	e.first = e.loop.State().Step
 	if steps := e.loop.Schedule.Steps; e.first >= int64(steps) {
-		return refuse("resume_from", " %s: global_step is %d, and the run ends at step %d: raise `num_train_epochs` or `max_steps`", prefix, e.first, steps)
+		return refuse("resume_from", " %s: global_step is %d, and the run ends at step %d: raise `num_train_epochs` or `max_steps`",
+			prefix, e.first, steps)
 	}
 	e.run.watch.note(note.Resumed{Step: e.first, From: prefix})
 	return nil

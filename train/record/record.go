@@ -27,7 +27,8 @@ type Record struct {
 	MaxSeqLength     int      `json:"max_seq_length,omitempty"`
 	HiddenDropout    *float64 `json:"hidden_dropout,omitempty"`
 	AttentionDropout *float64 `json:"attention_dropout,omitempty"`
-	RestoreSteps     int      `json:"restore_steps,omitempty"` // steps between regular checkpoints, where going back to them changes the run
+	// steps between regular checkpoints, where going back to them changes the run
+	RestoreSteps int `json:"restore_steps,omitempty"`
 
 	// Of a head on a frozen encoder only.
 	Folds  int     `json:"folds,omitempty"`
@@ -124,7 +125,8 @@ func (r Record) MarshalJSON() ([]byte, error) {
 }
 
 // besides are the keys of a record that the bits of a run do not depend on by themselves: files are told by their contents.
-var besides = []string{"model", "train", "dev", "step", "folds", "solver", "l2", "calibrate", "tune_thresholds", "threshold_objective", "label_changes"}
+var besides = []string{"model", "train", "dev", "step", "folds", "solver", "l2", "calibrate", "tune_thresholds", "threshold_objective",
+	"label_changes"}
 
 // Settings returns what must not change when a run of the encoder is resumed.
 func (r Record) Settings() (train.Settings, error) {

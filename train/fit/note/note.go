@@ -135,7 +135,8 @@ func (n Solved) String() string {
 	if n.Ranked {
 		said += " (1 − average_precision_macro on dev)"
 	}
-	return fmt.Sprintf("solved %d labels on %s (%d features) in %.1f s, %d rounds; %s", n.Labels, n.Pooling, n.Width, n.Seconds, n.Rounds, said)
+	return fmt.Sprintf("solved %d labels on %s (%d features) in %.1f s, %d rounds; %s", n.Labels, n.Pooling, n.Width, n.Seconds, n.Rounds,
+		said)
 }
 
 // Chosen: the best of several poolings.
@@ -221,7 +222,8 @@ type Calibrated struct {
 func (n Calibrated) String() string {
 	b, a := n.Before, n.After
 	return fmt.Sprintf("calibrated on dev (%s): expected_calibration_error %.4f → %.4f, brier_score %.5f → %.5f, log_loss %.5f → %.5f, "+
-		"each row without its own part in it", n.How, b.ExpectedCalibrationError, a.ExpectedCalibrationError, b.BrierScore, a.BrierScore, b.LogLoss, a.LogLoss)
+		"each row without its own part in it", n.How, b.ExpectedCalibrationError, a.ExpectedCalibrationError, b.BrierScore, a.BrierScore,
+		b.LogLoss, a.LogLoss)
 }
 
 // Judged: what Dev says of the finished head, with three kinds of thresholds.
@@ -246,7 +248,8 @@ func (n Tuned) String() string {
 	if n.How == "" {
 		return fmt.Sprintf("thresholds stay %v; `tune_thresholds` keeps the tuned ones", model.DefaultThreshold)
 	}
-	return fmt.Sprintf("kept the %s thresholds: %s; on the rows that chose them they look a little better than they are", n.How, span(n.Thresholds))
+	return fmt.Sprintf("kept the %s thresholds: %s; on the rows that chose them they look a little better than they are", n.How,
+		span(n.Thresholds))
 }
 
 // Saved: the model is in its folder.
@@ -279,7 +282,8 @@ type Found struct {
 }
 
 func (n Found) String() string {
-	return fmt.Sprintf("%s: from %d rows that say 1 and %d that say 0; l2 %.2g, threshold %.4g", n.Label, n.Rows[1], n.Rows[0], n.L2, n.Threshold)
+	return fmt.Sprintf("%s: from %d rows that say 1 and %d that say 0; l2 %.2g, threshold %.4g", n.Label, n.Rows[1], n.Rows[0], n.L2,
+		n.Threshold)
 }
 
 // figured are reports that say what is predicted.

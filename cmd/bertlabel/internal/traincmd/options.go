@@ -43,7 +43,8 @@ func (t *trainFlags) training(changed func(flag string) bool) (*training, error)
 	r := &training{
 		model: source, rows: *t.rows, train: t.train, options: o, auto: t.pooling == autoPooling, baseline: t.baseline,
 		tensorboard: t.tensorboard, plots: t.plots, unused: t.unused(changed),
-		settled: map[string]string{"learning-rate": text(o.Config.LearningRate), "num-train-epochs": text(o.Config.Epochs), "dropout": text(o.Config.Dropout)},
+		settled: map[string]string{"learning-rate": text(o.Config.LearningRate), "num-train-epochs": text(o.Config.Epochs),
+			"dropout": text(o.Config.Dropout)},
 	}
 	if t.posWeight != "" && t.posWeight != balanced {
 		r.weights = t.posWeight
@@ -68,7 +69,8 @@ func (t *trainFlags) options() (o fit.Options, err error) {
 	c := t.config
 	o = fit.Options{
 		L2: t.l2, Config: &c, Recompute: t.recompute, Folds: t.folds, Cache: t.cache, OnLong: t.rows.OnLong,
-		Folder: fit.Folder{Path: t.output, Resume: t.resume, Overwrite: t.overwrite, From: t.resumeFrom, SaveSteps: t.saveSteps, Keep: t.keep, NoVerify: !t.verify},
+		Folder: fit.Folder{Path: t.output, Resume: t.resume, Overwrite: t.overwrite, From: t.resumeFrom, SaveSteps: t.saveSteps,
+			Keep: t.keep, NoVerify: !t.verify},
 	}
 	if t.saveSteps == 0 {
 		o.Folder.SaveSteps = -1
@@ -83,7 +85,8 @@ func (t *trainFlags) options() (o fit.Options, err error) {
 	if o.Tune == fit.Head {
 		defaults = train.DefaultHeadConfig()
 	}
-	c.LearningRate, c.Epochs, c.Dropout = t.learningRate.or(defaults.LearningRate), t.epochs.or(defaults.Epochs), t.dropout.or(defaults.Dropout)
+	c.LearningRate, c.Epochs, c.Dropout = t.learningRate.or(defaults.LearningRate), t.epochs.or(defaults.Epochs),
+		t.dropout.or(defaults.Dropout)
 	if t.dropout.set {
 		o.EncoderDropout = &c.Dropout
 	}
@@ -156,8 +159,10 @@ func (t *trainFlags) unused(changed func(flag string) bool) (lines []string) {
 		}
 	}
 	if t.solver != fit.Gradient.String() {
-		say("--solver "+t.solver+" takes no steps", "learning-rate", "num-train-epochs", "max-steps", "train-batch-size", "gradient-accumulation-steps",
-			"warmup-proportion", "weight-decay", "optimizer", "clip-norm", "dropout", "shuffle", "eval-steps", "early-stopping", "best-metric")
+		say("--solver "+t.solver+" takes no steps", "learning-rate", "num-train-epochs", "max-steps", "train-batch-size",
+			"gradient-accumulation-steps",
+			"warmup-proportion", "weight-decay", "optimizer", "clip-norm", "dropout", "shuffle", "eval-steps", "early-stopping",
+			"best-metric")
 	}
 	if t.tune == fit.Head.String() {
 		say("--tune head leaves the encoder as it is", "recompute", "layerwise-lr-decay", "save-checkpoints-steps", "keep-checkpoints")

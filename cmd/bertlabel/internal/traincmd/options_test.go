@@ -129,7 +129,8 @@ func TestTrainFlags(t *testing.T) {
 		{"--early-stopping 3 --dev d", "options.Config.EarlyStopping=3 options.Dev.File=d"},
 		{"--on-nan skip", "options.Config.OnNaN=skip"},
 		{"--tune-thresholds --dev d", "options.Dev.File=d options.Tuning.Thresholds=per-label"},
-		{"--tune-thresholds=global --dev d --threshold-objective f2", "options.Dev.File=d options.Tuning.Aim=f2 options.Tuning.Thresholds=global"},
+		{"--tune-thresholds=global --dev d --threshold-objective f2",
+			"options.Dev.File=d options.Tuning.Aim=f2 options.Tuning.Thresholds=global"},
 		{"--calibrate --dev d", "options.Dev.File=d options.Tuning.Calibrate=platt"},
 		{"--solver lda --l2 0.5", "options.L2=0.5 options.Solver=lda"},
 		{"--loss focal", "options.Loss=Focal{Gamma:2 Alpha:0.25}"},
@@ -138,8 +139,9 @@ func TestTrainFlags(t *testing.T) {
 		{"--label-smoothing 0.1", "options.Loss=LabelSmoothing{Epsilon:0.1}"},
 		{"--bias-init log-odds", "options.LogOddsBias=true"},
 		{"--resume", "options.Folder.Resume=true"},
-		{"--tune last:1 --resume-from p", "model.InitCheckpoint=p options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Folder.From=p options.Tune=last:1 " +
-			"settled=map[dropout:0.1 init-checkpoint:p learning-rate:5e-05 num-train-epochs:3]"},
+		{"--tune last:1 --resume-from p",
+			"model.InitCheckpoint=p options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Folder.From=p options.Tune=last:1 " +
+				"settled=map[dropout:0.1 init-checkpoint:p learning-rate:5e-05 num-train-epochs:3]"},
 		{"--save-checkpoints-steps 0", "options.Folder.SaveSteps=-1"},
 		{"--keep-checkpoints 5", "options.Folder.Keep=5"},
 		{"--verify-save=false", "options.Folder.NoVerify=true"},
@@ -238,7 +240,8 @@ func TestLabelsFlags(t *testing.T) {
 			if e.options.Dev != nil {
 				dev = e.options.Dev.File
 			}
-			got = fmt.Sprintf("%s %v %s %s %s %s %s %d", x.Action, x.Names, x.Into, x.Train, dev, x.Thresholds, e.options.Solver, e.options.Config.Seed)
+			got = fmt.Sprintf("%s %v %s %s %s %s %s %d", x.Action, x.Names, x.Into, x.Train, dev, x.Thresholds, e.options.Solver,
+				e.options.Config.Seed)
 			return nil
 		})
 		cmd.SilenceErrors, cmd.SilenceUsage = true, true

@@ -132,7 +132,8 @@ func (r *trainRun) load() error {
 			return err
 		}
 		if shared := data.FindOverlap(r.rows, t.options.Dev); shared.Texts > 0 {
-			r.a.Log.Warnf("%d of %d rows of %s have a text that is in %s too: figures on them say little", shared.RowsB, t.options.Dev.Rows(), dev, t.train)
+			r.a.Log.Warnf("%d of %d rows of %s have a text that is in %s too: figures on them say little", shared.RowsB,
+				t.options.Dev.Rows(), dev, t.train)
 		}
 	}
 	return r.loadWeights()
@@ -164,9 +165,12 @@ func memoryError(err error, modelPath string) error {
 		return err
 	}
 	const budget = "(--max-memory; else 80 %% of what the machine or its container has):\n  %s"
-	total, limit, smaller := machine.Bytes(refused.Need.Total()), machine.Bytes(refused.Limit), cli.AsFlags(strings.Join(refused.Smaller, "\n  "))
+	total, limit, smaller := machine.Bytes(refused.Need.Total()), machine.Bytes(refused.Limit),
+		cli.AsFlags(strings.Join(refused.Smaller, "\n  "))
 	if refused.Alone != "" {
-		return cli.WithCode(cli.ExitResources, fmt.Errorf("--model %s: %s alone take %s, the memory budget is %s "+budget, modelPath, refused.Alone, total, limit, smaller))
+		return cli.WithCode(cli.ExitResources,
+			fmt.Errorf("--model %s: %s alone take %s, the memory budget is %s "+budget, modelPath, refused.Alone, total, limit, smaller))
 	}
-	return cli.WithCode(cli.ExitResources, fmt.Errorf("training needs about %s, %s more than the memory budget of %s "+budget, total, total-limit, limit, smaller))
+	return cli.WithCode(cli.ExitResources,
+		fmt.Errorf("training needs about %s, %s more than the memory budget of %s "+budget, total, total-limit, limit, smaller))
 }

@@ -90,7 +90,8 @@ func addTrainFlags(cmd *cobra.Command) *trainFlags {
 	t.addHeadFlags(f)
 	cli.Minor(cmd, "Head flags", "l2", "loss", "pos-weight", "pos-weight-cap", "label-smoothing", "bias-init", "folds")
 	t.addRunFlags(f)
-	cli.Minor(cmd, "Run flags", "overwrite", "resume", "resume-from", "save-checkpoints-steps", "keep-checkpoints", "verify-save", "tensorboard",
+	cli.Minor(cmd, "Run flags", "overwrite", "resume", "resume-from", "save-checkpoints-steps", "keep-checkpoints", "verify-save",
+		"tensorboard",
 		"recompute", "layerwise-lr-decay", "features-cache", "baseline")
 	flags.AddPlots(cmd, &t.plots)
 	cli.Minor(cmd, "Run flags", "plots")
@@ -100,7 +101,8 @@ func addTrainFlags(cmd *cobra.Command) *trainFlags {
 // addStepFlags declares those of gradient steps.
 func (t *trainFlags) addStepFlags(f *pflag.FlagSet) {
 	c := &t.config
-	t.learningRate, t.epochs, t.dropout = number{shown: "5e-05; head: 0.01"}, number{shown: "3; head: 10"}, number{shown: "the config's; features: 0.1"}
+	t.learningRate, t.epochs, t.dropout = number{shown: "5e-05; head: 0.01"}, number{shown: "3; head: 10"},
+		number{shown: "the config's; features: 0.1"}
 	f.IntVar(&c.BatchSize, "train-batch-size", c.BatchSize, "rows of a batch")
 	f.Var(&t.learningRate, "learning-rate", "peak learning rate")
 	f.Var(&t.epochs, "num-train-epochs", "passes over the data; may be fractional")
@@ -126,7 +128,8 @@ func (t *trainFlags) addHeadFlags(f *pflag.FlagSet) {
 	f.Float64Var(&t.l2, "l2", 0, "strength of the L2 penalty of --solver lbfgs and lda, on standardised features; 0: chosen on --dev, "+
 		"by lbfgs for each label and without --dev on a fifth of the rows")
 	f.StringVar(&t.loss, "loss", "bce", "bce (sigmoid cross-entropy), focal (gamma 2, alpha 0.25) or asymmetric (gamma 4 and 1, clip 0.05)")
-	f.StringVar(&t.posWeight, "pos-weight", "", "how often a positive counts: balanced (negatives over positives), or a JSON `FILE` of label to number")
+	f.StringVar(&t.posWeight, "pos-weight", "",
+		"how often a positive counts: balanced (negatives over positives), or a JSON `FILE` of label to number")
 	f.Float64Var(&t.posWeightCap, "pos-weight-cap", 20, "most that balanced gives a label")
 	f.Float64Var(&t.labelSmoothing, "label-smoothing", 0, "epsilon: labels count as 1 − ε/2 and ε/2")
 	f.StringVar(&t.biasInit, "bias-init", "zero", "bias of a new head: zero, or log-odds of each label's frequency")
@@ -135,7 +138,8 @@ func (t *trainFlags) addHeadFlags(f *pflag.FlagSet) {
 // addRunFlags declares those of a run's folder.
 func (t *trainFlags) addRunFlags(f *pflag.FlagSet) {
 	f.BoolVar(&t.resume, "resume", false, "go on with the run in --output: the same bits as if it had never stopped")
-	f.StringVar(&t.resumeFrom, "resume-from", "", "go on from a TensorFlow training checkpoint, `PREFIX`, with adam_m, adam_v and global_step")
+	f.StringVar(&t.resumeFrom, "resume-from", "",
+		"go on from a TensorFlow training checkpoint, `PREFIX`, with adam_m, adam_v and global_step")
 	f.IntVar(&t.saveSteps, "save-checkpoints-steps", 1000, "steps between two checkpoints")
 	f.IntVar(&t.keep, "keep-checkpoints", 3, "newest checkpoints that stay")
 	f.BoolVar(&t.verify, "verify-save", true, "read every checkpoint back before it counts")
