@@ -36,7 +36,8 @@ type Runner[O any] func(ctx context.Context, a *App, o O) error
 
 // New returns the app of one command line. The verbs are made anew for each one: flags keep what they parsed.
 func New(p Process, verbs func(*App) []*cobra.Command, stdin io.Reader, stdout, stderr io.Writer) *App {
-	return &App{process: p, verbs: verbs, Stdin: stdin, Stdout: stdoutWriter{stdout}, Stderr: stderr, Log: newLog(stderr, false, "text", "dumb")}
+	return &App{process: p, verbs: verbs, Stdin: stdin, Stdout: stdoutWriter{stdout}, Stderr: stderr,
+		Log: newLog(stderr, false, "text", "dumb")}
 }
 
 // Main executes one command line and returns its exit code.

@@ -76,7 +76,8 @@ func ReadBuildInfo() BuildInfo {
 // cpuFeatures returns those of the CPU's features that decide which kernels it runs.
 func cpuFeatures() []string {
 	features := []string{}
-	for _, f := range []cpuid.FeatureID{cpuid.SSE2, cpuid.AVX, cpuid.AVX2, cpuid.FMA3, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ, cpuid.AVX512VNNI, cpuid.ASIMD} {
+	for _, f := range []cpuid.FeatureID{cpuid.SSE2, cpuid.AVX, cpuid.AVX2, cpuid.FMA3, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL,
+		cpuid.AVX512DQ, cpuid.AVX512VNNI, cpuid.ASIMD} {
 		if cpuid.CPU.Supports(f) {
 			features = append(features, f.String())
 		}
