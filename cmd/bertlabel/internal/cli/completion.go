@@ -2,6 +2,7 @@ package cli
 
 import "github.com/spf13/cobra"
 
+// NewCompletionCmd returns the verb completion.
 func NewCompletionCmd(*App) *cobra.Command {
 	return &cobra.Command{
 		Use:       "completion bash|zsh|fish|powershell",

@@ -25,6 +25,7 @@ type BuildInfo struct {
 	CPUFeatures []string `json:"cpu_features"`
 }
 
+// NewVersionCmd returns the verb version.
 func NewVersionCmd(a *App) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -45,6 +46,7 @@ func NewVersionCmd(a *App) *cobra.Command {
 	return cmd
 }
 
+// ReadBuildInfo describes this build and the CPU that it runs on.
 func ReadBuildInfo() BuildInfo {
 	b := BuildInfo{
 		Version: "(devel)", Revision: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
