@@ -78,9 +78,11 @@ func (m *Model) openTokenizer(f files, o *Options, s *Settings, config *modelCon
 	}
 	switch n := m.Tokenizer.Vocab().Size(); {
 	case n > config.VocabSize:
-		return fmt.Errorf("vocabulary %s: %d tokens, but vocab_size of %s is %d: they do not belong together", f.vocabulary(), n, f.config, config.VocabSize)
+		return fmt.Errorf("vocabulary %s: %d tokens, but vocab_size of %s is %d: they do not belong together", f.vocabulary(), n, f.config,
+			config.VocabSize)
 	case n < config.VocabSize:
-		o.logf("vocabulary %s: %d tokens for %d rows of the word embeddings; the last rows stay unused", f.vocabulary(), n, config.VocabSize)
+		o.logf("vocabulary %s: %d tokens for %d rows of the word embeddings; the last rows stay unused", f.vocabulary(), n,
+			config.VocabSize)
 	}
 	return nil
 }

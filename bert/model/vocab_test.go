@@ -52,12 +52,14 @@ func TestOpenTokenizer(t *testing.T) {
 			t.Errorf("%s: tokens %q", c.path, got.Tokenize(text))
 		}
 	}
-	for _, weights := range []string{checkpointName + ".index", checkpointName + ".data-00000-of-00001", "bert_config.json", "bertlabel.json", "labels.txt", "checkpoint"} {
+	for _, weights := range []string{checkpointName + ".index", checkpointName + ".data-00000-of-00001", "bert_config.json",
+		"bertlabel.json", "labels.txt", "checkpoint"} {
 		os.Remove(filepath.Join(google, weights))
 	}
 	var messages []string
 	got, length, err := OpenTokenizer(google, logged(&messages)) // a vocabulary is all that is left
-	if err != nil || !got.Options().LowerCase || length != DefaultMaxSeqLength || len(messages) != 1 || !strings.Contains(messages[0], "do_lower_case is true, guessed") {
+	if err != nil || !got.Options().LowerCase || length != DefaultMaxSeqLength || len(messages) != 1 ||
+		!strings.Contains(messages[0], "do_lower_case is true, guessed") {
 		t.Errorf("vocabulary alone: length %d, %v, logged %q", length, err, messages)
 	}
 	for _, o := range []*Options{{VocabFile: other}, {Vocab: strings.NewReader(readText(t, other))}} {

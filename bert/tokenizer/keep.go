@@ -67,7 +67,7 @@ func unusedIDs(v *Vocab, words []string) (ids []int32) {
 	return ids
 }
 
-// cut cuts text at the first word to keep: what stands before it, the word, what stands behind it. Without one the word is nil.
+// cut cuts text at the first word to keep: what stands before it, the word, what stands after it. Without one the word is nil.
 func (k *keepTokens) cut(text string) (before string, kept *keepToken, rest string) {
 	if len(k.tokens) == 0 {
 		return text, nil, ""

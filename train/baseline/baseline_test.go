@@ -96,8 +96,10 @@ func TestTrain(t *testing.T) {
 				// A gradient of 1e-8 of at most C·120 leaves an error of at most that in w, as H is at least 1 there.
 				tolerance := 2e-6 * max(1, want.C)
 				norm := math.Sqrt(dot(m.Weights[label], m.Weights[label]))
-				if !(math.Abs(m.Bias[label]-want.Bias[label]) <= tolerance) || !(math.Abs(norm-want.WeightNorm[label]) <= tolerance) || m.C[label] != want.C {
-					t.Errorf("C %v, label %d: bias %v, |w| %v, want %v and %v", want.C, label, m.Bias[label], norm, want.Bias[label], want.WeightNorm[label])
+				if !(math.Abs(m.Bias[label]-want.Bias[label]) <= tolerance) || !(math.Abs(norm-want.WeightNorm[label]) <= tolerance) ||
+					m.C[label] != want.C {
+					t.Errorf("C %v, label %d: bias %v, |w| %v, want %v and %v", want.C, label, m.Bias[label], norm, want.Bias[label],
+						want.WeightNorm[label])
 				}
 				for i := range g.Test {
 					if w := want.Probabilities[label][i]; !(math.Abs(float64(p[i*3+label])-w) <= tolerance) {
@@ -181,7 +183,8 @@ func TestTrainChooses(t *testing.T) {
 // The zero Options are scikit-learn's: single words, and every one of them.
 func TestZeroOptions(t *testing.T) {
 	texts := parts(readGolden(t).Train)
-	if zero, same, two := NewVectorizer(texts, Options{}), NewVectorizer(texts, Options{Words: 1, MinDF: 1}), NewVectorizer(texts, Options{Words: 2}); zero.Terms() == 0 ||
+	if zero, same, two := NewVectorizer(texts, Options{}), NewVectorizer(texts, Options{Words: 1, MinDF: 1}),
+		NewVectorizer(texts, Options{Words: 2}); zero.Terms() == 0 ||
 		zero.Terms() != same.Terms() || zero.Terms() >= two.Terms() {
 		t.Errorf("%d terms, want %d, which are fewer than %d", zero.Terms(), same.Terms(), two.Terms())
 	}

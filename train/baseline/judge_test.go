@@ -65,20 +65,23 @@ func TestJudgeOnDev(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(r.Scores, scores) || fmt.Sprint(r.Report) != fmt.Sprint(want) || fmt.Sprint(r.Tuned) != fmt.Sprint(wantTuned) || r.Terms != m.Vectorizer.Terms() ||
+	if !slices.Equal(r.Scores, scores) || fmt.Sprint(r.Report) != fmt.Sprint(want) || fmt.Sprint(r.Tuned) != fmt.Sprint(wantTuned) ||
+		r.Terms != m.Vectorizer.Terms() ||
 		r.C["animal"] != m.C[0] || r.Name != "TF-IDF of words and word pairs, logistic regression" {
 		t.Errorf("%+v", r)
 	}
 	if !(r.PerLabel[0].F1 > 0.9) || len(seen) != 4 || seen[0] != (Progress{Labels: 3}) || seen[3] != (Progress{Done: 3, Labels: 3}) {
 		t.Errorf("F1 of animal %v, progress %+v", r.PerLabel[0].F1, seen)
 	}
-	task.Aim, task.Pick, task.C, task.Options = metrics.RecallAt(0.9), func(t *metrics.Tuned) []float32 { return []float32{t.Global} }, []float64{2}, &Options{}
+	task.Aim, task.C, task.Options = metrics.RecallAt(0.9), []float64{2}, &Options{}
+	task.Pick = func(t *metrics.Tuned) []float32 { return []float32{t.Global} }
 	other, err := Judge(t.Context(), task)
 	if err != nil || other.C["animal"] != 2 || other.Report.Threshold[0] == 0.5 || other.Name != "TF-IDF of words, logistic regression" {
 		t.Errorf("%+v, %v", other, err)
 	}
 	text, err := json.Marshal(r)
-	if err != nil || !strings.HasPrefix(string(text), `{"name":"TF-IDF`) || !strings.Contains(string(text), `"f1_macro":`) || strings.Contains(string(text), "Scores") {
+	if err != nil || !strings.HasPrefix(string(text), `{"name":"TF-IDF`) || !strings.Contains(string(text), `"f1_macro":`) ||
+		strings.Contains(string(text), "Scores") {
 		t.Errorf("%s, %v", text, err)
 	}
 }

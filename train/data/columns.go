@@ -66,7 +66,8 @@ func (t *tableRows) lookup(name string) int {
 // missing says that a column is not there.
 func (t *tableRows) missing(option, name string) error {
 	if t.header == nil {
-		return &RowError{Column: name, Found: fmt.Sprintf("%d columns", t.width), Expected: "a column " + name, Hint: "`" + option + "` counts columns from 1"}
+		return &RowError{Column: name, Found: fmt.Sprintf("%d columns", t.width), Expected: "a column " + name,
+			Hint: "`" + option + "` counts columns from 1"}
 	}
 	hint := fmt.Sprintf("name it by `%s`, or give `no_header` and the numbers of the columns when the file has no header", option)
 	if near := nearest(name, t.header); near != "" {
@@ -125,8 +126,9 @@ func (t *tableRows) resolveLabels() (err error) {
 func (t *tableRows) checkSeparator() error {
 	for _, name := range t.set.list.names {
 		if strings.Contains(name, t.options.LabelSeparator) {
-			return &RowError{Column: t.columnName(t.names), Value: cut(name), Found: "a label list with", Expected: fmt.Sprintf("no separator %q inside a name", t.options.LabelSeparator),
-				Hint: "choose another by `label_separator`"}
+			return &RowError{Column: t.columnName(t.names), Value: cut(name), Found: "a label list with",
+				Expected: fmt.Sprintf("no separator %q inside a name", t.options.LabelSeparator),
+				Hint:     "choose another by `label_separator`"}
 		}
 	}
 	return nil
@@ -153,8 +155,9 @@ func (t *tableRows) nameColumns() error {
 // numberColumns is nameColumns without a header.
 func (t *tableRows) numberColumns() error {
 	if err := t.set.number(len(t.columns)); err != nil {
-		return &RowError{Column: t.columnName(t.columns[0]), Found: fmt.Sprintf("%d columns of labels", len(t.columns)), Expected: fmt.Sprintf("one for each of the %d labels", t.set.list.Len()),
-			Hint: "name the columns of the labels by `label_columns`, or the one column of their names by `labels_column`"}
+		return &RowError{Column: t.columnName(t.columns[0]), Found: fmt.Sprintf("%d columns of labels", len(t.columns)),
+			Expected: fmt.Sprintf("one for each of the %d labels", t.set.list.Len()),
+			Hint:     "name the columns of the labels by `label_columns`, or the one column of their names by `labels_column`"}
 	}
 	for i := range t.columns {
 		t.places = append(t.places, i)
@@ -209,8 +212,9 @@ func (t *tableRows) checkRoles() error {
 			continue
 		}
 		if taken[c] {
-			return &RowError{Column: t.columnName(c), Found: "one column for two things", Expected: "a column each for text, text pair, id and labels",
-				Hint: "correct `text_column`, `text_pair_column`, `id_column`, `labels_column` or `label_columns`"}
+			return &RowError{Column: t.columnName(c), Found: "one column for two things",
+				Expected: "a column each for text, text pair, id and labels",
+				Hint:     "correct `text_column`, `text_pair_column`, `id_column`, `labels_column` or `label_columns`"}
 		}
 		taken[c] = true
 	}

@@ -49,7 +49,8 @@ func TestFolds(t *testing.T) {
 		t.Errorf("%d rows are in a fold", len(seen))
 	}
 	var refused *RowError
-	if _, err := Folds(d, 101, 7); !errors.As(err, &refused) || err.Error() != "f.csv: found 100 different texts, expected at least 101, one for each fold" {
+	if _, err := Folds(d, 101, 7); !errors.As(err, &refused) ||
+		err.Error() != "f.csv: found 100 different texts, expected at least 101, one for each fold" {
 		t.Errorf("%v", err)
 	}
 }

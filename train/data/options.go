@@ -29,7 +29,7 @@ const (
 )
 
 // FormatOf returns the format that a file's suffix stands for: .csv, .tsv, .jsonl (also .ndjson, .json), .fasttext (also .ft),
-// each also with .gz behind it. Standard input, "-", is JSONL. Any other name is an *OptionError.
+// each also with .gz after it. Standard input, "-", is JSONL. Any other name is an *OptionError.
 func FormatOf(path string) (Format, error) {
 	if path == "-" {
 		return JSONL, nil
@@ -122,7 +122,8 @@ func (o Options) complete(path string) (Options, error) {
 	}
 	for _, c := range choices {
 		if !slices.Contains(c.among, c.value) {
-			return o, &OptionError{c.option, fmt.Sprintf("%q is none of %s", c.value, strings.TrimPrefix(strings.Join(c.among, ", "), ", "))}
+			return o, &OptionError{c.option, fmt.Sprintf("%q is none of %s", c.value,
+				strings.TrimPrefix(strings.Join(c.among, ", "), ", "))}
 		}
 	}
 	if o.LabelsColumn != "" && len(o.LabelColumns) > 0 {

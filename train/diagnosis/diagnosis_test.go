@@ -19,7 +19,8 @@ func kinds(t *testing.T, found []Finding) (ks []Kind) {
 	t.Helper()
 	for _, f := range found {
 		ks = append(ks, f.Kind)
-		if text := f.String(); f.Found == "" || f.Remedy == "" || strings.Contains(text, "%!") || strings.HasSuffix(f.Found, ".") || strings.HasSuffix(f.Remedy, ".") {
+		if text := f.String(); f.Found == "" || f.Remedy == "" || strings.Contains(text, "%!") || strings.HasSuffix(f.Found, ".") ||
+			strings.HasSuffix(f.Remedy, ".") {
 			t.Errorf("finding %q", text)
 		}
 	}
@@ -119,7 +120,8 @@ func TestDrawn(t *testing.T) {
 		for name, c := range map[string]struct {
 			x    []float32
 			want bool
-		}{"normal": {normal, true}, "truncated": {cut, true}, "zeros": {make([]float32, n), true}, "wide": {wide, false}, "heavy": {heavy, false}} {
+		}{"normal": {normal, true}, "truncated": {cut, true}, "zeros": {make([]float32, n), true}, "wide": {wide, false},
+			"heavy": {heavy, false}} {
 			if got := drawn(c.x, 0.02); got != c.want {
 				t.Errorf("%s of %d: drawn %t", name, n, got)
 			}
@@ -239,7 +241,8 @@ func TestLabels(t *testing.T) {
 func TestCut(t *testing.T) {
 	want(t, "at a tenth", Cut("f", 10, 100, 128, 512))
 	want(t, "over it", Cut("f", 11, 100, 128, 512), CutTexts)
-	if raise, no := Cut("f", 11, 100, 128, 512)[0].Remedy, Cut("f", 11, 100, 512, 512)[0].Remedy; !strings.Contains(raise, "512") || strings.Contains(no, "Raise") {
+	if raise, no := Cut("f", 11, 100, 128, 512)[0].Remedy, Cut("f", 11, 100, 512, 512)[0].Remedy; !strings.Contains(raise, "512") ||
+		strings.Contains(no, "Raise") {
 		t.Errorf("remedies %q, %q", raise, no)
 	}
 	want(t, "nothing", Cut("f", 0, 0, 128, 512))

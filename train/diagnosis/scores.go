@@ -69,15 +69,18 @@ func (s *Scores) Findings() (found []Finding) {
 	}
 	switch {
 	case len(constant) == len(s.labels) && len(constant) > 0:
-		found = append(found, Finding{ConstantPredictions, fmt.Sprintf("all %d rows have the same scores: the model does not look at the text", s.rows),
+		found = append(found, Finding{ConstantPredictions,
+			fmt.Sprintf("all %d rows have the same scores: the model does not look at the text", s.rows),
 			"Train again with a lower `learning_rate`, and check the weights with bertlabel inspect --stats"})
 	case len(constant) > 0:
 		found = append(found, Finding{ConstantPredictions, fmt.Sprintf("every row has the same score for %s", listed(constant)),
 			"Give these labels training rows, both with and without them, or leave them out"})
 	}
 	if len(s.labels) > 1 && s.rows >= fewRows && float64(s.ones) >= nearly*float64(s.rows) {
-		found = append(found, Finding{SoftmaxSums, fmt.Sprintf("the probabilities of %d of %d rows add up to 1, as if each row had exactly one label", s.ones, s.rows),
-			"If it has, take the most probable one (predict `top_k` 1) and no thresholds; if rows may have several or none, the head was trained by a softmax or on such data: train it on rows with all their labels"})
+		found = append(found, Finding{SoftmaxSums,
+			fmt.Sprintf("the probabilities of %d of %d rows add up to 1, as if each row had exactly one label", s.ones, s.rows),
+			"If it has, take the most probable one (predict `top_k` 1) and no thresholds; if rows may have several or none, the head " +
+				"was trained by a softmax or on such data: train it on rows with all their labels"})
 	}
 	return found
 }
@@ -104,7 +107,8 @@ func (s *Scores) Unlabelled() []Finding {
 			always = append(always, label)
 		}
 	}
-	return neverOrAlways(never, always, len(s.labels), fmt.Sprintf("of %d rows, though their probabilities make up %d or more", s.rows, expected))
+	return neverOrAlways(never, always, len(s.labels),
+		fmt.Sprintf("of %d rows, though their probabilities make up %d or more", s.rows, expected))
 }
 
 // Labels says which labels an evaluation with truth never or always predicts at their thresholds: never while five rows or more have
@@ -131,17 +135,21 @@ func Baseline(model, linear *metrics.Report) []Finding {
 	if !(l > m) {
 		return nil
 	}
-	return []Finding{{BehindBaseline, fmt.Sprintf("A linear model of the words is ahead of this one: average_precision_macro %.4f, here %.4f", l, m),
+	return []Finding{{BehindBaseline,
+		fmt.Sprintf("A linear model of the words is ahead of this one: average_precision_macro %.4f, here %.4f", l, m),
 		"Train the encoder too (`tune` last:2 or all), try `pooling` mean, or take the linear model: it costs next to nothing"}}
 }
 
 func neverOrAlways(never, always []string, labels int, of string) (found []Finding) {
 	if len(never) > 0 {
-		found = append(found, Finding{NeverPredicted, fmt.Sprintf("%d of %d labels are predicted for none %s: %s", len(never), labels, of, listed(never)),
-			"Their probabilities stay below the threshold: choose thresholds on a dev file (train `dev` F `tune_thresholds`), or give them more training rows"})
+		found = append(found, Finding{NeverPredicted,
+			fmt.Sprintf("%d of %d labels are predicted for none %s: %s", len(never), labels, of, listed(never)),
+			"Their probabilities stay below the threshold: choose thresholds on a dev file (train `dev` F `tune_thresholds`), or give " +
+				"them more training rows"})
 	}
 	if len(always) > 0 {
-		found = append(found, Finding{AlwaysPredicted, fmt.Sprintf("%d of %d labels are predicted for every row: %s", len(always), labels, listed(always)),
+		found = append(found, Finding{AlwaysPredicted,
+			fmt.Sprintf("%d of %d labels are predicted for every row: %s", len(always), labels, listed(always)),
 			"Choose thresholds on a dev file (train `dev` F `tune_thresholds`), or look at how these labels were given"})
 	}
 	return found

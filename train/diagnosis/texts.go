@@ -20,7 +20,8 @@ func Cut(file string, cut, texts, maxSeqLength, limit int) []Finding {
 	if maxSeqLength >= limit {
 		remedy = "The model takes no more: put what matters first, or split the texts"
 	}
-	return []Finding{{CutTexts, fmt.Sprintf("%s: %d of %d texts (%.1f %%) were longer than %d tokens and were cut: what stands behind is not seen", file, cut, texts, 100*share, maxSeqLength), remedy}}
+	return []Finding{{CutTexts, fmt.Sprintf("%s: %d of %d texts (%.1f %%) were longer than %d tokens and were cut: what stands behind "+
+		"is not seen", file, cut, texts, 100*share, maxSeqLength), remedy}}
 }
 
 // Splits judges whether two files for the same labels could be parts of one: labels that are much more frequent in one, and
@@ -36,12 +37,14 @@ func Splits(train, dev *data.Dataset) (found []Finding) {
 		}
 	}
 	if len(labels) > 0 {
-		found = append(found, Finding{SplitsApart, fmt.Sprintf("%d of %d labels are far more frequent in one of %s and %s than in the other: %s",
-			len(labels), train.Labels.Len(), train.File, dev.File, listed(labels)), remedy})
+		found = append(found, Finding{SplitsApart,
+			fmt.Sprintf("%d of %d labels are far more frequent in one of %s and %s than in the other: %s",
+				len(labels), train.Labels.Len(), train.File, dev.File, listed(labels)), remedy})
 	}
 	a, b := lengths(train), lengths(dev)
 	if d := distance(a, b); d > max(farLengths, chance*math.Sqrt(1/float64(len(a))+1/float64(len(b)))) {
-		found = append(found, Finding{SplitsApart, fmt.Sprintf("the texts of %s and %s differ in length: the median is %d and %d words", train.File, dev.File, a[len(a)/2], b[len(b)/2]), remedy})
+		found = append(found, Finding{SplitsApart, fmt.Sprintf("the texts of %s and %s differ in length: the median is %d and %d words",
+			train.File, dev.File, a[len(a)/2], b[len(b)/2]), remedy})
 	}
 	return found
 }

@@ -89,13 +89,16 @@ func (l Losses) Findings() []Finding {
 	switch {
 	case l.Train >= stuck*l.Prior:
 		return []Finding{{StuckLoss,
-			fmt.Sprintf("the training loss ended at %.4f, and guessing each label as often as it occurs has %.4f: the model has learnt nothing from the texts", l.Train, l.Prior),
+			fmt.Sprintf("the training loss ended at %.4f, and guessing each label as often as it occurs has %.4f: the model has learnt "+
+				"nothing from the texts", l.Train, l.Prior),
 			"Check that texts and labels belong together, then train longer or with another `learning_rate`"}}
 	case l.Dev-l.DevLowest > rise*l.DevPrior:
-		return []Finding{{Overfitting, fmt.Sprintf("the loss on dev rose from %.4f, its lowest, to %.4f at the end: the model has begun to learn the training rows by heart", l.DevLowest, l.Dev),
+		return []Finding{{Overfitting, fmt.Sprintf("the loss on dev rose from %.4f, its lowest, to %.4f at the end: the model has begun "+
+			"to learn the training rows by heart", l.DevLowest, l.Dev),
 			"Take " + l.AgainstOverfitting}}
 	case l.Comparable && l.Dev > 2*l.Train && l.Dev-l.Train > apart*l.DevPrior:
-		return []Finding{{Overfitting, fmt.Sprintf("the loss is %.4f on the training rows and %.4f on dev: the model knows the training rows by heart, or dev is of another kind", l.Train, l.Dev),
+		return []Finding{{Overfitting, fmt.Sprintf("the loss is %.4f on the training rows and %.4f on dev: the model knows the training "+
+			"rows by heart, or dev is of another kind", l.Train, l.Dev),
 			"Take " + l.AgainstOverfitting + ", or more rows"}}
 	}
 	return nil

@@ -32,8 +32,8 @@ func InspectEncoder(m *bert.Model, pooler bool) Encoder {
 	e.add("embeddings", freshTable(m.Embeddings.Word, sigma), freshNorm(m.Embeddings.Norm))
 	for i, l := range m.Layers {
 		e.add(fmt.Sprintf("layer_%d", i), freshDense(l.Query, sigma), freshDense(l.Key, sigma), freshDense(l.Value, sigma),
-			freshDense(l.AttentionOutput, sigma), freshNorm(l.AttentionNorm), freshDense(l.Intermediate, sigma), freshDense(l.Output, sigma),
-			freshNorm(l.OutputNorm))
+			freshDense(l.AttentionOutput, sigma), freshNorm(l.AttentionNorm), freshDense(l.Intermediate, sigma),
+			freshDense(l.Output, sigma), freshNorm(l.OutputNorm))
 	}
 	if pooler && m.Pooler != nil {
 		e.add("pooler", freshDense(m.Pooler.Dense, sigma))
@@ -67,8 +67,10 @@ func (e Encoder) Findings(all bool) []Finding {
 			"Give the pre-trained checkpoint by `model` or `init_checkpoint`; bertlabel inspect --stats shows what a checkpoint holds"}}
 	}
 	return []Finding{{UntrainedWeights,
-		fmt.Sprintf("%d of the encoder's %d parts are as before any training (%s; such as %s)", len(e.Untrained), e.Parts, strings.Join(e.Untrained, ", "), e.First),
-		"The checkpoint was made from weights that were loaded by half: make it again from the original one; bertlabel inspect --stats shows its tensors"}}
+		fmt.Sprintf("%d of the encoder's %d parts are as before any training (%s; such as %s)", len(e.Untrained), e.Parts,
+			strings.Join(e.Untrained, ", "), e.First),
+		"The checkpoint was made from weights that were loaded by half: make it again from the original one; bertlabel inspect --stats " +
+			"shows its tensors"}}
 }
 
 // freshNorm returns the name of gamma if it is 1 and beta 0 throughout.
@@ -148,7 +150,8 @@ func drawn(x []float32, sigma float64) bool {
 	}
 	deviation, kurtosis := math.Sqrt(m2/n), n*m4/(m2*m2)
 	near := func(wantDeviation, wantKurtosis float64) bool {
-		return math.Abs(deviation/wantDeviation-1) <= max(0.01, 5/math.Sqrt(2*n)) && math.Abs(kurtosis-wantKurtosis) <= max(0.05, 5*math.Sqrt(24/n))
+		return math.Abs(deviation/wantDeviation-1) <= max(0.01, 5/math.Sqrt(2*n)) &&
+			math.Abs(kurtosis-wantKurtosis) <= max(0.05, 5*math.Sqrt(24/n))
 	}
 	return near(sigma, 3) || near(sigma*truncatedDeviation, truncatedKurtosis)
 }

@@ -37,7 +37,8 @@ func Encode(m *model.Model, rows *data.Dataset, onLong data.LongTexts) (texts []
 // Probabilities returns those of every row of a data set, [rows, labels] by the model's head. texts are the rows as Encode made them; nil:
 // they are made here, and cut where they are too long. progress, unless nil, is told how many rows are done, by several goroutines at
 // once. The error is a *NumberError for a logit or feature that is no number, the cause of ctx's end, or says what is missing.
-func Probabilities(ctx context.Context, m *model.Model, rows *data.Dataset, texts []tokenizer.Encoding, progress func(done int)) (*tensor.Tensor, error) {
+func Probabilities(ctx context.Context, m *model.Model, rows *data.Dataset, texts []tokenizer.Encoding,
+	progress func(done int)) (*tensor.Tensor, error) {
 	if err := checkModel(m, true); err != nil {
 		return nil, err
 	}
@@ -75,7 +76,8 @@ func Evaluate(ctx context.Context, m *model.Model, rows *data.Dataset, threshold
 	case rows.Labels == nil:
 		return nil, fmt.Errorf("score: %s was read without its labels", rows.File)
 	case !slices.Equal(rows.Labels.Names(), m.Labels):
-		return nil, fmt.Errorf("score: the labels of %s are not those of the model in its order: %.200q, want %.200q", rows.File, rows.Labels.Names(), m.Labels)
+		return nil, fmt.Errorf("score: the labels of %s are not those of the model in its order: %.200q, want %.200q", rows.File,
+			rows.Labels.Names(), m.Labels)
 	}
 	probabilities, err := Probabilities(ctx, m, rows, nil, nil)
 	if err != nil {

@@ -41,7 +41,8 @@ func ExampleChunks() {
 func ExampleEvaluate() {
 	m := must(model.Open(exampleFolder, nil))
 	labels := must(data.NewLabelList(m.Labels, exampleFolder))
-	test := must(data.LoadFrom(strings.NewReader("text,labels\nMy parcel never came.,delivery\nThe bill is wrong.,money\n"), "test.csv", data.Options{Labels: labels}))
+	test := must(data.LoadFrom(strings.NewReader("text,labels\nMy parcel never came.,delivery\nThe bill is wrong.,money\n"), "test.csv",
+		data.Options{Labels: labels}))
 	report := must(score.Evaluate(context.Background(), m, test, nil))
 	fmt.Printf("f1_micro %.2f, of delivery %.2f\n", report.F1Micro, report.PerLabel[0].F1)
 	// Output:

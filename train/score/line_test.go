@@ -26,9 +26,11 @@ func TestLine(t *testing.T) {
 		{Line{TopK: 9}, Row{Prediction: p}, `{"labels":["broken \"<b>\"","größe"],"probabilities":{"broken \"<b>\"":0.75,"late":0.5,"größe":0.26}}`},
 		{Line{Logits: true}, Row{Example: data.Example{HasID: true, ID: "7\u2028"}, Prediction: p},
 			`{"id":"7\u2028","labels":["broken \"<b>\"","größe"],"probabilities":{"late":0.5,"broken \"<b>\"":0.75,"größe":0.26},"logits":{"late":0,"broken \"<b>\"":1.0986123,"größe":-1e-07}}`},
-		{Line{}, Row{Example: data.Example{HasID: true, NumericID: true, ID: "2.50"}, Vector: []float32{1, -0.5, 1e21, float32(math.Copysign(0, -1))}},
+		{Line{}, Row{Example: data.Example{HasID: true, NumericID: true, ID: "2.50"},
+			Vector: []float32{1, -0.5, 1e21, float32(math.Copysign(0, -1))}},
 			`{"id":2.50,"embedding":[1,-0.5,1e+21,-0]}`},
-		{Line{}, Row{Example: data.Example{HasID: true, Bad: &data.RowError{File: "f", Line: 1, Found: "a", Expected: "\"b\" & <c>"}}, Vector: []float32{1}},
+		{Line{}, Row{Example: data.Example{HasID: true, Bad: &data.RowError{File: "f", Line: 1, Found: "a", Expected: "\"b\" & <c>"}},
+			Vector: []float32{1}},
 			`{"id":"","error":"f:1: found a, expected \"b\" & <c>"}`},
 		{Line{}, Row{Vector: []float32{}}, `{"embedding":[]}`},
 	} {
@@ -63,7 +65,8 @@ func TestLineRoundTrip(t *testing.T) {
 		if err := json.Unmarshal(appendFloat(nil, v), &got); err != nil || math.Float32bits(got) != math.Float32bits(v) {
 			t.Fatalf("%v is read as %v, %v", v, got, err)
 		}
-		if marshalled, err := json.Marshal(v); err != nil || v != 0 && strings.Replace(string(marshalled), "e-", "e-0", 1) != string(appendFloat(nil, v)) && string(marshalled) != string(appendFloat(nil, v)) {
+		if marshalled, err := json.Marshal(v); err != nil || v != 0 && strings.Replace(string(marshalled), "e-", "e-0",
+			1) != string(appendFloat(nil, v)) && string(marshalled) != string(appendFloat(nil, v)) {
 			t.Fatalf("%v is written as %s, by encoding/json as %s", v, appendFloat(nil, v), marshalled)
 		}
 	}
@@ -73,7 +76,8 @@ func TestLineRoundTrip(t *testing.T) {
 func TestLineAllocs(t *testing.T) {
 	labels := []string{"late", "damaged", "wrong"}
 	m := &model.Model{Labels: labels, Thresholds: []float32{0.5, 0.5, 0.5}}
-	row := &Row{Example: data.Example{HasID: true, ID: "a-17"}, Prediction: model.Prediction{Probabilities: []float32{0.1, 0.7, 0.20000001}}}
+	row := &Row{Example: data.Example{HasID: true, ID: "a-17"}, Prediction: model.Prediction{Probabilities: []float32{0.1, 0.7,
+		0.20000001}}}
 	dst := make([]byte, 0, 4096)
 	if n := testing.AllocsPerRun(100, func() { dst = AppendJSON(dst[:0], m, row) }); n > 0 {
 		t.Errorf("%v allocations a line", n)

@@ -131,7 +131,8 @@ func TestChunks(t *testing.T) {
 			if row.ID != fmt.Sprint(i) || row.Line != i+1 || row.Text != all[i].A || row.Pair != all[i].B || row.Bad != nil {
 				t.Fatalf("row %d: %+v", i, row)
 			}
-			if want := m.Tokenizer.Encode(all[i].A, all[i].B, m.MaxSeqLength); !slices.Equal(row.Tokens.IDs, want.IDs) || row.Tokens.Cut != want.Cut {
+			if want := m.Tokenizer.Encode(all[i].A, all[i].B, m.MaxSeqLength); !slices.Equal(row.Tokens.IDs, want.IDs) ||
+				row.Tokens.Cut != want.Cut {
 				t.Fatalf("row %d has other tokens", i)
 			}
 			wantVector, want := []float32(nil), model.Prediction{}
@@ -141,7 +142,8 @@ func TestChunks(t *testing.T) {
 			case Vectors:
 				wantVector = features.Row(i)
 			}
-			if !sameBits(row.Prediction.Logits, want.Logits) || !sameBits(row.Prediction.Probabilities, want.Probabilities) || !sameBits(row.Vector, wantVector) {
+			if !sameBits(row.Prediction.Logits, want.Logits) || !sameBits(row.Prediction.Probabilities, want.Probabilities) ||
+				!sameBits(row.Vector, wantVector) {
 				t.Fatalf("%+v: row %d has other bits", o, i)
 			}
 		}
@@ -190,7 +192,8 @@ func TestBadRows(t *testing.T) {
 				t.Errorf("bad row %+v", row)
 			}
 		}
-		if got != c.want || r.Stats() != c.stats || len(shown) != c.stats.Bad || (err == nil) != (c.last == "") || err != nil && !strings.HasPrefix(err.Error(), c.last) {
+		if got != c.want || r.Stats() != c.stats || len(shown) != c.stats.Bad || (err == nil) != (c.last == "") || err != nil &&
+			!strings.HasPrefix(err.Error(), c.last) {
 			t.Errorf("%s %s: rows %s, %+v, shown %v, %v", c.policy, c.long, got, r.Stats(), shown, err)
 		}
 	}
@@ -198,10 +201,12 @@ func TestBadRows(t *testing.T) {
 	long := strings.Split(badLines, "\n")[2] + "\n"
 	r := reader(t, strings.NewReader(long+long), data.Options{OnLong: data.LongError})
 	var bad *data.RowError
-	if _, err := collect(Chunks(t.Context(), m, r, Options{})); !errors.As(err, &bad) || bad.Found != "a text of 7 tokens" || bad.Expected != "at most 5 with [CLS] and [SEP]" {
+	if _, err := collect(Chunks(t.Context(), m, r, Options{})); !errors.As(err, &bad) || bad.Found != "a text of 7 tokens" ||
+		bad.Expected != "at most 5 with [CLS] and [SEP]" {
 		t.Errorf("too long: %v", err)
 	}
-	r = reader(t, strings.NewReader(long+long), data.Options{OnLong: data.LongError, OnBadRow: data.ReportBadRows, MaxBadRows: data.AtMost(0)})
+	r = reader(t, strings.NewReader(long+long), data.Options{OnLong: data.LongError, OnBadRow: data.ReportBadRows,
+		MaxBadRows: data.AtMost(0)})
 	rows, err := collect(Chunks(t.Context(), m, r, Options{}))
 	var many *data.BadRowsError
 	if len(rows) != 1 || rows[0].Bad == nil || !errors.As(err, &many) || many.Last != rows[0].Bad {
@@ -265,10 +270,12 @@ func TestMisuse(t *testing.T) {
 func TestBrokenNumbers(t *testing.T) {
 	m := tinyModel(t)
 	m.Head.Bias.Value[1] = float32(math.NaN())
-	rows, err := collect(Chunks(t.Context(), m, reader(t, strings.NewReader("{\"text\": 1}\n\n{\"text\": \"a\"}\n"), data.Options{OnBadRow: data.ReportBadRows}), Options{}))
+	rows, err := collect(Chunks(t.Context(), m, reader(t, strings.NewReader("{\"text\": 1}\n\n{\"text\": \"a\"}\n"),
+		data.Options{OnBadRow: data.ReportBadRows}), Options{}))
 	var logit *model.LogitError
 	var number *NumberError
-	if want := `in.jsonl:3: the logit of label "broken \"<b>\"" is NaN: the weights are broken`; err == nil || err.Error() != want || !errors.As(err, &logit) || !errors.As(err, &number) || number.Line != 3 {
+	if want := `in.jsonl:3: the logit of label "broken \"<b>\"" is NaN: the weights are broken`; err == nil || err.Error() != want ||
+		!errors.As(err, &logit) || !errors.As(err, &number) || number.Line != 3 {
 		t.Errorf("%d rows, %v, want %s", len(rows), err, want)
 	}
 	labels, err := data.NewLabelList(testLabels, "")
@@ -443,7 +450,8 @@ func TestEvaluate(t *testing.T) {
 		scores = append(scores, p.Probabilities...)
 	}
 	for _, thresholds := range [][]float32{nil, {0.4}} {
-		want, err := metrics.Evaluate(metrics.Data{Labels: testLabels, Truth: set.Y, Scores: scores}, append(thresholds, m.Thresholds[:3*(1-len(thresholds))]...))
+		want, err := metrics.Evaluate(metrics.Data{Labels: testLabels, Truth: set.Y, Scores: scores},
+			append(thresholds, m.Thresholds[:3*(1-len(thresholds))]...))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -470,7 +478,8 @@ func TestEvaluate(t *testing.T) {
 func TestEncode(t *testing.T) {
 	m := tinyModel(t)
 	m.MaxSeqLength = 6
-	set, err := data.LoadFrom(strings.NewReader("text,text_pair,late\nthe cat,,1\nthe cat sat on the mat .,,0\na b,c d,1\n"), "f.csv", data.Options{})
+	set, err := data.LoadFrom(strings.NewReader("text,text_pair,late\nthe cat,,1\nthe cat sat on the mat .,,0\na b,c d,1\n"), "f.csv",
+		data.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

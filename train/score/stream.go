@@ -137,7 +137,8 @@ func read(m *model.Model, r *data.Reader, q *queue) {
 // tooLong refuses a text that was cut to limit tokens.
 func tooLong(e *tokenizer.Encoding, file string, line, limit int) *data.RowError {
 	return &data.RowError{
-		File: file, Line: line, Found: fmt.Sprintf("a text of %d tokens", len(e.IDs)+e.Cut), Expected: fmt.Sprintf("at most %d with [CLS] and [SEP]", limit),
+		File: file, Line: line, Found: fmt.Sprintf("a text of %d tokens",
+			len(e.IDs)+e.Cut), Expected: fmt.Sprintf("at most %d with [CLS] and [SEP]", limit),
 		Hint: "raise `max_seq_length`, shorten the text, or let it be cut with `on_long` truncate",
 	}
 }

@@ -14,6 +14,7 @@ func Memory(rows, dev, width, labels int) int {
 	steps := labels * (2*4 + 5*8) * width
 	square := width * width
 	gram := 8*square + 4*blockCols*rows
-	inverses := (maxExponent-minExponent+1)*tensor.PackedMemory(width, width) + (3*8+4)*square // the last one is being made, from three float64 matrices
+	inverses := (maxExponent-minExponent+1)*tensor.PackedMemory(width, width) +
+		(3*8+4)*square // the last one is being made, from three float64 matrices
 	return features + standardised + cells + logits + scores + weights + steps + gram + inverses
 }

@@ -229,7 +229,8 @@ func TestSolverOptimum(t *testing.T) {
 					t.Errorf("%d×%d, l2 %g, label %d: gradient %g, want at most %g", size.rows, size.hidden, l2, l, got, want)
 				}
 				if s.L2 != l2 || s.Rounds < 2 || s.Rounds > 100 || !math.IsNaN(s.HeldLoss) {
-					t.Errorf("%d×%d, label %d: %+v, want l2 %g after 2 to 100 rounds, and nothing held out", size.rows, size.hidden, l, s, l2)
+					t.Errorf("%d×%d, label %d: %+v, want l2 %g after 2 to 100 rounds, and nothing held out", size.rows, size.hidden, l, s,
+						l2)
 				}
 			}
 		}
@@ -270,7 +271,8 @@ func TestSolverLabelAlone(t *testing.T) {
 				f.Y = y
 			}
 			solve(t, alone)
-			if !slices.Equal(alone.Classifier.Weights.Value, all.Classifier.Weights.Value[l*30:(l+1)*30]) || alone.Classifier.Bias.Value[0] != all.Classifier.Bias.Value[l] {
+			if !slices.Equal(alone.Classifier.Weights.Value, all.Classifier.Weights.Value[l*30:(l+1)*30]) ||
+				alone.Classifier.Bias.Value[0] != all.Classifier.Bias.Value[l] {
 				t.Errorf("dev %t: label %d has other bits alone than among four", dev, l)
 			}
 		}
