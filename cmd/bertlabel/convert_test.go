@@ -25,7 +25,8 @@ func TestConvert(t *testing.T) {
 		}
 	}
 	cmdtest.OnlyFile(t, hf, "bertlabel.json", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
-	cmdtest.OnlyFile(t, google, "bert_config.json", "bert_model.ckpt.data-00000-of-00001", "bert_model.ckpt.index", "bertlabel.json", "checkpoint", "labels.txt", "vocab.txt")
+	cmdtest.OnlyFile(t, google, "bert_config.json", "bert_model.ckpt.data-00000-of-00001", "bert_model.ckpt.index", "bertlabel.json",
+		"checkpoint", "labels.txt", "vocab.txt")
 	entries, err := os.ReadDir(google)
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +51,8 @@ func TestConvert(t *testing.T) {
 
 func TestConvertRefuses(t *testing.T) {
 	t.Parallel()
-	pooled, mean := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Pooled, cmdtest.TinyLabels)), cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels))
+	pooled := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Pooled, cmdtest.TinyLabels))
+	mean := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels))
 	out := filepath.Join(t.TempDir(), "out")
 	for _, c := range []struct {
 		args, want string
@@ -74,7 +76,8 @@ func TestConvertRefuses(t *testing.T) {
 	}
 	// What Google's scripts would not see is said.
 	_, stderr, code := bertlabel(t, "", "convert", "--model", mean, "--to", "google", "--output", out, "--hidden-act", "gelu_erf")
-	if code != cli.ExitOK || !strings.Contains(stderr, "reads mean features, which bertlabel.json says") || !strings.Contains(stderr, "gelu_erf") {
+	if code != cli.ExitOK || !strings.Contains(stderr, "reads mean features, which bertlabel.json says") ||
+		!strings.Contains(stderr, "gelu_erf") {
 		t.Errorf("exit %d, stderr %s", code, stderr)
 	}
 }

@@ -25,11 +25,14 @@ func TestDataFlags(t *testing.T) {
 		{"f.csv", "text,joy\na,1\n", "", cli.ExitOK, `"positive": 1`, ""},
 		{"f.txt", "text,joy\na,1\n", "", cli.ExitUsage, "", "--format"},
 		{"f.txt", "text\tjoy\na\t1\n", "--format tsv", cli.ExitOK, `"positive": 1`, ""},
-		{"f.csv", "a,x,0\nb,x,\n", "--no-header --text-column 1 --id-column 2 --labels-column 3 --labels " + labels, cli.ExitOK, `"positive": 1`, ""},
+		{"f.csv", "a,x,0\nb,x,\n", "--no-header --text-column 1 --id-column 2 --labels-column 3 --labels " + labels, cli.ExitOK,
+			`"positive": 1`, ""},
 		{"f.csv", "a,b\n", "--no-header", cli.ExitUsage, "", "--text-column N"},
-		{"f.csv", "body,other,key,tags\na,b,k,joy;love\n", "--text-column body --text-pair-column other --id-column key --labels-column tags --label-separator ;", cli.ExitOK, `"love"`, ""},
+		{"f.csv", "body,other,key,tags\na,b,k,joy;love\n",
+			"--text-column body --text-pair-column other --id-column key --labels-column tags --label-separator ;", cli.ExitOK, `"love"`, ""},
 		{"f.csv", "text,joy,score,love\na,1,0.3,0\n", "--label-columns joy,love", cli.ExitOK, `"love"`, ""},
-		{"f.csv", "text,joy,score,love\na,1,0.3,0\n", "", cli.ExitData, "", "f.csv:2: column score: found the value \"0.3\", expected 0, 1 or nothing (unknown); fix:"},
+		{"f.csv", "text,joy,score,love\na,1,0.3,0\n", "", cli.ExitData, "",
+			"f.csv:2: column score: found the value \"0.3\", expected 0, 1 or nothing (unknown); fix:"},
 		{"f.csv", "text,joy\na,2\nb,1\n", "--on-bad-row error", cli.ExitData, "", ":2: column joy"},
 		{"f.csv", "text,joy\na,2\nb,1\n", "--on-bad-row skip --max-bad-rows 0", cli.ExitData, "", "1 bad rows"},
 		{"f.csv", "text,joy\na,2\nb,1\n", "--on-bad-row ignore", cli.ExitUsage, "", "error, skip, report"},
@@ -48,7 +51,8 @@ func TestDataFlags(t *testing.T) {
 		cmdtest.WriteFile(t, path, c.content)
 		stdout, stderr, code := bertlabel(t, "", append([]string{"check-data", "--json", "--train", path}, strings.Fields(c.args)...)...)
 		if code != c.code || !strings.Contains(stdout, c.stdout) || !strings.Contains(stderr, c.stderr) {
-			t.Errorf("%.40q %s: exit %d, stdout %.300s, stderr %.500s\nwant exit %d, %q, %q", c.content, c.args, code, stdout, stderr, c.code, c.stdout, c.stderr)
+			t.Errorf("%.40q %s: exit %d, stdout %.300s, stderr %.500s\nwant exit %d, %q, %q", c.content, c.args, code, stdout, stderr, c.code,
+				c.stdout, c.stderr)
 		}
 	}
 }
@@ -66,13 +70,16 @@ func TestDataFlagsByEnvironment(t *testing.T) {
 func TestBadRowsFile(t *testing.T) {
 	t.Parallel()
 	list := filepath.Join(t.TempDir(), "new", "bad.jsonl")
-	_, _, code := bertlabel(t, `{"text":"a","labels":["joy"]}`+"\n"+`{"text":7}`+"\n"+`{"text":"b"}`, "check-data", "--train", "-", "--bad-rows", list)
+	_, _, code := bertlabel(t, `{"text":"a","labels":["joy"]}`+"\n"+`{"text":7}`+"\n"+`{"text":"b"}`, "check-data", "--train", "-",
+		"--bad-rows", list)
 	text, err := os.ReadFile(list)
 	if code != cli.ExitData || err != nil {
 		t.Fatalf("exit %d, %v", code, err)
 	}
-	want := `{"file":"stdin","line":2,"byte":9,"column":"text","found":"the number 7","expected":"a string","fix":"put the text in double quotes"}` + "\n" +
-		`{"file":"stdin","line":3,"column":"labels","found":"no such key, but text","expected":"\"labels\" with a list of labels","fix":"add the key"}` + "\n"
+	want := `{"file":"stdin","line":2,"byte":9,"column":"text","found":"the number 7","expected":"a string",` +
+		`"fix":"put the text in double quotes"}` + "\n" +
+		`{"file":"stdin","line":3,"column":"labels","found":"no such key, but text","expected":"\"labels\" with a list of labels",` +
+		`"fix":"add the key"}` + "\n"
 	if string(text) != want {
 		t.Errorf("%s\nwant\n%s", text, want)
 	}

@@ -54,7 +54,8 @@ func TestEmbed(t *testing.T) {
 			t.Fatalf("exit %d, stdout %q: %s", code, stdout, stderr)
 		}
 		golden := tensortest.ReadGolden(t, file)
-		if e := golden["embeddings"]; len(golden) != 1 || !slices.Equal(e.Shape, []int{40, 16}) || !slices.Equal(e.Data, tensortest.Widen(want.Data)) {
+		if e := golden["embeddings"]; len(golden) != 1 || !slices.Equal(e.Shape, []int{40, 16}) ||
+			!slices.Equal(e.Data, tensortest.Widen(want.Data)) {
 			t.Errorf("%s: tensors of shape %v differ", c.args, e.Shape)
 		}
 	}
@@ -67,10 +68,12 @@ func TestEmbedAllLayers(t *testing.T) {
 	root := tensortest.Shared(t, "fixtures/numerics")
 	for _, name := range []string{"tiny-uncased", "tiny-cased"} {
 		dir, file := filepath.Join(root, name), filepath.Join(t.TempDir(), "all.safetensors")
-		tf, truth := tensortest.ReadGolden(t, filepath.Join(dir, "forward.safetensors")), tensortest.ReadGolden(t, filepath.Join(dir, "forward64.safetensors"))
+		tf := tensortest.ReadGolden(t, filepath.Join(dir, "forward.safetensors"))
+		truth := tensortest.ReadGolden(t, filepath.Join(dir, "forward64.safetensors"))
 		mask := tf["input_mask"]
 		rows, seq := mask.Shape[0], mask.Shape[1]
-		_, stderr, code := bertlabel(t, "", "embed", "--model", filepath.Join(dir, "model_with_head"), "--input", filepath.Join(dir, "texts.jsonl"),
+		_, stderr, code := bertlabel(t, "", "embed", "--model", filepath.Join(dir, "model_with_head"),
+			"--input", filepath.Join(dir, "texts.jsonl"),
 			"--max-seq-length", fmt.Sprint(seq), "--all-layers", "--output", file)
 		if code != cli.ExitOK {
 			t.Fatalf("exit %d: %s", code, stderr)
@@ -122,7 +125,7 @@ func unpadded(g, mask tensortest.Golden) (out []float64) {
 	return out
 }
 
-// Without a head or a pooler the stages behind are left out, and the rows are as wide as the longest.
+// Without a head or a pooler the stages above are left out, and the rows are as wide as the longest.
 func TestEmbedAllLayersParts(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "all.safetensors")
@@ -132,10 +135,12 @@ func TestEmbedAllLayersParts(t *testing.T) {
 		dir   string
 		names []string
 	}{
-		{cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.CLS, nil)), []string{"embedding_output", "input_ids", "input_mask", "layer_0", "layer_1", "pooled_output", "segment_ids"}},
+		{cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.CLS, nil)),
+			[]string{"embedding_output", "input_ids", "input_mask", "layer_0", "layer_1", "pooled_output", "segment_ids"}},
 		{cmdtest.ModelFolder(t, bare), []string{"embedding_output", "input_ids", "input_mask", "layer_0", "layer_1", "segment_ids"}},
 	} {
-		_, stderr, code := bertlabel(t, cmdtest.JSONLines([]string{"the cat", "", "the cat sat"}), "embed", "--model", c.dir, "--pooling", "mean", "--all-layers", "--output", file)
+		_, stderr, code := bertlabel(t, cmdtest.JSONLines([]string{"the cat", "", "the cat sat"}), "embed", "--model", c.dir, "--pooling",
+			"mean", "--all-layers", "--output", file)
 		if code != cli.ExitOK {
 			t.Fatalf("exit %d: %s", code, stderr)
 		}
@@ -179,7 +184,8 @@ func TestEmbedRefuses(t *testing.T) {
 	}
 	// In lines a bad row has its error in its place.
 	stdout, _, code := bertlabel(t, "{\"text\": \"cat\"}\nnonsense\n{\"text\": \"mat\"}\n", "embed", "--model", dir)
-	if lines := bytes.Split([]byte(stdout), []byte("\n")); code != cli.ExitData || len(lines) != 4 || !bytes.HasPrefix(lines[1], []byte(`{"error":"stdin:2:`)) || !bytes.HasPrefix(lines[2], []byte(`{"embedding":[`)) {
+	if lines := bytes.Split([]byte(stdout), []byte("\n")); code != cli.ExitData || len(lines) != 4 ||
+		!bytes.HasPrefix(lines[1], []byte(`{"error":"stdin:2:`)) || !bytes.HasPrefix(lines[2], []byte(`{"embedding":[`)) {
 		t.Errorf("exit %d: %s", code, stdout)
 	}
 }

@@ -1,7 +1,7 @@
 // Command bertlabel trains, evaluates and runs multi-label text classifiers on BERT.
 //
-// Read internal/cli first: it is the frame that every verb depends on. Each verb has a file of its own with a constructor
-// newXxxCmd(*cli.App) *cobra.Command that verbs lists.
+// Read internal/cli first: it is the frame that every verb depends on. A verb is a file with a constructor of its command, which verbs
+// lists; most stand in a package below internal, named after what they are about: datacmd, modelcmd, scorecmd.
 package main
 
 import (

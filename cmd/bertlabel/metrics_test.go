@@ -29,7 +29,8 @@ func TestMetricsGoldens(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			stdout, stderr, code := bertlabel(t, "", "metrics", "--truth", filepath.Join(folder, "truth.csv"), "--scores", filepath.Join(folder, "scores.csv"), "--threshold", threshold)
+			stdout, stderr, code := bertlabel(t, "", "metrics", "--truth", filepath.Join(folder, "truth.csv"), "--scores",
+				filepath.Join(folder, "scores.csv"), "--threshold", threshold)
 			if code != cli.ExitOK || strings.TrimSpace(stdout) != string(want) || !strings.Contains(stderr, "label_ranking_loss") {
 				t.Errorf("exit %d, stdout\n%s\nwant\n%s\nstderr\n%s", code, stdout, want, stderr)
 			}
@@ -79,7 +80,8 @@ func metricsOf(t *testing.T, truth, scores, thresholds string, args ...string) (
 	for i := range args {
 		args[i] = strings.Replace(args[i], "t.json", folder+"t.json", 1)
 	}
-	stdout, stderr, code = bertlabel(t, "", append([]string{"metrics", "--truth", folder + "truth.csv", "--scores", folder + "scores.csv"}, args...)...)
+	stdout, stderr, code = bertlabel(t, "",
+		append([]string{"metrics", "--truth", folder + "truth.csv", "--scores", folder + "scores.csv"}, args...)...)
 	return stdout, strings.ReplaceAll(stderr, folder, ""), code
 }
 
@@ -113,7 +115,8 @@ func TestMetricsReadsStdin(t *testing.T) {
 	if code != cli.ExitOK || !strings.Contains(stdout, `"subset_accuracy":1,`) || !strings.Contains(stdout, `"rows":3,`) {
 		t.Errorf("exit %d, stdout %s", code, stdout)
 	}
-	if _, stderr, code := bertlabel(t, "", "metrics", "--truth", "-", "--scores", "-"); code != cli.ExitUsage || !strings.Contains(stderr, "both") {
+	if _, stderr, code := bertlabel(t, "", "metrics", "--truth", "-", "--scores", "-"); code != cli.ExitUsage ||
+		!strings.Contains(stderr, "both") {
 		t.Errorf("both from stdin: exit %d, stderr %s", code, stderr)
 	}
 }

@@ -120,8 +120,10 @@ func TestPredictFlags(t *testing.T) {
 	const row = `{"id": "a<b", "text": "the cat sat"}`
 	for _, c := range []struct{ args, want string }{
 		{"", fmt.Sprintf(`{"id":"a<b","labels":[%s],"probabilities":{%s,%s,%s}}`, above(probabilities, 0.5), entry(0), entry(1), entry(2))},
-		{"--top-k 2", fmt.Sprintf(`{"id":"a<b","labels":[%s],"probabilities":{%s,%s}}`, above(probabilities, 0.5), entry(order[0]), entry(order[1]))},
-		{"--top-k 9 --threshold 0", fmt.Sprintf(`{"id":"a<b","labels":[%s],"probabilities":{%s,%s,%s}}`, above(probabilities, 0), entry(order[0]), entry(order[1]), entry(order[2]))},
+		{"--top-k 2", fmt.Sprintf(`{"id":"a<b","labels":[%s],"probabilities":{%s,%s}}`, above(probabilities, 0.5), entry(order[0]),
+			entry(order[1]))},
+		{"--top-k 9 --threshold 0", fmt.Sprintf(`{"id":"a<b","labels":[%s],"probabilities":{%s,%s,%s}}`, above(probabilities, 0),
+			entry(order[0]), entry(order[1]), entry(order[2]))},
 		{"--threshold 1", fmt.Sprintf(`{"id":"a<b","labels":[],"probabilities":{%s,%s,%s}}`, entry(0), entry(1), entry(2))},
 		{"--threshold " + strconv.FormatFloat(float64(probabilities[order[0]]), 'g', -1, 32), `"labels":[],`}, // above means above
 		{"--threshold " + strconv.FormatFloat(float64(probabilities[order[1]]), 'g', -1, 32), `"labels":[` + quoted(order[0]) + `],`},
@@ -213,7 +215,8 @@ func TestPredictBadRows(t *testing.T) {
 	}
 
 	stdout, stderr, code = bertlabel(t, input, "predict", "--model", dir, "--on-bad-row", "skip")
-	if rows := predictedRows(t, stdout); code != cli.ExitOK || len(rows) != 2 || rows[1].ID.String() != "4" || !strings.Contains(stderr, "2 of 4 rows could not be read and were left out") {
+	if rows := predictedRows(t, stdout); code != cli.ExitOK || len(rows) != 2 || rows[1].ID.String() != "4" ||
+		!strings.Contains(stderr, "2 of 4 rows could not be read and were left out") {
 		t.Errorf("skip: exit %d, rows %+v, stderr %q", code, rows, stderr)
 	}
 	stdout, stderr, code = bertlabel(t, input, "predict", "--model", dir, "--on-bad-row", "error")
@@ -234,7 +237,8 @@ func TestPredictBadRows(t *testing.T) {
 		t.Errorf("long: exit %d, %+v", code, rows)
 	}
 	stdout, stderr, code = bertlabel(t, long, "predict", "--model", dir, "--on-long", "error", "--on-bad-row", "skip")
-	if code != cli.ExitOK || strings.Count(stdout, "\n") != 1 || !strings.Contains(stderr, "1 of 2 rows could not be read and were left out; the first: stdin:2:") {
+	if code != cli.ExitOK || strings.Count(stdout, "\n") != 1 ||
+		!strings.Contains(stderr, "1 of 2 rows could not be read and were left out; the first: stdin:2:") {
 		t.Errorf("long, skipped: exit %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 	_, stderr, _ = bertlabel(t, "{\"text\": \"c\xffat\"}", "predict", "--model", dir)
@@ -254,7 +258,8 @@ func TestPredictFiles(t *testing.T) {
 	z.Close()
 	input, output := filepath.Join(dir, "in.tsv.gz"), filepath.Join(dir, "out.csv.gz")
 	cmdtest.WriteFile(t, input, zipped.String())
-	args := []string{"predict", "--model", folder, "--input", input, "--output", output, "--output-format", "csv", "--text-column", "body", "--text-pair-column", "other", "--id-column", "key"}
+	args := []string{"predict", "--model", folder, "--input", input, "--output", output, "--output-format", "csv", "--text-column", "body",
+		"--text-pair-column", "other", "--id-column", "key"}
 	stdout, stderr, code := bertlabel(t, "", args...)
 	if code != cli.ExitOK || stdout != "" {
 		t.Fatalf("exit %d, stdout %q, stderr %q", code, stdout, stderr)

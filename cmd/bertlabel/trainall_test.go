@@ -172,7 +172,7 @@ func TestKills(t *testing.T) {
 	t.Logf("%d runs ended, %d of them by kill -9; %d had a checkpoint", deaths, killed, midway)
 }
 
-// TestSignalExit: a signal ends training with its exit code behind a checkpoint that was verified (C7).
+// TestSignalExit: a signal ends training with its exit code after a checkpoint that was verified (C7).
 func TestSignalExit(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {

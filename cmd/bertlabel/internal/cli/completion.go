@@ -2,6 +2,7 @@ package cli
 
 import "github.com/spf13/cobra"
 
+// NewCompletion returns the verb completion.
 func NewCompletion(*App) *cobra.Command {
 	return &cobra.Command{
 		Use:       "completion bash|zsh|fish|powershell",

@@ -95,6 +95,7 @@ type Output struct {
 	path string       // where Commit puts the file; empty if it is there already
 }
 
+// CreateOutput opens the output of a path.
 func (a *App) CreateOutput(path string) (*Output, error) {
 	if path == "-" {
 		return &Output{Writer: a.Stdout}, nil

@@ -102,7 +102,8 @@ func TestEditDistance(t *testing.T) {
 	for _, c := range []struct {
 		a, b string
 		want int
-	}{{"", "abc", 3}, {"train", "train", 0}, {"trian", "train", 1}, {"tran", "train", 1}, {"trains", "train", 1}, {"brain", "train", 1}, {"ca", "abc", 3}} {
+	}{{"", "abc", 3}, {"train", "train", 0}, {"trian", "train", 1}, {"tran", "train", 1}, {"trains", "train", 1},
+		{"brain", "train", 1}, {"ca", "abc", 3}} {
 		if got := editDistance(c.a, c.b); got != c.want || editDistance(c.b, c.a) != c.want {
 			t.Errorf("editDistance(%q, %q) = %d, want %d", c.a, c.b, got, c.want)
 		}
@@ -111,7 +112,8 @@ func TestEditDistance(t *testing.T) {
 
 func TestByteSize(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]ByteSize{"3GiB": 3 << 30, "1.5 g": 3 << 29, "500MB": 5e8, "123": 123, "64k": 64 << 10, "7B": 7, "0": 0} {
+	for text, want := range map[string]ByteSize{"3GiB": 3 << 30, "1.5 g": 3 << 29, "500MB": 5e8, "123": 123, "64k": 64 << 10, "7B": 7,
+		"0": 0} {
 		var got ByteSize
 		if err := got.Set(text); err != nil || got != want {
 			t.Errorf("Set(%q) = %d, %v; want %d", text, got, err, want)

@@ -48,7 +48,8 @@ func TestProgressJSON(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
 		t.Fatalf("%q: %v", out, err)
 	}
-	for key, want := range map[string]any{"msg": "train", "step": 5.0, "steps": 10.0, "examples_per_second": 4.0, "eta_seconds": 10.0, "loss": "NaN"} {
+	for key, want := range map[string]any{"msg": "train", "step": 5.0, "steps": 10.0, "examples_per_second": 4.0, "eta_seconds": 10.0,
+		"loss": "NaN"} {
 		if line[key] != want {
 			t.Errorf("%s = %v, want %v", key, line[key], want)
 		}

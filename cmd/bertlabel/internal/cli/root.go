@@ -13,21 +13,21 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// App is what the verbs share: the three streams, the global flags and the log.
+// App is what the verbs share: the three streams, the log and the global flags.
 type App struct {
-	process Process
-	verbs   func(*App) []*cobra.Command // in the order of the help
-	Stdin   io.Reader
-	Stdout  io.Writer // data only
-	Stderr  io.Writer
-	Log     *Log // everything else
+	Stdin  io.Reader
+	Stdout io.Writer // data only
+	Stderr io.Writer
+	Log    *Log // everything else
 
-	Threads   int
+	Threads   int // of matrix products; 0: all that the process has, see Parallel
 	Quiet     bool
-	LogFormat string
-	kernels   string
+	LogFormat string   // text or json
 	MaxMemory ByteSize // the memory budget in bytes; 0 if it is unknown
-	config    string
+
+	kernels, config string // flags
+	process         Process
+	verbs           func(*App) []*cobra.Command // in the order of the help
 }
 
 // Runner does what a verb is for, with the options that its flags make. The constructor of a verb's command takes one, so that a test
@@ -36,7 +36,8 @@ type Runner[O any] func(ctx context.Context, a *App, o O) error
 
 // New returns the app of one command line. The verbs are made anew for each one: flags keep what they parsed.
 func New(p Process, verbs func(*App) []*cobra.Command, stdin io.Reader, stdout, stderr io.Writer) *App {
-	return &App{process: p, verbs: verbs, Stdin: stdin, Stdout: stdoutWriter{stdout}, Stderr: stderr, Log: newLog(stderr, false, "text", "dumb")}
+	return &App{process: p, verbs: verbs, Stdin: stdin, Stdout: stdoutWriter{stdout}, Stderr: stderr,
+		Log: newLog(stderr, false, "text", "dumb")}
 }
 
 // Main executes one command line and returns its exit code.

@@ -25,6 +25,7 @@ type BuildInfo struct {
 	CPUFeatures []string `json:"cpu_features"`
 }
 
+// NewVersion returns the verb version.
 func NewVersion(a *App) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -45,6 +46,7 @@ func NewVersion(a *App) *cobra.Command {
 	return cmd
 }
 
+// ReadBuildInfo describes this build and the CPU that it runs on.
 func ReadBuildInfo() BuildInfo {
 	b := BuildInfo{
 		Version: "(devel)", Revision: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
@@ -76,7 +78,8 @@ func ReadBuildInfo() BuildInfo {
 // cpuFeatures returns those of the CPU's features that decide which kernels it runs.
 func cpuFeatures() []string {
 	features := []string{}
-	for _, f := range []cpuid.FeatureID{cpuid.SSE2, cpuid.AVX, cpuid.AVX2, cpuid.FMA3, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ, cpuid.AVX512VNNI, cpuid.ASIMD} {
+	for _, f := range []cpuid.FeatureID{cpuid.SSE2, cpuid.AVX, cpuid.AVX2, cpuid.FMA3, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL,
+		cpuid.AVX512DQ, cpuid.AVX512VNNI, cpuid.ASIMD} {
 		if cpuid.CPU.Supports(f) {
 			features = append(features, f.String())
 		}

@@ -114,7 +114,7 @@ func (r *checkReport) writeTokens(line func(string, func(checkedFile) string), c
 	count("texts in capitals", func(f checkedFile) int { return f.Tokens.Casing.AllUpper })
 }
 
-// at returns the element at i, or 0 behind the end.
+// at returns the element at i, or 0 after the end.
 func at(x []int, i int) int {
 	if i < len(x) {
 		return x[i]

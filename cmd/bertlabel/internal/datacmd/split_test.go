@@ -17,7 +17,7 @@ import (
 )
 
 // splitRows writes 60 rows of a format, in the bytes that are hard to keep: quoted line breaks, spaces at the ends, CRLF. Row 50
-// and those behind it repeat the texts of earlier ones in another case.
+// and those after it repeat the texts of earlier ones in another case.
 func splitRows(format string) (head string, rows []string) {
 	for i := range 60 {
 		text, quoted, labels := fmt.Sprintf("text %d ", i), fmt.Sprintf("\"\"q\"\",\r\ntext %d ", i), []string{"joy", "fear", "anger"}[i%3]
@@ -39,7 +39,7 @@ func splitRows(format string) (head string, rows []string) {
 	return head, rows
 }
 
-// Every row is in one part with its bytes, in order, behind the header; rows of one text are together; the same again is the same.
+// Every row is in one part with its bytes, in order, below the header; rows of one text are together; the same again is the same.
 func TestSplit(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"csv", "tsv", "jsonl", "fasttext"} {
@@ -76,7 +76,7 @@ func TestSplit(t *testing.T) {
 						}
 					}
 					if rest != "" || n != report.Parts[j].Rows || n != []int{42, 18}[j] {
-						t.Errorf("%s: %d rows, %d reported; behind them %q", p, n, report.Parts[j].Rows, rest)
+						t.Errorf("%s: %d rows, %d reported; after them %q", p, n, report.Parts[j].Rows, rest)
 					}
 				}
 				if len(at) != len(rows) {

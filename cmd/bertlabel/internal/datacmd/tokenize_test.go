@@ -147,7 +147,7 @@ func TestTokenizeBadRows(t *testing.T) {
 	}
 }
 
-// A fault behind which no row can be read ends the run, also where bad rows are reported.
+// A fault after which no row can be read ends the run, also where bad rows are reported.
 func TestTokenizeCutStream(t *testing.T) {
 	t.Parallel()
 	var zipped bytes.Buffer

@@ -91,7 +91,8 @@ func (d *demonstration) run(ctx context.Context) error {
 			return err
 		}
 	}
-	d.app.Log.Infof("all of it is in %s: open report.html and model/report.html in a browser; look at metrics.json, predictions.jsonl", d.folder)
+	d.app.Log.Infof("all of it is in %s: open report.html and model/report.html in a browser; look at metrics.json, predictions.jsonl",
+		d.folder)
 	return nil
 }
 
@@ -137,7 +138,8 @@ func (d *demonstration) writeModel() error {
 		return err
 	}
 	c := m.Encoder.Config
-	d.app.Log.Infof("writing a BERT with random weights (%d layers, hidden size %d, %d word pieces) to %s", c.NumHiddenLayers, c.HiddenSize, c.VocabSize, d.path("random-bert"))
+	d.app.Log.Infof("writing a BERT with random weights (%d layers, hidden size %d, %d word pieces) to %s", c.NumHiddenLayers, c.HiddenSize,
+		c.VocabSize, d.path("random-bert"))
 	return m.Save(d.path("random-bert"), nil)
 }
 

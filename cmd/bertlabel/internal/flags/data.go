@@ -24,7 +24,8 @@ type Data struct {
 func AddData(cmd *cobra.Command, onBadRow data.BadRows) *Data {
 	d := &Data{}
 	f := cmd.Flags()
-	f.StringVar((*string)(&d.Format), "format", "", "`FORMAT` of the data: csv, tsv, jsonl or fasttext (default: by the file's suffix; jsonl on stdin)")
+	f.StringVar((*string)(&d.Format), "format", "",
+		"`FORMAT` of the data: csv, tsv, jsonl or fasttext (default: by the file's suffix; jsonl on stdin)")
 	f.BoolVar(&d.NoHeader, "no-header", false, "the first line of csv and tsv is a row; columns go by number from 1")
 	f.StringVar(&d.TextColumn, "text-column", "", "`COLUMN` of the text (default: text)")
 	f.StringVar(&d.PairColumn, "text-pair-column", "", "`COLUMN` of the second text (default: text_pair or text_b, if there is one)")
@@ -36,9 +37,11 @@ func AddData(cmd *cobra.Command, onBadRow data.BadRows) *Data {
 	f.StringVar((*string)(&d.OnBadRow), "on-bad-row", string(onBadRow), "what a row that cannot be read does, `POLICY`: error, skip or report")
 	f.StringVar(&d.MaxBad, "max-bad-rows", "", "stop at more bad rows than `N`, or than N% of all (default: any number)")
 	f.StringVar(&d.BadRowsFile, "bad-rows", "", "`FILE` to list the rows that were skipped or reported in, as JSON lines")
-	f.StringVar((*string)(&d.OnLong), "on-long", "truncate", "a text over --max-seq-length tokens, or 1 MiB: truncate, or error, which makes its row a bad one")
+	f.StringVar((*string)(&d.OnLong), "on-long", "truncate",
+		"a text over --max-seq-length tokens, or 1 MiB: truncate, or error, which makes its row a bad one")
 	f.BoolVar(&d.StrictUTF8, "strict-utf8", false, "invalid UTF-8 makes a bad row (default: the bytes are dropped)")
-	f.BoolVar(&d.DropUnknown, "drop-unknown-labels", false, "leave out labels that the label list lacks, and count them, instead of refusing the file")
+	f.BoolVar(&d.DropUnknown, "drop-unknown-labels", false,
+		"leave out labels that the label list lacks, and count them, instead of refusing the file")
 	cli.Minor(cmd, "Data flags", "format", "no-header", "text-column", "text-pair-column", "id-column", "labels-column", "label-columns",
 		"label-separator", "labels", "on-bad-row", "max-bad-rows", "bad-rows", "on-long", "strict-utf8", "drop-unknown-labels")
 	return d

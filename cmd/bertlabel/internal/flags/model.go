@@ -104,7 +104,8 @@ func (s *Source) Open(a *cli.App) (*model.Model, error) {
 func (s *Source) OpenWithHead(a *cli.App) (*model.Model, error) {
 	m, err := s.Open(a)
 	if err == nil && m.Head == nil {
-		err = cli.WithCode(cli.ExitModel, fmt.Errorf("model %s has no head (output_weights, output_bias): train one with bertlabel train", s.Path))
+		err = cli.WithCode(cli.ExitModel,
+			fmt.Errorf("model %s has no head (output_weights, output_bias): train one with bertlabel train", s.Path))
 	}
 	return m, err
 }

@@ -22,7 +22,8 @@ func TestSource(t *testing.T) {
 	}{
 		{"--model m", Source{Path: "m"}, cli.ExitOK},
 		{"--model m --do-lower-case --max-seq-length 64", Source{Path: "m", LowerCase: &yes, MaxSeqLength: &length}, cli.ExitOK},
-		{"--model m --do-lower-case=false --keep-tokens [A],[B]", Source{Path: "m", LowerCase: &no, KeepTokens: []string{"[A]", "[B]"}}, cli.ExitOK},
+		{"--model m --do-lower-case=false --keep-tokens [A],[B]", Source{Path: "m", LowerCase: &no, KeepTokens: []string{"[A]", "[B]"}},
+			cli.ExitOK},
 		{"--bert-config-file c --vocab-file v --init-checkpoint i --hidden-act relu",
 			Source{ConfigFile: "c", VocabFile: "v", InitCheckpoint: "i", HiddenAct: "relu"}, cli.ExitOK},
 		{"--bert-config-file c --vocab-file v", Source{}, cli.ExitUsage},

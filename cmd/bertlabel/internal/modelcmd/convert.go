@@ -78,8 +78,8 @@ func runConvert(_ context.Context, a *cli.App, o convertOptions) error {
 func sayUnknownToGoogle(a *cli.App, m *model.Model) {
 	c, o := m.Encoder.Config, m.Tokenizer.Options()
 	if m.Head != nil && m.Pooling != bert.Pooled {
-		a.Log.Infof("the head reads %s features, which bertlabel.json says: create_model of Google's run_classifier.py has the pooled output only",
-			m.Pooling)
+		a.Log.Infof("the head reads %s features, which bertlabel.json says: "+
+			"create_model of Google's run_classifier.py has the pooled output only", m.Pooling)
 	}
 	if c.LayerNormEps != 0 {
 		a.Log.Infof("layer_norm_eps is %g: Google's modeling.py does not read it and takes 1e-12", c.LayerNormEps)

@@ -130,8 +130,8 @@ func writeTensors(w io.Writer, r *inspect.Report) error {
 			n *= d
 		}
 		elements, bytes = elements+n, bytes+tensor.Bytes
-		fmt.Fprintf(t, "%s\t%s\t%v\t%d\t%s\t%d\t%s", term.Printable(tensor.Name), tensor.DType, tensor.Shape, tensor.Bytes, term.Printable(tensor.File),
-			tensor.Offset, tensor.CRC32C)
+		fmt.Fprintf(t, "%s\t%s\t%v\t%d\t%s\t%d\t%s", term.Printable(tensor.Name), tensor.DType, tensor.Shape, tensor.Bytes,
+			term.Printable(tensor.File), tensor.Offset, tensor.CRC32C)
 		if tensor.SHA256 != "" {
 			fmt.Fprint(t, "\t", tensor.SHA256)
 		}

@@ -79,7 +79,8 @@ func TestInspectTable(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, stdout)
 		}
 	}
-	if _, stderr, code := bertlabel.Run(t, "", "inspect", filepath.Join(t.TempDir(), "nothing")); code != cli.ExitModel || !strings.Contains(stderr, "nothing") {
+	if _, stderr, code := bertlabel.Run(t, "", "inspect", filepath.Join(t.TempDir(), "nothing")); code != cli.ExitModel ||
+		!strings.Contains(stderr, "nothing") {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
 	if _, _, code := bertlabel.Run(t, "", "inspect"); code != cli.ExitUsage {

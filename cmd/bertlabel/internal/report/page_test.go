@@ -8,7 +8,8 @@ import (
 // A shell gives back the word that was quoted.
 func TestShellQuoted(t *testing.T) {
 	t.Parallel()
-	words := []string{"--data=a.csv", "", "two words", "it's", `back\slash`, "$HOME `id` !x", "a\nb\x1b[0m", "\u202eturned", "é", "'", "x\xffy", "\x01f", "emoji 👍"}
+	words := []string{"--data=a.csv", "", "two words", "it's", `back\slash`, "$HOME `id` !x", "a\nb\x1b[0m", "\u202eturned", "é", "'",
+		"x\xffy", "\x01f", "emoji 👍"}
 	for _, want := range words {
 		quoted := shellQuoted(want)
 		for _, r := range quoted {

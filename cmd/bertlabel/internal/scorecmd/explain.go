@@ -192,7 +192,7 @@ type jsonExplanations struct {
 	method model.Method
 }
 
-// explanationLine is such a line, behind the id.
+// explanationLine is such a line, after the id.
 type explanationLine struct {
 	Label       string             `json:"label"`
 	Method      model.Method       `json:"method"`
