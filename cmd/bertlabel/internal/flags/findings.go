@@ -5,10 +5,12 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/bert/tokenizer"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/train/data"
 	"bertlabel/train/diagnosis"
 	"bertlabel/train/metrics"
+	"bertlabel/train/score"
 )
 
 // Found warns of each finding; the report of the run shows all warnings.
@@ -44,4 +46,14 @@ func DiagnoseScores(a *cli.App, set *data.Dataset, r *metrics.Report, probabilit
 	}
 	Found(a, scores.Findings()...)
 	Found(a, diagnosis.Labels(r)...)
+}
+
+// Encode tokenises the texts of a data set, and says how many were cut; with --on-long error the first one is refused.
+func Encode(a *cli.App, m *model.Model, set *data.Dataset, onLong data.LongTexts) ([]tokenizer.Encoding, error) {
+	encoded, cut, err := score.Encode(m, set, onLong)
+	if err != nil {
+		return nil, err
+	}
+	SayCut(a, m, set.File, cut, len(encoded))
+	return encoded, nil
 }
