@@ -25,6 +25,7 @@ var imports = map[string][]string{
 	"layers":            {"bertlabel/asm", "bertlabel/tensor"},
 	"bert":              {"bertlabel/asm", "bertlabel/tensor", "bertlabel/layers", "bertlabel/bert/internal/strictjson"},
 	"bert/internal/…":   {},
+	"bert/plain":        {},
 	"bert/tokenizer":    {"golang.org/x/text/unicode/norm"},
 	"bert/names":        {},
 	"bert/model":        {"bertlabel/asm", "bertlabel/tensor", "bertlabel/layers", "bertlabel/bert", "bertlabel/bert/internal/…", "bertlabel/bert/names", "bertlabel/bert/tokenizer", "bertlabel/checkpoint/…"},
