@@ -36,6 +36,7 @@ var imports = map[string][]string{
 	"train/metrics":     {"gonum.org/v1/gonum/…"},
 	"cmd/bertlabel":     {"…"},
 	"cmd/bertlabel/…":   {"…"},
+	"scripts/…":         {"…"},
 }
 
 // onlyCommand is what no library package may pull in, however indirectly.
