@@ -46,7 +46,8 @@ func TestGoldens(t *testing.T) {
 		})
 	}
 	t.Run("shared", func(t *testing.T) {
-		for _, dir := range numerics(t) {
+		tensortest.Shared(t, "fixtures/numerics")
+		for _, dir := range numerics(t)[1:] {
 			t.Run(filepath.Base(dir), func(t *testing.T) {
 				tf := tensortest.ReadGolden(t, filepath.Join(dir, "forward.safetensors"))
 				truth := tensortest.ReadGolden(t, filepath.Join(dir, "forward64.safetensors"))
@@ -142,7 +143,8 @@ func TestHiddenActMatters(t *testing.T) {
 	}
 	check(t, tinyModel, tinyGoldens, tensortest.ReadGolden(t, filepath.Join(tinyGoldens, "pytorch.safetensors")))
 	t.Run("shared", func(t *testing.T) {
-		for _, dir := range numerics(t) {
+		tensortest.Shared(t, "fixtures/numerics")
+		for _, dir := range numerics(t)[1:] {
 			check(t, filepath.Join(dir, "model_with_head"), dir, tensortest.ReadGolden(t, filepath.Join(dir, "forward64.safetensors")))
 		}
 	})

@@ -11,6 +11,10 @@ stages.safetensors      TensorFlow's every stage of the first text alone, under 
 The first two hold one batch, padded: input_ids, input_mask, segment_ids, labels (-1: unknown), embedding_output, layer_N, pooled_output,
 logits, probabilities, loss (the mean over known cells), and gradients/NAME for each variable.
 
+trajectory.json         ten steps of Google's optimizer (optimization.py) over all variables, in numpy on TensorFlow's gradients
+trajectory.safetensors  the variables after steps 5 and 10, as stepN/NAME
+resume_tf/              the training checkpoint behind step 5, in float32, by TensorFlow's Saver
+
 Made with Python 3.11.7, torch 2.13.0, tensorflow-cpu 2.21.0, transformers 5.23.0, safetensors 0.8.0, numpy 2.4.6. The two agree to 1e-14
 in every number, which is asserted below.
 """
@@ -64,7 +68,7 @@ def outputs_of(texts):
     return ids, mask, segments, np.array([labels for _, _, labels in texts], np.int32)
 
 
-def in_tensorflow(texts):
+def in_tensorflow(texts, weights=weights):
     """Returns outputs, gradients by variable, stages, and gradients by stage."""
     ids, mask, segments, labels = outputs_of(texts)
     w = {name: tf.constant(value) for name, value in weights.items()}
@@ -218,3 +222,50 @@ save_file({name: np.ascontiguousarray(x) for name, x in tensors.items()}, os.pat
 print(f"PyTorch shows {len(values)} of {len(stages)} stages, {len(dvalues)} of {len(dstages)} gradients by them. Largest differences:")
 print(largest)
 assert max(largest.values()) < 1e-14
+
+def rate_of(g):
+    """The rate behind g steps, rounded as TensorFlow 2.21 does (train/schedule.go)."""
+    one, peak = np.float32(1), np.float32(RATE)
+    if g < WARMUP:
+        return np.float32(g) * (peak * (one / np.float32(WARMUP)))
+    return peak * (one - np.float32(g) * (one / np.float32(STEPS)))
+
+
+# Training, in batches of 4 rows in their order, on and on.
+STEPS, WARMUP, BATCH, RATE, CLIP = 10, 2, 4, 2e-3, 1.0
+w = {name: value.copy() for name, value in weights.items()}
+m, v = ({name: np.zeros_like(value) for name, value in weights.items()} for _ in range(2))
+log, kept = [], {}
+for g in range(STEPS):
+    rows = [(BATCH * g + i) % len(TEXTS) for i in range(BATCH)]
+    loss, gradients, _, dstages = in_tensorflow([TEXTS[row] for row in rows], w)
+    square = {name: float((dw**2).sum()) for name, dw in gradients.items()}
+    dense_norm = math.sqrt(sum(square.values()))
+    square["bert/embeddings/word_embeddings"] = float((dstages["bert/embeddings/word"] ** 2).sum())  # a row for each token, not yet summed
+    norm = math.sqrt(sum(square.values()))
+    rate = float(rate_of(g))
+    for name, dw in gradients.items():
+        dw = dw * CLIP / max(norm, CLIP)
+        m[name] = 0.9 * m[name] + 0.1 * dw
+        v[name] = 0.999 * v[name] + 0.001 * dw**2
+        decay = 0 if "LayerNorm" in name or "bias" in name else 0.01
+        w[name] = w[name] - rate * (m[name] / (np.sqrt(v[name]) + 1e-6) + decay * w[name])
+    log.append({"rows": rows, "learning_rate": rate, "loss": float(loss["loss"]), "global_norm": norm, "global_norm_dense": dense_norm})
+    if g + 1 in (5, 10):
+        kept |= {f"step{g + 1}/{name}": np.ascontiguousarray(value) for name, value in w.items()}
+    if g + 1 == 5:
+        graph = tf.Graph()
+        with graph.as_default(), tf.compat.v1.Session(graph=graph) as session:
+            moments = {f"{name}/adam_{letter}": x for letter, of in (("m", m), ("v", v)) for name, x in of.items()}
+            values = {name: x.astype(np.float32) for name, x in (w | moments).items()} | {"global_step": np.int64(5)}
+            for name, x in values.items():
+                tf.compat.v1.get_variable(name, initializer=x)
+            session.run(tf.compat.v1.global_variables_initializer())
+            saver = tf.compat.v1.train.Saver(save_relative_paths=True)
+            saver.save(session, os.path.join(HERE, "resume_tf", "model.ckpt"), global_step=5, write_meta_graph=False)
+settings = {"init_lr": RATE, "num_train_steps": STEPS, "num_warmup_steps": WARMUP, "batch_size": BATCH, "clip_norm": CLIP, "steps": log}
+with open(os.path.join(HERE, "trajectory.json"), "w") as f:
+    json.dump({"all": settings}, f, indent=1)
+    f.write("\n")
+save_file(kept, os.path.join(HERE, "trajectory.safetensors"))
+print("norms", [round(step["global_norm"], 3) for step in log], "losses", [round(step["loss"], 3) for step in log])
