@@ -29,9 +29,10 @@ func TestParseConfig(t *testing.T) {
 	if err != nil || unknown != nil || c != want {
 		t.Errorf("%+v, unknown %v, %v", c, unknown, err)
 	}
-	c, unknown, err = ParseConfig([]byte(`{"vocab_size": 7, "pooler_type": "first_token_transform", "new": [{}], "Hidden_Size": 8}`))
-	want = DefaultConfig()
-	want.VocabSize = 7
+	c, unknown, err = ParseConfig([]byte(`{"vocab_size": 7, "directionality": "bidi", "pooler_fc_size": 768, "pooler_num_attention_heads": 12,
+		"pooler_num_fc_layers": 3, "pooler_size_per_head": 128, "pooler_type": "first_token_transform", "new": [{}], "Hidden_Size": 8}`))
+	want = Config{VocabSize: 7, HiddenSize: 768, NumHiddenLayers: 12, NumAttentionHeads: 12, IntermediateSize: 3072, HiddenAct: "gelu",
+		HiddenDropoutProb: 0.1, AttentionProbsDropoutProb: 0.1, MaxPositionEmbeddings: 512, TypeVocabSize: 16, InitializerRange: 0.02}
 	if err != nil || c != want || !slices.Equal(unknown, []string{"Hidden_Size", "new"}) {
 		t.Errorf("defaults: %+v, unknown %v, %v", c, unknown, err)
 	}

@@ -12,7 +12,8 @@
 //	pooled  = tanh(x[0]·Wp + bp)                                                 pooler.go
 //
 // A batch is the tokens of all its texts, one row each, without padding; offsets say where a text begins. Dense layers see
-// rows, only attention sees texts. Read config.go, batch.go and model.go first.
+// rows, only attention sees texts. Read config.go, batch.go and model.go first; before them bert/plain, which computes the same for one
+// text and in plain loops, and which the tests hold this package to.
 //
 // A Trainer (trainer.go) runs the same formulas with dropout, and backwards: the types …Training keep what that needs, one for each
 // part, in the part's file.

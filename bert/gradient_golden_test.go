@@ -11,33 +11,49 @@ import (
 	"bertlabel/tensor/tensortest"
 )
 
-// TestGradientGoldens compares the gradient by every variable with float64, as TestForwardGoldens does: our float32 error is at
-// most twice TensorFlow's own, or 2e-6 of the largest magnitude in the tensor. The gradient by key/bias is zero in exact
-// arithmetic (a softmax does not see a shift of its row), so there 1e-7 is the bound.
+// TestGradientGoldens compares the gradient by every variable with float64, within the bounds of TestForwardGoldens. The gradient by
+// key/bias is zero in exact arithmetic (a softmax does not see a shift of its row), so there 1e-7 is the bound.
 func TestGradientGoldens(t *testing.T) {
-	for _, dir := range goldenModels(t) {
-		t.Run(filepath.Base(dir), func(t *testing.T) {
-			m, head := openGolden(t, filepath.Join(dir, "model_with_head"))
-			forward := tensortest.ReadGolden(t, filepath.Join(dir, "forward.safetensors"))
-			tf := tensortest.ReadGolden(t, filepath.Join(dir, "gradients.safetensors"))
-			truth := tensortest.ReadGolden(t, filepath.Join(dir, "gradients64.safetensors"))
-			got := gradientGolden(t, m, head, forward)
-			if len(got) != len(truth) {
-				t.Errorf("%d gradients, want %d", len(got), len(truth))
-			}
-			for name, want := range truth {
-				theirs := tensortest.MaxDiff(t, tf[name].Data, want.Data)
-				ours := tensortest.MaxDiff(t, got[name], want.Data)
-				bound := max(2*theirs, 2e-6*tensortest.MaxAbs(want.Data))
-				if strings.HasSuffix(name, "key/bias") {
-					bound = 1e-7
-				}
-				t.Logf("%-60s error %.1e, TensorFlow's %.1e, bound %.1e", name, ours, theirs, bound)
-				if !(ours <= bound) {
-					t.Errorf("%s: error %g, TensorFlow's %g, bound %g", name, ours, theirs, bound)
+	for _, library := range libraries {
+		t.Run("tiny/"+library, func(t *testing.T) {
+			m, head := openGolden(t, tinyModel)
+			golden, truth := tensortest.ReadGolden(t, tinyGolden+library+".safetensors"), map[string]tensortest.Golden{}
+			for name, g := range golden {
+				if variable, ok := strings.CutPrefix(name, "gradients/"); ok {
+					truth[variable] = g
 				}
 			}
+			checkGradientGoldens(t, gradientGolden(t, m, head, golden), truth, nil)
 		})
+	}
+	t.Run("shared", func(t *testing.T) {
+		for _, dir := range goldenModels(t) {
+			t.Run(filepath.Base(dir), func(t *testing.T) {
+				m, head := openGolden(t, filepath.Join(dir, "model_with_head"))
+				forward := tensortest.ReadGolden(t, filepath.Join(dir, "forward.safetensors"))
+				tf := tensortest.ReadGolden(t, filepath.Join(dir, "gradients.safetensors"))
+				truth := tensortest.ReadGolden(t, filepath.Join(dir, "gradients64.safetensors"))
+				checkGradientGoldens(t, gradientGolden(t, m, head, forward), truth, tf)
+			})
+		}
+	})
+}
+
+// checkGradientGoldens compares all gradients with truth; tf is TensorFlow's in float32, nil for none.
+func checkGradientGoldens(t *testing.T, got map[string][]float64, truth, tf map[string]tensortest.Golden) {
+	t.Helper()
+	if len(got) != len(truth) {
+		t.Errorf("%d gradients, want %d", len(got), len(truth))
+	}
+	for name, want := range truth {
+		bound := tinyBound * tensortest.MaxAbs(want.Data)
+		if tf != nil {
+			bound = max(2e-6*tensortest.MaxAbs(want.Data), 2*tensortest.MaxDiff(t, tf[name].Data, want.Data))
+		}
+		if strings.HasSuffix(name, "key/bias") {
+			bound = 1e-7
+		}
+		checkGolden(t, name, got[name], want.Data, bound)
 	}
 }
 

@@ -16,7 +16,8 @@ import (
 	"bertlabel/tensor/tensortest"
 )
 
-// encoderGolden is one tiny BERT that Google's TF1 code has trained for ten steps.
+// encoderGolden is one tiny BERT that Google's TF1 code has trained for ten steps; or the committed one, which numpy has trained on
+// TensorFlow's gradients.
 type encoderGolden struct {
 	dir  string
 	task EncoderTask
@@ -95,17 +96,26 @@ func (g *encoderGolden) run(t *testing.T, prepare func(*Loop), snapshots int) {
 }
 
 func forEachGolden(t *testing.T, f func(*testing.T, *encoderGolden)) {
-	files, err := filepath.Glob(filepath.Join(tensortest.Shared(t, "fixtures/numerics"), "*", "trajectory.json"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no golden models (%v)", err)
-	}
-	for _, file := range files {
-		dir := filepath.Dir(file)
-		t.Run(filepath.Base(dir), func(t *testing.T) { f(t, readEncoderGolden(t, dir)) })
-	}
+	t.Run("tiny", func(t *testing.T) {
+		f(t, readEncoderGolden(t, "../bert/testdata/golden", "../bert/testdata/tiny", "trajectory.safetensors", "tensorflow.safetensors"))
+	})
+	t.Run("shared", func(t *testing.T) {
+		files, err := filepath.Glob(filepath.Join(tensortest.Shared(t, "fixtures/numerics"), "*", "trajectory.json"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no golden models (%v)", err)
+		}
+		for _, file := range files {
+			dir := filepath.Dir(file)
+			t.Run(filepath.Base(dir), func(t *testing.T) {
+				model := filepath.Join(dir, "model_with_head")
+				f(t, readEncoderGolden(t, dir, model, "trajectory_all.safetensors", "forward.safetensors"))
+			})
+		}
+	})
 }
 
-func readEncoderGolden(t *testing.T, dir string) *encoderGolden {
+// readEncoderGolden reads trajectory.json in dir, the variables of some steps, and the texts.
+func readEncoderGolden(t *testing.T, dir, model, variables, texts string) *encoderGolden {
 	t.Helper()
 	var golden struct {
 		All struct {
@@ -119,8 +129,8 @@ func readEncoderGolden(t *testing.T, dir string) *encoderGolden {
 	}
 	readJSON(t, filepath.Join(dir, "trajectory.json"), &golden)
 	all := golden.All
-	encoder, head := openTiny(t, filepath.Join(dir, "model_with_head"))
-	g := &encoderGolden{dir: dir, log: all.Log, kept: tensortest.ReadGolden(t, filepath.Join(dir, "trajectory_all.safetensors"))}
+	encoder, head := openTiny(t, model)
+	g := &encoderGolden{dir: dir, log: all.Log, kept: tensortest.ReadGolden(t, filepath.Join(dir, variables))}
 	g.task = EncoderTask{
 		Config: Config{
 			BatchSize: all.BatchSize, MaxSteps: all.Steps, LearningRate: all.LearningRate,
@@ -130,7 +140,7 @@ func readEncoderGolden(t *testing.T, dir string) *encoderGolden {
 		Tune:    bert.TrainerOptions{Layers: len(encoder.Layers), Embeddings: true},
 		Workers: tensor.NewWorkers(2),
 	}
-	g.task.Texts, g.task.Y = realTexts(tensortest.ReadGolden(t, filepath.Join(dir, "forward.safetensors")))
+	g.task.Texts, g.task.Y = realTexts(tensortest.ReadGolden(t, filepath.Join(dir, texts)))
 	return g
 }
 

@@ -16,7 +16,6 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/checkpoint"
-	"bertlabel/tensor/tensortest"
 )
 
 // The parts of a folder that are not there, each and all at once.
@@ -233,7 +232,7 @@ func TestOddWeights(t *testing.T) {
 
 // Row H11: a config costs nothing before the checkpoint has shown that it means it.
 func TestConfigAllocatesNothing(t *testing.T) {
-	dir := copyFolder(t, filepath.Join(tensortest.Shared(t, "fixtures/numerics/tiny-uncased"), "model_with_head"))
+	dir := copyFolder(t, filepath.Join(numerics(t)[0], "model_with_head"))
 	path := filepath.Join(dir, "bert_config.json")
 	var config map[string]any
 	if err := json.Unmarshal([]byte(readText(t, path)), &config); err != nil {

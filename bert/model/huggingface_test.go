@@ -409,8 +409,8 @@ func TestHuggingFaceConfigs(t *testing.T) {
 		{`"layer_norm_eps":1e-12`, `"layer_norm_eps":0`, "layer_norm_eps is 0, expected more than 0"},
 		{`"layer_norm_eps":1e-12`, `"layer_norm_eps":"x"`, "layer_norm_eps is \"x\", expected a number"},
 		{`"hidden_size":`, `"hidden_size":1,"hidden_size":`, `key "hidden_size" comes twice`},
-		{`"id2label":{`, `"id2label":{"9":"x",`, "id2label has 4 members, but none is \"3\""},
-		{`"id2label":{`, `"id2label":{"3":"x",`, "4 labels, but the head of checkpoint"},
+		{`"id2label":{`, `"id2label":{"9":"x",`, "id2label has 5 members, but none is \"4\""},
+		{`"id2label":{`, `"id2label":{"4":"x",`, "5 labels, but the head of checkpoint"},
 		{`"id2label":{"0":"`, `"id2label":{"0":"\n`, "cannot be written one a line"},
 		{`"id2label":{`, `"id2label":["x"],"y":{`, "expected an object of strings"},
 	} {

@@ -19,7 +19,7 @@ func TestSaveRoundTrip(t *testing.T) {
 	for _, dir := range numerics(t) {
 		original := copyFolder(t, filepath.Join(dir, "model_with_head"))
 		m := open(t, original, nil)
-		m.MaxSeqLength = 20
+		m.MaxSeqLength = 14
 		m.Thresholds[0] = 0.1
 		texts, _ := goldenRows(t, dir)
 		want, err := m.Predict(t.Context(), texts)

@@ -34,6 +34,7 @@ var imports = map[string][]string{
 	"layers":            {"bertlabel/asm", "bertlabel/tensor"},
 	"bert":              {"bertlabel/asm", "bertlabel/tensor", "bertlabel/layers", "bertlabel/bert/internal/strictjson"},
 	"bert/internal/…":   {},
+	"bert/plain":        {},
 	"bert/tokenizer":    {"golang.org/x/text/unicode/norm"},
 	"bert/names":        {},
 	"bert/model": {"bertlabel/asm", "bertlabel/tensor", "bertlabel/layers", "bertlabel/bert", "bertlabel/bert/internal/…",
@@ -59,6 +60,7 @@ var imports = map[string][]string{
 	"train/metrics": {"bertlabel/tensor/parallel", "gonum.org/v1/gonum/…"},
 
 	"cmd/bertlabel":               {"…"},
+	"scripts/…":                   {"…"},
 	"cmd/bertlabel/…":             {"…"},
 	"cmd/bertlabel/internal/term": {"golang.org/x/text/width"},
 	"cmd/bertlabel/internal/cli": {

@@ -50,6 +50,18 @@ func TestFindRuns(t *testing.T) {
 	if s := sorted[0]; s.Runs != 2 || s.Expected != 501 || !s.InRuns || !sorted[1].InRuns || sorted[2] != (LabelRuns{"rare", 1, 1, 0, false}) {
 		t.Errorf("sorted: %+v", sorted)
 	}
+	// Runs that are fewer by far than chance, and yet more than half of what it gives, are no alarm: 750 of 1001.
+	var halves strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&halves, "text %d,%d\n", i, [16]int{0, 0, 0, 1, 1, 1, 0, 0, 1, 1, 1, 1, 0, 0, 0, 1}[i%16])
+	}
+	d, err := LoadFrom(strings.NewReader("text,joy\n"+halves.String()), "f.csv", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := FindRuns(d)[0]; r.InRuns || r.Runs != 750 || !(r.Z < fewRunsZ) {
+		t.Errorf("%+v", r)
+	}
 	rand.New(rand.NewPCG(1, 2)).Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
 	shuffled := load()
 	if slices.ContainsFunc(shuffled, func(r LabelRuns) bool { return r.InRuns || !(math.Abs(r.Z) < 5) }) {

@@ -1,0 +1,122 @@
+package metrics
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// TestFolds: the folds have as many rows each, or one more; a split has every row once, whole, with its unknown cells, in its order.
+func TestFolds(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for rows := range 24 {
+		d := randomData(rng, rows, 3, 10, 0.4)
+		fold := deal(rows, rng)
+		var counts [folds]int
+		for _, f := range fold {
+			counts[f]++
+		}
+		if slices.Max(counts[:])-slices.Min(counts[:]) > 1 {
+			t.Errorf("%d rows: folds of %v", rows, counts)
+		}
+		for k := range folds {
+			rest, held := d.split(fold, k)
+			for i, f := range fold {
+				part := &rest
+				if f == k {
+					part = &held
+				}
+				if !slices.Equal(part.Truth[:3], d.Truth[3*i:3*i+3]) || !slices.Equal(part.Scores[:3], d.Scores[3*i:3*i+3]) {
+					t.Fatalf("%d rows, fold %d: row %d is another one", rows, k, i)
+				}
+				part.Truth, part.Scores = part.Truth[3:], part.Scores[3:]
+			}
+			if len(rest.Truth)+len(held.Truth) > 0 || !slices.Equal(rest.Labels, d.Labels) || !slices.Equal(held.Labels, d.Labels) {
+				t.Errorf("%d rows, fold %d: rows are left over", rows, k)
+			}
+		}
+	}
+}
+
+// TestCalibrateChooses: the prior is the one that is best on rows that its lines did not see, and the lines are those of all rows.
+func TestCalibrateChooses(t *testing.T) {
+	seen := map[float64]bool{}
+	for seed := range uint64(12) {
+		rng := rand.New(rand.NewPCG(seed, 3))
+		rows := 20 << (seed / 2)
+		labels, truth, logits := miscalibrated(rng, rows, []line{{0.5, 1}, {2, -1}, {1, 0}})
+		for i := range truth {
+			if rng.IntN(4) == 0 {
+				truth[i] = -1
+			}
+		}
+		d := Data{labels, truth, logits}
+		tried := d.tryLines(Platt, rand.New(rand.NewPCG(seed, 1)))
+		best := 0
+		for i := range tried {
+			if tried[i].cells != tried[0].cells || tried[i].cells == 0 {
+				t.Errorf("prior %v was tried on %v cells, the first on %v", calibrationPriors[i], tried[i].cells, tried[0].cells)
+			}
+			if tried[i].logLoss() < tried[best].logLoss() {
+				best = i
+			}
+		}
+		c := calibrate(t, labels, truth, logits, Platt, seed)
+		if c.Prior != calibrationPriors[best] || c.After != tried[best].quality() {
+			t.Errorf("seed %d: prior %v and %+v, want %v and %+v", seed, c.Prior, c.After, calibrationPriors[best], tried[best].quality())
+		}
+		for j, l := range d.fitLines(Platt)[best] {
+			if c.Slope[j] != l.slope || c.Intercept[j] != l.intercept {
+				t.Errorf("seed %d: label %d has the line %v, %v, want %+v", seed, j, c.Slope[j], c.Intercept[j], l)
+			}
+		}
+		seen[c.Prior] = true
+	}
+	if len(seen) < 2 {
+		t.Errorf("only the priors %v were chosen", seen)
+	}
+}
+
+// TestOneKnownCell: a label with a single known cell counts in means, one with none does not, and all of them do if nothing is known.
+func TestOneKnownCell(t *testing.T) {
+	r := evaluate(t, Data{[]string{"a", "b", "none"}, []int8{1, 1, -1, 1, -1, -1, 0, -1, -1}, []float32{0.9, 0.1, 0.9, 0.9, 0.9, 0.9, 0.1, 0.9, 0.9}}, 0.5)
+	if r.F1Macro != 0.5 || r.RecallMacro != 0.5 || r.PrecisionMacro != 0.5 || r.JaccardMacro != 0.5 {
+		t.Errorf("macro F1 %v, recall %v, precision %v, Jaccard %v, want 0.5 each: the means of 1 and 0", r.F1Macro, r.RecallMacro, r.PrecisionMacro, r.JaccardMacro)
+	}
+	r = evaluate(t, Data{[]string{"a", "none"}, []int8{1, -1}, []float32{0.9, 0.9}}, 0.5)
+	if r.F1Macro != 1 {
+		t.Errorf("macro F1 %v, want that of the label of which one cell is known", r.F1Macro)
+	}
+}
+
+// TestTuneUnknown: thresholds are chosen by known cells alone.
+func TestTuneUnknown(t *testing.T) {
+	d := randomData(rand.New(rand.NewPCG(5, 5)), 40, 3, 20, 0.4)
+	aim, err := ParseAim("f1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tuned, err := Tune(d, aim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all Data
+	for j := range d.Labels {
+		alone := Data{Labels: []string{"x"}}
+		for i := j; i < len(d.Truth); i += 3 {
+			if d.Truth[i] >= 0 {
+				alone.Truth, alone.Scores = append(alone.Truth, d.Truth[i]), append(alone.Scores, d.Scores[i])
+			}
+		}
+		all.Truth, all.Scores = append(all.Truth, alone.Truth...), append(all.Scores, alone.Scores...)
+		want, err := TuneEach(alone, aim)
+		if err != nil || tuned.Thresholds[j] != want[0].Threshold {
+			t.Errorf("label %d: threshold %v, want %v, %v", j, tuned.Thresholds[j], want[0].Threshold, err)
+		}
+	}
+	all.Labels = []string{"x"}
+	if want, err := TuneGlobal(all, aim); err != nil || tuned.Global != want.Threshold || math.IsNaN(float64(tuned.Global)) {
+		t.Errorf("threshold of all %v, want %v, %v", tuned.Global, want.Threshold, err)
+	}
+}
