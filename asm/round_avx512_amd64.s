@@ -25,7 +25,8 @@ GLOBL ·bf16Order(SB), RODATA|NOPTR, $64
 	BYTE $0x72; \
 	BYTE $(0xc0 | (d & 7) << 3 | (r & 7))
 
-// CONSTANTS: Z16 the bits of |x|, Z17 bf16Flush, Z18 the number 1 and Z19 0x7FFF of the rounding, Z20 the upper halves, Z21 a quiet NaN's bit.
+// CONSTANTS: Z16 the bits of |x|, Z17 bf16Flush, Z18 the number 1 and Z19 0x7FFF of the rounding, Z20 the upper halves, Z21 a quiet
+// NaN's bit.
 #define CONSTANTS \
 	MOVL $0x7FFFFFFF, AX; VPBROADCASTD AX, Z16; \
 	MOVL $0x23800000, AX; VPBROADCASTD AX, Z17; \

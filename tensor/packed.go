@@ -22,12 +22,15 @@ type Packed struct {
 // maxKC bounds the block of the summed axis: 12 rows of A and one panel of B then fit the L1 cache.
 const maxKC = 512
 
-// blockDepth returns kc: all of k up to maxKC, else the smallest even split into parts of at most maxKC, in eights.
-func blockDepth(k int) int {
-	if k <= maxKC {
+// blockDepth returns kc.
+func blockDepth(k int) int { return evenDepth(k, maxKC) }
+
+// evenDepth returns all of k up to limit, else the smallest even split into parts of at most limit, in eights.
+func evenDepth(k, limit int) int {
+	if k <= limit {
 		return k
 	}
-	parts := (k + maxKC - 1) / maxKC
+	parts := (k + limit - 1) / limit
 	return roundUp((k+parts-1)/parts, 8)
 }
 
@@ -70,6 +73,12 @@ func (p *Packed) Resize(k, n int) {
 		}
 	}
 }
+
+// Shape implements Operand.
+func (p *Packed) Shape() (k, n int) { return p.K, p.N }
+
+// PanelWidth implements Operand.
+func (p *Packed) PanelWidth() int { return asm.Best.NR }
 
 // Bytes returns the memory that p holds.
 func (p *Packed) Bytes() int { return 4 * cap(p.data) }
