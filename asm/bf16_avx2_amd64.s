@@ -16,9 +16,11 @@ DATA ·bf16High+16(SB)/8, $0xFFFF0000FFFF0000
 DATA ·bf16High+24(SB)/8, $0xFFFF0000FFFF0000
 GLOBL ·bf16High(SB), RODATA|NOPTR, $32
 
-// A tile is: sums = 0; K steps; C = Base + Bias + sums.
+// A tile is, for each panel: sums = 0; K steps; C = Base + Bias + sums.
 #define SPLITTILE(ROWS) \
 	ARGUMENTS; \
+panel: \
+	PANEL; \
 	ROWS(CLEAR); \
 	PCALIGN $32; \
 step: \

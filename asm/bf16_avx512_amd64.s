@@ -10,9 +10,11 @@
 #include "go_asm.h"
 #include "low_avx512_amd64.h"
 
-// A tile is: sums = 0; K steps; C = Base + Bias + sums.
+// A tile is, for each panel: sums = 0; K steps; C = Base + Bias + sums.
 #define BF16TILE(ROWS) \
 	ARGUMENTS; \
+panel: \
+	PANEL; \
 	ROWS(CLEAR); \
 	PCALIGN $32; \
 step: \
@@ -26,6 +28,8 @@ step: \
 // The same by FMA.
 #define SPLITTILE(ROWS) \
 	ARGUMENTS; \
+panel: \
+	PANEL; \
 	ROWS(CLEAR); \
 	HIGHMASK; \
 	PCALIGN $32; \

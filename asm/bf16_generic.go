@@ -57,20 +57,39 @@ func pairsGeneric(dst []uint8, even, odd []float32) {
 	}
 }
 
-// addPairs returns sum with the products of k pairs of A and of column j of a panel of B added, in the order of BF16.
-func addPairs(sum float32, k int, a, b []uint8, nr, j int) float32 {
+// addPairs adds to four sums the products of k pairs of A and of a panel of B with four columns, in the order of BF16.
+func addPairs(sums *[4]float32, k int, a, b []uint8) {
+	s0, s1, s2, s3 := sums[0], sums[1], sums[2], sums[3]
 	for p := range k {
-		x, y := binary.LittleEndian.Uint32(a[4*p:]), binary.LittleEndian.Uint32(b[4*(p*nr+j):])
-		sum += float32(fromBF16(uint16(x>>16)) * fromBF16(uint16(y>>16)))
-		sum += float32(fromBF16(uint16(x)) * fromBF16(uint16(y)))
+		x, w := binary.LittleEndian.Uint32(a[4*p:]), b[16*p:16*p+16:16*p+16]
+		even, odd := math.Float32frombits(x<<16), math.Float32frombits(x&^0xFFFF)
+		s0 = addPair(s0, even, odd, binary.LittleEndian.Uint32(w))
+		s1 = addPair(s1, even, odd, binary.LittleEndian.Uint32(w[4:]))
+		s2 = addPair(s2, even, odd, binary.LittleEndian.Uint32(w[8:]))
+		s3 = addPair(s3, even, odd, binary.LittleEndian.Uint32(w[12:]))
 	}
-	return sum
+	sums[0], sums[1], sums[2], sums[3] = s0, s1, s2, s3
+}
+
+// addPair returns sum + odd·w[1] + even·w[0], in this order, w a pair of bf16.
+func addPair(sum, even, odd float32, w uint32) float32 {
+	sum += float32(odd * math.Float32frombits(w&^0xFFFF))
+	return sum + float32(even*math.Float32frombits(w<<16))
 }
 
 // bf16Generic is the specification of the tiles of BF16: one row of C and four columns.
 func bf16Generic(t *TileArgs) {
-	for j := range 4 {
-		sum := addPairs(0, t.K, t.A, t.B, 4, j)
-		t.C[j] = (t.Base[j] + t.Bias[j]) + sum
+	for panel := range t.Panels {
+		var sums [4]float32
+		addPairs(&sums, t.K, t.A, t.B[16*t.K*panel:])
+		t.store(panel, sums)
+	}
+}
+
+// store sets four columns of the first row of C.
+func (t *TileArgs) store(panel int, sums [4]float32) {
+	c, base, bias := t.C[4*panel:], t.Base[4*panel:], t.Bias[4*panel:]
+	for j, sum := range sums {
+		c[j] = (base[j] + bias[j]) + sum
 	}
 }

@@ -96,7 +96,7 @@ func TestLowFences(t *testing.T) {
 		}
 		for k := 1; k < 34; k++ {
 			for name, set := range bf {
-				r := newBF16Product(set.MR, set.NR, k, rng.Float32)
+				r := newBF16Product(set.MR, (1+k%3)*set.NR, k, rng.Float32)
 				for _, tile := range set.Tiles {
 					check(name, r.run(tile, r.bf16Args(set, tile.Rows, f.alloc)))
 				}
@@ -104,7 +104,7 @@ func TestLowFences(t *testing.T) {
 				f.reset()
 			}
 			for name, set := range i8 {
-				r := newInt8Product(rng, set.MR, set.NR, k, k%4)
+				r := newInt8Product(rng, set.MR, (1+k%3)*set.NR, k, k%4)
 				for _, tile := range set.Tiles {
 					check(name, r.run(tile, r.int8Args(set, pairsGeneric, tile.Rows, f.alloc)))
 				}

@@ -4,7 +4,7 @@
 // for the tiles named VNNI, AVX-VNNI: the 256-bit form of VPDPBUSD with a VEX prefix, of CPUs without AVX-512.
 //
 // Registers: low_avx2_amd64.h. A step takes a quad of k. With VNNI a row of B is 16 quads of bytes and an element of A is a quad of
-// bytes; without, B has two rows of 16 pairs of bytes, which are widened, and an element of A is two pairs of int16. R14 is the
+// bytes; without, B has two rows of 16 pairs of bytes, which are widened, and an element of A is two pairs of int16. CX is the
 // address of the RowFactors before and behind the steps.
 //
 // VPMADDUBSW, which multiplies bytes, would saturate its sums of two products at 32,767: 2·255·127 is more. VPMADDWD is exact.
@@ -24,7 +24,7 @@
 
 // Start, row i: tile[i,:] = Offset[i]·ColSums; fetch row i of Base.
 #define OFFSET(a, c0, c1, n0, n1) \
-	VPBROADCASTD RowFactor_Offset(R14), Y14; ADDQ $RowFactor__size, R14; \
+	VPBROADCASTD RowFactor_Offset(CX), Y14; ADDQ $RowFactor__size, CX; \
 	VPMULLD Y12, Y14, c0; VPMULLD Y13, Y14, c1; \
 	PREFETCHT0 (R12); ADDQ R13, R12
 
@@ -51,26 +51,30 @@
 
 // Behind the steps, row i: tile[i,:] = float32(tile[i,:])·Scale[i]·ColScales.
 #define SCALE(a, c0, c1, n0, n1) \
-	VBROADCASTSS RowFactor_Scale(R14), Y14; ADDQ $RowFactor__size, R14; \
+	VBROADCASTSS RowFactor_Scale(CX), Y14; ADDQ $RowFactor__size, CX; \
 	VCVTDQ2PS c0, c0; VCVTDQ2PS c1, c1; \
 	VMULPS Y14, c0, c0; VMULPS Y14, c1, c1; \
 	VMULPS Y12, c0, c0; VMULPS Y13, c1, c1
 
-// A tile is: sums = offsets; K steps; scaled; Pairs steps of outlier channels by FMA; C = Base + Bias + sums.
+// A tile is, for each panel: sums = offsets; K steps; scaled; Pairs steps of outlier channels by FMA; C = Base + Bias + sums.
 #define INT8TILE(ROWS, QUAD) \
 	ARGUMENTS; \
-	MOVQ TileArgs_Rows(DX), R14; \
+panel: \
+	PANEL; \
+	MOVQ TileArgs_Rows(DX), CX; \
 	MOVQ TileArgs_ColSums(DX), AX; \
+	ADDQ TileArgs_at(DX), AX; \
 	VMOVDQU (AX), Y12; VMOVDQU 32(AX), Y13; \
 	ROWS(OFFSET); \
-	MOVQ TileArgs_Next(DX), R14; \
+	MOVQ TileArgs_K(DX), CX; \
 	PCALIGN $32; \
 step: \
 	QUAD(ROWS); \
 	DECQ CX; \
 	JNZ step; \
-	MOVQ TileArgs_Rows(DX), R14; \
+	MOVQ TileArgs_Rows(DX), CX; \
 	MOVQ TileArgs_ColScales(DX), AX; \
+	ADDQ TileArgs_at(DX), AX; \
 	VMOVUPS (AX), Y12; VMOVUPS 32(AX), Y13; \
 	ROWS(SCALE); \
 	MOVQ TileArgs_Pairs(DX), CX; \

@@ -4,7 +4,7 @@
 // AVX512_VNNI and, for the tiles named BF16, AVX512_BF16.
 //
 // Registers: low_avx512_amd64.h. A step takes a quad of k: a row of B is 32 quads of bytes, 128 bytes; an element of A is a quad of
-// bytes. Sums are int32, then float32. R14 is the address of the RowFactors before and behind the steps.
+// bytes. Sums are int32, then float32. CX is the address of the RowFactors before and behind the steps.
 
 #include "textflag.h"
 #include "go_asm.h"
@@ -12,7 +12,7 @@
 
 // Start, row i: tile[i,:] = Offset[i]·ColSums; fetch row i of Base.
 #define OFFSET(a, t, tn, c0, c1, n0, n1) \
-	VPBROADCASTD RowFactor_Offset(R14), t; ADDQ $RowFactor__size, R14; \
+	VPBROADCASTD RowFactor_Offset(CX), t; ADDQ $RowFactor__size, CX; \
 	VPMULLD Z24, t, c0; VPMULLD Z25, t, c1; \
 	PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ R13, R12
 
@@ -22,19 +22,22 @@
 
 // Behind the steps, row i: tile[i,:] = float32(tile[i,:])·Scale[i]·ColScales.
 #define SCALE(a, t, tn, c0, c1, n0, n1) \
-	VBROADCASTSS RowFactor_Scale(R14), t; ADDQ $RowFactor__size, R14; \
+	VBROADCASTSS RowFactor_Scale(CX), t; ADDQ $RowFactor__size, CX; \
 	VCVTDQ2PS c0, c0; VCVTDQ2PS c1, c1; \
 	VMULPS t, c0, c0; VMULPS t, c1, c1; \
 	VMULPS Z24, c0, c0; VMULPS Z25, c1, c1
 
-// A tile is: sums = offsets; K steps; scaled; Pairs steps of outlier channels; C = Base + Bias + sums.
+// A tile is, for each panel: sums = offsets; K steps; scaled; Pairs steps of outlier channels; C = Base + Bias + sums.
 #define INT8TILE(ROWS, PREPARE, PAIR) \
 	ARGUMENTS; \
-	MOVQ TileArgs_Rows(DX), R14; \
+panel: \
+	PANEL; \
+	MOVQ TileArgs_Rows(DX), CX; \
 	MOVQ TileArgs_ColSums(DX), AX; \
+	ADDQ TileArgs_at(DX), AX; \
 	VMOVDQU32 (AX), Z24; VMOVDQU32 64(AX), Z25; \
 	ROWS(OFFSET); \
-	MOVQ TileArgs_Next(DX), R14; \
+	MOVQ TileArgs_K(DX), CX; \
 	PCALIGN $32; \
 step: \
 	LOADB; \
@@ -42,8 +45,9 @@ step: \
 	FORWARD; \
 	DECQ CX; \
 	JNZ step; \
-	MOVQ TileArgs_Rows(DX), R14; \
+	MOVQ TileArgs_Rows(DX), CX; \
 	MOVQ TileArgs_ColScales(DX), AX; \
+	ADDQ TileArgs_at(DX), AX; \
 	VMOVUPS (AX), Z24; VMOVUPS 64(AX), Z25; \
 	ROWS(SCALE); \
 	MOVQ TileArgs_Pairs(DX), CX; \

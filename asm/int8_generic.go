@@ -7,15 +7,30 @@ import (
 
 // int8Generic is the specification of the tiles of Int8: one row of C and four columns. A holds bytes q, B quads.
 func int8Generic(t *TileArgs) {
-	for j := range 4 {
-		sum := t.Rows[0].Offset * t.ColSums[j]
-		for p := range 4 * t.K {
-			sum += int32(t.A[p]) * int32(int8(t.B[p/4*16+4*j+p%4]))
+	for panel := range t.Panels {
+		b := t.B[16*(t.K+t.Pairs)*panel:]
+		sums := addQuads(t.Rows[0].Offset, t.ColSums[4*panel:], t.K, t.A, b)
+		var scaled [4]float32
+		for j, sum := range sums {
+			scaled[j] = float32(float32(float32(sum)*t.Rows[0].Scale) * t.ColScales[4*panel+j])
 		}
-		y := float32(float32(float32(sum)*t.Rows[0].Scale) * t.ColScales[j])
-		y = addPairs(y, t.Pairs, t.A[4*t.K:], t.B[16*t.K:], 4, j)
-		t.C[j] = (t.Base[j] + t.Bias[j]) + y
+		addPairs(&scaled, t.Pairs, t.A[4*t.K:], b[16*t.K:])
+		t.store(panel, scaled)
 	}
+}
+
+// addQuads returns offset·columns plus the products of k quads of A and of a panel of B with four columns.
+func addQuads(offset int32, columns []int32, k int, a, b []uint8) [4]int32 {
+	s0, s1, s2, s3 := offset*columns[0], offset*columns[1], offset*columns[2], offset*columns[3]
+	for p := range k {
+		x, w := a[4*p:4*p+4:4*p+4], b[16*p:16*p+16:16*p+16]
+		x0, x1, x2, x3 := int32(x[0]), int32(x[1]), int32(x[2]), int32(x[3])
+		s0 += x0*int32(int8(w[0])) + x1*int32(int8(w[1])) + x2*int32(int8(w[2])) + x3*int32(int8(w[3]))
+		s1 += x0*int32(int8(w[4])) + x1*int32(int8(w[5])) + x2*int32(int8(w[6])) + x3*int32(int8(w[7]))
+		s2 += x0*int32(int8(w[8])) + x1*int32(int8(w[9])) + x2*int32(int8(w[10])) + x3*int32(int8(w[11]))
+		s3 += x0*int32(int8(w[12])) + x1*int32(int8(w[13])) + x2*int32(int8(w[14])) + x3*int32(int8(w[15]))
+	}
+	return [4]int32{s0, s1, s2, s3}
 }
 
 // quantize1 returns min(max(round(x·inv) + zero, 0), 255), ties to even.

@@ -4,34 +4,39 @@ package asm
 // sums are float32, or exact integers. Unlike the float32 kernels those of low precision give the same bits in all sets: what an
 // instruction of one CPU does, the others do by other means. docs/precision.md has the formulas, docs/kernels.md the tiles.
 
-// LowTile is one register tile of a product in low precision: Rows rows of C and one panel of B.
+// LowTile is one register tile of a product in low precision, Rows rows of C and one panel of B. A call goes through several panels
+// that lie one behind the other.
 type LowTile struct {
 	Rows int
 	GEMM func(t *TileArgs)
 }
 
 // TileArgs are the operands of one call of a LowTile. The kernels read the fields by name, check nothing, and write C alone.
-// Panels of B are NR columns wide; C, Base and Bias must have all of these columns.
+// Panels of B are NR columns wide; C, Base and Bias must have all columns of all of them.
 type TileArgs struct {
-	K   int     // steps: pairs of k for bf16, quads for int8
+	Panels int // at least 1
+
+	K   int     // steps, at least 1: pairs of k for bf16, quads for int8
 	A   []uint8 // row i as Round or Quantize wrote it, ARS·i bytes from the beginning
 	ARS int
-	B   []uint8 // a panel: [K][NR] pairs of bf16, or quads of int8 and then [Pairs][NR] pairs of bf16
+	B   []uint8 // panels, each [K][NR] pairs of bf16, or quads of int8 and then [Pairs][NR] pairs of bf16
 
 	C      []float32 // element (i, j) of C is C[i·LDC + j]
 	LDC    int
 	Base   []float32 // likewise: what is added to the sum; may be C. LDBase = 0 gives every row the same base
 	LDBase int
-	Bias   []float32 // [NR], added to Base first: C = (Base + Bias) + sum
+	Bias   []float32 // [Panels·NR], added to Base first: C = (Base + Bias) + sum
 
 	Next []uint8 // in each step the tile asks the memory for the next NPS bytes, so that they are in the L2 cache soon
 	NPS  int
 
 	// int8 only.
 	Rows      []RowFactor // of A, [rows]
-	ColSums   []int32     // Σ over k of B, [NR]
-	ColScales []float32   // [NR]
+	ColSums   []int32     // Σ over k of B, [Panels·NR]
+	ColScales []float32   // [Panels·NR]
 	Pairs     int         // outlier channels, in pairs, that stand in bf16 behind the quads of A and B
+
+	at, left int // of the kernels: 4 times the first column of the panel in work; panels left
 }
 
 // RowFactor says what the integers of one row of A stand for: x = Scale·(q − zero point).

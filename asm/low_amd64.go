@@ -207,7 +207,7 @@ func int8x1AVX2VNNI(t *TileArgs)
 //go:noescape
 func roundAVX512BF16(dst []uint8, x []float32)
 
-// splitAVX512 is Round with pairs of 8 bytes, for a positive multiple of 16 numbers.
+// splitAVX512 is Round with pairs of 8 bytes.
 //
 //go:noescape
 func splitAVX512(dst []uint8, x []float32)

@@ -23,24 +23,32 @@
 #define ROWS5(OP) ROWS4(OP); OP((R9)(SI*1), Y8, Y9, 8, 9)
 #define ROWS6(OP) ROWS5(OP); OP((R9)(SI*2), Y10, Y11, 10, 11)
 
-// ARGUMENTS loads all registers but those of C and Base.
+// ARGUMENTS loads the registers that go on from panel to panel.
 #define ARGUMENTS \
 	MOVQ t+0(FP), DX; \
-	MOVQ TileArgs_K(DX), CX; \
-	MOVQ TileArgs_A(DX), R8; \
+	MOVQ TileArgs_Panels(DX), CX; \
+	MOVQ CX, TileArgs_left(DX); \
+	MOVQ $0, TileArgs_at(DX); \
 	MOVQ TileArgs_ARS(DX), SI; \
-	LEAQ (SI)(SI*2), R9; \ // three rows of A
-	ADDQ R8, R9; \
 	MOVQ TileArgs_B(DX), DI; \
 	MOVQ TileArgs_Next(DX), R14; \
-	MOVQ TileArgs_NPS(DX), R15; \
+	MOVQ TileArgs_NPS(DX), R15
+
+// PANEL loads those that each panel has anew.
+#define PANEL \
+	MOVQ TileArgs_K(DX), CX; \
+	MOVQ TileArgs_A(DX), R8; \
+	LEAQ (SI)(SI*2), R9; \ // three rows of A
+	ADDQ R8, R9; \
 	OUTPUTS
 
 // OUTPUTS loads those of C and Base.
 #define OUTPUTS \
 	MOVQ TileArgs_C(DX), AX; \
-	MOVQ TileArgs_LDC(DX), BX; \
 	MOVQ TileArgs_Base(DX), R12; \
+	MOVQ TileArgs_at(DX), BX; \
+	ADDQ BX, AX; ADDQ BX, R12; \
+	MOVQ TileArgs_LDC(DX), BX; \
 	MOVQ TileArgs_LDBase(DX), R13; \
 	SHLQ $2, BX; SHLQ $2, R13 // floats to bytes
 
@@ -60,11 +68,16 @@
 	VADDPS c0, Y14, c0; VADDPS c1, Y15, c1; \
 	VMOVUPS c0, (AX); VMOVUPS c1, 32(AX); ADDQ BX, AX
 
+// FINISH stores the tile and goes back to panel for the next one.
 #define FINISH(ROWS) \
 	OUTPUTS; \
 	MOVQ TileArgs_Bias(DX), CX; \
+	ADDQ TileArgs_at(DX), CX; \
 	VMOVUPS (CX), Y12; VMOVUPS 32(CX), Y13; \
 	ROWS(STORE); \
+	ADDQ $64, TileArgs_at(DX); \
+	DECQ TileArgs_left(DX); \
+	JNZ panel; \
 	VZEROUPPER; \
 	RET
 

@@ -30,26 +30,34 @@
 #define ROWS11(OP) ROWS10(OP); OP((R11)(SI*1), Z30, 30, Z20, Z21, 20, 21)
 #define ROWS12(OP) ROWS11(OP); OP((R11)(SI*2), Z31, 31, Z22, Z23, 22, 23)
 
-// ARGUMENTS loads all registers but those of C and Base.
+// ARGUMENTS loads the registers that go on from panel to panel.
 #define ARGUMENTS \
 	MOVQ t+0(FP), DX; \
+	MOVQ TileArgs_Panels(DX), CX; \
+	MOVQ CX, TileArgs_left(DX); \
+	MOVQ $0, TileArgs_at(DX); \
+	MOVQ TileArgs_ARS(DX), SI; \
+	MOVQ TileArgs_B(DX), DI; \
+	MOVQ TileArgs_Next(DX), R14; \
+	MOVQ TileArgs_NPS(DX), R15
+
+// PANEL loads those that each panel has anew.
+#define PANEL \
 	MOVQ TileArgs_K(DX), CX; \
 	MOVQ TileArgs_A(DX), R8; \
-	MOVQ TileArgs_ARS(DX), SI; \
 	LEAQ (SI)(SI*2), R12; \ // three rows of A
 	LEAQ (R8)(R12*1), R9; \
 	LEAQ (R9)(R12*1), R10; \
 	LEAQ (R10)(R12*1), R11; \
-	MOVQ TileArgs_B(DX), DI; \
-	MOVQ TileArgs_Next(DX), R14; \
-	MOVQ TileArgs_NPS(DX), R15; \
 	OUTPUTS
 
 // OUTPUTS loads those of C and Base.
 #define OUTPUTS \
 	MOVQ TileArgs_C(DX), AX; \
-	MOVQ TileArgs_LDC(DX), BX; \
 	MOVQ TileArgs_Base(DX), R12; \
+	MOVQ TileArgs_at(DX), BX; \
+	ADDQ BX, AX; ADDQ BX, R12; \
+	MOVQ TileArgs_LDC(DX), BX; \
 	MOVQ TileArgs_LDBase(DX), R13; \
 	SHLQ $2, BX; SHLQ $2, R13 // floats to bytes
 
@@ -75,11 +83,16 @@
 	VADDPS c0, Z26, c0; VADDPS c1, Z27, c1; \
 	VMOVUPS c0, (AX); VMOVUPS c1, 64(AX); ADDQ BX, AX
 
+// FINISH stores the tile and goes back to panel for the next one.
 #define FINISH(ROWS) \
 	OUTPUTS; \
 	MOVQ TileArgs_Bias(DX), CX; \
+	ADDQ TileArgs_at(DX), CX; \
 	VMOVUPS (CX), Z24; VMOVUPS 64(CX), Z25; \
 	ROWS(STORE); \
+	ADDQ $128, TileArgs_at(DX); \
+	DECQ TileArgs_left(DX); \
+	JNZ panel; \
 	VZEROUPPER; \
 	RET
 

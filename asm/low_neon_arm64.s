@@ -16,6 +16,7 @@
 //	R14     address of the RowFactor of a row, of ColSums, ColScales, Bias
 //	R15     the TileArgs
 //	R16     address of what to fetch; R17 = bytes of it per step
+//	R19     panels left; R20 = bytes of C to the left of the panel
 //
 //	V0…V23  the tile's sums: V(4i)…V(4i+3) hold row i
 //	V24…V29 an element of row i of A in all 4 lanes; at the end V24…V27 a row of Base
@@ -34,16 +35,21 @@
 #define ROWS5(OP) ROWS4(OP); OP(R5, V28, 28, 16)
 #define ROWS6(OP) ROWS5(OP); OP(R6, V29, 29, 20)
 
+// ARGUMENTS loads the registers that go on from panel to panel, PANEL those that each panel has anew.
 #define ARGUMENTS \
 	MOVD t+0(FP), R15; \
-	MOVD TileArgs_K(R15), R0; \
-	MOVD TileArgs_A(R15), R1; \
-	MOVD TileArgs_ARS(R15), R2; \
-	ADD R2, R1, R7; ADD R2, R7, R8; ADD R2, R8, R4; ADD R2, R4, R5; ADD R2, R5, R6; \
-	MOVD R7, R2; MOVD R8, R3; \
+	MOVD TileArgs_Panels(R15), R19; \
+	MOVD $0, R20; \
 	MOVD TileArgs_B(R15), R8; \
 	MOVD TileArgs_Next(R15), R16; \
 	MOVD TileArgs_NPS(R15), R17
+
+#define PANEL \
+	MOVD TileArgs_K(R15), R0; \
+	MOVD TileArgs_A(R15), R1; \
+	MOVD TileArgs_ARS(R15), R2; \
+	ADD R2, R1, R7; ADD R2, R7, R3; ADD R2, R3, R4; ADD R2, R4, R5; ADD R2, R5, R6; \
+	MOVD R7, R2
 
 // Start: row i of the tile is zero.
 #define CLEAR(a, v, t, d) VZERO(d); VZERO(d+1); VZERO(d+2); VZERO(d+3)
@@ -93,19 +99,27 @@ again: \
 	VFADD4S(d, 24, 24); VFADD4S(d+1, 25, 25); VFADD4S(d+2, 26, 26); VFADD4S(d+3, 27, 27); \
 	VST1 [V24.S4, V25.S4, V26.S4, V27.S4], (R9); ADD R10, R9
 
+// FINISH stores the tile and goes back to panel for the next one.
 #define FINISH(ROWS) \
 	MOVD TileArgs_C(R15), R9; \
 	MOVD TileArgs_LDC(R15), R10; \
 	MOVD TileArgs_Base(R15), R11; \
 	MOVD TileArgs_LDBase(R15), R12; \
 	LSL $2, R10; LSL $2, R12; \ // floats to bytes
+	ADD R20, R9; ADD R20, R11; \
 	MOVD TileArgs_Bias(R15), R14; \
+	ADD R20, R14; \
 	VLD1 (R14), [V28.S4, V29.S4, V30.S4, V31.S4]; \
 	ROWS(STORE); \
+	ADD $64, R20; \
+	SUBS $1, R19, R19; \
+	BNE panel; \
 	RET
 
 #define BF16TILE(ROWS, PAIR) \
 	ARGUMENTS; \
+panel: \
+	PANEL; \
 	ROWS(CLEAR); \
 	STEPS(step, PAIR, ROWS); \
 	FINISH(ROWS)
@@ -126,18 +140,22 @@ again: \
 	FLDPQ (R14), (F30, F31); ROWS(LO); \
 	FLDPQ 32(R14), (F30, F31); ROWS(HI)
 
-// A tile is: sums = offsets; K steps; scaled; Pairs steps of outlier channels by FMLA; C = Base + Bias + sums.
+// A tile is, for each panel: sums = offsets; K steps; scaled; Pairs steps of outlier channels by FMLA; C = Base + Bias + sums.
 #define INT8TILE(ROWS, QUAD) \
 	ARGUMENTS; \
+panel: \
+	PANEL; \
 	MOVD TileArgs_Rows(R15), R14; \
 	ROWS(LOADOFFSET); \
 	MOVD TileArgs_ColSums(R15), R14; \
+	ADD R20, R14; \
 	COLUMNS(ROWS, OFFLO, OFFHI); \
 	STEPS(step, QUAD, ROWS); \
 	MOVD TileArgs_Rows(R15), R14; \
 	ADD $RowFactor_Scale, R14; \
 	ROWS(LOADOFFSET); \
 	MOVD TileArgs_ColScales(R15), R14; \
+	ADD R20, R14; \
 	COLUMNS(ROWS, SCALELO, SCALEHI); \
 	MOVD TileArgs_Pairs(R15), R0; \
 	CBZ R0, finish; \

@@ -40,7 +40,7 @@ func bf16AVX512(native bool) BF16 {
 				{2, bf16x2SplitAVX512},
 				{1, bf16x1SplitAVX512},
 			},
-			Round: roundBy(splitAVX512, 16), PairBytes: 8, Pairs: pairsBy(pairsAVX512, 16),
+			Round: splitAVX512, PairBytes: 8, Pairs: pairsBy(pairsAVX512, 16),
 			peak: peakAVX512, peakFLOP: 768,
 		}
 	}
@@ -91,7 +91,7 @@ func int8AVX512(native bool) Int8 {
 		}
 		return s
 	}
-	s.Outliers, s.OutlierBytes = roundBy(splitAVX512, 16), 8
+	s.Outliers, s.OutlierBytes = splitAVX512, 8
 	s.Tiles = []LowTile{
 		{12, int8x12AVX512},
 		{11, int8x11AVX512},

@@ -28,7 +28,7 @@ func asBytes(x []float32) []uint8 {
 	return unsafe.Slice((*uint8)(unsafe.Pointer(&x[0])), 4*len(x))
 }
 
-// lowProduct is C = A·B + Bias + Base for tiles in low precision: m rows, one panel.
+// lowProduct is C = A·B + Bias + Base for tiles in low precision: m rows, nr columns, which are some panels.
 type lowProduct struct {
 	m, nr, k, outliers int
 	a, b               []float32 // [m, k], [k, nr]
@@ -125,14 +125,14 @@ func (r *lowProduct) args(rows int, alloc func(n int) []float32) *TileArgs {
 	return t
 }
 
-// pairsOf packs rows of B, [k, nr], as pairs.
-func pairsOf(pairs func(dst []uint8, even, odd []float32), b []uint8, x []float32, k, nr int) {
+// pairsOf packs columns [col, col+nr) of rows of B, [k, n], as pairs.
+func pairsOf(pairs func(dst []uint8, even, odd []float32), b []uint8, x []float32, k, n, col, nr int) {
 	for p := 0; p < k; p += 2 {
 		odd := make([]float32, nr)
 		if p+1 < k {
-			odd = x[(p+1)*nr : (p+2)*nr]
+			odd = x[(p+1)*n+col:][:nr]
 		}
-		pairs(b[2*p*nr:][:4*nr], x[p*nr:(p+1)*nr], odd)
+		pairs(b[2*p*nr:][:4*nr], x[p*n+col:][:nr], odd)
 	}
 }
 
@@ -145,7 +145,9 @@ func (r *lowProduct) bf16Args(set BF16, rows int, alloc func(n int) []float32) *
 	for i := range rows {
 		set.Round(t.A[i*t.ARS:][:bytes], r.a[i*r.k:(i+1)*r.k])
 	}
-	pairsOf(set.Pairs, t.B, r.b, r.k, r.nr)
+	for t.Panels = 0; t.Panels*set.NR < r.nr; t.Panels++ {
+		pairsOf(set.Pairs, t.B[4*t.K*set.NR*t.Panels:], r.b, r.k, r.nr, t.Panels*set.NR, set.NR)
+	}
 	return t
 }
 
@@ -165,16 +167,20 @@ func (r *lowProduct) int8Args(set Int8, pairs func(dst []uint8, even, odd []floa
 		set.Outliers(t.A[i*t.ARS+quads:][:bytes-quads], r.xo[i*r.outliers:(i+1)*r.outliers])
 		t.Rows = append(t.Rows, RowFactor{r.rows[i].Offset + set.Shift, r.rows[i].Scale})
 	}
-	clear(t.B[:4*t.K*r.nr])
+	clear(t.B)
+	t.Panels = r.nr / set.NR
+	stride := 4 * (t.K + t.Pairs) * set.NR
 	t.ColSums, t.ColScales = make([]int32, r.nr), alloc(r.nr)
 	copy(t.ColScales, r.scales)
 	for p := range r.k {
 		for j := range r.nr {
-			t.B[p/set.Depth*set.Depth*r.nr+j*set.Depth+p%set.Depth] = uint8(r.w[p*r.nr+j])
+			t.B[j/set.NR*stride+p/set.Depth*set.Depth*set.NR+j%set.NR*set.Depth+p%set.Depth] = uint8(r.w[p*r.nr+j])
 			t.ColSums[j] += int32(r.w[p*r.nr+j])
 		}
 	}
-	pairsOf(pairs, t.B[4*t.K*r.nr:], r.wo, r.outliers, r.nr)
+	for panel := range t.Panels {
+		pairsOf(pairs, t.B[panel*stride+4*t.K*set.NR:], r.wo, r.outliers, r.nr, panel*set.NR, set.NR)
+	}
 	return t
 }
 
@@ -224,7 +230,7 @@ func TestBF16Tiles(t *testing.T) {
 			for _, k := range lowDepths {
 				normal := func() float32 { return float32(rng.NormFloat64()) }
 				for _, random := range []func() float32{normal, wideNumbers(rng)} {
-					r := newBF16Product(set.MR, set.NR, k, random)
+					r := newBF16Product(set.MR, (1+k%3)*set.NR, k, random)
 					for _, tile := range set.Tiles {
 						if err := r.run(tile, r.bf16Args(set, tile.Rows, g.alloc)); err != nil {
 							t.Fatal(err)
@@ -248,7 +254,7 @@ func TestInt8Tiles(t *testing.T) {
 			var g guarded
 			for _, k := range append(lowDepths, 3072) {
 				for _, outliers := range []int{0, 1, 2, 7, 16} {
-					r := newInt8Product(rng, set.MR, set.NR, k, outliers)
+					r := newInt8Product(rng, set.MR, (1+k%3)*set.NR, k, outliers)
 					for _, tile := range set.Tiles {
 						if err := r.run(tile, r.int8Args(set, pairsGeneric, tile.Rows, g.alloc)); err != nil {
 							t.Fatal(err)

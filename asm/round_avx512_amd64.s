@@ -148,12 +148,15 @@ pairs:
 	RET
 
 // func splitAVX512(dst []uint8, x []float32)
-// Round for pairs of 8 bytes; len(x) is a multiple of 16.
+// Round for pairs of 8 bytes. The last pair is filled up with zero.
 TEXT ·splitAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst_base+0(FP), DI
 	MOVQ x_base+24(FP), SI
 	MOVQ x_len+32(FP), CX
 	CONSTANTS
+	SUBQ $16, CX
+	JL   rest
+	PCALIGN $32
 split:
 	VMOVUPS (SI), Z0
 	ROUND(Z0, Z2)
@@ -162,7 +165,25 @@ split:
 	ADDQ $64, SI
 	ADDQ $64, DI
 	SUBQ $16, CX
-	JG   split
+	JGE  split
+rest:
+	ADDQ $16, CX // 0 … 15 numbers
+	JZ   done
+	MOVQ $1, AX
+	SHLQ CX, AX
+	DECQ AX
+	KMOVW AX, K3
+	INCQ CX
+	ANDQ $~1, CX // with the zero
+	MOVQ $1, AX
+	SHLQ CX, AX
+	DECQ AX
+	KMOVW AX, K4
+	VMOVUPS.Z (SI), K3, Z0
+	ROUND(Z0, Z2)
+	VPERMILPS $0xB1, Z0, Z0
+	VMOVUPS Z0, K4, (DI)
+done:
 	VZEROUPPER
 	RET
 
@@ -257,18 +278,30 @@ fold:
 	VZEROUPPER
 	RET
 
+DATA ·quantizeOrder+0(SB)/8, $0x0000000400000000 // dwords 0 4 8 12 1 5 …: what packing leaves in lanes, in order
+DATA ·quantizeOrder+8(SB)/8, $0x0000000C00000008
+DATA ·quantizeOrder+16(SB)/8, $0x0000000500000001
+DATA ·quantizeOrder+24(SB)/8, $0x0000000D00000009
+DATA ·quantizeOrder+32(SB)/8, $0x0000000600000002
+DATA ·quantizeOrder+40(SB)/8, $0x0000000E0000000A
+DATA ·quantizeOrder+48(SB)/8, $0x0000000700000003
+DATA ·quantizeOrder+56(SB)/8, $0x0000000F0000000B
+GLOBL ·quantizeOrder(SB), RODATA|NOPTR, $64
+
 // func quantizeAVX512(dst []uint8, x []float32, inv float32, zero int32)
-// len(x) is a multiple of 16.
+// len(x) is a multiple of 16. Rounded numbers are at most 255 in magnitude, so int16 holds them with zero added; packing to bytes
+// cuts at 0 and 255.
 TEXT ·quantizeAVX512(SB), NOSPLIT, $0-56
 	MOVQ dst_base+0(FP), DI
 	MOVQ x_base+24(FP), SI
 	MOVQ x_len+32(FP), CX
 	VBROADCASTSS inv+48(FP), Z16
 	MOVL zero+52(FP), AX
-	VPBROADCASTD AX, Z17
-	VPXORD Z18, Z18, Z18
+	VPBROADCASTW AX, Z17
+	VMOVDQU32 ·quantizeOrder(SB), Z18
 	SUBQ $64, CX
 	JL   few
+	PCALIGN $32
 four:
 	VMULPS (SI), Z16, Z0
 	VMULPS 64(SI), Z16, Z1
@@ -278,18 +311,13 @@ four:
 	VCVTPS2DQ Z1, Z1
 	VCVTPS2DQ Z2, Z2
 	VCVTPS2DQ Z3, Z3
-	VPADDD Z17, Z0, Z0
-	VPADDD Z17, Z1, Z1
-	VPADDD Z17, Z2, Z2
-	VPADDD Z17, Z3, Z3
-	VPMAXSD Z18, Z0, Z0
-	VPMAXSD Z18, Z1, Z1
-	VPMAXSD Z18, Z2, Z2
-	VPMAXSD Z18, Z3, Z3
-	VPMOVUSDB Z0, (DI)
-	VPMOVUSDB Z1, 16(DI)
-	VPMOVUSDB Z2, 32(DI)
-	VPMOVUSDB Z3, 48(DI)
+	VPACKSSDW Z1, Z0, Z0 // each lane: four of the first, four of the second
+	VPACKSSDW Z3, Z2, Z2
+	VPADDSW Z17, Z0, Z0
+	VPADDSW Z17, Z2, Z2
+	VPACKUSWB Z2, Z0, Z0
+	VPERMD Z0, Z18, Z0
+	VMOVDQU32 Z0, (DI)
 	ADDQ $256, SI
 	ADDQ $64, DI
 	SUBQ $64, CX
@@ -300,9 +328,11 @@ few:
 one:
 	VMULPS (SI), Z16, Z0
 	VCVTPS2DQ Z0, Z0
-	VPADDD Z17, Z0, Z0
-	VPMAXSD Z18, Z0, Z0
-	VPMOVUSDB Z0, (DI)
+	VPMOVSDW Z0, Y0
+	VPADDSW Y17, Y0, Y0
+	VEXTRACTI128 $1, Y0, X1
+	VPACKUSWB X1, X0, X0
+	VMOVDQU X0, (DI)
 	ADDQ $64, SI
 	ADDQ $16, DI
 	SUBQ $16, CX

@@ -179,7 +179,7 @@ func (p *lowProduct) job(s *lowScratch, turn int) {
 	s.reserve(p.mr, p.nr)
 	for pc := 0; pc < p.a.Cols; {
 		block := p.b.block(pc)
-		step := max(1, blockBytes/block.stride)
+		step := max(1, min(blockBytes/block.stride, len(noRow)/p.nr))
 		for q := p0; q < p1; q += step {
 			p.block(s, &block, pc == 0, i0, i1, q, min(q+step, p1), p.after(turn, pc, q, step))
 		}
@@ -222,40 +222,37 @@ func (p *lowProduct) after(turn, pc, q, step int) []uint8 {
 // block computes one k block of the tiles of rows [i0, i1) and panels [p0, p1), while it fetches next.
 func (p *lowProduct) block(s *lowScratch, block *lowBlock, first bool, i0, i1, p0, p1 int, next []uint8) {
 	t := &s.args
-	t.K, t.Pairs, t.ARS, t.LDC = block.steps, block.pairs, p.stride, p.c.Stride
+	t.K, t.Pairs, t.ARS = block.steps, block.pairs, p.stride
+	t.B = block.b[p0*block.stride:]
+	t.Next, t.NPS = t.B, 0
 	groups := (i1 - i0 + p.mr - 1) / p.mr
-	steps := groups * (p1 - p0) * block.steps
-	nps := 0
-	if groups > 1 { // else B comes from memory and goes: there is no time
-		nps = (len(next) + steps - 1) / steps
+	steps := (p1 - p0) * block.steps
+	if groups > 1 && len(next) > 0 { // else B comes from memory and goes: there is no time
+		t.Next, t.NPS = next, (len(next)+groups*steps-1)/(groups*steps)
 	}
+	p.b.columns(t, p0)
 	tiles := p.b.tiles()
 	for i, rows := i0, 0; i < i1; i += rows {
 		rows = evenPart(i1-i, p.mr)
-		tile := tiles[p.mr-rows].GEMM
 		t.A, t.Rows = p.rows[i*p.stride+block.a:], p.factors[i:]
-		for q := p0; q < p1; q++ {
-			t.B = block.b[q*block.stride:]
-			t.Next, t.NPS = t.B, 0
-			if len(next) > 0 && nps > 0 {
-				t.Next, t.NPS = next, nps
-				next = next[min(block.steps*nps, len(next)):]
-			}
-			p.b.columns(t, q)
-			if (q+1)*p.nr <= p.c.Cols {
-				p.whole(t, first, i, q*p.nr)
-				tile(t)
-			} else {
-				p.edge(s, tile, first, i, rows, q*p.nr)
-			}
+		p.place(t, first, i, p0*p.nr)
+		if whole := min(p1, p.c.Cols/p.nr) - p0; whole > 0 {
+			t.Panels = whole
+			tiles[p.mr-rows].GEMM(t)
 		}
+		if p1*p.nr > p.c.Cols {
+			p.edge(s, tiles[p.mr-rows].GEMM, block, first, i, rows, (p1-1)*p.nr)
+			t.B = block.b[p0*block.stride:]
+			p.b.columns(t, p0)
+		}
+		t.Next = t.Next[min(steps*t.NPS, len(t.Next)-1):]
 	}
 	*t = asm.TileArgs{} // keep nothing alive
 }
 
-// whole sets C, Base and Bias of the tile at row i and column j: in the first k block what the epilogue says, then C itself.
-func (p *lowProduct) whole(t *asm.TileArgs, first bool, i, j int) {
-	t.C = p.c.Data[i*p.c.Stride+j:]
+// place sets C, Base and Bias of the tile at row i and column j: in the first k block what the epilogue says, then C itself.
+func (p *lowProduct) place(t *asm.TileArgs, first bool, i, j int) {
+	t.C, t.LDC = p.c.Data[i*p.c.Stride+j:], p.c.Stride
 	t.Bias = noRow[:]
 	switch {
 	case !first || p.e.Accumulate:
@@ -270,17 +267,17 @@ func (p *lowProduct) whole(t *asm.TileArgs, first bool, i, j int) {
 	}
 }
 
-// edge is a tile over the right border of C: it works on copies.
-func (p *lowProduct) edge(s *lowScratch, tile func(*asm.TileArgs), first bool, i, rows, j int) {
+// edge is the tile of the last panel, over the right border of C, in column j: it works on copies.
+func (p *lowProduct) edge(s *lowScratch, tile func(*asm.TileArgs), block *lowBlock, first bool, i, rows, j int) {
 	t, n := &s.args, p.c.Cols-j
-	p.whole(t, first, i, j)
+	p.place(t, first, i, j)
 	copyRows(s.base, p.nr, t.Base, t.LDBase, rows, n)
 	copy(s.bias, t.Bias[:n])
-	c := t.C
 	t.C, t.LDC, t.Base, t.LDBase, t.Bias = s.tile, p.nr, s.base, p.nr, s.bias
+	t.Panels, t.B = 1, block.b[j/p.nr*block.stride:]
+	p.b.columns(t, j/p.nr)
 	tile(t)
-	copyRows(c, p.c.Stride, s.tile, p.nr, rows, n)
-	t.LDC = p.c.Stride
+	copyRows(p.c.Data[i*p.c.Stride+j:], p.c.Stride, s.tile, p.nr, rows, n)
 }
 
 // smallLow sets c = a·b on the calling goroutine: see MatMulSmall.

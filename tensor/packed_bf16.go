@@ -50,8 +50,8 @@ const (
 	maxKCBF16 = 1024 // as many bytes as maxKC float32
 )
 
-// noRow stands in for rows and columns that do not exist; it is longer than any panel is wide.
-var noRow [64]float32
+// noRow stands in for rows that do not exist: of B, and of bias and residual, as long as the panels of a block.
+var noRow [1024]float32
 
 // newPackedBF16In returns an operand B of shape [k, n], zero until SetRows fills it, in memory of the arena.
 func newPackedBF16In(a *Arena, k, n int) *PackedBF16 {
