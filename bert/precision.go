@@ -2,7 +2,6 @@ package bert
 
 import (
 	"cmp"
-	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -114,12 +113,13 @@ func (l *Layer) toInt8(ws *Workspace, x *tensor.Tensor, b *Batch, arena *tensor.
 	l.Attention.BF16 = true
 	inputs[1], inputs[2], inputs[3] = columnMaxima(&ws.context), columnMaxima(&ws.attended), columnMaxima(&ws.intermediate)
 
-	products := [layerProducts][]*layers.Dense{{l.Query, l.Key, l.Value}, {l.AttentionOutput}, {l.Intermediate}, {l.Output}}
+	dense := l.dense()
+	ws.Workers.Do(len(dense), eachDense{dense, func(d *layers.Dense) { d.Kernel.Value = d.Unpack() }})
+	products := [layerProducts][]*layers.Dense{dense[:3], dense[3:4], dense[4:5], dense[5:]}
 	var outliers [layerProducts][]int
 	for i, product := range products {
 		weights := make([]float32, len(inputs[i]))
 		for _, d := range product {
-			d.Kernel.Value = d.Unpack()
 			w := tensor.From(d.Kernel.Value, d.Kernel.Shape[0], d.Kernel.Shape[1])
 			for row := range weights {
 				weights[row] = max(weights[row], largest(w.Row(row)))
@@ -128,11 +128,16 @@ func (l *Layer) toInt8(ws *Workspace, x *tensor.Tensor, b *Batch, arena *tensor.
 		outliers[i] = chooseOutliers(weights, inputs[i])
 	}
 	l.allocate(arena, Int8, outliers)
-	for _, d := range l.dense() {
-		d.Pack()
-		d.Kernel.Value = nil
-	}
+	ws.Workers.Do(len(dense), eachDense{dense, func(d *layers.Dense) { d.Pack(); d.Kernel.Value = nil }})
 }
+
+// eachDense is a loop over some layers.
+type eachDense struct {
+	dense []*layers.Dense
+	do    func(d *layers.Dense)
+}
+
+func (e eachDense) Run(_, turn int) { e.do(e.dense[turn]) }
 
 // chooseOutliers returns the channels with the largest weights or inputs, each in units of its median, in ascending order.
 func chooseOutliers(weights, inputs []float32) []int {
@@ -163,18 +168,14 @@ func columnMaxima(x *tensor.Tensor) []float32 {
 	y := make([]float32, x.Cols)
 	for i := range x.Rows {
 		for j, v := range x.Row(i) {
-			y[j] = max(y[j], magnitude(v))
+			y[j] = max(y[j], v, -v)
 		}
 	}
 	return y
 }
 
 // largest returns the largest magnitude in x.
-func largest(x []float32) (y float32) {
-	for _, v := range x {
-		y = max(y, magnitude(v))
-	}
-	return y
+func largest(x []float32) float32 {
+	lo, hi := asm.Best.Int8.Range(x)
+	return max(hi, -lo)
 }
-
-func magnitude(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ (1 << 31)) }

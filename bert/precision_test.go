@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -325,19 +326,21 @@ func BenchmarkPrecision(b *testing.B) {
 			ids, segments := randomText(rng, &config, c.tokens)
 			batch.Append(ids, segments)
 		}
-		var models []*Model
-		for _, p := range []Precision{FP32, BF16, Int8} {
-			m, err := New(config)
-			if err != nil {
-				b.Fatal(err)
+		models := sync.OnceValue(func() (models []*Model) {
+			for _, p := range []Precision{FP32, BF16, Int8} {
+				m, err := New(config)
+				if err != nil {
+					b.Fatal(err)
+				}
+				m.SetPrecision(p)
+				m.Init(rand.New(rand.NewPCG(1, 2)))
+				models = append(models, m)
 			}
-			m.SetPrecision(p)
-			m.Init(rand.New(rand.NewPCG(1, 2)))
-			models = append(models, m)
-		}
+			return models
+		})
 		for _, workers := range slices.Compact([]int{1, runtime.GOMAXPROCS(0)}) {
 			b.Run(fmt.Sprintf("%s/%dx%d/workers=%d", c.name, c.texts, c.tokens, workers), func(b *testing.B) {
-				benchmarkPrecision(b, models, workers, batch, tensor.New(c.texts, c.hidden))
+				benchmarkPrecision(b, models(), workers, batch, tensor.New(c.texts, c.hidden))
 			})
 		}
 	}
