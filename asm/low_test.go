@@ -89,7 +89,8 @@ func newBF16Product(m, nr, k int, random func() float32) *lowProduct {
 func newInt8Product(rng *rand.Rand, m, nr, k, outliers int) *lowProduct {
 	normal := func() float32 { return float32(rng.NormFloat64()) }
 	r := &lowProduct{m: m, nr: nr, k: k, outliers: outliers, q: make([]uint8, m*k), w: make([]int8, k*nr),
-		xo: drawn(m*outliers, normal), wo: drawn(outliers*nr, normal), scales: drawn(nr, normal), base: drawn(m*nr, normal), bias: drawn(nr, normal)}
+		xo: drawn(m*outliers, normal), wo: drawn(outliers*nr, normal), scales: drawn(nr, normal)}
+	r.base, r.bias = drawn(m*nr, normal), drawn(nr, normal)
 	for i := range r.q {
 		r.q[i] = uint8(rng.IntN(256)) | uint8(255*rng.IntN(2)) // 255 often
 	}

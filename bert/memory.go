@@ -54,7 +54,8 @@ func (m *Model) FeaturesMemory(size BatchSize, workers int) int {
 	if m.precision != FP32 {
 		shared, scratch := tensor.LowProductMemory(m.precision, size.Tokens, max(h, i), outlierCount(max(h, i)))
 		pooler := tensor.ProductMemory(size.Texts, h, false)
-		return rows + shared + workers*(attention.ForwardMemory(size.Longest, size.Longest, h/attention.Heads)+scratch+pooler)
+		scratch += attention.ForwardMemory(size.Longest, size.Longest, h/attention.Heads)
+		return rows + shared + workers*(scratch+pooler)
 	}
 	return rows + workers*(attention.ForwardMemory(size.Longest, size.Longest, h/attention.Heads)+tensor.ProductMemory(size.Tokens, max(h, i), false))
 }

@@ -68,7 +68,8 @@ func TestPrecisionSameBits(t *testing.T) {
 					y := featuresOf(t, m, ws, b, pooling)
 					for row, i := range mates {
 						if !slices.Equal(y.Row(row), alone[i]) {
-							t.Fatalf("%v %v, %v, %d workers: text %d of %d tokens has other features among %d than alone", p, size, pooling, workers, i, len(ids[i]), len(mates))
+							t.Fatalf("%v %v, %v, %d workers: text %d of %d tokens has other features among %d than alone",
+								p, size, pooling, workers, i, len(ids[i]), len(mates))
 						}
 					}
 				}

@@ -22,15 +22,12 @@ type Packed struct {
 // maxKC bounds the block of the summed axis: 12 rows of A and one panel of B then fit the L1 cache.
 const maxKC = 512
 
-// blockDepth returns kc.
-func blockDepth(k int) int { return evenDepth(k, maxKC) }
-
-// evenDepth returns all of k up to limit, else the smallest even split into parts of at most limit, in eights.
-func evenDepth(k, limit int) int {
-	if k <= limit {
+// blockDepth returns kc: all of k up to maxKC, else the smallest even split into parts of at most maxKC, in eights.
+func blockDepth(k int) int {
+	if k <= maxKC {
 		return k
 	}
-	parts := (k + limit - 1) / limit
+	parts := (k + maxKC - 1) / maxKC
 	return roundUp((k+parts-1)/parts, 8)
 }
 

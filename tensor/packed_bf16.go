@@ -9,8 +9,9 @@ import (
 	"bertlabel/asm"
 )
 
-// PackedBF16 is an Operand held in bfloat16. Like Packed it is cut into blocks of kc rows; a block is a row of panels, each
-// [rows of the block/2][NR][2]: two rows that follow each other lie side by side. K is filled up with zeros to a multiple of 4.
+// PackedBF16 is an Operand held in bfloat16. Like Packed, and at the same rows, it is cut into blocks of kc rows; a block is a row of
+// panels, each [rows of the block/2][NR][2]: two rows that follow each other lie side by side. K is filled up with zeros to a multiple
+// of 4.
 type PackedBF16 struct {
 	lowPacked
 	kc    int
@@ -45,10 +46,8 @@ func (p *lowPacked) check(what string, col int, b *Tensor) {
 	}
 }
 
-const (
-	lowDepth  = 4    // K is a multiple of it: a quad of int8
-	maxKCBF16 = 1024 // as many bytes as maxKC float32
-)
+// lowDepth divides the filled-up K: a quad of int8.
+const lowDepth = 4
 
 // noRow stands in for rows that do not exist: of B, and of bias and residual, as long as the panels of a block.
 var noRow [1024]float32
@@ -74,7 +73,7 @@ func (p *PackedBF16) Resize(k, n int) {
 		return
 	}
 	p.shape(k, n, asm.Best.BF16.NR)
-	p.kc = evenDepth(p.depth, maxKCBF16)
+	p.kc = blockDepth(p.depth)
 	size := sizeBF16(k, n)
 	switch {
 	case cap(p.data) < size:
@@ -164,7 +163,8 @@ func (p *PackedBF16) prepare(dst []uint8, _ *asm.RowFactor, x, _ []float32) {
 // block implements lowOperand.
 func (p *PackedBF16) block(pc int) lowBlock {
 	depth := min(p.kc, p.depth-pc)
-	return lowBlock{depth: depth, steps: depth / 2, a: pc / 2 * asm.Best.BF16.PairBytes, b: p.data[2*p.nr*pc*p.panels:], stride: 2 * p.nr * depth}
+	a := pc / 2 * asm.Best.BF16.PairBytes
+	return lowBlock{depth: depth, steps: depth / 2, a: a, b: p.data[2*p.nr*pc*p.panels:], stride: 2 * p.nr * depth}
 }
 
 func (p *PackedBF16) tiles() []asm.LowTile { return asm.Best.BF16.Tiles }

@@ -184,7 +184,8 @@ func TestPrecisionNotFinite(t *testing.T) {
 		m := open(t, dir, &Options{Precision: p})
 		m.Encoder.Embeddings.Word.Row(8)[3] = float32(math.NaN())
 		encoded := []tokenizer.Encoding{{IDs: []int32{2, 7, 3}, Segments: []int32{0, 0, 0}}, {IDs: []int32{2, 8, 3}, Segments: []int32{0, 0, 0}}}
-		if _, err := m.Features(context.Background(), encoded, bert.CLS, nil); !errors.Is(err, ErrNotFinite) || !strings.Contains(err.Error(), "text 1") {
+		_, err := m.Features(context.Background(), encoded, bert.CLS, nil)
+		if !errors.Is(err, ErrNotFinite) || !strings.Contains(err.Error(), "text 1") {
 			t.Errorf("%v: features of a text with NaN: %v", p, err)
 		}
 		if _, err := m.Features(context.Background(), encoded[:1], bert.CLS, nil); err != nil {
