@@ -83,16 +83,17 @@ func (m *Model) Load(threads int, read func(p *tensor.Param, dst []float32) erro
 	for _, l := range m.Layers {
 		l.allocate(arena, m.precision, [layerProducts][]int{})
 	}
-	return m.loadParams(threads, m.Params(), read)
+	return m.loadParams(threads, m.Params(), read, false)
 }
 
-// loadParams loads some parameters, whose memory has been allocated.
-func (m *Model) loadParams(threads int, params []*tensor.Param, read func(p *tensor.Param, dst []float32) error) error {
+// loadParams loads some parameters, whose memory has been allocated. With keep, kernels have memory for their row-major form, too, and
+// keep it.
+func (m *Model) loadParams(threads int, params []*tensor.Param, read func(p *tensor.Param, dst []float32) error, keep bool) error {
 	packs := map[*tensor.Param]*layers.Dense{}
 	largest := 0
 	for _, d := range m.dense() {
 		packs[d.Kernel] = d
-		if slices.Contains(params, d.Kernel) {
+		if !keep && slices.Contains(params, d.Kernel) {
 			largest = max(largest, d.Kernel.Size())
 		}
 	}
@@ -101,7 +102,10 @@ func (m *Model) loadParams(threads int, params []*tensor.Param, read func(p *ten
 	var wg sync.WaitGroup
 	for worker := range errs {
 		wg.Go(func() {
-			scratch := make([]float32, largest)
+			var scratch []float32
+			if !keep {
+				scratch = make([]float32, largest)
+			}
 			for i := int(next.Add(1) - 1); i < len(params) && errs[worker] == nil; i = int(next.Add(1) - 1) {
 				errs[worker] = load(params[i], packs[params[i]], scratch, read)
 			}
@@ -140,20 +144,21 @@ func (m *Model) allocate() *tensor.Arena {
 	return arena
 }
 
-// load reads one parameter: into scratch and from there into d's packed form if it is a kernel, else into its own memory.
+// load reads one parameter into its own memory, a kernel into scratch unless that is nil, and packs a kernel.
 func load(p *tensor.Param, d *layers.Dense, scratch []float32, read func(*tensor.Param, []float32) error) error {
-	if d == nil {
-		if p.Value == nil {
-			p.Value = make([]float32, p.Size())
-		}
-		return read(p, p.Value)
+	switch {
+	case d != nil && scratch != nil:
+		p.Value = scratch[:p.Size()]
+		defer func() { p.Value = nil }()
+	case p.Value == nil:
+		p.Value = make([]float32, p.Size())
 	}
-	p.Value = scratch[:p.Size()]
-	defer func() { p.Value = nil }()
 	if err := read(p, p.Value); err != nil {
 		return err
 	}
-	d.Pack()
+	if d != nil {
+		d.Pack()
+	}
 	return nil
 }
 

@@ -52,6 +52,8 @@ const (
 	outlierTexts  = 16
 	outlierTokens = 32
 	outlierSeed   = 16
+
+	outlierTogether = 4 // texts of one pass: that changes nothing but the memory
 )
 
 // outlierBatch returns texts of random word pieces.
@@ -81,7 +83,7 @@ func (m *Model) loadInt8(threads int, read func(p *tensor.Param, dst []float32) 
 		return params
 	}
 	first := m.Layers[0].Query.Kernel
-	if err := m.loadParams(threads, next(func(p *tensor.Param) bool { return p != first }), read); err != nil {
+	if err := m.loadParams(threads, next(func(p *tensor.Param) bool { return p != first }), read, false); err != nil {
 		return err
 	}
 	w := tensor.NewWorkers(threads)
@@ -90,14 +92,43 @@ func (m *Model) loadInt8(threads int, read func(p *tensor.Param, dst []float32) 
 	ws, b := NewWorkspace(w), outlierBatch(&m.Config)
 	x := tensor.New(b.Tokens(), m.Config.HiddenSize)
 	m.Embeddings.Forward(x, b)
+	packed := tensor.NewArena(m.Layers[0].packedSizes(FP32)...)
+	var values [][]float32 // row-major
+	for _, d := range m.Layers[0].dense() {
+		values = append(values, make([]float32, d.Kernel.Size()))
+	}
 	for _, l := range m.Layers {
-		l.allocate(nil, FP32, [layerProducts][]int{})
-		if err := m.loadParams(threads, next(func(p *tensor.Param) bool { return l.has(p) }), read); err != nil {
+		memory := *packed // the same for every layer
+		l.allocate(&memory, FP32, [layerProducts][]int{})
+		for i, d := range l.dense() {
+			d.Kernel.Value = values[i]
+		}
+		if err := m.loadParams(threads, next(func(p *tensor.Param) bool { return l.has(p) }), read, true); err != nil {
 			return err
 		}
 		l.toInt8(ws, x, b, arena)
 	}
-	return m.loadParams(threads, rest, read)
+	return m.loadParams(threads, rest, read, false)
+}
+
+// LoadMemory returns the bytes that Load takes, beside the weights, on so many threads: row-major kernels on their way, and in int8 a
+// layer in float32 and its passes.
+func (m *Model) LoadMemory(threads int) int {
+	h, i := m.Config.HiddenSize, m.Config.IntermediateSize
+	if m.precision != Int8 {
+		return max(1, threads) * 4 * h * i
+	}
+	bytes := 0
+	for _, floats := range m.Layers[0].packedSizes(FP32) {
+		bytes += 4 * floats
+	}
+	for _, d := range m.Layers[0].dense() {
+		bytes += 4 * d.Kernel.Size()
+	}
+	tokens := min(outlierTokens, m.Config.MaxPositionEmbeddings)
+	float := &Model{Config: m.Config}
+	size := BatchSize{Tokens: outlierTogether * tokens, Texts: outlierTogether, Longest: tokens}
+	return bytes + 4*outlierTexts*tokens*h + float.FeaturesMemory(size, max(1, threads))
 }
 
 // has reports whether p is a kernel or a bias of l.
@@ -107,14 +138,23 @@ func (l *Layer) has(p *tensor.Param) bool {
 
 // toInt8 runs l, which is in float32, from x to x, and packs it anew in int8, with the outlier channels that x brings to light.
 func (l *Layer) toInt8(ws *Workspace, x *tensor.Tensor, b *Batch, arena *tensor.Arena) {
-	inputs := [layerProducts][]float32{columnMaxima(x)}
+	var inputs [layerProducts][]float32
 	l.Attention.BF16 = false
-	l.Forward(ws, x, x, b.Offsets)
+	for t := 0; t < b.Texts(); t += outlierTogether {
+		first := b.Offsets[t]
+		offsets := make([]int, 0, outlierTogether+1)
+		for _, offset := range b.Offsets[t : t+outlierTogether+1] {
+			offsets = append(offsets, offset-first)
+		}
+		part := x.SliceRows(first, first+offsets[outlierTogether])
+		inputs[0] = columnMaxima(inputs[0], &part)
+		l.Forward(ws, &part, &part, offsets)
+		for i, input := range []*tensor.Tensor{&ws.context, &ws.attended, &ws.intermediate} {
+			inputs[i+1] = columnMaxima(inputs[i+1], input)
+		}
+	}
 	l.Attention.BF16 = true
-	inputs[1], inputs[2], inputs[3] = columnMaxima(&ws.context), columnMaxima(&ws.attended), columnMaxima(&ws.intermediate)
-
 	dense := l.dense()
-	ws.Workers.Do(len(dense), eachDense{dense, func(d *layers.Dense) { d.Kernel.Value = d.Unpack() }})
 	products := [layerProducts][]*layers.Dense{dense[:3], dense[3:4], dense[4:5], dense[5:]}
 	var outliers [layerProducts][]int
 	for i, product := range products {
@@ -163,9 +203,11 @@ func median(x []float32) float32 {
 	return 1
 }
 
-// columnMaxima returns the largest magnitude in each column of x.
-func columnMaxima(x *tensor.Tensor) []float32 {
-	y := make([]float32, x.Cols)
+// columnMaxima returns y, nil for zeros, or the largest magnitude in a column of x where that is more.
+func columnMaxima(y []float32, x *tensor.Tensor) []float32 {
+	if y == nil {
+		y = make([]float32, x.Cols)
+	}
 	for i := range x.Rows {
 		for j, v := range x.Row(i) {
 			y[j] = max(y[j], v, -v)
