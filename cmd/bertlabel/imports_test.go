@@ -59,9 +59,12 @@ var imports = map[string][]string{
 	"train/data":    {"golang.org/x/text/…"},
 	"train/metrics": {"bertlabel/tensor/parallel", "gonum.org/v1/gonum/…"},
 
-	"cmd/bertlabel":               {"…"},
+	"cmd/bertlabel": {
+		"bertlabel/cmd/bertlabel/internal/cli", "bertlabel/cmd/bertlabel/internal/benchcmd", "bertlabel/cmd/bertlabel/internal/datacmd",
+		"bertlabel/cmd/bertlabel/internal/democmd", "bertlabel/cmd/bertlabel/internal/modelcmd", "bertlabel/cmd/bertlabel/internal/scorecmd",
+		"bertlabel/cmd/bertlabel/internal/traincmd", "github.com/spf13/cobra",
+	},
 	"scripts/…":                   {"…"},
-	"cmd/bertlabel/…":             {"…"},
 	"cmd/bertlabel/internal/term": {"golang.org/x/text/width"},
 	"cmd/bertlabel/internal/cli": {
 		"bertlabel/cmd/bertlabel/internal/term", "bertlabel/asm", "bertlabel/asm/machine", "bertlabel/checkpoint/…", "bertlabel/train",
