@@ -104,6 +104,9 @@ func TestTrainLDA(t *testing.T) {
 	if config := trainingOf(t, raw); config["calibrate"] != nil || config["l2"] != 0.1 || !strings.Contains(stderr, "l2 0.1 to 0.1") {
 		t.Errorf("%v\n%s", config, stderr)
 	}
+	if strings.Contains(stderr, "may lie beyond") {
+		t.Errorf("a strength that was given is called the end of a path\n%s", stderr)
+	}
 	auto, stderr := task.run(t, "auto", "--pooling", "auto", "--solver", "lda", "--dev", task.dev)
 	if !strings.Contains(stderr, "chose --pooling "+auto.Pooling.String()) {
 		t.Errorf("pooling %s\n%s", auto.Pooling, stderr)
@@ -298,5 +301,27 @@ func TestHeadClearsEncoderRun(t *testing.T) {
 	task.run(t, "model", "--max-steps", "2")
 	if left := saved(); len(left) > 0 {
 		t.Errorf("the run of the head leaves %v", left)
+	}
+}
+
+// An end of the path that was chosen is a warning, with the label and the flag that goes beyond; with a strength that was given there is
+// none.
+func TestTrainSaysPathEnd(t *testing.T) {
+	t.Parallel()
+	task := newHeadTask(t)
+	for solver, want := range map[string]string{"lbfgs": "the weakest that was tried: a better one may lie beyond, give it by --l2",
+		"lda": "the strongest that was tried: a better one may lie beyond, give it by --l2"} {
+		args := []string{"--pooling", "mean:-1..-3", "--solver", solver}
+		if solver == "lda" { // labels at random: there is nothing to learn, and the penalty cannot be strong enough
+			cmdtest.WriteFile(t, task.train, "text,animal,colour\nthe cat,1,0\na dog ran,0,1\nthe mat,0,0\nred home,1,1\n")
+			args = append(args, "--dev", task.dev)
+		}
+		_, said := task.run(t, solver, args...)
+		if !strings.Contains(said, "warning: l2 ") || !strings.Contains(said, want) {
+			t.Errorf("%s: want %q\n%s", solver, want, said)
+		}
+		if _, said := task.run(t, solver, append(args, "--l2", "0.5")...); strings.Contains(said, "may lie beyond") {
+			t.Errorf("%s: a strength that was given is called an end\n%s", solver, said)
+		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"bertlabel/bert"
@@ -141,6 +140,9 @@ type headTask struct {
 	work      string             // what the observer is told of steps and labels; "" for the run's own steps
 }
 
+// solveWork is what the observer is told of an exact head that is no fold's.
+const solveWork = "solve"
+
 // headFound is a head, and how it was found.
 type headFound struct {
 	head      *layers.Classifier
@@ -196,7 +198,13 @@ func (h *headRun) solve(ctx context.Context, t headTask, loss layers.Loss) (foun
 	if r.o.Solver == LDA {
 		solve = solver.Discriminant
 	}
-	found.solutions, err = solve(ctx, task)
+	if found.solutions, err = solve(ctx, task); err == nil && t.work == solveWork {
+		for _, end := range []int{1, -1} {
+			if labels, l2 := solver.AtEnd(r.labels, found.solutions, end); len(labels) > 0 {
+				r.watch.note(note.PathEnd{Labels: labels, Of: len(r.labels), L2: l2, Strongest: end > 0})
+			}
+		}
+	}
 	return found, err
 }
 
@@ -239,43 +247,19 @@ func (h *headRun) findBest(ctx context.Context) error {
 func (h *headRun) solveOn(ctx context.Context, pooling bert.Pooling, rows, dev train.Features) (
 	head *layers.Classifier, onDev *judged, loss float64, err error) {
 	start := time.Now()
-	found, err := h.solve(ctx, headTask{rows: rows, dev: dev, work: "solve"}, h.loss)
+	found, err := h.solve(ctx, headTask{rows: rows, dev: dev, work: solveWork}, h.loss)
 	if err != nil {
 		return nil, nil, 0, err
 	}
 	note := note.Solved{Labels: len(h.run.labels), Pooling: pooling, Width: rows.X.Cols, Seconds: time.Since(start).Seconds(),
 		Rounds: found.rounds,
 		Ranked: h.run.o.Solver == LDA && dev.X != nil}
-	note.Strength, note.Loss = heldLoss(found.solutions)
+	note.Strength, note.Loss = solver.Overall(found.solutions)
 	h.run.watch.note(note)
 	if dev.X != nil {
 		onDev = judge(found.head, h.run.labels, dev)
 	}
 	return found.head, onDev, note.Loss, h.logSolution(found, rows, onDev, note.Seconds)
-}
-
-// heldLoss returns the least and the largest strength of the labels that were solved, and the mean loss on the cells that chose; NaN
-// where there are none.
-func heldLoss(solutions []solver.Solution) (strength [2]float64, loss float64) {
-	var strengths []float64
-	n := 0
-	for _, s := range solutions {
-		if s.Rounds > 0 {
-			strengths = append(strengths, s.L2)
-		}
-		if !math.IsNaN(s.HeldLoss) {
-			loss += s.HeldLoss
-			n++
-		}
-	}
-	strength = [2]float64{math.NaN(), math.NaN()}
-	if len(strengths) > 0 {
-		strength = [2]float64{slices.Min(strengths), slices.Max(strengths)}
-	}
-	if len(strengths) == 0 || n == 0 {
-		return strength, math.NaN()
-	}
-	return strength, loss / float64(n)
 }
 
 // logSolution writes the row of metrics.csv: rounds for steps and epochs, the loss of all training rows, and the largest element of the

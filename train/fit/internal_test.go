@@ -18,7 +18,6 @@ import (
 	"bertlabel/train/fit/note"
 	"bertlabel/train/metrics"
 	"bertlabel/train/record"
-	"bertlabel/train/solver"
 )
 
 // spread names every vector of each kind while there are few enough, else evenly spread ones from the last layer down.
@@ -95,27 +94,6 @@ func TestNarrow(t *testing.T) {
 	}
 	if _, err := narrow(wide, "concat:cls,mean,max", "mean:-2"); err == nil {
 		t.Error("a vector that is not there")
-	}
-}
-
-// heldLoss is the mean over the labels that something chose for; strengths are those of the labels that were solved.
-func TestHeldLoss(t *testing.T) {
-	none := math.NaN()
-	for _, c := range []struct {
-		of          []solver.Solution
-		least, most float64
-		loss        float64
-	}{
-		{[]solver.Solution{{L2: 0.1, HeldLoss: 0.3, Rounds: 2}, {L2: 0.01, HeldLoss: 0.5, Rounds: 1}}, 0.01, 0.1, 0.4},
-		{[]solver.Solution{{L2: 0.1, HeldLoss: none, Rounds: 2}, {L2: 0.5, HeldLoss: 0.5, Rounds: 1}}, 0.1, 0.5, 0.5},
-		{[]solver.Solution{{L2: 0.1, HeldLoss: none, Rounds: 2}}, 0.1, 0.1, none},
-		{[]solver.Solution{{L2: 0.1, HeldLoss: none}}, none, none, none},
-		{[]solver.Solution{{L2: 9, HeldLoss: 0.2}, {L2: 0.1, HeldLoss: 0.4, Rounds: 3}}, 0.1, 0.1, 0.3},
-	} {
-		strength, loss := heldLoss(c.of)
-		if got, want := fmt.Sprint(strength, float32(loss)), fmt.Sprint([2]float64{c.least, c.most}, float32(c.loss)); got != want {
-			t.Errorf("heldLoss(%v) = %s, want %s", c.of, got, want)
-		}
 	}
 }
 
@@ -283,14 +261,18 @@ func TestNotes(t *testing.T) {
 		"dev at 0.2 to 0.4, the best of each label": note.Judged{Tuned: tuned, Half: summary, Global: summary, PerLabel: summary},
 		"solved 2 labels on mean (16 features) in 1.5 s, 3 rounds; l2 0.01 to 0.1, loss where it was chosen 0.25000 (1 − average_precision_macro on dev)": note.Solved{
 			Labels: 2, Pooling: bert.Mean, Width: 16, Seconds: 1.5, Rounds: 3, Strength: [2]float64{0.01, 0.1}, Loss: 0.25, Ranked: true},
-		"every label has one class only":              note.Solved{Strength: [2]float64{math.NaN(), math.NaN()}, Loss: math.NaN()},
-		"f.csv: 3 of 12 texts (25.0 %)":               note.Cut{File: "f.csv", Cut: 3, Texts: 12, MaxSeqLength: 8},
-		"thresholds stay 0.5":                         note.Tuned{},
-		"kept the global thresholds: 0.3; ":           note.Tuned{How: "global", Thresholds: []float32{0.3, 0.3}},
-		"memory: about 2 MiB of 4 MiB: weights 2 MiB": note.Need{Memory: train.Memory{Head: 2 << 20}, Limit: 4 << 20},
-		"features of 5 + 7 rows":                      note.Features{Rows: 5, DevRows: 7},
-		"the run begins":                              note.Resumed{From: "f"},
-		"going on behind step 3, from f":              note.Resumed{Step: 3, From: "f"},
+		"l2 100 was the best, the strongest that was tried: a better one may lie beyond, give it by `l2`": note.PathEnd{
+			Labels: []string{"a", "b"}, Of: 2, L2: 100, Strongest: true},
+		"l2 1e-05 was the best for 2 of 3 labels (a, b), the weakest that was tried:": note.PathEnd{Labels: []string{"a", "b"}, Of: 3, L2: 1e-5},
+		"for 6 of 9 labels (a, b, c, d, e, …), the weakest":                           note.PathEnd{Labels: strings.Split("abcdef", ""), Of: 9, L2: 1e-5},
+		"every label has one class only":                                              note.Solved{Strength: [2]float64{math.NaN(), math.NaN()}, Loss: math.NaN()},
+		"f.csv: 3 of 12 texts (25.0 %)":                                               note.Cut{File: "f.csv", Cut: 3, Texts: 12, MaxSeqLength: 8},
+		"thresholds stay 0.5":                                                         note.Tuned{},
+		"kept the global thresholds: 0.3; ":                                           note.Tuned{How: "global", Thresholds: []float32{0.3, 0.3}},
+		"memory: about 2 MiB of 4 MiB: weights 2 MiB":                                 note.Need{Memory: train.Memory{Head: 2 << 20}, Limit: 4 << 20},
+		"features of 5 + 7 rows":                                                      note.Features{Rows: 5, DevRows: 7},
+		"the run begins":                                                              note.Resumed{From: "f"},
+		"going on behind step 3, from f":                                              note.Resumed{Step: 3, From: "f"},
 	} {
 		if got := n.String(); !strings.Contains(got, want) || strings.Contains(got, "--") {
 			t.Errorf("%T: %s\nwant %s", n, got, want)

@@ -78,10 +78,16 @@ func (r *run) headMemory() (need train.Memory, err error) {
 	}
 	rows, dev, labels := len(r.texts), len(r.devTexts), len(r.labels)
 	passes := max(r.m.FeaturesMemory(r.texts, 0), r.m.FeaturesMemory(r.devTexts, 0))
-	if r.o.exact() {
-		need.Features = passes + solver.Memory(rows, dev, r.width, labels)
-	} else {
+	switch {
+	case !r.o.exact():
 		need.Features = passes + train.HeadMemory(rows, dev, r.width, labels, r.config.BatchSize)
+	case r.o.Solver == LDA:
+		need.Features = passes + solver.DiscriminantMemory(rows, dev, r.width, labels)
+		if len(r.o.Poolings) > 0 {
+			need.Features += 2 * 4 * (rows + dev) * r.width // what is narrowed: the best so far, and the next
+		}
+	default:
+		need.Features = passes + solver.Memory(rows, dev, r.width, labels)
 	}
 	if r.o.Folder.Path != "" {
 		need.Saving = 4 * r.m.Encoder.KernelElements() // kernels in row-major order

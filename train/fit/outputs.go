@@ -81,7 +81,7 @@ func (h *headRun) findOutputs(ctx context.Context) (headFound, error) {
 			return headFound{}, err
 		}
 	}
-	return h.solve(ctx, headTask{rows: h.train, dev: h.dev, work: "solve"}, h.loss)
+	return h.solve(ctx, headTask{rows: h.train, dev: h.dev, work: solveWork}, h.loss)
 }
 
 // checkOutputs refuses what new labels cannot be found with.

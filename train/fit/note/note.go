@@ -127,7 +127,7 @@ type Solved struct {
 func (n Solved) String() string {
 	said := "every label has one class only"
 	if n.Strength[0] == n.Strength[0] {
-		said = fmt.Sprintf("l2 %.2g to %.2g", n.Strength[0], n.Strength[1])
+		said = fmt.Sprintf("l2 %s to %s", strength(n.Strength[0]), strength(n.Strength[1]))
 	}
 	if n.Loss == n.Loss {
 		said += fmt.Sprintf(", loss where it was chosen %.5f", n.Loss)
@@ -137,6 +137,28 @@ func (n Solved) String() string {
 	}
 	return fmt.Sprintf("solved %d labels on %s (%d features) in %.1f s, %d rounds; %s", n.Labels, n.Pooling, n.Width, n.Seconds, n.Rounds,
 		said)
+}
+
+// PathEnd: the penalty's strength that was chosen is the first or the last of those that were tried, so that a better one may lie beyond.
+type PathEnd struct {
+	Labels    []string // for which it was
+	Of        int      // labels
+	L2        float64
+	Strongest bool // of those that were tried, else the weakest
+}
+
+func (n PathEnd) String() string {
+	end, whom := "weakest", ""
+	if n.Strongest {
+		end = "strongest"
+	}
+	if few := min(len(n.Labels), 5); len(n.Labels) < n.Of {
+		whom = fmt.Sprintf(" for %d of %d labels (%s)", len(n.Labels), n.Of, strings.Join(n.Labels[:few], ", "))
+		if few < len(n.Labels) {
+			whom = strings.TrimSuffix(whom, ")") + ", …)"
+		}
+	}
+	return fmt.Sprintf("l2 %s was the best%s, the %s that was tried: a better one may lie beyond, give it by `l2`", strength(n.L2), whom, end)
 }
 
 // Chosen: the best of several poolings.
@@ -282,8 +304,16 @@ type Found struct {
 }
 
 func (n Found) String() string {
-	return fmt.Sprintf("%s: from %d rows that say 1 and %d that say 0; l2 %.2g, threshold %.4g", n.Label, n.Rows[1], n.Rows[0], n.L2,
-		n.Threshold)
+	return fmt.Sprintf("%s: from %d rows that say 1 and %d that say 0; l2 %s, threshold %.4g", n.Label, n.Rows[1], n.Rows[0],
+		strength(n.L2), n.Threshold)
+}
+
+// strength writes the strength of a penalty: the numbers of the paths as they are, others with two digits.
+func strength(l2 float64) string {
+	if l2 >= 100 {
+		return fmt.Sprintf("%.3g", l2)
+	}
+	return fmt.Sprintf("%.2g", l2)
 }
 
 // figured are reports that say what is predicted.
