@@ -200,7 +200,7 @@ func TestTrainRefuses(t *testing.T) {
 		{flags + good, "is a file", cli.ExitUsage},
 		{flags + out + " --pooling avg", "--pooling", cli.ExitUsage},
 		{flags + out + " --early-stopping 2", "--early-stopping stops when --dev", cli.ExitUsage},
-		{flags + out + " --tune-thresholds=some", `"some": want per-label, global`, cli.ExitUsage},
+		{flags + out + " --tune-thresholds=some", `"some": want per-label, global, guarded`, cli.ExitUsage},
 		{flags + out + " --tune some", "--tune", cli.ExitUsage},
 		{flags + out + " --learning-rate -1", "--learning-rate is -1", cli.ExitUsage},
 		{flags + out + " --dropout 1", "dropout is 1", cli.ExitUsage},

@@ -13,6 +13,8 @@ import (
 	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
+	"bertlabel/train/data"
+	"bertlabel/train/metrics"
 )
 
 // headTask is a model without a head and two files of labelled rows.
@@ -158,13 +160,25 @@ func TestTrainTunesOnDev(t *testing.T) {
 	if plain.Thresholds[0] != 0.5 || plain.Thresholds[1] != 0.5 || strings.Count(said, "f1_macro") < 3 || !strings.Contains(said, "--tune-thresholds keeps") {
 		t.Errorf("thresholds %v\n%s", plain.Thresholds, said)
 	}
-	each, said := task.run(t, "each", append(common, "--tune-thresholds")...)
+	each, said := task.run(t, "each", append(common, "--tune-thresholds=per-label")...)
 	if each.Thresholds[0] == 0.5 || each.Thresholds[0] == each.Thresholds[1] || !strings.Contains(said, "kept the per-label thresholds") {
 		t.Errorf("thresholds %v\n%s", each.Thresholds, said)
 	}
 	global, _ := task.run(t, "global", append(common, "--tune-thresholds=global", "--threshold-objective", "recall@0.9")...)
 	if global.Thresholds[0] == 0.5 || global.Thresholds[0] != global.Thresholds[1] {
 		t.Errorf("thresholds %v, want one for all", global.Thresholds)
+	}
+	guarded, said := task.run(t, "guarded", append(common, "--tune-thresholds")...)
+	one, _ := task.run(t, "one", append(common, "--tune-thresholds=global")...)
+	dev, err := data.Load(task.dev, data.Options{})
+	if err != nil || !strings.Contains(said, "kept the guarded thresholds") || !strings.Contains(said, "guarded for labels with few positives: f1_macro") ||
+		trainingOf(t, guarded)["tune_thresholds"] != "guarded" {
+		t.Errorf("%s, %v\n%s", guarded.Training(), err, said)
+	}
+	for l, got := range guarded.Thresholds {
+		if want := metrics.Guard(each.Thresholds[l], one.Thresholds[l], dev.Classes(l)[1]); got != want {
+			t.Errorf("label %d is guarded at %v, want %v", l, got, want)
+		}
 	}
 	r := evaluate(t, "--model", filepath.Join(task.dir, "each"), "--data", task.dev)
 	if float32(r.PerLabel["animal"].Threshold) != each.Thresholds[0] {
@@ -177,7 +191,7 @@ func TestTrainTunesOnDev(t *testing.T) {
 	for _, method := range []string{"temperature", "platt"} {
 		calibrated, said := task.run(t, method, append(common, "--calibrate="+method, "--tune-thresholds")...)
 		config := trainingOf(t, calibrated)
-		if config["calibrate"] != method || config["tune_thresholds"] != "per-label" || config["threshold_objective"] != "f1" || !strings.Contains(said, "calibrated on dev ("+method+")") {
+		if config["calibrate"] != method || config["tune_thresholds"] != "guarded" || config["threshold_objective"] != "f1" || !strings.Contains(said, "calibrated on dev ("+method+")") {
 			t.Errorf("%v\n%s", config, said)
 		}
 		ratio := calibrated.Head.Weights.Value[0] / plain.Head.Weights.Value[0]
@@ -187,7 +201,7 @@ func TestTrainTunesOnDev(t *testing.T) {
 			}
 		}
 		_, said, code := bertlabel(t, cmdtest.JSONLines([]string{"the cat"}), "predict", "--model", filepath.Join(task.dir, method))
-		if code != cli.ExitOK || !strings.Contains(said, "calibrated ("+method+")") || !strings.Contains(said, "tuned per-label for f1") {
+		if code != cli.ExitOK || !strings.Contains(said, "calibrated ("+method+")") || !strings.Contains(said, "tuned guarded for f1") {
 			t.Errorf("predict: exit %d, %s", code, said)
 		}
 	}

@@ -117,8 +117,8 @@ func (o *Options) checkFolds() error {
 func (o *Options) checkTuning() error {
 	t := o.Tuning
 	switch {
-	case t.Thresholds < Half || t.Thresholds > Global:
-		return refuse("tune_thresholds", " %s: want per-label or global", t.Thresholds)
+	case t.Thresholds < Half || t.Thresholds > Guarded:
+		return refuse("tune_thresholds", " %s: want per-label, global or guarded", t.Thresholds)
 	case t.Calibrate < AsNeeded || t.Calibrate > Platt:
 		return refuse("calibrate", " %s: want temperature or platt", t.Calibrate)
 	case o.Dev == nil && o.Folds == 0 && (t.Thresholds != Half || t.Calibrate != AsNeeded):

@@ -116,14 +116,15 @@ const (
 	Half     Thresholds = iota // 0.5 for every label
 	PerLabel                   // for each label the one that is best on the rows that judge
 	Global                     // one for all labels, the best on the rows that judge
+	Guarded                    // for each label between its own and the one for all, nearer to its own the more positives it has
 )
 
-var thresholdNames = []string{"", "per-label", "global"}
+var thresholdNames = []string{"", "per-label", "global", "guarded"}
 
 // String returns what ParseThresholds reads; it is empty for Half.
 func (t Thresholds) String() string { return nameOf(thresholdNames, int(t)) }
 
-// ParseThresholds reads per-label or global, and nothing for Half. The error is an *OptionError.
+// ParseThresholds reads per-label, global or guarded, and nothing for Half. The error is an *OptionError.
 func ParseThresholds(s string) (Thresholds, error) {
 	return parse[Thresholds]("tune_thresholds", thresholdNames, s)
 }

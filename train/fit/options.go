@@ -47,7 +47,7 @@ type Options struct {
 // Tuning says what is done to a finished head on the rows that judge it: those of Dev, or for thresholds those out of fold.
 type Tuning struct {
 	Calibrate  Calibration // AsNeeded, Temperature or Platt; on Dev only
-	Thresholds Thresholds  // Half, PerLabel or Global
+	Thresholds Thresholds  // Half, PerLabel, Global or Guarded
 	Aim        metrics.Aim // what thresholds are chosen for; zero: metrics.F(1)
 }
 

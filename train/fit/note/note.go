@@ -248,21 +248,26 @@ func (n Calibrated) String() string {
 		b.LogLoss, a.LogLoss)
 }
 
-// Judged: what Dev says of the finished head, with three kinds of thresholds.
+// Judged: what Dev says of the finished head, with each kind of thresholds.
 type Judged struct {
 	Aim                    metrics.Aim
 	Tuned                  *metrics.Tuned
 	Half, Global, PerLabel *metrics.Summary
+	Guarded                *metrics.Summary // nil where these are not kept
 }
 
 func (n Judged) String() string {
-	return fmt.Sprintf("dev at 0.5: %s\ndev at %.4g for all labels, the best for %s: %s\ndev at %s, the best of each label: %s",
+	said := fmt.Sprintf("dev at 0.5: %s\ndev at %.4g for all labels, the best for %s: %s\ndev at %s, the best of each label: %s",
 		figures(n.Half), n.Tuned.Global, n.Aim, figures(n.Global), span(n.Tuned.Thresholds), figures(n.PerLabel))
+	if n.Guarded != nil {
+		said += fmt.Sprintf("\ndev at %s, guarded for labels with few positives: %s", span(n.Tuned.Guarded), figures(n.Guarded))
+	}
+	return said
 }
 
 // Tuned: the thresholds that the model keeps.
 type Tuned struct {
-	How        string // per-label, global, or "" for 0.5
+	How        string // per-label, global, guarded, or "" for 0.5
 	Thresholds []float32
 }
 

@@ -49,9 +49,9 @@ func TestTuning(t *testing.T) {
 		bad  string
 	}{
 		{"", "  f1", ""},
-		{"--calibrate --tune-thresholds", "platt per-label f1", ""},
+		{"--calibrate --tune-thresholds", "platt guarded f1", ""},
 		{"--calibrate=temperature --tune-thresholds=global --threshold-objective f2", "temperature global f2", ""},
-		{"--tune-thresholds=all", "", "want per-label, global"},
+		{"--tune-thresholds=all", "", "want per-label, global, guarded"},
 		{"--calibrate=isotonic", "", "want temperature, platt"},
 		{"--threshold-objective f", "", "--threshold-objective"},
 	} {

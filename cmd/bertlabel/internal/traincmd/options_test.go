@@ -128,7 +128,8 @@ func TestTrainFlags(t *testing.T) {
 		{"--best-metric roc_auc_macro --dev d", "options.Config.BestMetric=roc_auc_macro options.Dev.File=d"},
 		{"--early-stopping 3 --dev d", "options.Config.EarlyStopping=3 options.Dev.File=d"},
 		{"--on-nan skip", "options.Config.OnNaN=skip"},
-		{"--tune-thresholds --dev d", "options.Dev.File=d options.Tuning.Thresholds=per-label"},
+		{"--tune-thresholds --dev d", "options.Dev.File=d options.Tuning.Thresholds=guarded"},
+		{"--tune-thresholds=per-label --dev d", "options.Dev.File=d options.Tuning.Thresholds=per-label"},
 		{"--tune-thresholds=global --dev d --threshold-objective f2",
 			"options.Dev.File=d options.Tuning.Aim=f2 options.Tuning.Thresholds=global"},
 		{"--calibrate --dev d", "options.Dev.File=d options.Tuning.Calibrate=platt"},
@@ -220,7 +221,7 @@ func TestTrainFlagsRefused(t *testing.T) {
 func TestLabelsFlags(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ args, want, bad string }{
-		{"add --names a,b --train t --dev d --tune-thresholds", "add [a b]  t d per-label lbfgs 42", ""},
+		{"add --names a,b --train t --dev d --tune-thresholds", "add [a b]  t d guarded lbfgs 42", ""},
 		{"merge --names a,b --into c --train t --seed 7", "merge [a b] c t   lbfgs 7", ""},
 		{"rename --names a --into b", "rename [a] b    lbfgs 42", ""},
 		{"drop --names a,b", "drop [a b]     lbfgs 42", ""},
