@@ -28,6 +28,16 @@ type Features struct {
 	Y []int8         // row-major [rows, labels]: 1, 0, or −1 for unknown
 }
 
+// Rows returns copies of some rows, of c labels.
+func (f Features) Rows(rows []int, c int) Features {
+	part := Features{X: tensor.New(len(rows), f.X.Cols), Y: make([]int8, 0, len(rows)*c)}
+	for i, row := range rows {
+		copy(part.X.Row(i), f.X.Row(row))
+		part.Y = append(part.Y, f.Y[row*c:(row+1)*c]...)
+	}
+	return part
+}
+
 // TrainHead trains task.Classifier in place and returns how the run went. With Dev the classifier ends with the weights of
 // the step that was best by Config.BestMetric, without it with those of the last step. After an error it holds those of the
 // last whole step.

@@ -54,6 +54,7 @@ func metricsTable(t *testing.T, dir string) (header []string, rows [][]float64) 
 type report struct {
 	F1Macro  float64 `json:"f1_macro"`
 	Rows     int
+	Average  float64                                    `json:"average_precision_macro"`
 	PerLabel map[string]struct{ Threshold, F1 float64 } `json:"per_label"`
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -336,6 +337,54 @@ func TestTrainSaysPathEnd(t *testing.T) {
 		}
 		if _, said := task.run(t, solver, append(args, "--l2", "0.5")...); strings.Contains(said, "may lie beyond") {
 			t.Errorf("%s: a strength that was given is called an end\n%s", solver, said)
+		}
+	}
+}
+
+// Two stages in one command: both heads' figures and the choice are said, the model reads what the record says, its dev figures are those of
+// the choice, and --resume at the end changes nothing.
+func TestTrainRefit(t *testing.T) {
+	t.Parallel()
+	task := newHeadTask(t)
+	args := []string{"--tune", "last:1", "--pooling", "mean", "--dev", task.dev, "--train-batch-size", "16", "--max-steps", "3", "--tune-thresholds",
+		"--tensorboard=false", "--refit", "lda"}
+	m, said := task.run(t, "out", args...)
+	config := trainingOf(t, m)
+	share, ok := config["refit_share"].(float64)
+	for _, want := range []string{"dev with the tuned head: average_precision_macro ",
+		"dev with the lda head on concat:mean:-1..-3,max:-1..-3: average_precision_macro ",
+		"average_precision_macro on dev by the share of the tuned head: 1: ", "; kept "} {
+		if !strings.Contains(said, want) {
+			t.Errorf("want %q in\n%s", want, said)
+		}
+	}
+	if !ok || share == 1 || config["refit"] != "lda" || config["refit_pooling"] != "all layers" || m.Pooling != "concat:mean:-1..-3,max:-1..-3" {
+		t.Fatalf("pooling %s, %v\n%s", m.Pooling, config, said)
+	}
+	_, list, _ := strings.Cut(said, "by the share of the tuned head: ")
+	_, value, _ := strings.Cut(list, fmt.Sprintf("%g: ", share))
+	r := evaluate(t, "--model", filepath.Join(task.dir, "out"), "--data", task.dev)
+	if got := fmt.Sprintf("%.4f", r.Average); !strings.HasPrefix(value, got) {
+		t.Errorf("average precision %s on dev, said %.20q", got, value)
+	}
+	out := filepath.Join(task.dir, "out")
+	resumed := append([]string{"train", "--model", task.base, "--train", task.train, "--output", out, "--resume"}, args...)
+	if _, stderr, code := bertlabel(t, "", resumed...); code != cli.ExitOK || strings.Contains(stderr, "lda head") {
+		t.Errorf("exit %d, %s", code, stderr)
+	}
+	again, err := model.Open(out, nil)
+	if err != nil || !slices.Equal(again.Head.Weights.Value, m.Head.Weights.Value) || !slices.Equal(again.Thresholds, m.Thresholds) {
+		t.Errorf("resuming a finished run has changed the model, %v", err)
+	}
+	for _, c := range []struct{ args, want string }{
+		{"--tune last:1 --refit lda --resume --refit-pooling cls --pooling mean --train-batch-size 16 --max-steps 3", "refit_pooling was "},
+		{"--tune last:1 --refit lda --refit-pooling mean:-4 --overwrite", "the layers -1 to -2"},
+		{"--tune head --refit lda --overwrite", "--tune last:N or all"},
+		{"--tune last:1 --refit-pooling cls --overwrite", "give --refit lbfgs or lda"},
+	} {
+		words := append([]string{"train", "--model", task.base, "--train", task.train, "--dev", task.dev, "--output", out}, strings.Fields(c.args)...)
+		if _, stderr, code := bertlabel(t, "", words...); code != cli.ExitUsage || !strings.Contains(stderr, c.want) {
+			t.Errorf("%s: exit %d, want %q in %s", c.args, code, c.want, stderr)
 		}
 	}
 }

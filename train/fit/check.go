@@ -18,7 +18,8 @@ import (
 // Check returns every reason why the options cannot be used that needs neither model nor rows: *OptionErrors, joined. It changes
 // nothing. Of Dev it only asks whether there is one.
 func (o *Options) Check() error {
-	return errors.Join(o.checkTune(), o.checkLoss(), o.checkSolver(), o.checkFolds(), o.checkTuning(), o.checkPoolings(), o.checkConfig())
+	return errors.Join(o.checkTune(), o.checkLoss(), o.checkSolver(), o.checkFolds(), o.checkTuning(), o.checkPoolings(), o.checkRefit(),
+		o.checkConfig())
 }
 
 // checkTune looks at what is trained, and at the folder.
@@ -134,6 +135,22 @@ func (o *Options) checkPoolings() error {
 		return refuse("pooling", " auto is chosen by the exact heads on `dev`: give `dev` and `solver` lbfgs or lda")
 	case o.config().EarlyStopping > 0 && o.Dev == nil:
 		return refuse("early_stopping", " stops when `dev` gets no better: give `dev`")
+	}
+	return nil
+}
+
+// checkRefit looks at the exact head that follows the steps.
+func (o *Options) checkRefit() error {
+	_, convex := o.loss(nil, 0).(layers.CrossEntropy)
+	switch {
+	case o.Refit < Gradient || o.Refit > LDA:
+		return refuse("refit", " %s: want lbfgs or lda", o.Refit)
+	case o.Refit == Gradient && o.RefitPooling != "":
+		return refuse("refit_pooling", " is what the head of `refit` reads: give `refit` lbfgs or lda")
+	case o.Refit != Gradient && (o.Tune == Head || o.Dev == nil):
+		return refuse("refit", " %s follows the steps of `tune` last:N or all, and `dev` chooses its share: give both", o.Refit)
+	case o.Refit == LBFGS && !convex:
+		return refuse("refit", " lbfgs has no use for `loss` %s, which is not convex", o.describeLoss().Loss)
 	}
 	return nil
 }

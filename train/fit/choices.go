@@ -81,6 +81,11 @@ func (s Solver) String() string { return nameOf(solverNames, int(s)) }
 // ParseSolver reads gradient, lbfgs or lda. The error is an *OptionError.
 func ParseSolver(s string) (Solver, error) { return parse[Solver]("solver", solverNames, s) }
 
+// ParseRefit reads lbfgs, lda, or none, which is Gradient, for Options.Refit. The error is an *OptionError.
+func ParseRefit(s string) (Solver, error) {
+	return parse[Solver]("refit", append([]string{"none"}, solverNames[LBFGS:]...), s)
+}
+
 // Calibration says whether a head is made to give probabilities that mean what they say, on Options.Dev. The zero value is AsNeeded.
 type Calibration int
 

@@ -14,6 +14,7 @@ import (
 	"bertlabel/train/data"
 	"bertlabel/train/fit/note"
 	"bertlabel/train/metrics"
+	"bertlabel/train/refit"
 )
 
 // Result is how a run went. What it trained is in the model.
@@ -74,16 +75,18 @@ func Model(ctx context.Context, m *model.Model, rows *data.Dataset, o Options) (
 
 // run is one call of Model or Plan, whatever it trains.
 type run struct {
-	m       *model.Model
-	rows    *data.Dataset
-	o       *Options
-	config  train.Config
-	pooling bert.Pooling // that is computed: of several candidates the one that has the vectors of all
-	width   int          // of its features
-	labels  []string
-	workers *tensor.Workers
-	watch   *watcher
-	cancel  context.CancelCauseFunc
+	m            *model.Model
+	rows         *data.Dataset
+	o            *Options
+	config       train.Config
+	pooling      bert.Pooling // that is computed: of several candidates the one that has the vectors of all
+	width        int          // of its features
+	refitPooling bert.Pooling // that the exact head of Refit reads
+	refitWidth   int
+	labels       []string
+	workers      *tensor.Workers
+	watch        *watcher
+	cancel       context.CancelCauseFunc
 
 	texts, devTexts []tokenizer.Encoding
 	cut             int // of these, longer than the model reads
@@ -112,6 +115,11 @@ func newRun(m *model.Model, rows *data.Dataset, o Options) (*run, error) {
 	var err error
 	if r.width, err = m.Encoder.PoolingWidth(r.pooling); err != nil {
 		return nil, &OptionError{Option: "pooling", Err: err}
+	}
+	if o.Refit != Gradient {
+		if r.refitPooling, r.refitWidth, err = refit.Pooling(m.Encoder, o.RefitPooling, o.Pooling); err != nil {
+			return nil, &OptionError{Option: "refit_pooling", Err: err}
+		}
 	}
 	if layers := m.Encoder.Config.NumHiddenLayers; int(o.Tune) > layers {
 		return nil, refuse("tune", " %s: the model has %d layers", o.Tune, layers)

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"bertlabel/checkpoint/atomic"
-	"bertlabel/tensor"
-	"bertlabel/train"
 	"bertlabel/train/data"
 	"bertlabel/train/fit/note"
 	"bertlabel/train/metrics"
@@ -38,11 +36,11 @@ func (h *headRun) crossValidate(ctx context.Context) error {
 	outOfFold := &judged{Data: metrics.Data{Labels: r.labels, Truth: h.train.Y, Scores: make([]float32, len(h.train.Y))}}
 	for k := range r.o.Folds {
 		rest, held := data.SplitFold(fold, k)
-		found, err := h.find(ctx, headTask{rows: subset(h.train, rest, c), work: fmt.Sprintf("fold %d/%d", k+1, r.o.Folds)})
+		found, err := h.find(ctx, headTask{rows: h.train.Rows(rest, c), work: fmt.Sprintf("fold %d/%d", k+1, r.o.Folds)})
 		if err != nil {
 			return fmt.Errorf("fold %d of %d: %w", k+1, r.o.Folds, err)
 		}
-		_, probabilities := found.head.Score(subset(h.train, held, c).X)
+		_, probabilities := found.head.Score(h.train.Rows(held, c).X)
 		for i, row := range held {
 			copy(outOfFold.Scores[row*c:(row+1)*c], probabilities.Row(i))
 		}
@@ -60,16 +58,6 @@ func (h *headRun) crossValidate(ctx context.Context) error {
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(r.result.Folds)
 	})
-}
-
-// subset copies rows of features with c labels.
-func subset(all train.Features, rows []int, c int) train.Features {
-	f := train.Features{X: tensor.New(len(rows), all.X.Cols), Y: make([]int8, 0, len(rows)*c)}
-	for i, row := range rows {
-		copy(f.X.Row(i), all.X.Row(row))
-		f.Y = append(f.Y, all.Y[row*c:(row+1)*c]...)
-	}
-	return f
 }
 
 // judgeFolds evaluates the scores of all rows, and those of each fold, and chooses the thresholds of the model.

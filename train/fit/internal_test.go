@@ -20,30 +20,6 @@ import (
 	"bertlabel/train/record"
 )
 
-// spread names every vector of each kind while there are few enough, else evenly spread ones from the last layer down.
-func TestSpread(t *testing.T) {
-	for _, c := range []struct {
-		n, most int
-		kinds   []string
-		want    string
-	}{
-		{2, 10, []string{"mean"}, "concat:mean:-1,mean:-2,mean:-3"},
-		{2, 3, []string{"mean"}, "concat:mean:-1,mean:-2,mean:-3"},
-		{2, 2, []string{"mean"}, "concat:mean:-1,mean:-3"},
-		{3, 4, []string{"mean", "max"}, "concat:mean:-1,mean:-3,max:-1,max:-3"},
-		{12, 8, []string{"mean"}, "concat:mean:-1,mean:-3,mean:-5,mean:-7,mean:-9,mean:-11,mean:-13"},
-		{2, 1, []string{"mean"}, "concat:mean:-1"},
-	} {
-		got := spread(c.n, c.most, c.kinds...)
-		if got != c.want {
-			t.Errorf("spread(%d, %d, %v) = %s, want %s", c.n, c.most, c.kinds, got, c.want)
-		}
-		if _, err := bert.ParsePooling(got); err != nil || strings.Count(got, ":-") > max(c.most, len(c.kinds)) {
-			t.Errorf("spread(%d, %d, %v) = %s, %v", c.n, c.most, c.kinds, got, err)
-		}
-	}
-}
-
 // AutoPoolings proposes what a model has, never wider than can be solved, and something for every model.
 func TestAutoPoolings(t *testing.T) {
 	for _, c := range []struct {

@@ -139,6 +139,33 @@ func (n Solved) String() string {
 		said)
 }
 
+// Refit: an exact head was found on features of the trained encoder, and Dev has chosen how much of the tuned head goes into the result.
+type Refit struct {
+	Solver           string
+	Pooling          bert.Pooling    // that the exact head reads
+	Tuned, Exact     *metrics.Report // what Dev says of the two heads, at 0.5
+	Shares           []float64       // of the tuned head that were tried
+	AveragePrecision []float64       // macro-averaged, on Dev, of each
+	Share            float64         // that was kept: 1 for the tuned head as it was
+}
+
+func (n Refit) String() string {
+	var tried []string
+	for i, share := range n.Shares {
+		tried = append(tried, fmt.Sprintf("%g: %.4f", share, n.AveragePrecision[i]))
+	}
+	kept := fmt.Sprintf("%g of the tuned head", n.Share)
+	switch n.Share {
+	case 0:
+		kept = fmt.Sprintf("the %s head", n.Solver)
+	case 1:
+		kept = "the tuned head"
+	}
+	return fmt.Sprintf("dev with the tuned head: average_precision_macro %.4f, %s at 0.5\ndev with the %s head on %s: average_precision_macro %.4f, "+
+		"%s at 0.5\naverage_precision_macro on dev by the share of the tuned head: %s; kept %s", n.Tuned.AveragePrecisionMacro, figures(n.Tuned),
+		n.Solver, n.Pooling, n.Exact.AveragePrecisionMacro, figures(n.Exact), strings.Join(tried, ", "), kept)
+}
+
 // PathEnd: the penalty's strength that was chosen is the first or the last of those that were tried, so that a better one may lie beyond.
 type PathEnd struct {
 	Labels    []string // for which it was
