@@ -102,15 +102,15 @@ var onlyCommand = []string{"github.com/spf13/…", "github.com/schollz/progressb
 var platforms = []string{"GOOS=linux GOARCH=amd64", "GOOS=linux GOARCH=arm64", "GOOS=darwin GOARCH=arm64", "GOOS=windows GOARCH=amd64"}
 
 type listed struct {
-	ImportPath string
-	Imports    []string
-	Deps       []string
+	ImportPath                         string
+	Imports, TestImports, XTestImports []string
+	Deps                               []string
 }
 
 // goList describes every package of the module as built for a platform.
 func goList(t *testing.T, platform string) (packages []listed) {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", "./...")
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports,Deps", "./...")
 	cmd.Dir = moduleRoot
 	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), strings.Fields(platform)...)
 	out, err := cmd.Output()
@@ -181,6 +181,30 @@ func TestImports(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// The packages of the verbs do not know each other, nor does anything but package main know them: not even in tests, and whatever the
+// table says.
+func TestVerbsApart(t *testing.T) {
+	t.Parallel()
+	isVerb := func(path string) bool {
+		name, inside := strings.CutPrefix(path, "bertlabel/cmd/bertlabel/internal/")
+		return inside && strings.HasSuffix(name, "cmd")
+	}
+	verbs := 0
+	for _, p := range goList(t, platforms[0]) {
+		if isVerb(p.ImportPath) {
+			verbs++
+		}
+		for _, path := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+			if isVerb(path) && path != p.ImportPath && p.ImportPath != "bertlabel/cmd/bertlabel" {
+				t.Errorf("%s imports %s", p.ImportPath, path)
+			}
+		}
+	}
+	if verbs < 6 {
+		t.Errorf("found %d packages of verbs", verbs)
 	}
 }
 
