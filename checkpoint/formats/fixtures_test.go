@@ -19,7 +19,8 @@ import (
 	"bertlabel/tensor/tensortest"
 )
 
-// manifest is fixtures/checkpoints/manifest.json; its section of fixtures/README.md says what each field means.
+// manifest is ../testdata/manifest.json, or fixtures/checkpoints/manifest.json of the shared folder; the section of fixtures/README.md says
+// what each field means.
 type manifest struct {
 	Good    []fixture
 	Hostile []fixture
@@ -37,9 +38,8 @@ type fixture struct {
 	}
 }
 
-func readManifest(t *testing.T) (m manifest, folder string) {
+func readManifest(t *testing.T, folder string) (m manifest) {
 	t.Helper()
-	folder = tensortest.Shared(t, "fixtures/checkpoints")
 	text, err := os.ReadFile(filepath.Join(folder, "manifest.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -47,16 +47,20 @@ func readManifest(t *testing.T) (m manifest, folder string) {
 	if err := json.Unmarshal(text, &m); err != nil {
 		t.Fatal(err)
 	}
-	if len(m.Good) == 0 || len(m.Hostile) == 0 {
+	if len(m.Good) == 0 {
 		t.Fatal("the manifest lists no cases")
 	}
-	return m, folder
+	return m
 }
 
 // TestGood reads every good fixture: the tensors of the manifest and no others, bit for bit.
 func TestGood(t *testing.T) {
-	m, folder := readManifest(t)
-	for _, c := range m.Good {
+	testGood(t, "../testdata")
+	t.Run("shared", func(t *testing.T) { testGood(t, tensortest.Shared(t, "fixtures/checkpoints")) })
+}
+
+func testGood(t *testing.T, folder string) {
+	for _, c := range readManifest(t, folder).Good {
 		t.Run(c.Name, func(t *testing.T) {
 			src, err := formats.Open(filepath.Join(folder, c.Path), checkpoint.Limits{})
 			if err != nil {
@@ -110,7 +114,11 @@ func readAll(path string) error {
 // TestHostile refuses every hostile fixture with the class of the manifest, in time, and without taking more memory than
 // the files are long and 1 MiB (a snappy block: 32 times its length and 64 KiB).
 func TestHostile(t *testing.T) {
-	m, folder := readManifest(t)
+	folder := tensortest.Shared(t, "fixtures/checkpoints")
+	m := readManifest(t, folder)
+	if len(m.Hostile) == 0 {
+		t.Fatal("the manifest lists no cases")
+	}
 	refused := map[checkpoint.Class]int{}
 	var slowest time.Duration
 	var most, mostBeyond uint64
