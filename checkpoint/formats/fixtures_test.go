@@ -2,6 +2,7 @@ package formats_test
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -38,6 +39,9 @@ type fixture struct {
 	}
 }
 
+// committed has small checkpoints by TensorFlow's own writers.
+const committed = "../testdata"
+
 func readManifest(t *testing.T, folder string) (m manifest) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(folder, "manifest.json"))
@@ -55,7 +59,7 @@ func readManifest(t *testing.T, folder string) (m manifest) {
 
 // TestGood reads every good fixture: the tensors of the manifest and no others, bit for bit.
 func TestGood(t *testing.T) {
-	testGood(t, "../testdata")
+	testGood(t, committed)
 	t.Run("shared", func(t *testing.T) { testGood(t, tensortest.Shared(t, "fixtures/checkpoints")) })
 }
 
@@ -86,8 +90,64 @@ func testGood(t *testing.T, folder string) {
 				if sum := sha256.Sum256(raw); hex.EncodeToString(sum[:]) != want.SHA256 {
 					t.Errorf("%q: other bytes than the manifest's", want.Name)
 				}
+				if folder == committed { // whose numbers are small
+					checkNumbers(t, src, got, raw)
+				}
 			}
 		})
+	}
+}
+
+// checkNumbers compares the numbers that the readers make of a tensor with its bytes: each type is read by one of them, and refused by the
+// other.
+func checkNumbers(t *testing.T, src checkpoint.Source, info checkpoint.Info, raw []byte) {
+	t.Helper()
+	floats := make([]float32, info.Elements())
+	floatsErr, integers, integersErr := src.ReadFloat32(info.Name, floats), []int64(nil), error(nil)
+	integers, integersErr = src.ReadInt64(info.Name)
+	name, le := info.DType.String(), binary.LittleEndian
+	isFloat := strings.Contains(name, "float")
+	isInteger := strings.Contains(name, "int")
+	if (floatsErr == nil) != isFloat || (integersErr == nil) != isInteger {
+		t.Errorf("%q of %s: as floats %v, as integers %v", info.Name, name, floatsErr, integersErr)
+	}
+	for i := range info.Elements() {
+		if !isFloat && !isInteger {
+			return
+		}
+		b, want := raw[i*info.DType.Size():], float64(0)
+		switch info.DType {
+		case checkpoint.Float32:
+			want = float64(math.Float32frombits(le.Uint32(b)))
+		case checkpoint.Float64:
+			want = float64(float32(math.Float64frombits(le.Uint64(b))))
+		case checkpoint.BFloat16:
+			want = float64(math.Float32frombits(uint32(le.Uint16(b)) << 16))
+		case checkpoint.Float16:
+			h := le.Uint16(b)
+			want = math.Ldexp(float64(h&1023)/1024+1, int(h>>10&31)-15) // no zeros here
+			if h>>15 == 1 {
+				want = -want
+			}
+		case checkpoint.Int8:
+			want = float64(int8(b[0]))
+		case checkpoint.Uint8:
+			want = float64(b[0])
+		case checkpoint.Int16, checkpoint.Uint16:
+			want = float64(int16(le.Uint16(b)))
+		case checkpoint.Int32, checkpoint.Uint32:
+			want = float64(int32(le.Uint32(b)))
+		case checkpoint.Int64, checkpoint.Uint64:
+			want = float64(int64(le.Uint64(b)))
+		}
+		got := float64(floats[i])
+		if isInteger {
+			got = float64(integers[i])
+		}
+		if got != want && !strings.Contains(name, "uint") { // unsigned ones beyond half: TestToInt64
+			t.Errorf("%q of %s: element %d is %v, want %v", info.Name, name, i, got, want)
+			return
+		}
 	}
 }
 
