@@ -19,7 +19,8 @@ func TestTruncatedNormal(t *testing.T) {
 		sum, squares, largest = sum+float64(v), squares+float64(v)*float64(v), max(largest, math.Abs(float64(v)))
 	}
 	n := float64(len(x))
-	if deviation := math.Sqrt(squares / n); !(math.Abs(sum/n) <= 0.01 && math.Abs(deviation-0.5*0.8796) <= 0.005 && largest <= 1 && largest > 0.99) {
+	deviation := math.Sqrt(squares / n)
+	if !(math.Abs(sum/n) <= 0.01 && math.Abs(deviation-0.5*0.8796) <= 0.005 && largest <= 1 && largest > 0.99) {
 		t.Errorf("mean %v, deviation %v, largest %v", sum/n, deviation, largest)
 	}
 }

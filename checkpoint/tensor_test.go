@@ -66,7 +66,8 @@ func TestTensorCheck(t *testing.T) {
 // TestTypes: numbers, names and widths of TensorFlow's types.proto.
 func TestTypes(t *testing.T) {
 	known := map[DType]string{
-		1: "float32 4", 2: "float64 8", 3: "int32 4", 4: "uint8 1", 5: "int16 2", 6: "int8 1", 7: "string 0", 8: "complex64 8", 9: "int64 8", 10: "bool 1",
+		1: "float32 4", 2: "float64 8", 3: "int32 4", 4: "uint8 1", 5: "int16 2", 6: "int8 1", 7: "string 0", 8: "complex64 8",
+		9: "int64 8", 10: "bool 1",
 		14: "bfloat16 2", 17: "uint16 2", 18: "complex128 16", 19: "float16 2", 22: "uint32 4", 23: "uint64 8",
 	}
 	for n := range 256 {
@@ -82,8 +83,8 @@ func TestTypes(t *testing.T) {
 	// As integers and as numbers, each type to its last bit.
 	all := []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x80}
 	for dtype, want := range map[DType][2]int64{
-		Int8: {-1, -1}, Uint8: {255, 255}, Int16: {-1, -1}, Uint16: {65535, 65535}, Int32: {-1, math.MaxInt32}, Uint32: {math.MaxUint32, math.MaxInt32},
-		Int64: {math.MaxInt64, math.MinInt64 + 0x07060504030201},
+		Int8: {-1, -1}, Uint8: {255, 255}, Int16: {-1, -1}, Uint16: {65535, 65535}, Int32: {-1, math.MaxInt32},
+		Uint32: {math.MaxUint32, math.MaxInt32}, Int64: {math.MaxInt64, math.MinInt64 + 0x07060504030201},
 	} {
 		var got [2]int64
 		if n, err := toInt64(got[:], all, dtype); n != 2 || err != nil || got != want {

@@ -13,6 +13,25 @@ import (
 	"bertlabel/checkpoint"
 )
 
+// saveLarge writes text as the file data of a folder, in three pieces.
+func saveLarge(fs FS, dir string, text []byte) error {
+	f, err := NewFolder(fs, dir, int64(len(text)))
+	if err != nil {
+		return err
+	}
+	defer f.Abort()
+	w, err := f.Create("data")
+	if err != nil {
+		return err
+	}
+	for _, part := range [][]byte{text[:100_000], text[100_000:600_000], text[600_000:]} {
+		if _, err := w.Write(part); err != nil {
+			return err
+		}
+	}
+	return errors.Join(w.Close(), f.Commit(9, true))
+}
+
 // TestVerifyLarge: a file that is read in several pieces, and written in several, is verified in each of them; and a folder that was
 // damaged between writing and Commit does not get its name.
 func TestVerifyLarge(t *testing.T) {
@@ -20,25 +39,8 @@ func TestVerifyLarge(t *testing.T) {
 	for i := range text {
 		text[i] = byte(i % 253)
 	}
-	write := func(fs FS, dir string) error {
-		f, err := NewFolder(fs, dir, int64(len(text)))
-		if err != nil {
-			return err
-		}
-		defer f.Abort()
-		w, err := f.Create("data")
-		if err != nil {
-			return err
-		}
-		for _, part := range [][]byte{text[:100_000], text[100_000:600_000], text[600_000:]} {
-			if _, err := w.Write(part); err != nil {
-				return err
-			}
-		}
-		return errors.Join(w.Close(), f.Commit(9, true))
-	}
 	dir := filepath.Join(t.TempDir(), "ckpt")
-	if err := write(OS{}, dir); err != nil {
+	if err := saveLarge(OS{}, dir, text); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "data")
@@ -71,7 +73,7 @@ func TestVerifyLarge(t *testing.T) {
 	refused("longer by much", append(bytes.Clone(text), text...))
 
 	damaged := filepath.Join(t.TempDir(), "ckpt")
-	if err := write(lossy{}, damaged); err == nil || !strings.Contains(err.Error(), "checksum") {
+	if err := saveLarge(lossy{}, damaged, text); err == nil || !strings.Contains(err.Error(), "checksum") {
 		t.Errorf("a file that the disk has lost a byte of: %v", err)
 	}
 	if _, err := os.Stat(damaged); err == nil {

@@ -22,8 +22,11 @@ const piece = 256 << 10
 
 // largeTensors are longer than a piece, or nearly so, or a little more; of types that are converted and of one that is not.
 func largeTensors() (tensors []checkpoint.Tensor) {
+	types := []checkpoint.DType{
+		checkpoint.Float32, checkpoint.Float64, checkpoint.Float16, checkpoint.BFloat16, checkpoint.Int32, checkpoint.Int64,
+	}
 	for i, size := range []int{piece - 8, piece, piece + 8, 3*piece + 16} {
-		for _, dtype := range []checkpoint.DType{checkpoint.Float32, checkpoint.Float64, checkpoint.Float16, checkpoint.BFloat16, checkpoint.Int32, checkpoint.Int64} {
+		for _, dtype := range types {
 			raw := make([]byte, size)
 			n := size / dtype.Size()
 			for k := range n {

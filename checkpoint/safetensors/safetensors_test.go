@@ -358,7 +358,10 @@ func TestEscapes(t *testing.T) {
 			t.Errorf("%s: %v, want the name %q", escaped, err, want)
 		}
 	}
-	for _, bad := range []string{`\u00g0`, `\u00G0`, `\u00:0`, `\u00@0`, "\\u00`0", `\u00/0`, `\ud83d`, `\ud83d\u0041`, `\ude00`, `\ud83dx`, `\u12`, `\x41`, `\'`} {
+	for _, bad := range []string{
+		`\u00g0`, `\u00G0`, `\u00:0`, `\u00@0`,
+		"\\u00`0", `\u00/0`, `\ud83d`, `\ud83d\u0041`, `\ude00`, `\ud83dx`, `\u12`, `\x41`, `\'`,
+	} {
 		if _, err := openBytes(file(`{"`+bad+`":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, []byte{7})); err == nil {
 			t.Errorf("%s: opened", bad)
 		}

@@ -36,7 +36,8 @@ def record(name, value, **more):
     if value.dtype.kind in "SO":
         raw = b"".join(struct.pack("<Q", len(s)) + s for s in value.ravel().tolist())
         return {"name": name, "dtype": "string", "shape": list(value.shape), "sha256": hashlib.sha256(raw).hexdigest(), **more}
-    return {"name": name, "dtype": str(value.dtype), "shape": list(value.shape), "sha256": hashlib.sha256(value.tobytes()).hexdigest(), **more}
+    sha256 = hashlib.sha256(value.tobytes()).hexdigest()
+    return {"name": name, "dtype": str(value.dtype), "shape": list(value.shape), "sha256": sha256, **more}
 
 
 def add(name, kind, path, tensors):
@@ -114,7 +115,8 @@ def object_based_bert():
     os.remove(os.path.join(folder, "checkpoint"))
     shutil.copy(os.path.join(HERE, "../../bert/testdata/tiny/bert_config.json"), folder)
     graph = tf.train.load_checkpoint(prefix).get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH")
-    tensors += [record("save_counter/.ATTRIBUTES/VARIABLE_VALUE", np.int64(1)), record("_CHECKPOINTABLE_OBJECT_GRAPH", np.array(graph, object))]
+    tensors.append(record("save_counter/.ATTRIBUTES/VARIABLE_VALUE", np.int64(1)))
+    tensors.append(record("_CHECKPOINTABLE_OBJECT_GRAPH", np.array(graph, object)))
     add("object_based_bert", "tf_v2", "bert_model.ckpt-1", tensors)
 
 
@@ -127,8 +129,8 @@ save("dtypes", {str(np.dtype(d)): array(3, 5, dtype=d) for d in (
        "string": np.array([[b"", b"a"], [b"\x00\xff", "żółć".encode()], [b"x" * 200, b"end"]], object)})
 save("scalars_and_empty", {"scalar": np.float32(1.5), "text": np.array(b"one", object), "empty": array(0, 4), "none": array(3, 0, 2)})
 save("sharded", {f"v{i}": array(i + 1, 3) for i in range(5)}, place=lambda i: f"/cpu:{i % 2}", sharded=True)
-save("partitioned", {"rows": (array(10, 4), tf1.fixed_size_partitioner(3, axis=0)), "columns": (array(4, 7), tf1.fixed_size_partitioner(2, axis=1)),
-                     "whole": array(2, 2)})
+save("partitioned", {"rows": (array(10, 4), tf1.fixed_size_partitioner(3, axis=0)),
+                     "columns": (array(4, 7), tf1.fixed_size_partitioner(2, axis=1)), "whole": array(2, 2)})
 save("v1", {"bias": array(4), "kernel": array(3, 4), "step": np.int64(12), "rows": (array(7, 2), tf1.fixed_size_partitioner(2, axis=0))},
      kind="tf_v1", write_version=tf1.train.SaverDef.V1)
 object_based_bert()

@@ -117,7 +117,8 @@ func TestFlipped(t *testing.T) {
 			}
 		}
 	}
-	if t.Logf("%d bits of indexes, %d bytes of data", cases[true], cases[false]); (cases[true] < 10_000 || cases[false] < 1_500) && !testing.Short() {
+	t.Logf("%d bits of indexes, %d bytes of data", cases[true], cases[false])
+	if (cases[true] < 10_000 || cases[false] < 1_500) && !testing.Short() {
 		t.Error("want 10,000 bits and 1,500 bytes; with the shared folder there are 30,000 and 10,000")
 	}
 }

@@ -532,7 +532,8 @@ func TestLargeParts(t *testing.T) {
 		slices.Reverse(big[i : i+4])
 	}
 	header := pair{nil, appendInt(headerPair.value, 2, 1)} // endianness: big
-	got, err := bundleOf(buildTable([]pair{header, {[]byte("w"), message(3, []int64{rows * cols}, 0, 0, int64(len(big)), masked(big))}}), big).readAll()
+	one := pair{[]byte("w"), message(3, []int64{rows * cols}, 0, 0, int64(len(big)), masked(big))}
+	got, err := bundleOf(buildTable([]pair{header, one}), big).readAll()
 	if err != nil {
 		t.Fatal(err)
 	}
