@@ -66,7 +66,8 @@ func TestSettings(t *testing.T) {
 	want := tokenizer.Options{StripAccents: &yes, TokenizeChinese: &no, MaxWordChars: 3, KeepTokens: []string{"[NAME]"}}
 	if !sameOptions(m.Tokenizer.Options(), want) || m.MaxSeqLength != 7 || m.Pooling != bert.Mean ||
 		!slices.Equal(m.Thresholds, []float32{0.125, 0.25, 0.75}) || string(m.Training()) != `{"seed":3}` {
-		t.Errorf("found %s, length %d, pooling %s, thresholds %v, training %s", optionsText(m), m.MaxSeqLength, m.Pooling, m.Thresholds, m.Training())
+		t.Errorf("found %s, length %d, pooling %s, thresholds %v, training %s",
+			optionsText(m), m.MaxSeqLength, m.Pooling, m.Thresholds, m.Training())
 	}
 	// And it does what they say: "T" is no lower-case letter, the accent goes, "came" is too long, the text is cut.
 	tokens := m.Tokenizer.Tokens(m.encode([]Text{{A: "The càt[NAME] came 我 my mat"}})[0].IDs)
@@ -100,14 +101,16 @@ func TestSettingsRefused(t *testing.T) {
 		value any // nil: left out
 		want  string
 	}{
-		{"format_version", nil, "format_version is missing"}, {"problem_type", nil, "problem_type is missing"}, {"pooling", nil, "pooling is missing"},
-		{"max_seq_length", nil, "max_seq_length is missing"}, {"do_lower_case", nil, "do_lower_case is missing"},
+		{"format_version", nil, "format_version is missing"}, {"problem_type", nil, "problem_type is missing"},
+		{"pooling", nil, "pooling is missing"}, {"max_seq_length", nil, "max_seq_length is missing"},
+		{"do_lower_case", nil, "do_lower_case is missing"},
 		{"format_version", 0, "format_version is 0, this program reads 1 to 1"}, {"format_version", 2, "format_version is 2"},
 		{"problem_type", "regression", `problem_type is "regression"`}, {"max_seq_length", 1, "max_seq_length is 1, expected 2 or more"},
 		{"max_seq_length", 41, "max_seq_length is 41, over max_position_embeddings, 40"}, {"max_seq_length", 2, ""}, {"max_seq_length", 40, ""},
 		{"max_input_chars_per_word", -1, "max_input_chars_per_word is -1"}, {"max_input_chars_per_word", 1, ""},
 		{"pooling", "average", `"average"`}, {"pooling", "mean:-4", "bertlabel.json"}, {"do_lower_case", "yes", "do_lower_case is"},
-		{"thresholds", map[string]any{"joy": -0.001}, `"joy" is -0.001, expected 0 to 1`}, {"thresholds", map[string]any{"joy": 1.001}, "expected 0 to 1"},
+		{"thresholds", map[string]any{"joy": -0.001}, `"joy" is -0.001, expected 0 to 1`},
+		{"thresholds", map[string]any{"joy": 1.001}, "expected 0 to 1"},
 		{"thresholds", map[string]any{"joy": 0}, ""}, {"thresholds", map[string]any{"joy": 1}, ""},
 		{"keep_tokens", "x", "keep_tokens is"}, {"strip_accents", 1, "strip_accents is"},
 	} {
@@ -138,7 +141,8 @@ func TestSettingsRefused(t *testing.T) {
 func oddConfig() (c bert.Config, google, hf map[string]any) {
 	c = bert.Config{
 		VocabSize: len(tinyVocab()), HiddenSize: 12, NumHiddenLayers: 3, NumAttentionHeads: 4, IntermediateSize: 20, HiddenAct: "relu",
-		HiddenDropoutProb: 0.25, AttentionProbsDropoutProb: 0.125, MaxPositionEmbeddings: 33, TypeVocabSize: 3, InitializerRange: 0.5, LayerNormEps: 0.0625,
+		HiddenDropoutProb: 0.25, AttentionProbsDropoutProb: 0.125, MaxPositionEmbeddings: 33, TypeVocabSize: 3, InitializerRange: 0.5,
+		LayerNormEps: 0.0625,
 	}
 	google = map[string]any{
 		"vocab_size": float64(c.VocabSize), "hidden_size": 12.0, "num_hidden_layers": 3.0, "num_attention_heads": 4.0, "intermediate_size": 20.0,
@@ -147,8 +151,9 @@ func oddConfig() (c bert.Config, google, hf map[string]any) {
 	}
 	hf = maps.Clone(google)
 	maps.Copy(hf, map[string]any{
-		"model_type": "bert", "architectures": []any{"BertForSequenceClassification"}, "torch_dtype": "float32", "position_embedding_type": "absolute",
-		"pad_token_id": 0.0, "use_cache": true, "classifier_dropout": nil, "problem_type": "multi_label_classification",
+		"model_type": "bert", "architectures": []any{"BertForSequenceClassification"}, "torch_dtype": "float32",
+		"position_embedding_type": "absolute", "pad_token_id": 0.0,
+		"use_cache": true, "classifier_dropout": nil, "problem_type": "multi_label_classification",
 		"id2label": map[string]any{"0": "no", "1": "yes"}, "label2id": map[string]any{"no": 0.0, "yes": 1.0},
 	})
 	return c, google, hf
@@ -233,19 +238,23 @@ func TestTokenizerFiles(t *testing.T) {
 	no := false
 	m := tiny(t, 3)
 	m.MaxSeqLength = 21
-	m.Tokenizer = tokenizerWith(t, m, tokenizer.Options{LowerCase: true, StripAccents: &no, TokenizeChinese: &no, MaxWordChars: 3, KeepTokens: []string{"[unused1]"}})
+	m.Tokenizer = tokenizerWith(t, m, tokenizer.Options{
+		LowerCase: true, StripAccents: &no, TokenizeChinese: &no, MaxWordChars: 3, KeepTokens: []string{"[unused1]"},
+	})
 	dir := savedHF(t, m)
 	sameObject(t, filepath.Join(dir, "tokenizer_config.json"), map[string]any{
-		"tokenizer_class": "BertTokenizer", "do_lower_case": true, "strip_accents": false, "tokenize_chinese_chars": false, "model_max_length": 21.0,
-		"unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "mask_token": "[MASK]",
+		"tokenizer_class": "BertTokenizer", "do_lower_case": true, "strip_accents": false, "tokenize_chinese_chars": false,
+		"model_max_length": 21.0, "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "mask_token": "[MASK]",
 	})
 	fast := jsonFile(t, filepath.Join(dir, "tokenizer.json"))
-	if got, want := fmt.Sprint(fast["normalizer"]), "map[clean_text:true handle_chinese_chars:false lowercase:true strip_accents:false type:BertNormalizer]"; got != want {
+	const want = "map[clean_text:true handle_chinese_chars:false lowercase:true strip_accents:false type:BertNormalizer]"
+	if got := fmt.Sprint(fast["normalizer"]); got != want {
 		t.Errorf("normalizer %s, want %s", got, want)
 	}
 	wordPiece := fast["model"].(map[string]any)
 	vocab := wordPiece["vocab"].(map[string]any)
-	if wordPiece["max_input_chars_per_word"] != 3.0 || wordPiece["unk_token"] != "[UNK]" || wordPiece["continuing_subword_prefix"] != "##" || len(vocab) != len(tinyVocab()) {
+	if wordPiece["max_input_chars_per_word"] != 3.0 || wordPiece["unk_token"] != "[UNK]" ||
+		wordPiece["continuing_subword_prefix"] != "##" || len(vocab) != len(tinyVocab()) {
 		t.Errorf("model %v", wordPiece)
 	}
 	for i, token := range tinyVocab() {
@@ -257,14 +266,15 @@ func TestTokenizerFiles(t *testing.T) {
 	for _, a := range fast["added_tokens"].([]any) {
 		added = append(added, fmt.Sprint(a))
 	}
-	want := []string{}
+	special := []string{}
 	for id, token := range []string{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "", "[unused1]"} {
 		if token != "" {
-			want = append(want, fmt.Sprintf("map[content:%s id:%d lstrip:false normalized:false rstrip:false single_word:false special:%t]", token, id, id < 5))
+			const form = "map[content:%s id:%d lstrip:false normalized:false rstrip:false single_word:false special:%t]"
+			special = append(special, fmt.Sprintf(form, token, id, id < 5))
 		}
 	}
-	if !slices.Equal(added, want) {
-		t.Errorf("added tokens\n%q\nwant\n%q", added, want)
+	if !slices.Equal(added, special) {
+		t.Errorf("added tokens\n%q\nwant\n%q", added, special)
 	}
 	processor := fmt.Sprint(fast["post_processor"].(map[string]any)["special_tokens"])
 	if processor != "map[[CLS]:map[id:[CLS] ids:[2] tokens:[[CLS]]] [SEP]:map[id:[SEP] ids:[3] tokens:[[SEP]]]]" {

@@ -148,7 +148,12 @@ func TestTwice(t *testing.T) {
 
 // TestTF2 has the two namings of tensorflow/models, as the fixtures give them with Google's names and shapes.
 func TestTF2(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(tensortest.Shared(t, "fixtures/checkpoints"), "manifest.json"))
+	testTF2(t, "../../checkpoint/testdata", 1)
+	t.Run("shared", func(t *testing.T) { testTF2(t, tensortest.Shared(t, "fixtures/checkpoints"), 2) })
+}
+
+func testTF2(t *testing.T, folder string, want int) {
+	text, err := os.ReadFile(filepath.Join(folder, "manifest.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,8 +207,8 @@ func TestTF2(t *testing.T) {
 			t.Errorf("%s: %d variables, want %d", c.Name, len(m.Places), places)
 		}
 	}
-	if cases != 2 {
-		t.Errorf("%d fixtures, want 2", cases)
+	if cases != want {
+		t.Errorf("%d fixtures, want %d", cases, want)
 	}
 }
 

@@ -14,7 +14,6 @@ import (
 	"bertlabel/checkpoint/formats"
 	"bertlabel/checkpoint/safetensors"
 	"bertlabel/checkpoint/tfbundle"
-	"bertlabel/tensor/tensortest"
 )
 
 // saveV2 writes one tensor under a V2 prefix.
@@ -62,7 +61,7 @@ func write(t *testing.T, path, text string) {
 
 // TestFolders opens folders: the tensor that is found says which checkpoint was taken.
 func TestFolders(t *testing.T) {
-	file, err := os.ReadFile(filepath.Join(tensortest.Shared(t, "fixtures/checkpoints/good/v1"), "model.ckpt"))
+	file, err := os.ReadFile("../testdata/good/v1/model.ckpt")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +127,7 @@ func TestRecognise(t *testing.T) {
 	saveV2(t, dir+"/model.ckpt")
 	saveSafetensors(t, dir+"/model.safetensors")
 	os.Link(dir+"/model.safetensors", dir+"/weights")
-	v1, err := os.ReadFile(filepath.Join(tensortest.Shared(t, "fixtures/checkpoints/good/v1"), "model.ckpt"))
+	v1, err := os.ReadFile("../testdata/good/v1/model.ckpt")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -494,3 +494,52 @@ func TestStrings(t *testing.T) {
 		}
 	}
 }
+
+// TestLargeParts reads partitioned variables and big-endian ones whose parts are longer than what is read at a time, and refuses them when
+// a bit of any stretch is flipped.
+func TestLargeParts(t *testing.T) {
+	const rows, cols = 3000, 100
+	stacked := [][]extent{{{0, 700}, {0, cols}}, {{700, 1500}, {0, cols}}, {{2200, 800}, {0, cols}}} // 280, 600 and 320 kB
+	side := [][]extent{{{0, rows}, {0, 70}}, {{0, rows}, {70, 30}}}
+	var want []byte
+	for i := range rows * cols {
+		want = binary.LittleEndian.AppendUint32(want, uint32(i))
+	}
+	for what, boxes := range map[string][][]extent{"rows": stacked, "columns": side} {
+		good := partition([]int64{rows, cols}, boxes, boxes)
+		got, err := good.readAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, raw := range got {
+			if !bytes.Equal(raw, want) {
+				t.Errorf("%s: %s has other bytes", what, name)
+			}
+		}
+		data := dataName("m", 0, 1)
+		for at := len(good[data]) - 1; at > 0; at -= 150_001 {
+			bad := maps.Clone(good)
+			bad[data] = slices.Clone(good[data])
+			bad[data][at] ^= 1
+			if _, err := bad.readAll(); err == nil || classOf(t, err) != checkpoint.DataChecksum {
+				t.Errorf("%s: byte %d flipped: %v", what, at, err)
+			}
+		}
+	}
+
+	big := slices.Clone(want)
+	for i := 0; i < len(big); i += 4 {
+		slices.Reverse(big[i : i+4])
+	}
+	header := pair{nil, appendInt(headerPair.value, 2, 1)} // endianness: big
+	one := pair{[]byte("w"), message(3, []int64{rows * cols}, 0, 0, int64(len(big)), masked(big))}
+	got, err := bundleOf(buildTable([]pair{header, one}), big).readAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, raw := range got {
+		if !bytes.Equal(raw, want) {
+			t.Errorf("big-endian %s has other values", name)
+		}
+	}
+}

@@ -31,7 +31,9 @@ func TestUnknownCells(t *testing.T) {
 	if got := similarRepeats(d); got != 5 {
 		t.Errorf("%d similar repeats", got)
 	}
-	for i, want := range []LabelRuns{{Name: "joy", Runs: 3, Expected: 3}, {Name: "love", Runs: 5, Expected: 3.4}, {Name: "fear", Runs: 1, Expected: 1}} {
+	for i, want := range []LabelRuns{
+		{Name: "joy", Runs: 3, Expected: 3}, {Name: "love", Runs: 5, Expected: 3.4}, {Name: "fear", Runs: 1, Expected: 1},
+	} {
 		got := FindRuns(d)[i]
 		if got.Name != want.Name || got.Runs != want.Runs || !(math.Abs(got.Expected-want.Expected) <= 1e-12) {
 			t.Errorf("runs %+v, want %+v", got, want)
