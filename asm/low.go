@@ -36,6 +36,7 @@ type TileArgs struct {
 	ColScales []float32   // [Panels·NR]
 	Pairs     int         // outlier channels, in pairs, that stand in bf16 behind the quads of A and B
 
+	//lint:ignore U1000 assembly uses them
 	at, left int // of the kernels: 4 times the first column of the panel in work; panels left
 }
 

@@ -17,7 +17,6 @@ type Data struct {
 	MaxBad       string // --max-bad-rows: a number, or a share of all rows; "": any number
 	LabelsFile   string // --labels; "": the labels are gathered from the data
 	BadRowsFile  string // --bad-rows; "": bad rows are not listed
-	maxBadRows   string // --max-bad-rows, which Read parses
 }
 
 // AddData declares them for a verb; onBadRow is its default policy.
