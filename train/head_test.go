@@ -557,3 +557,16 @@ func BenchmarkHeadStep(b *testing.B) {
 		}
 	}
 }
+
+// A subset has copies of its rows, in the order asked for.
+func TestSubset(t *testing.T) {
+	all := Features{X: tensor.From([]float32{1, 2, 3, 4, 5, 6}, 3, 2), Y: []int8{1, 0, -1}}
+	part := all.Subset([]int{2, 0}, 1)
+	if !slices.Equal(part.X.Data, []float32{5, 6, 1, 2}) || !slices.Equal(part.Y, []int8{-1, 1}) {
+		t.Errorf("%v, %v", part.X.Data, part.Y)
+	}
+	part.X.Data[0], part.Y[0] = 9, 0
+	if all.X.Data[4] != 5 || all.Y[2] != -1 {
+		t.Error("the rows of a subset are those of the whole")
+	}
+}

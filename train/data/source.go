@@ -45,6 +45,9 @@ func openSource(path string) (*source, error) {
 
 // newSource looks at the first bytes of r, whose errors are to call it name.
 func newSource(r io.Reader, name string) (*source, error) {
+	if r == nil {
+		return nil, fmt.Errorf("%s: no reader (nil)", name)
+	}
 	s := &source{name: name, sum: sha256.New()}
 	s.stored = io.TeeReader(r, s.sum)
 	s.text = bufio.NewReader(s.stored)
