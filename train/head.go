@@ -113,7 +113,8 @@ func CheckFeatures(labels []string, c *layers.Classifier, train, dev Features) e
 	}
 	for name, f := range map[string]Features{"training": train, "dev": dev} {
 		if f.X != nil && (f.X.Cols != hidden || len(f.Y) != f.X.Rows*n) {
-			return fmt.Errorf("%s features [%d, %d] with %d label cells, want width %d and %d labels a row", name, f.X.Rows, f.X.Cols, len(f.Y), hidden, n)
+			return fmt.Errorf("%s features [%d, %d] with %d label cells, want width %d and %d labels a row", name, f.X.Rows, f.X.Cols,
+				len(f.Y), hidden, n)
 		}
 	}
 	return nil
@@ -137,7 +138,7 @@ type head struct {
 	workers    *tensor.Workers
 
 	batch   Batch
-	x       tensor.Tensor // [batch, hidden], features of the batch behind dropout
+	x       tensor.Tensor // [batch, hidden], features of the batch after dropout
 	logits  tensor.Tensor // [batch, labels]
 	dlogits tensor.Tensor // [batch, labels]
 }

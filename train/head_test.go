@@ -344,7 +344,8 @@ func TestHeadEnd(t *testing.T) {
 	}
 	task.Dev = Features{}
 	InitClassifier(task.Classifier, 5)
-	if state, err = TrainHead(context.Background(), task); err != nil || state.BestStep != 0 || !slices.Equal(task.Classifier.Weights.Value, at[100]) {
+	if state, err = TrainHead(context.Background(), task); err != nil || state.BestStep != 0 ||
+		!slices.Equal(task.Classifier.Weights.Value, at[100]) {
 		t.Errorf("without dev: state %+v, %v, want the weights of step 100", state, err)
 	}
 }
@@ -391,10 +392,12 @@ func TestHeadDiverges(t *testing.T) {
 		spoil func(*HeadTask)
 		want  string
 	}{
-		"feature":    {func(task *HeadTask) { task.Train.X.Row(17)[3] = nan }, "training diverged at step 3: features[17,3] is NaN"},
-		"weight":     {func(task *HeadTask) { task.Classifier.Weights.Value[1*6+5] = inf }, "training diverged at step 1: output_weights[1,5] is +Inf"},
-		"bias":       {func(task *HeadTask) { task.Classifier.Bias.Value[2] = nan }, "training diverged at step 1: output_bias[2] is NaN"},
-		"overflow":   {func(task *HeadTask) { clearTo(task.Classifier.Weights.Value, math.MaxFloat32) }, "training diverged at step 1: logits["},
+		"feature": {func(task *HeadTask) { task.Train.X.Row(17)[3] = nan }, "training diverged at step 3: features[17,3] is NaN"},
+		"weight": {func(task *HeadTask) { task.Classifier.Weights.Value[1*6+5] = inf },
+			"training diverged at step 1: output_weights[1,5] is +Inf"},
+		"bias": {func(task *HeadTask) { task.Classifier.Bias.Value[2] = nan }, "training diverged at step 1: output_bias[2] is NaN"},
+		"overflow": {func(task *HeadTask) { clearTo(task.Classifier.Weights.Value, math.MaxFloat32) },
+			"training diverged at step 1: logits["},
 		"large rate": {func(task *HeadTask) { task.Config.LearningRate = 3e38 }, "training diverged at step 2: output_weights["},
 		"loss":       {func(task *HeadTask) { task.Loss = nanLoss{} }, "training diverged at step 1: loss is NaN"},
 		"gradient":   {func(task *HeadTask) { task.Loss = infGradient{} }, "training diverged at step 1: gradient of output_weights["},

@@ -38,7 +38,7 @@ func NewLog(w io.Writer, logSteps int, dev bool) *Log {
 	return &Log{w: w, logSteps: logSteps, dev: dev}
 }
 
-// OpenLog opens a metrics.csv for a run that stands behind step after: the rows up to that stay, those behind it come again. With 0, or
+// OpenLog opens a metrics.csv for a run that stands after step after: the rows up to that stay, those after it come again. With 0, or
 // where no file is, it begins with the header. The caller closes the file.
 func OpenLog(path string, after int64, logSteps int, dev bool) (*Log, *os.File, error) {
 	goesOn, err := false, error(nil)
@@ -66,7 +66,7 @@ func OpenLog(path string, after int64, logSteps int, dev bool) (*Log, *os.File, 
 	return l, f, nil
 }
 
-// trimFile takes the rows behind step out of a metrics.csv; false if there is none.
+// trimFile takes the rows after step out of a metrics.csv; false if there is none.
 func trimFile(path string, step int64) (found bool, err error) {
 	old, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -148,7 +148,7 @@ func (l *Log) end() error {
 	return err
 }
 
-// TrimLog copies a metrics.csv up to and with the rows of step, so that a run that goes on behind that step can append to it. A
+// TrimLog copies a metrics.csv up to and with the rows of step, so that a run that goes on after that step can append to it. A
 // last line without a newline, as a crash leaves it, is dropped.
 func TrimLog(dst io.Writer, src io.Reader, step int64) error {
 	lines := bufio.NewReader(src)

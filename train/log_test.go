@@ -22,7 +22,8 @@ func TestLogRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	for step := int64(1); step <= 23; step++ {
-		p := Progress{Step: step, Epoch: float64(step) / 8, Loss: 1 / float64(step), LearningRate: 0.1, GradNorm: 2.5, Rows: 4, Seconds: 0.125, Last: step == 23}
+		p := Progress{Step: step, Epoch: float64(step) / 8, Loss: 1 / float64(step), LearningRate: 0.1, GradNorm: 2.5, Rows: 4,
+			Seconds: 0.125, Last: step == 23}
 		if err := log.Observe(p); err != nil {
 			t.Fatal(err)
 		}

@@ -76,7 +76,8 @@ func TestGoEmotions(t *testing.T) {
 			t.Errorf("%s: SHA-256 %s, %d ids", c.file, sum, len(d.IDs))
 		}
 	}
-	if got, want := FindRepeats(parts[0]), (Repeats{Texts: 118, Rows: 183, Conflicting: 58, FirstConflict: [2]int{3512, 4622}}); got != want {
+	if got, want := FindRepeats(parts[0]),
+		(Repeats{Texts: 118, Rows: 183, Conflicting: 58, FirstConflict: [2]int{3512, 4622}}); got != want {
 		t.Errorf("repeats %+v, want %+v", got, want)
 	}
 	if got, want := FindOverlap(parts[0], parts[1]), (Overlap{Texts: 41, RowsA: 84, RowsB: 43}); got != want {

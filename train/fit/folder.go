@@ -54,7 +54,7 @@ func (e *encoderRun) begin(fingerprint string) (err error) {
 	return e.openLog()
 }
 
-// resume puts the loop behind the newest good checkpoint, if there is one.
+// resume puts the loop after the newest good checkpoint, if there is one.
 func (e *encoderRun) resume() (found bool, err error) {
 	state, found, err := e.keeper.Resume()
 	if err != nil {

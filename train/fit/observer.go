@@ -62,7 +62,7 @@ func (w *watcher) begin(name, unit string, of int) {
 	w.tell()
 }
 
-// done tells how far the work has come. Goroutines may come out of order: what lies behind is left out.
+// done tells how far the work has come. Goroutines may come out of order: what comes late is left out.
 func (w *watcher) done(n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

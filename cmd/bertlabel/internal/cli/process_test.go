@@ -62,7 +62,8 @@ func TestRunPassesGlobalFlags(t *testing.T) {
 		flags       []string
 		want        string
 	}{
-		{"", []string{"--max-memory", "5MiB", "--threads", "3", "--quiet", "--log-format", "json", "--kernels", "k"}, "5242880 3 true json k"},
+		{"", []string{"--max-memory", "5MiB", "--threads", "3", "--quiet", "--log-format", "json", "--kernels", "k"},
+			"5242880 3 true json k"},
 		{"6MiB", []string{"--max-memory", "5MiB"}, "5242880 0 false text "},
 		{"6MiB", nil, "6291456 0 false text "},
 		{"", nil, fmt.Sprint(int64(float64(machine.TotalMemory())*0.8)) + " 0 false text "},
