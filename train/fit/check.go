@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/checkpoint/atomic"
 	"bertlabel/layers"
@@ -200,6 +201,9 @@ func checkInputs(m *model.Model, rows *data.Dataset, o *Options) error {
 	}
 	if n, limit := m.MaxSeqLength, m.Encoder.Config.MaxPositionEmbeddings; n < 2 || n > limit {
 		return refuse("max_seq_length", " %d: want from 2 to the %d positions of the model", n, limit)
+	}
+	if p := m.Precision(); p != bert.FP32 && (o.Tune != Head || o.Folder.Path != "") {
+		return refuse("precision", " %s: rounded weights can be neither trained nor saved, want fp32", p)
 	}
 	if err := checkRows("train", rows); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"bertlabel/bert"
+	"bertlabel/bert/model"
 	"bertlabel/checkpoint/atomic"
 	"bertlabel/layers"
 	"bertlabel/train"
@@ -297,5 +298,29 @@ func TestResultIsOwn(t *testing.T) {
 	m.Thresholds[0], m.Labels[0] = 0.9, "changed"
 	if result.Dev.Threshold[0] != 0.5 || result.Dev.Labels[0] != "animal" || started.Labels[0] != "animal" || rows.Labels.Name(0) != "animal" {
 		t.Errorf("thresholds %v, labels %v, %v", result.Dev.Threshold, result.Dev.Labels, started.Labels)
+	}
+}
+
+// Rounded weights give features for a head, and no more: that is said before the work, by Plan too.
+func TestRoundedWeights(t *testing.T) {
+	dir, rows := filepath.Join(t.TempDir(), "bert"), newRows(t, 30, 1)
+	if err := newModel(t).Save(dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.Open(dir, &model.Options{Precision: bert.BF16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []fit.Options{{Tune: fit.Last(1)}, {Tune: fit.All}, {Folder: fit.Folder{Path: filepath.Join(dir, "new")}}} {
+		var refused *fit.OptionError
+		if _, err := fit.Plan(m, rows, o); !errors.As(err, &refused) || refused.Option != "precision" {
+			t.Errorf("plan of %s: %v", o.Tune, err)
+		}
+		if _, err := fit.Model(t.Context(), m, rows, o); !errors.As(err, &refused) || refused.Option != "precision" {
+			t.Errorf("%s: %v", o.Tune, err)
+		}
+	}
+	if _, err := fit.Model(t.Context(), m, rows, fit.Options{}); err != nil {
+		t.Errorf("a head in memory: %v", err)
 	}
 }
