@@ -93,8 +93,8 @@ func (c Config) Check() error {
 	want(c.AccumulationSteps >= 1 && c.AccumulationSteps <= maxStepRows/max(1, c.BatchSize), "gradient_accumulation_steps",
 		c.AccumulationSteps,
 		fmt.Sprintf("at least 1, and at most %d rows a step", maxStepRows))
-	want(c.MaxSteps >= 0, "max_steps", c.MaxSteps, "at least 0")
-	want(c.MaxSteps > 0 || c.Epochs > 0 && finite(c.Epochs), "num_train_epochs", c.Epochs, "more than 0")
+	want(c.MaxSteps >= 0 && c.MaxSteps <= math.MaxInt32, "max_steps", c.MaxSteps, fmt.Sprintf("at least 0, at most %d", math.MaxInt32))
+	want((c.Epochs > 0 || c.Epochs == 0 && c.MaxSteps > 0) && finite(c.Epochs), "num_train_epochs", c.Epochs, "more than 0")
 	want(c.Optimizer == Google || c.Optimizer == AdamW, "optimizer", c.Optimizer, Google+" or "+AdamW)
 	want(nonNegative(c.LearningRate), "learning_rate", c.LearningRate, "at least 0")
 	want(c.WarmupProportion >= 0 && c.WarmupProportion <= 1, "warmup_proportion", c.WarmupProportion, "from 0 to 1")
