@@ -63,8 +63,8 @@ func ExampleReader() {
 	}
 	// Output:
 	// 1 Thanks! [1 0]
-	// in.jsonl:2: column 31 (labels): found the unknown label "sadnes", expected one of the 2 labels of labels.txt; fix: did you mean
-	// "sadness"? 3 Hm [-1 0]
+	// in.jsonl:2: column 31 (labels): found the unknown label "sadnes", expected one of the 2 labels of labels.txt; fix: did you mean "sadness"?
+	// 3 Hm [-1 0]
 }
 
 // Batches run across the border of two epochs, and none is short.
