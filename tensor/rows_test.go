@@ -121,8 +121,9 @@ func TestContracts(t *testing.T) {
 
 // TestBlockDepth: the summed axis is cut into the fewest blocks of at most 512, of nearly equal depth, in eights.
 func TestBlockDepth(t *testing.T) {
-	for k, want := range map[int]int{1: 1, 7: 7, 511: 511, 512: 512, 513: 264, 768: 384, 1000: 504, 1024: 512, 1025: 344, 3072: 512,
-		4096: 512, 4097: 456} {
+	for k, want := range map[int]int{
+		1: 1, 7: 7, 511: 511, 512: 512, 513: 264, 768: 384, 1000: 504, 1024: 512, 1025: 344, 3072: 512, 4096: 512, 4097: 456,
+	} {
 		if got := blockDepth(k); got != want {
 			t.Errorf("%d is cut into blocks of %d, want %d", k, got, want)
 		}

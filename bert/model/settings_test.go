@@ -1,9 +1,11 @@
 package model
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -13,6 +15,7 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/tokenizer"
+	"bertlabel/checkpoint"
 	"bertlabel/layers"
 )
 
@@ -285,5 +288,91 @@ func TestTokenizerFiles(t *testing.T) {
 	}
 	if os.Remove(filepath.Join(dir, "bertlabel.json")); !sameOptions(open(t, dir, nil).Tokenizer.Options(), m.Tokenizer.Options()) {
 		t.Errorf("read back: %s", optionsText(open(t, dir, nil)))
+	}
+}
+
+// TestStoredTypes: float64, float16 and bfloat16 are read as float32, and said to be; integers are refused.
+func TestStoredTypes(t *testing.T) {
+	m := tinyWithHead(t, 1, bert.Mean)
+	for _, p := range m.Encoder.Params() { // eighths below 4, which every type has
+		for i, v := range p.Value {
+			if p.Value[i] = float32(math.Round(8*float64(min(max(v, -3), 3)))) / 8; p.Value[i] == 0 {
+				p.Value[i] = 0 // and not −0
+			}
+		}
+	}
+	m.Encoder.Pack()
+	const name = "bert/encoder/layer_1/output/dense/bias"
+	for dtype, encode := range map[checkpoint.DType]func(v float32) []byte{
+		checkpoint.Float64:  func(v float32) []byte { return binary.LittleEndian.AppendUint64(nil, math.Float64bits(float64(v))) },
+		checkpoint.BFloat16: func(v float32) []byte { return binary.LittleEndian.AppendUint16(nil, uint16(math.Float32bits(v)>>16)) },
+		checkpoint.Float16: func(v float32) []byte { // of an eighth
+			if v == 0 {
+				return []byte{0, 0}
+			}
+			fraction, exponent := math.Frexp(math.Abs(float64(v)))
+			bits := uint16(exponent+14)<<10 | uint16((2*fraction-1)*1024)
+			if v < 0 {
+				bits |= 1 << 15
+			}
+			return binary.LittleEndian.AppendUint16(nil, bits)
+		},
+		checkpoint.Int32: func(v float32) []byte { return binary.LittleEndian.AppendUint32(nil, uint32(v)) },
+	} {
+		dir := saved(t, m)
+		changeTensors(t, dir, named(name, func(t *checkpoint.Tensor) {
+			values := make([]float32, t.Shape[0])
+			for i := range values {
+				values[i] = math.Float32frombits(binary.LittleEndian.Uint32(t.Bytes[4*i:]))
+			}
+			t.DType, t.Bytes = dtype, nil
+			for _, v := range values {
+				t.Bytes = append(t.Bytes, encode(v)...)
+			}
+		}))
+		var messages []string
+		got, err := Open(dir, logged(&messages))
+		if dtype == checkpoint.Int32 {
+			failsWith(t, "integers", err, name, "dtype int32, expected float32")
+			continue
+		}
+		if err != nil {
+			t.Errorf("%v: %v", dtype, err)
+			continue
+		}
+		if sameModel(t, got, m); len(messages) != 1 || messages[0] != fmt.Sprintf("1 tensors of dtype %v are converted to float32", dtype) {
+			t.Errorf("%v: logged %q", dtype, messages)
+		}
+	}
+}
+
+// TestSetHead: a head that is given to a model has the names it is given with, and thresholds of 0.5, whatever was there before.
+func TestSetHead(t *testing.T) {
+	dir := saved(t, tinyWithHead(t, 1, bert.Mean))
+	os.Remove(filepath.Join(dir, "labels.txt"))
+	os.Remove(filepath.Join(dir, "bertlabel.json"))
+	m := open(t, dir, nil)
+	if !m.Unnamed {
+		t.Error("a head without labels.txt has names")
+	}
+	head := layers.NewClassifier(2, 48)
+	m.SetHead(head, []string{"a", "b"}, "mean:-1..-3")
+	if m.Unnamed || m.Head != head || !slices.Equal(m.Labels, []string{"a", "b"}) || m.Pooling != "mean:-1..-3" ||
+		!slices.Equal(m.Thresholds, []float32{0.5, 0.5}) {
+		t.Errorf("%t, %q, %s, %v", m.Unnamed, m.Labels, m.Pooling, m.Thresholds)
+	}
+	for name, call := range map[string]func(){
+		"labels":  func() { m.SetHead(head, []string{"a"}, "mean:-1..-3") },
+		"width":   func() { m.SetHead(head, []string{"a", "b"}, bert.Mean) },
+		"pooling": func() { m.SetHead(head, []string{"a", "b"}, "mean:-1..-9") },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s that do not fit: no panic", name)
+				}
+			}()
+			call()
+		}()
 	}
 }

@@ -545,3 +545,20 @@ func TestLargeParts(t *testing.T) {
 		}
 	}
 }
+
+// TestBeyondTheFile: bytes that would lie beyond the end of a data file are refused by Open, before anything of them is read.
+func TestBeyondTheFile(t *testing.T) {
+	data := make([]byte, 64)
+	for _, c := range []struct{ offset, floats int64 }{{0, 16}, {60, 1}, {64, 0}, {0, 17}, {4, 16}, {61, 1}, {64, 1}, {65, 0}, {1 << 40, 1}} {
+		index := buildTable([]pair{headerPair, {[]byte("w"), message(1, []int64{c.floats}, 0, c.offset, 4*c.floats, 0)}})
+		f := bundleOf(index, data)
+		src, err := open("m", checkpoint.Limits{}, f.open)
+		if legal := c.offset+4*c.floats <= 64; legal != (err == nil) {
+			t.Errorf("%d floats at %d of 64 bytes: %v", c.floats, c.offset, err)
+		} else if err != nil && classOf(t, err) != checkpoint.OutOfRange {
+			t.Errorf("%d floats at %d of 64 bytes: %v, want class %s", c.floats, c.offset, err, checkpoint.OutOfRange)
+		} else if err == nil {
+			src.Close()
+		}
+	}
+}

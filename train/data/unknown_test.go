@@ -135,3 +135,25 @@ func TestOddObjects(t *testing.T) {
 		t.Errorf("%d deep: %v", jsonDepth, err)
 	}
 }
+
+// TestStratifyLargeFirst: a large group is dealt while there is room for it, so that the parts have their sizes.
+func TestStratifyLargeFirst(t *testing.T) {
+	for _, labels := range [][]int{nil, {0}} {
+		y, group := make([][]int, 100), make([]int, 100)
+		for i := range group {
+			y[i] = labels
+			if group[i] = 0; i < 60 {
+				group[i] = i + 1
+			}
+		}
+		for seed := range uint64(10) {
+			var rows [2]int
+			for _, p := range Stratify(y, group, []float64{0.6, 0.4}, seed) {
+				rows[p]++
+			}
+			if rows != [2]int{60, 40} {
+				t.Errorf("labels %v, seed %d: parts of %v rows", labels, seed, rows)
+			}
+		}
+	}
+}
