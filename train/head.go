@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"bertlabel/bert"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train/metrics"
@@ -28,12 +29,21 @@ type Features struct {
 	Y []int8         // row-major [rows, labels]: 1, 0, or −1 for unknown
 }
 
-// Rows returns copies of some rows, of c labels.
-func (f Features) Rows(rows []int, c int) Features {
-	part := Features{X: tensor.New(len(rows), f.X.Cols), Y: make([]int8, 0, len(rows)*c)}
+// Narrow returns the features of a narrower pooling from those of wide, which has all its vectors; the zero Features from those.
+func (f Features) Narrow(wide, pooling bert.Pooling) (Features, error) {
+	if f.X == nil || wide == pooling {
+		return f, nil
+	}
+	x, err := bert.SelectFeatures(f.X, wide, pooling)
+	return Features{X: x, Y: f.Y}, err
+}
+
+// Subset returns copies of some rows, whose labels are so many.
+func (f Features) Subset(rows []int, labels int) Features {
+	part := Features{X: tensor.New(len(rows), f.X.Cols), Y: make([]int8, 0, len(rows)*labels)}
 	for i, row := range rows {
 		copy(part.X.Row(i), f.X.Row(row))
-		part.Y = append(part.Y, f.Y[row*c:(row+1)*c]...)
+		part.Y = append(part.Y, f.Y[row*labels:(row+1)*labels]...)
 	}
 	return part
 }
@@ -113,7 +123,8 @@ func CheckFeatures(labels []string, c *layers.Classifier, train, dev Features) e
 	}
 	for name, f := range map[string]Features{"training": train, "dev": dev} {
 		if f.X != nil && (f.X.Cols != hidden || len(f.Y) != f.X.Rows*n) {
-			return fmt.Errorf("%s features [%d, %d] with %d label cells, want width %d and %d labels a row", name, f.X.Rows, f.X.Cols, len(f.Y), hidden, n)
+			return fmt.Errorf("%s features [%d, %d] with %d label cells, want width %d and %d labels a row", name, f.X.Rows, f.X.Cols,
+				len(f.Y), hidden, n)
 		}
 	}
 	return nil
@@ -137,7 +148,7 @@ type head struct {
 	workers    *tensor.Workers
 
 	batch   Batch
-	x       tensor.Tensor // [batch, hidden], features of the batch behind dropout
+	x       tensor.Tensor // [batch, hidden], features of the batch after dropout
 	logits  tensor.Tensor // [batch, labels]
 	dlogits tensor.Tensor // [batch, labels]
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"os"
+	"slices"
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
@@ -98,7 +99,7 @@ func (e *encoderRun) train(ctx context.Context) (before Record, err error) {
 		return before, &OptionError{Option: "tune", Err: err}
 	}
 	defer e.encoder.Release()
-	r.m.SetHead(e.task.Classifier, r.labels, r.pooling)
+	r.m.SetHead(e.task.Classifier, slices.Clone(r.labels), r.pooling)
 	if err := e.begin(fingerprint); err != nil {
 		return before, err
 	}

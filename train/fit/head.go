@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"bertlabel/bert"
@@ -53,7 +54,7 @@ func (r *run) fitHead(ctx context.Context) error {
 	if err := h.findBest(ctx); err != nil {
 		return err
 	}
-	r.m.SetHead(h.head, r.labels, h.pooling)
+	r.m.SetHead(h.head, slices.Clone(r.labels), h.pooling)
 	if r.o.Folds > 0 {
 		r.m.Thresholds = h.thresholds
 	}
@@ -126,11 +127,8 @@ func (h *headRun) open() (err error) {
 	if err := (&train.Checkpoints{Dir: filepath.Join(folder, checkpointsDir)}).Clear(); err != nil {
 		return err
 	}
-	if h.csv, err = os.Create(filepath.Join(folder, metricsFile)); err != nil {
-		return err
-	}
-	h.log = train.NewLog(h.csv, h.run.config.LogSteps, h.run.o.Dev != nil)
-	return h.log.Header()
+	h.log, h.csv, err = train.OpenLog(filepath.Join(folder, metricsFile), 0, h.run.config.LogSteps, h.run.o.Dev != nil)
+	return err
 }
 
 // headTask is one head to be found.
@@ -221,11 +219,11 @@ func (h *headRun) findBest(ctx context.Context) error {
 	}
 	wideTrain, wideDev, best := h.train, h.dev, math.Inf(1)
 	for _, pooling := range candidates {
-		rows, err := narrow(wideTrain, r.pooling, pooling)
+		rows, err := wideTrain.Narrow(r.pooling, pooling)
 		if err != nil {
 			return err
 		}
-		dev, err := narrow(wideDev, r.pooling, pooling)
+		dev, err := wideDev.Narrow(r.pooling, pooling)
 		if err != nil {
 			return err
 		}
@@ -254,7 +252,7 @@ func (h *headRun) solveOn(ctx context.Context, pooling bert.Pooling, rows, dev t
 	note := note.Solved{Labels: len(h.run.labels), Pooling: pooling, Width: rows.X.Cols, Seconds: time.Since(start).Seconds(),
 		Rounds: found.rounds,
 		Ranked: h.run.o.Solver == LDA && dev.X != nil}
-	note.Strength, note.Loss = solver.Overall(found.solutions)
+	note.Strength, note.Loss = solver.HeldLoss(found.solutions)
 	h.run.watch.note(note)
 	if dev.X != nil {
 		onDev = judge(found.head, h.run.labels, dev)

@@ -12,7 +12,6 @@ import (
 	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/layers"
-	"bertlabel/tensor"
 	"bertlabel/train"
 	"bertlabel/train/data"
 	"bertlabel/train/fit/note"
@@ -48,28 +47,6 @@ func TestAutoPoolings(t *testing.T) {
 	}
 	if AutoPoolings(nil) != nil {
 		t.Error("poolings of no model")
-	}
-}
-
-// narrow takes the columns of the narrower pooling, wherever they stand, and leaves what is narrow, or nothing, alone.
-func TestNarrow(t *testing.T) {
-	x := tensor.New(2, 6)
-	for i := range x.Data {
-		x.Data[i] = float32(i)
-	}
-	wide := train.Features{X: x, Y: []int8{1, 0}}
-	got, err := narrow(wide, "concat:cls,mean,max", "concat:max,cls")
-	if err != nil || !slices.Equal(got.X.Data, []float32{4, 5, 0, 1, 10, 11, 6, 7}) || !slices.Equal(got.Y, wide.Y) {
-		t.Errorf("%v, %v", got.X, err)
-	}
-	if same, err := narrow(wide, bert.Mean, bert.Mean); err != nil || same.X != x {
-		t.Errorf("the same pooling: %v, %v", same.X, err)
-	}
-	if none, err := narrow(train.Features{}, bert.Mean, bert.CLS); err != nil || none.X != nil {
-		t.Errorf("no features: %v, %v", none.X, err)
-	}
-	if _, err := narrow(wide, "concat:cls,mean,max", "mean:-2"); err == nil {
-		t.Error("a vector that is not there")
 	}
 }
 

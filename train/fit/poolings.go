@@ -1,48 +1,15 @@
 package fit
 
 import (
-	"fmt"
-	"slices"
-
 	"bertlabel/bert"
 	"bertlabel/bert/model"
-	"bertlabel/train"
 	"bertlabel/train/refit"
 )
 
-// AutoPoolings returns poolings worth trying on a model, for Options.Poolings: the pooler's output if there is one, [CLS], the mean,
-// both, means of the last layers, and means with or without maxima of all layers, or of evenly spread ones where they would be
-// too wide. It returns nil for a nil model.
-func AutoPoolings(m *model.Model) (candidates []bert.Pooling) {
+// AutoPoolings returns poolings worth trying on a model, for Options.Poolings: see refit.Auto. It returns nil for a nil model.
+func AutoPoolings(m *model.Model) []bert.Pooling {
 	if m == nil || m.Encoder == nil {
 		return nil
 	}
-	n, hidden := len(m.Encoder.Layers), m.Encoder.Config.HiddenSize
-	specs := []string{"cls", "mean", "concat:cls,mean", fmt.Sprintf("mean:-1..%d", -min(3, n)),
-		refit.Spread(n, refit.MaxWidth/hidden, "mean"), refit.Spread(n, refit.MaxWidth/hidden, "mean", "max")}
-	if m.Encoder.Pooler != nil {
-		specs = append([]string{"pooled"}, specs...)
-	}
-	for _, s := range specs {
-		pooling, err := bert.ParsePooling(s)
-		if err != nil {
-			panic(err) // they are written here
-		}
-		if width, err := m.Encoder.PoolingWidth(pooling); err == nil && width <= refit.MaxWidth && !slices.Contains(candidates, pooling) {
-			candidates = append(candidates, pooling)
-		}
-	}
-	if len(candidates) == 0 {
-		candidates = []bert.Pooling{bert.Mean}
-	}
-	return candidates
-}
-
-// narrow returns the features of a narrower pooling from those of wide, which has all its vectors.
-func narrow(f train.Features, wide, pooling bert.Pooling) (train.Features, error) {
-	if f.X == nil || wide == pooling {
-		return f, nil
-	}
-	x, err := bert.SelectFeatures(f.X, wide, pooling)
-	return train.Features{X: x, Y: f.Y}, err
+	return refit.Auto(m.Encoder)
 }

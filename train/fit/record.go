@@ -28,12 +28,6 @@ func newRecord(m *model.Model, o *Options, trainFile string) Record {
 	if o.Dev != nil {
 		r.Dev = o.Dev.File
 	}
-	if o.Refit != Gradient {
-		r.Refit, r.RefitPooling = o.Refit.String(), o.RefitPooling.String()
-		if o.RefitPooling == "" {
-			r.RefitPooling = "all layers"
-		}
-	}
 	if o.Tune == Head {
 		r.Folds, r.Solver, r.L2 = o.Folds, o.Solver.String(), o.L2
 		r.TuningSettings = o.tuningRecord()

@@ -46,12 +46,9 @@ func (r *run) refit(ctx context.Context) (dev train.Features, err error) {
 
 // countRefit makes Features of an estimate of the steps what the refit, which follows them, takes beyond what they then set free.
 func (r *run) countRefit(need *train.Memory) {
-	if r.o.Refit == Gradient {
-		return
+	if r.o.Refit != Gradient {
+		need.Features = max(0, r.solverMemory(r.o.Refit, r.refitWidth)-need.Released())
 	}
-	e := &need.Model
-	steps := e.Kernels + e.Gradients + e.Activations + e.Workspace + need.Head + need.Moments + need.Frozen + need.Evaluation
-	need.Features = max(0, r.solverMemory(r.o.Refit, r.refitWidth)-steps)
 }
 
 // solverMemory estimates what an exact head takes: the passes for its features, these, and the solver.

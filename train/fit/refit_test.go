@@ -59,7 +59,7 @@ func TestRefit(t *testing.T) {
 			if told.Share == 1 {
 				want = bert.Mean
 			}
-			if r := after.Record; m.Pooling != want || r.Refit != by.String() || r.RefitPooling != "all layers" || r.Pooling != "mean" {
+			if r := after.Record; m.Pooling != want || r.Refit != by.String() || r.RefitPooling != "concat:mean:-1..-3,max:-1..-3" || r.Pooling != "mean" {
 				t.Errorf("pooling %s, share %g, record %+v", m.Pooling, told.Share, r)
 			}
 			kept[told.Share == 1]++

@@ -32,7 +32,7 @@ type Record struct {
 
 	// Of a run of the encoder with an exact head after it only.
 	Refit        string   `json:"refit,omitempty"`         // lbfgs or lda
-	RefitPooling string   `json:"refit_pooling,omitempty"` // as it was asked for; "all layers" for the default
+	RefitPooling string   `json:"refit_pooling,omitempty"` // that the exact head reads
 	RefitShare   *float64 `json:"refit_share,omitempty"`   // of the tuned head in this one; nil: Dev has not chosen yet
 
 	// Of a head on a frozen encoder only.

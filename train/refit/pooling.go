@@ -2,6 +2,7 @@ package refit
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"bertlabel/bert"
@@ -22,6 +23,30 @@ func Spread(n, most int, kinds ...string) string {
 		}
 	}
 	return "concat:" + strings.Join(items, ",")
+}
+
+// Auto returns poolings worth trying on an encoder: the pooler's output if there is one, [CLS], the mean, both, means of the last layers,
+// and means with or without maxima of all layers, or of evenly spread ones where they would be wider than MaxWidth.
+func Auto(m *bert.Model) (candidates []bert.Pooling) {
+	n, hidden := len(m.Layers), m.Config.HiddenSize
+	specs := []string{"cls", "mean", "concat:cls,mean", fmt.Sprintf("mean:-1..%d", -min(3, n)),
+		Spread(n, MaxWidth/hidden, "mean"), Spread(n, MaxWidth/hidden, "mean", "max")}
+	if m.Pooler != nil {
+		specs = append([]string{"pooled"}, specs...)
+	}
+	for _, s := range specs {
+		pooling, err := bert.ParsePooling(s)
+		if err != nil {
+			panic(err) // they are written here
+		}
+		if width, err := m.PoolingWidth(pooling); err == nil && width <= MaxWidth && !slices.Contains(candidates, pooling) {
+			candidates = append(candidates, pooling)
+		}
+	}
+	if len(candidates) == 0 {
+		candidates = []bert.Pooling{bert.Mean}
+	}
+	return candidates
 }
 
 // Pooling returns what the exact head reads, and its width: asked, or for "" means and maxima of the embeddings and all layers of m, evenly

@@ -1,6 +1,7 @@
 // Package refit makes one head of two: the one that was tuned together with an encoder, and an exact one on more features of the same
 // encoder, found afterwards (package solver). Both are linear in features of one pass, so any mixture of their logits is one linear head,
-// and prediction pays nothing. It has pure functions on heads, poolings and features; package fit calls them.
+// and prediction pays nothing. It also says which features are worth reading. It has pure functions on heads, poolings and features; package
+// fit calls them.
 package refit
 
 import (
@@ -89,8 +90,7 @@ func Choose(t Task) (*Choice, error) {
 // features where it stands among those; sums are of float64, each weight is rounded once.
 func Fold(tuned, exact *layers.Classifier, at []int, share float64) *layers.Classifier {
 	labels, wide, narrow := exact.Labels(), exact.Weights.Shape[1], tuned.Weights.Shape[1]
-	head := layers.NewClassifier(labels, wide)
-	head.Weights.Value, head.Bias.Value = make([]float32, labels*wide), make([]float32, labels)
+	head := layers.ZeroClassifier(labels, wide)
 	row := make([]float64, wide)
 	for l := range labels {
 		for j, w := range exact.Weights.Value[l*wide : (l+1)*wide] {

@@ -17,7 +17,6 @@ type Data struct {
 	MaxBad       string // --max-bad-rows: a number, or a share of all rows; "": any number
 	LabelsFile   string // --labels; "": the labels are gathered from the data
 	BadRowsFile  string // --bad-rows; "": bad rows are not listed
-	maxBadRows   string // --max-bad-rows, which Read parses
 }
 
 // AddData declares them for a verb; onBadRow is its default policy.
@@ -31,10 +30,12 @@ func AddData(cmd *cobra.Command, onBadRow data.BadRows) *Data {
 	f.StringVar(&d.PairColumn, "text-pair-column", "", "`COLUMN` of the second text (default: text_pair or text_b, if there is one)")
 	f.StringVar(&d.IDColumn, "id-column", "", "`COLUMN` of the id (default: id, if there is one)")
 	f.StringVar(&d.LabelsColumn, "labels-column", "", "`COLUMN` of label names (default: labels, if there is one)")
-	f.StringSliceVar(&d.LabelColumns, "label-columns", nil, "`COLUMNS` of 0 and 1, separated by commas (default: all that have no other role)")
+	f.StringSliceVar(&d.LabelColumns, "label-columns", nil,
+		"`COLUMNS` of 0 and 1, separated by commas (default: all that have no other role)")
 	f.StringVar(&d.LabelSeparator, "label-separator", "", "what stands between the names in the labels column (default: a comma)")
 	f.StringVar(&d.LabelsFile, "labels", "", "`FILE` with the label list, one a line (default: gathered from the data)")
-	f.StringVar((*string)(&d.OnBadRow), "on-bad-row", string(onBadRow), "what a row that cannot be read does, `POLICY`: error, skip or report")
+	f.StringVar((*string)(&d.OnBadRow), "on-bad-row", string(onBadRow),
+		"what a row that cannot be read does, `POLICY`: error, skip or report")
 	f.StringVar(&d.MaxBad, "max-bad-rows", "", "stop at more bad rows than `N`, or than N% of all (default: any number)")
 	f.StringVar(&d.BadRowsFile, "bad-rows", "", "`FILE` to list the rows that were skipped or reported in, as JSON lines")
 	f.StringVar((*string)(&d.OnLong), "on-long", "truncate",
