@@ -76,6 +76,10 @@ type Kernels struct {
 	// example, high half, token, i/4): exact integers, so all sets give the same bits.
 	Dropout func(y, x []float32, key, example uint64, token, drop uint32, scale float32)
 
+	// The products in low precision: low.go. Their tiles may be of another size than those of float32.
+	BF16 BF16
+	Int8 Int8
+
 	// peak runs rounds rounds of independent multiply-adds in registers, peakFLOP operations a round: see Peak.
 	peak     func(rounds int)
 	peakFLOP int
@@ -126,6 +130,18 @@ var generic = Kernels{
 	LayerNormBackward: layerNormBackwardGeneric,
 	AdamW:             adamWGeneric,
 	Dropout:           dropoutGeneric,
+
+	BF16: BF16{
+		MR: 1, NR: 4, Tiles: []LowTile{{1, bf16Generic}},
+		Round: roundGeneric, PairBytes: 4, Pairs: pairsGeneric,
+		peak: peakGeneric, peakFLOP: 12,
+	},
+	Int8: Int8{
+		MR: 1, NR: 4, Tiles: []LowTile{{1, int8Generic}},
+		Quantize: quantizeGeneric, QuadBytes: 4, Depth: 4,
+		Outliers: roundGeneric, OutlierBytes: 4, Range: rangeGeneric,
+		peak: peakGeneric, peakOps: 12,
+	},
 
 	peak:     peakGeneric,
 	peakFLOP: 12,

@@ -14,6 +14,8 @@
 // A batch is the tokens of all its texts, one row each, without padding; offsets say where a text begins. Dense layers see
 // rows, only attention sees texts. Read config.go, batch.go and model.go first.
 //
+// With SetPrecision (precision.go) the products of the layers are those of bf16 or int8.
+//
 // A Trainer (trainer.go) runs the same formulas with dropout, and backwards: the types …Training keep what that needs, one for each
 // part, in the part's file.
 package bert

@@ -19,7 +19,7 @@ type Layer struct {
 	Output            *layers.Dense // [intermediate, hidden]
 	OutputNorm        *layers.LayerNorm
 
-	qkv     *tensor.Packed // kernels of Query, Key, Value, [hidden, 3·hidden]
+	qkv     tensor.Operand // kernels of Query, Key, Value, [hidden, 3·hidden]
 	qkvBias []float32      // their biases, which are views of it, [3·hidden]
 }
 
@@ -45,14 +45,21 @@ func newLayer(c *Config, index int) *Layer {
 	return l
 }
 
-// allocate takes the memory of the packed kernels from the arena: query, key and value side by side, the others alone. newLayer
-// does not: a config alone must not cost memory.
-func (l *Layer) allocate(a *tensor.Arena) {
+// layerProducts is the number of dense products of a layer: query, key and value together, and its other three.
+const layerProducts = 4
+
+// allocate takes the memory of the packed kernels, in precision p, from the arena: query, key and value side by side, the others
+// alone. newLayer does not: a config alone must not cost memory. outliers are the channels of each product's input that int8 holds
+// in bf16.
+func (l *Layer) allocate(a *tensor.Arena, p Precision, outliers [layerProducts][]int) {
 	h := l.Query.Kernel.Shape[0]
-	l.qkv, l.qkvBias = tensor.NewPackedIn(a, h, 3*h), make([]float32, 3*h)
+	l.qkv = tensor.NewOperandIn(a, p, h, 3*h, outliers[0])
+	if l.qkvBias == nil {
+		l.qkvBias = make([]float32, 3*h)
+	}
 	for i, d := range l.dense() {
 		if i >= 3 {
-			d.Allocate(a)
+			d.Allocate(a, p, outliers[i-2])
 			continue
 		}
 		d.Share(l.qkv, i*h)
@@ -61,11 +68,11 @@ func (l *Layer) allocate(a *tensor.Arena) {
 }
 
 // packedSizes returns the floats of each operand that allocate makes.
-func (l *Layer) packedSizes() []int {
+func (l *Layer) packedSizes(p Precision) []int {
 	h := l.Query.Kernel.Shape[0]
-	sizes := []int{tensor.PackedSize(h, 3*h)}
+	sizes := []int{tensor.OperandSize(p, h, 3*h, outlierCount(h))}
 	for _, d := range l.dense()[3:] {
-		sizes = append(sizes, d.PackedSize())
+		sizes = append(sizes, d.PackedSize(p, outlierCount(d.Kernel.Shape[0])))
 	}
 	return sizes
 }
@@ -102,7 +109,7 @@ func (l *Layer) ForwardCLS(ws *Workspace, y, x *tensor.Tensor, offsets []int) {
 	ws.clsOffsets = append(ws.clsOffsets, texts)
 
 	// Columns are computed by whole panels: queries up to the panel that ends at or behind h, keys from the one that holds h.
-	nr := asm.Best.NR
+	nr := l.qkv.PanelWidth()
 	ws.qkv.Resize(x.Rows, 3*h)
 	ws.MatMulPanels(&ws.qkv, x, l.qkv, h/nr, (3*h+nr-1)/nr, tensor.Epilogue{Bias: l.qkvBias})
 	ws.clsQuery.Resize(texts, 3*h)

@@ -50,7 +50,13 @@ func (m *Model) Memory(o TrainerOptions, size BatchSize, workers int) (Memory, e
 func (m *Model) FeaturesMemory(size BatchSize, workers int) int {
 	h, i := m.Config.HiddenSize, m.Config.IntermediateSize
 	rows := 4*size.Tokens*(h+3*h+h+h+i) + 4*size.Texts*(h+3*h+h) // x, qkv, context, attended, intermediate; cls, clsQuery, last
-	attention := layers.Attention{Heads: m.Config.NumAttentionHeads}
+	attention := layers.Attention{Heads: m.Config.NumAttentionHeads, BF16: m.precision != FP32}
+	if m.precision != FP32 {
+		shared, scratch := tensor.LowProductMemory(m.precision, size.Tokens, max(h, i), outlierCount(max(h, i)))
+		pooler := tensor.ProductMemory(size.Texts, h, false)
+		scratch += attention.ForwardMemory(size.Longest, size.Longest, h/attention.Heads)
+		return rows + shared + workers*(scratch+pooler)
+	}
 	return rows + workers*(attention.ForwardMemory(size.Longest, size.Longest, h/attention.Heads)+tensor.ProductMemory(size.Tokens, max(h, i), false))
 }
 
@@ -65,15 +71,18 @@ func elements(ps []*tensor.Param) (n int) {
 func (m *Model) weightsMemory() int {
 	floats := elements(m.Params())
 	for _, l := range m.Layers {
-		for _, n := range l.packedSizes() {
+		for _, n := range l.packedSizes(m.precision) {
 			floats += n
 		}
 	}
 	if m.Pooler != nil {
-		floats += m.Pooler.Dense.PackedSize()
+		floats += m.Pooler.Dense.PackedSize(FP32, 0)
 	}
 	for _, d := range m.dense() {
 		floats -= d.Kernel.Size() // packed only
+	}
+	if m.precision == Int8 { // of each column, the sum of its integers and their scale
+		floats += 2 * len(m.Layers) * (3*m.Config.HiddenSize + m.Config.HiddenSize + m.Config.IntermediateSize + m.Config.HiddenSize)
 	}
 	return 4 * floats
 }

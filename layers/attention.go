@@ -18,6 +18,9 @@ import (
 // leaving the padding out gives the same numbers.
 type Attention struct {
 	Heads int
+
+	// BF16 rounds query, key, value and probs to bf16 in the products of Forward; sums and softmax stay float32. Without dropout only.
+	BF16 bool
 }
 
 // AttentionWorkspace is the memory of Forward, reused from pass to pass. It serves one pass at a time.
@@ -33,7 +36,24 @@ type headWorkspace struct {
 	values tensor.Packed // V, [keys, D]
 	scores tensor.Tensor // [queryBlock, keys and padding], in place the probs
 
-	backward headBackward
+	keysBF16, valuesBF16 tensor.PackedBF16 // in the place of keys and values
+	key, value           tensor.Tensor     // what they are packed from, views
+	backward             headBackward
+}
+
+// headOperand is a *tensor.Packed or *tensor.PackedBF16.
+type headOperand interface {
+	tensor.Operand
+	Resize(k, n int)
+	SetCols(b *tensor.Tensor)
+}
+
+// operands returns the memory of Kᵀ and V.
+func (w *headWorkspace) operands(bf16 bool) (keys, values headOperand) {
+	if bf16 {
+		return &w.keysBF16, &w.valuesBF16
+	}
+	return &w.keys, &w.values
 }
 
 // queryBlock is the number of query rows whose scores are held at once: a multiple of every MR, small enough for the L2 cache
@@ -86,13 +106,15 @@ func (j *attentionJob) Run(worker, turn int) {
 	d := j.query.Cols / j.Heads
 	w := &j.workers[worker]
 
-	key, value := part(&j.key, k0, k1, head, d), part(&j.value, k0, k1, head, d)
+	w.key, w.value = part(&j.key, k0, k1, head, d), part(&j.value, k0, k1, head, d)
 	n := k1 - k0
 	padded := wholePanels(n)
-	w.keys.Resize(d, padded)
-	w.keys.SetCols(&key)
-	w.values.Resize(n, d)
-	w.values.SetRows(0, &value)
+	keys, values := w.operands(j.BF16)
+	keys.Resize(d, padded)
+	keys.SetCols(&w.key)
+	values.Resize(n, d)
+	values.SetRows(0, &w.value)
+	w.key, w.value = tensor.Tensor{}, tensor.Tensor{} // keep nothing alive
 
 	scale := float32(1 / math.Sqrt(float64(d)))
 	for from := q0; from < q1; from += queryBlock {
@@ -100,12 +122,12 @@ func (j *attentionJob) Run(worker, turn int) {
 		query, context := part(&j.query, from, to, head, d), part(&j.context, from, to, head, d)
 		w.scores.Resize(to-from, padded+16) // rows that are a power of two apart would share cache sets
 		scores, probs := w.scores.SliceCols(0, padded), w.scores.SliceCols(0, n)
-		j.ws.MatMulSmall(worker, &scores, &query, &w.keys)
+		j.ws.MatMulSmall(worker, &scores, &query, keys)
 		for i := range probs.Rows {
 			asm.Best.Softmax(probs.Row(i), scale)
 			j.drop.row(probs.Row(i), probs.Row(i), head, from+i)
 		}
-		j.ws.MatMulSmall(worker, &context, &probs, &w.values)
+		j.ws.MatMulSmall(worker, &context, &probs, values)
 	}
 }
 

@@ -69,8 +69,9 @@ func (e *Explanation) Sum() (sum float64) {
 	return sum
 }
 
-// Explainer shares the logits of a model out among words. It holds a copy of the encoder's kernels, and serves one call at a time; the
-// model must not change.
+// Explainer shares the logits of a model out among words. It holds a copy of the encoder's kernels in float32, and serves one call at a
+// time; the model must not change. Of a model in a low precision, logits and baselines are computed in it, but gradients in float32,
+// with the weights as the model holds them: so contributions add up to the difference of the logits less exactly.
 type Explainer struct {
 	m        *Model
 	gradient *bert.InputGradient

@@ -34,6 +34,9 @@ type Model struct {
 	parallel passes // for all threads together
 }
 
+// Precision returns the precision that the model computes in: FP32, BF16 or Int8.
+func (m *Model) Precision() bert.Precision { return m.Encoder.Precision() }
+
 // Text is one input: a text, or a pair of texts.
 type Text struct {
 	A, B string // B is the second text of a pair; empty: there is none

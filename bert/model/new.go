@@ -12,7 +12,7 @@ import (
 
 // New returns a model with random weights, as BERT is before pre-training (modeling.py, initializer_range): for demonstrations
 // and benchmarks. vocab is the contents of vocab.txt, with at most config.VocabSize lines. The weights hang on seed alone. It has
-// no head. Of o, LowerCase (nil: false), KeepTokens and Threads count.
+// no head. Of o, LowerCase (nil: false), KeepTokens, Threads, Precision and Log count.
 func New(config bert.Config, vocab []byte, seed uint64, o *Options) (*Model, error) {
 	if o == nil {
 		o = &Options{}
@@ -34,6 +34,7 @@ func New(config bert.Config, vocab []byte, seed uint64, o *Options) (*Model, err
 	if m.Encoder, err = bert.New(config); err != nil {
 		return nil, err
 	}
+	m.setPrecision(o)
 	m.Encoder.Init(rand.New(rand.NewPCG(seed, 0)))
 	return m, nil
 }

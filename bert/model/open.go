@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"bertlabel/asm"
 	"bertlabel/bert"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/formats"
@@ -28,6 +29,10 @@ type Options struct {
 	Threads        int      // 0: runtime.GOMAXPROCS
 
 	Vocab io.Reader // the contents of vocab.txt, from wherever they come, instead of any file; read once, and not closed
+
+	// Precision is that of the dense products, and of the weights in memory: docs/precision.md. A model in a low precision can be
+	// neither saved nor trained; every CPU runs every precision, some no faster than float32.
+	Precision bert.Precision
 
 	// Log is told what the caller should know: what was guessed, skipped or converted, by one goroutine at a time. nil: nobody is.
 	Log func(message string)
@@ -75,6 +80,7 @@ func Open(path string, o *Options) (*Model, error) {
 	if m.Encoder, err = bert.New(config.Config); err != nil {
 		return nil, err
 	}
+	m.setPrecision(o)
 	if settings != nil {
 		m.Pooling, _ = bert.ParsePooling(settings.Pooling) // readSettings has checked it
 		if _, err := m.Encoder.PoolingWidth(m.Pooling); err != nil {
@@ -91,6 +97,14 @@ func Open(path string, o *Options) (*Model, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// setPrecision makes the encoder load its weights in the precision that o asks for.
+func (m *Model) setPrecision(o *Options) {
+	m.Encoder.SetPrecision(o.Precision)
+	if p := m.Encoder.Precision(); !p.Fast() {
+		o.logf("this CPU, by kernel set %s, is no faster in %s than in %s; the results are those of every CPU", asm.Best.Name, p, bert.FP32)
+	}
 }
 
 // readSettings returns the contents of bertlabel.json, or nil if the folder has none.

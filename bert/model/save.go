@@ -53,6 +53,9 @@ func (m *Model) save(fs atomic.FS, dir string, training json.RawMessage) error {
 
 // writeFolder makes the folder and puts the files that write writes in place together.
 func (m *Model) writeFolder(fs atomic.FS, dir string, write func(files *atomic.Files) error) error {
+	if p := m.Precision(); p != bert.FP32 {
+		return fmt.Errorf("a model held in %s cannot be saved: its weights are rounded; open it in %s", p, bert.FP32)
+	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"bertlabel/asm"
+	"bertlabel/bert"
 	"bertlabel/bert/names"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/formats"
@@ -263,7 +264,8 @@ func (m *Model) matchHead(v *variables) []*tensor.Param {
 }
 
 // Fingerprint returns SHA-256 over all that decides the features of a text: configuration, vocabulary, how text is tokenised,
-// and the encoder's weights. Two models with the same fingerprint give the same features for the same pooling and MaxSeqLength.
+// the precision, and the encoder's weights as they are held. Two models with the same fingerprint give the same features for the same
+// pooling and MaxSeqLength.
 func (m *Model) Fingerprint() []byte {
 	config, err := json.Marshal(m.Encoder.Config)
 	if err != nil {
@@ -278,6 +280,9 @@ func (m *Model) Fingerprint() []byte {
 	vocab := m.Tokenizer.Vocab()
 	for id := range vocab.Size() {
 		fmt.Fprintf(h, "%s\n", vocab.Token(int32(id)))
+	}
+	if p := m.Precision(); p != bert.FP32 {
+		fmt.Fprintf(h, "%s ", p)
 	}
 	for _, p := range m.Encoder.Params() {
 		fmt.Fprintf(h, "%q %v ", p.Name, p.Shape)
