@@ -66,9 +66,10 @@ var imports = map[string][]string{
 		"bertlabel/train/data", "bertlabel/train/fit", "github.com/klauspost/cpuid/v2", "github.com/schollz/progressbar/v3", "github.com/spf13/…",
 		"golang.org/x/term",
 	},
-	"cmd/bertlabel/internal/flags": { // encode.go needs the tokenizer, and goes where rows are scored
+	"cmd/bertlabel/internal/flags": {
 		"bertlabel/cmd/bertlabel/internal/cli", "bertlabel/bert", "bertlabel/bert/hub", "bertlabel/bert/model", "bertlabel/bert/tokenizer",
-		"bertlabel/train/data", "bertlabel/train/diagnosis", "bertlabel/train/fit", "bertlabel/train/metrics", "github.com/spf13/…",
+		"bertlabel/train/data", "bertlabel/train/diagnosis", "bertlabel/train/fit", "bertlabel/train/metrics", "bertlabel/train/score",
+		"github.com/spf13/…",
 	},
 	"cmd/bertlabel/internal/report": {
 		"bertlabel/cmd/bertlabel/internal/cli", "bertlabel/cmd/bertlabel/internal/plaintext", "bertlabel/bert/model", "bertlabel/tensor/parallel",

@@ -34,6 +34,8 @@ func (l Line) Append(dst []byte, m *model.Model, r *Row) []byte {
 	switch {
 	case r.Bad != nil:
 		dst = appendString(append(dst, `"error":`...), r.Bad.Error())
+	case r.Err != nil:
+		dst = appendString(append(dst, `"error":`...), r.Err.Error())
 	case r.Vector != nil:
 		dst = appendVector(append(dst, `"embedding":`...), r.Vector)
 	default:

@@ -188,7 +188,7 @@ func TestBadRows(t *testing.T) {
 				continue
 			}
 			got += strings.ToUpper(row.ID)
-			if row.Prediction.Logits != nil || row.Bad.Line != row.Line {
+			if row.Prediction.Logits != nil || row.Bad.Line != row.Line || row.Err != error(row.Bad) {
 				t.Errorf("bad row %+v", row)
 			}
 		}

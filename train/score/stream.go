@@ -21,6 +21,7 @@ type Row struct {
 	Tokens     tokenizer.Encoding // what the model reads; Tokens.Cut counts the tokens that were left out
 	Prediction model.Prediction   // of Predictions, [labels] each
 	Vector     []float32          // of Vectors, [width of the pooling]
+	Err        error              // why the row has no result: Bad, or what a caller of AppendJSON sets; nil for one that has
 }
 
 // Result is what Chunks adds to a row.
@@ -145,6 +146,11 @@ func tooLong(e *tokenizer.Encoding, file string, line, limit int) *data.RowError
 
 // run gives the rows of a chunk that can be used their results.
 func (o Options) run(ctx context.Context, m *model.Model, rows []Row) error {
+	for i := range rows {
+		if rows[i].Bad != nil {
+			rows[i].Err = rows[i].Bad
+		}
+	}
 	if o.Result == Tokens {
 		return nil
 	}

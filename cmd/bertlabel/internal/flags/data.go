@@ -114,9 +114,6 @@ func (r *Reading) LoadQuietly(path string) (set *data.Dataset, err error) {
 	return set, r.bad.err
 }
 
-// Bad takes down a row that turned out bad after it was read.
-func (r *Reading) Bad(bad *data.RowError) { r.bad.add(bad) }
-
 // Err returns the first failure to write the list of bad rows.
 func (r *Reading) Err() error { return r.bad.err }
 

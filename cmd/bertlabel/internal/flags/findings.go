@@ -5,10 +5,12 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/bert/tokenizer"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/train/data"
 	"bertlabel/train/diagnosis"
 	"bertlabel/train/metrics"
+	"bertlabel/train/score"
 )
 
 // Found warns of each finding; the report of the run shows all warnings.
@@ -39,4 +41,14 @@ func SayCut(a *cli.App, m *model.Model, file string, cut, texts int) {
 // DiagnoseScores looks at probabilities [rows, labels] and what their evaluation says.
 func DiagnoseScores(a *cli.App, set *data.Dataset, r *metrics.Report, probabilities []float32) {
 	Found(a, diagnosis.Predictions(set, r, probabilities)...)
+}
+
+// Encode tokenises the texts of a data set, and says how many were cut; with --on-long error the first one is refused.
+func Encode(a *cli.App, m *model.Model, set *data.Dataset, onLong data.LongTexts) ([]tokenizer.Encoding, error) {
+	encoded, cut, err := score.Encode(m, set, onLong)
+	if err != nil {
+		return nil, err
+	}
+	SayCut(a, m, set.File, cut, len(encoded))
+	return encoded, nil
 }

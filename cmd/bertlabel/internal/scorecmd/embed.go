@@ -17,6 +17,7 @@ import (
 	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/tensor"
 	"bertlabel/train/data"
+	"bertlabel/train/score"
 
 	"github.com/spf13/cobra"
 )
@@ -83,12 +84,16 @@ func runEmbed(ctx context.Context, a *cli.App, o embedOptions) (err error) {
 	if e.as, err = poolingOf(o.Pooling, e.m); err != nil {
 		return err
 	}
-	stream, err := newRowStream(a, e.m, o.Rows, o.Input, "embed")
+	scoring := score.Options{Result: score.Vectors, Pooling: e.as}
+	if o.AllLayers {
+		scoring.Result = score.Tokens
+	}
+	// In a tensor a row that is missing would shift all that come after it.
+	stream, err := newRowStream(a, e.m, o.Rows, o.Input, "embed", scoring, o.tensorFile())
 	if err != nil {
 		return err
 	}
 	if o.tensorFile() {
-		stream.policy = data.StopAtBadRow // a row that is missing would shift all that come after it
 		return e.tensors(ctx, stream)
 	}
 	return e.lines(ctx, stream)
@@ -115,21 +120,10 @@ func (e *embedding) lines(ctx context.Context, in *rowStream) error {
 	defer out.Discard()
 	w := bufio.NewWriterSize(out, 1<<16)
 	var line []byte
-	err = in.run(ctx, func(chunk []readRow) error {
-		x, err := e.m.Features(ctx, encodings(chunk), e.as, nil)
-		if err != nil {
-			return err
-		}
-		next := 0
+	err = in.run(ctx, func(chunk []score.Row) error {
 		for i := range chunk {
-			line = appendID(append(line[:0], '{'), &chunk[i].Example)
-			if chunk[i].err != nil {
-				line = append(append(line, `"error":`...), jsonString(chunk[i].err.Error())...)
-			} else {
-				line = appendVector(append(line, `"embedding":`...), x.Row(next))
-				next++
-			}
-			if _, err := w.Write(append(line, '}', '\n')); err != nil {
+			line = score.AppendJSON(line[:0], e.m, &chunk[i])
+			if _, err := w.Write(line); err != nil {
 				return err
 			}
 		}
@@ -141,32 +135,17 @@ func (e *embedding) lines(ctx context.Context, in *rowStream) error {
 	return errors.Join(w.Flush(), out.Commit(), in.verdict())
 }
 
-// appendVector appends x as a JSON list.
-func appendVector(dst []byte, x []float32) []byte {
-	dst = append(dst, '[')
-	for i, v := range x {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = appendFloat(dst, v)
-	}
-	return append(dst, ']')
-}
-
 // tensors writes one safetensors file.
 func (e *embedding) tensors(ctx context.Context, in *rowStream) error {
-	var rows []readRow
+	var rows []score.Row
 	var vectors []float32
-	err := in.run(ctx, func(chunk []readRow) error {
+	err := in.run(ctx, func(chunk []score.Row) error {
+		for i := range chunk {
+			vectors = append(vectors, chunk[i].Vector...)
+			chunk[i].Vector = nil // as rows are kept
+		}
 		rows = append(rows, chunk...)
-		if e.AllLayers {
-			return nil
-		}
-		x, err := e.m.Features(ctx, encodings(chunk), e.as, nil)
-		if err == nil {
-			vectors = append(vectors, x.Data...)
-		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return err
@@ -195,11 +174,11 @@ type nopCloser struct{ io.Writer }
 func (nopCloser) Close() error { return nil }
 
 // stages returns every stage of the forward pass over all rows, padded with zeros to the longest one.
-func (e *embedding) stages(rows []readRow) ([]checkpoint.Tensor, error) {
+func (e *embedding) stages(rows []score.Row) ([]checkpoint.Tensor, error) {
 	batch, seq := &bert.Batch{}, 0
 	for i := range rows {
-		batch.Append(rows[i].encoding.IDs, rows[i].encoding.Segments)
-		seq = max(seq, len(rows[i].encoding.IDs))
+		batch.Append(rows[i].Tokens.IDs, rows[i].Tokens.Segments)
+		seq = max(seq, len(rows[i].Tokens.IDs))
 	}
 	n, h := len(rows), e.m.Encoder.Config.HiddenSize
 	mask := make([]int32, batch.Tokens())

@@ -3,7 +3,6 @@ package scorecmd
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"bertlabel/cmd/bertlabel/internal/report"
 	"bertlabel/train/data"
 	"bertlabel/train/metrics"
+	"bertlabel/train/score"
 
 	"github.com/spf13/cobra"
 )
@@ -143,7 +143,7 @@ func runEval(ctx context.Context, a *cli.App, o evalOptions) (err error) {
 
 // evaluate compares what the model says with what the rows say.
 func (e *evaluation) evaluate(ctx context.Context) (err error) {
-	if e.scores, err = score(ctx, e.app, e.m, e.set, e.Rows.OnLong); err != nil {
+	if e.scores, err = scoreSet(ctx, e.app, e.m, e.set, e.Rows.OnLong); err != nil {
 		return err
 	}
 	thresholds := e.m.Thresholds
@@ -178,8 +178,8 @@ func (e *evaluation) report(ctx context.Context) (err error) {
 	return r.Write(e.app, e.Page, e.Plots)
 }
 
-// score returns the probabilities of all rows of a data set, [rows, labels].
-func score(ctx context.Context, a *cli.App, m *model.Model, set *data.Dataset, onLong data.LongTexts) ([]float32, error) {
+// scoreSet returns the probabilities of all rows of a data set, [rows, labels].
+func scoreSet(ctx context.Context, a *cli.App, m *model.Model, set *data.Dataset, onLong data.LongTexts) ([]float32, error) {
 	const work = "predict"
 	encoded, err := flags.Encode(a, m, set, onLong)
 	if err != nil {
@@ -187,17 +187,11 @@ func score(ctx context.Context, a *cli.App, m *model.Model, set *data.Dataset, o
 	}
 	a.Log.Progress(work, cli.Progress{Steps: len(encoded)})
 	defer a.Log.Done()
-	features, err := m.Features(ctx, encoded, m.Pooling, func(done int) {
+	probabilities, err := score.Probabilities(ctx, m, set, encoded, func(done int) {
 		a.Log.Progress(work, cli.Progress{Step: done, Steps: len(encoded), Examples: done})
 	})
 	if err != nil {
 		return nil, err
-	}
-	logits, probabilities := m.Score(features)
-	var broken *model.LogitError
-	if errors.As(m.CheckLogits(logits), &broken) {
-		return nil, fmt.Errorf("%s:%d: the logit of label %q is %v: the weights are broken",
-			set.File, set.Lines[broken.Text], broken.Label, broken.Logit)
 	}
 	return probabilities.Data, nil
 }

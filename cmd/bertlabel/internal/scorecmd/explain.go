@@ -17,6 +17,7 @@ import (
 	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/train/data"
+	"bertlabel/train/score"
 
 	"github.com/spf13/cobra"
 )
@@ -111,15 +112,15 @@ func runExplain(ctx context.Context, a *cli.App, o explainOptions) (err error) {
 	}
 	x.out = x.writer(a.Stdout, a.OnTerminal())
 	if o.Text != nil {
-		return x.row(ctx, &data.Example{Text: *o.Text}, nil)
+		return x.row(ctx, &data.Example{Text: *o.Text})
 	}
-	in, err := newRowStream(a, x.m, o.Rows, o.Input, "explain")
+	in, err := newRowStream(a, x.m, o.Rows, o.Input, "explain", score.Options{Result: score.Tokens}, false)
 	if err != nil {
 		return err
 	}
-	err = in.run(ctx, func(chunk []readRow) error {
+	err = in.run(ctx, func(chunk []score.Row) error {
 		for i := range chunk {
-			if err := x.row(ctx, &chunk[i].Example, chunk[i].err); err != nil {
+			if err := x.row(ctx, &chunk[i].Example); err != nil {
 				return err
 			}
 		}
@@ -130,8 +131,8 @@ func runExplain(ctx context.Context, a *cli.App, o explainOptions) (err error) {
 
 // explanationWriter writes what is known of one text after the other.
 type explanationWriter interface {
-	// write takes the explanations of a row. bad, if it is not nil, says why there are none.
-	write(ex *data.Example, explanations []model.Explanation, bad error) error
+	// write takes the explanations of a row; ex.Bad, if it is not nil, says why there are none.
+	write(ex *data.Example, explanations []model.Explanation) error
 	Flush() error
 }
 
@@ -145,9 +146,9 @@ func (x *explanation) writer(w io.Writer, terminal bool) explanationWriter {
 }
 
 // row explains a row, unless it is bad, and writes that at once: a row takes a second or so.
-func (x *explanation) row(ctx context.Context, ex *data.Example, bad error) error {
-	if bad != nil {
-		return x.write(ex, nil, bad)
+func (x *explanation) row(ctx context.Context, ex *data.Example) error {
+	if ex.Bad != nil {
+		return x.write(ex, nil)
 	}
 	text := model.Text{A: ex.Text, B: ex.Pair}
 	labels := x.Labels
@@ -162,11 +163,11 @@ func (x *explanation) row(ctx context.Context, ex *data.Example, bad error) erro
 	if err != nil {
 		return err
 	}
-	return x.write(ex, explanations, nil)
+	return x.write(ex, explanations)
 }
 
-func (x *explanation) write(ex *data.Example, explanations []model.Explanation, bad error) error {
-	if err := x.out.write(ex, explanations, bad); err != nil {
+func (x *explanation) write(ex *data.Example, explanations []model.Explanation) error {
+	if err := x.out.write(ex, explanations); err != nil {
 		return err
 	}
 	return x.out.Flush()
@@ -218,11 +219,11 @@ type explainedSpecial struct {
 	Contribution float64 `json:"contribution"`
 }
 
-func (w *jsonExplanations) write(ex *data.Example, explanations []model.Explanation, bad error) error {
-	if bad != nil {
+func (w *jsonExplanations) write(ex *data.Example, explanations []model.Explanation) error {
+	if ex.Bad != nil {
 		return w.line(ex, struct {
 			Error string `json:"error"`
-		}{bad.Error()})
+		}{ex.Bad.Error()})
 	}
 	for _, e := range explanations {
 		l := explanationLine{Label: e.Label, Method: w.method, Logit: e.Logit, Probability: sigmoid(e.Logit), Baseline: e.Baseline, Sum: e.Sum(),
@@ -248,7 +249,7 @@ func (w *jsonExplanations) line(ex *data.Example, object any) error {
 	if err := encoder.Encode(object); err != nil {
 		return err
 	}
-	_, err := w.Write(append(appendID([]byte("{"), ex), b.String()[1:]...))
+	_, err := w.Write(append(score.AppendID([]byte("{"), ex), b.String()[1:]...))
 	return err
 }
 
@@ -262,13 +263,13 @@ type shownExplanations struct {
 	colours bool
 }
 
-func (w *shownExplanations) write(ex *data.Example, explanations []model.Explanation, bad error) error {
+func (w *shownExplanations) write(ex *data.Example, explanations []model.Explanation) error {
 	id := ""
 	if ex.HasID {
 		id = term.Printable(ex.ID) + "  "
 	}
-	if bad != nil {
-		_, err := fmt.Fprintf(w, "%s%s\n\n", id, term.Printable(bad.Error()))
+	if ex.Bad != nil {
+		_, err := fmt.Fprintf(w, "%s%s\n\n", id, term.Printable(ex.Bad.Error()))
 		return err
 	}
 	for i := range explanations {

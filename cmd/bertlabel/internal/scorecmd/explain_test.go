@@ -129,7 +129,7 @@ func TestExplainShown(t *testing.T) {
 	shown := func(colours bool) string {
 		var b bytes.Buffer
 		w := &shownExplanations{bufio.NewWriter(&b), model.IntegratedGradients, colours}
-		if err := w.write(ex, found, nil); err != nil {
+		if err := w.write(ex, found); err != nil {
 			t.Fatal(err)
 		}
 		w.Flush()

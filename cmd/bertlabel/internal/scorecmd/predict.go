@@ -10,6 +10,7 @@ import (
 	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/train/data"
 	"bertlabel/train/diagnosis"
+	"bertlabel/train/score"
 
 	"github.com/spf13/cobra"
 )
@@ -97,7 +98,7 @@ func runPredict(ctx context.Context, a *cli.App, o predictOptions) error {
 	}
 	flags.Found(a, flags.DiagnoseModel(m)...)
 	scores := diagnosis.NewScores(m.Labels, m.Predicts)
-	in, err := newRowStream(a, m, o.Rows, o.Input, "predict")
+	in, err := newRowStream(a, m, o.Rows, o.Input, "predict", score.Options{}, false)
 	if err != nil {
 		return err
 	}
@@ -107,13 +108,17 @@ func runPredict(ctx context.Context, a *cli.App, o predictOptions) error {
 	}
 	defer out.Discard()
 	writer := o.writer(a, out, m)
-	err = in.run(ctx, func(chunk []readRow) error {
-		predictions, err := m.PredictEncoded(ctx, encodings(chunk))
-		if err != nil {
-			return err
+	err = in.run(ctx, func(chunk []score.Row) error {
+		for i := range chunk {
+			row := &chunk[i]
+			if row.Bad == nil {
+				scores.Add(row.Text+row.Pair, row.Prediction.Probabilities)
+			}
+			if err := writer.row(row); err != nil {
+				return err
+			}
 		}
-		addScores(scores, chunk, predictions)
-		return writePredictions(writer, chunk, predictions)
+		return writer.Flush()
 	})
 	if err != nil {
 		return err
@@ -125,9 +130,8 @@ func runPredict(ctx context.Context, a *cli.App, o predictOptions) error {
 
 // rowWriter writes the rows of predict in order.
 type rowWriter interface {
-	row(*data.Example, model.Prediction) error // a prediction
-	refused(*data.Example, error) error        // in its place, a row that could not be read
-	Flush() error                              // hands everything on to the writer below
+	row(*score.Row) error // a prediction or, in its place, a row that could not be read
+	Flush() error         // hands everything on to the writer below
 }
 
 // writer returns what writes rows in the form that was asked for.
@@ -139,31 +143,4 @@ func (o *predictOptions) writer(a *cli.App, out *cli.Output, m *model.Model) row
 		a.Log.NoBar() // a progress bar would stand between the rows
 	}
 	return newPrettyPredictions(a.Canvas(out.Writer), m, o.TopK)
-}
-
-// writePredictions writes a chunk of rows, those that could not be read with their error.
-func writePredictions(w rowWriter, chunk []readRow, predictions []model.Prediction) error {
-	for i := range chunk {
-		var err error
-		if chunk[i].err != nil {
-			err = w.refused(&chunk[i].Example, chunk[i].err)
-		} else {
-			err = w.row(&chunk[i].Example, predictions[0])
-			predictions = predictions[1:]
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return w.Flush()
-}
-
-// addScores takes in a chunk of predicted rows; those that could not be read have no prediction.
-func addScores(scores *diagnosis.Scores, chunk []readRow, predictions []model.Prediction) {
-	for i := range chunk {
-		if chunk[i].err == nil {
-			scores.Add(chunk[i].Text+chunk[i].Pair, predictions[0].Probabilities)
-			predictions = predictions[1:]
-		}
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/train/data"
 	"bertlabel/train/metrics"
+	"bertlabel/train/score"
 )
 
 const (
@@ -75,8 +76,13 @@ func newPrettyPredictions(c *term.Canvas, m *model.Model, topK int) *prettyPredi
 func (p *prettyPredictions) Flush() error { return p.b.Flush() }
 
 // row is part of rowWriter.
-func (p *prettyPredictions) row(ex *data.Example, pred model.Prediction) error {
-	p.text(ex)
+func (p *prettyPredictions) row(row *score.Row) error {
+	p.text(&row.Example)
+	if row.Bad != nil {
+		fmt.Fprintln(p.b, "  "+term.Printable(row.Bad.Error()))
+		return nil
+	}
+	pred := row.Prediction
 	order := make([]int, len(pred.Probabilities))
 	for i := range order {
 		order[i] = i
@@ -101,13 +107,6 @@ func (p *prettyPredictions) label(i int, v float32, predicted bool) {
 	}
 	columns := max(5, p.Columns-p.names-len("    0.000  "))
 	fmt.Fprintf(p.b, "  %s%s %.3f  %s\n", mark, name, v, p.In(colour, term.Bar(float64(v), columns)))
-}
-
-// refused is part of rowWriter.
-func (p *prettyPredictions) refused(ex *data.Example, err error) error {
-	p.text(ex)
-	fmt.Fprintln(p.b, "  "+term.Printable(err.Error()))
-	return nil
 }
 
 // text writes id and text, on one line.

@@ -14,6 +14,7 @@ import (
 	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/train/data"
 	"bertlabel/train/metrics"
+	"bertlabel/train/score"
 )
 
 // hostileNames are labels and texts that a terminal would obey, or that take more or fewer columns than characters.
@@ -88,8 +89,13 @@ func TestPrettyPredictions(t *testing.T) {
 		var b bytes.Buffer
 		p := newPrettyPredictions(term.NewCanvas(&b, 60, colours), m, 0)
 		for _, text := range hostileNames {
-			ex := &data.Example{Text: text, ID: text, HasID: true, Pair: text}
-			if err := errors.Join(p.row(ex, model.Prediction{Probabilities: probabilities}), p.refused(ex, errors.New("no\x1btext"))); err != nil {
+			row := score.Row{
+				Example:    data.Example{Text: text, ID: text, HasID: true, Pair: text},
+				Prediction: model.Prediction{Probabilities: probabilities},
+			}
+			bad := row
+			bad.Bad = &data.RowError{Found: "no\x1btext"}
+			if err := errors.Join(p.row(&row), p.row(&bad)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -2,51 +2,39 @@ package scorecmd
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 
 	"bertlabel/bert/model"
-	"bertlabel/bert/tokenizer"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/train/data"
+	"bertlabel/train/score"
 )
 
-// rowStream takes rows from a reader to the encoder. A goroutine reads and tokenises ahead, by at most readAhead rows; the
-// encoder takes what has come so far, so the first row is answered at once, and a long input goes in chunks that keep all
-// threads busy. Memory does not grow with the input.
+// rowStream takes rows from an input to the model, chunk by chunk (score.Chunks), shows how far that has come, and counts.
 type rowStream struct {
-	a     *cli.App
-	m     *model.Model
-	in    *data.Reader
-	files *flags.Reading
-	input string // name of the input
-	work  string // what the progress display calls it
-
-	policy data.BadRows   // what a row that cannot be used does
-	onLong data.LongTexts // whether a text with too many tokens is such a row
+	a       *cli.App
+	m       *model.Model
+	in      *data.Reader
+	files   *flags.Reading
+	options score.Options
+	input   string // name of the input
+	work    string // what the progress display calls it
 
 	rows, bad, cut int // rows handed on; of these refused; of these longer than the model takes
-	tooLong        int // rows left out because of their length
 }
 
-const readAhead = 4096
-
-// readRow is a row on its way: tokenised, or refused.
-type readRow struct {
-	data.Example
-	encoding tokenizer.Encoding
-	err      error
-}
-
-// newRowStream opens input, "-" for stdin, whose labels are not looked at.
-func newRowStream(a *cli.App, m *model.Model, rows *flags.Data, input, work string) (*rowStream, error) {
+// newRowStream opens input, "-" for stdin, whose labels are not looked at. With whole a row that cannot be used is never reported, as
+// the output has no place for it: it ends the reading.
+func newRowStream(a *cli.App, m *model.Model, rows *flags.Data, input, work string, o score.Options, whole bool) (*rowStream, error) {
 	files, err := rows.Read(a)
 	if err != nil {
 		return nil, err
 	}
 	files.Options.IgnoreLabels = true
+	if whole && files.Options.OnBadRow == data.ReportBadRows {
+		files.Options.OnBadRow = data.StopAtBadRow
+	}
 	in, err := files.Open(input)
 	if err != nil {
 		return nil, err
@@ -54,22 +42,20 @@ func newRowStream(a *cli.App, m *model.Model, rows *flags.Data, input, work stri
 	if input == "-" {
 		input = "stdin"
 	}
-	return &rowStream{a: a, m: m, in: in, files: files, input: input, work: work, policy: rows.OnBadRow, onLong: rows.OnLong}, nil
+	return &rowStream{a: a, m: m, in: in, files: files, options: o, input: input, work: work}, nil
 }
 
 // run hands chunks of rows to handle, in order, until the input ends.
-func (s *rowStream) run(ctx context.Context, handle func(chunk []readRow) error) error {
+func (s *rowStream) run(ctx context.Context, handle func(chunk []score.Row) error) error {
 	defer s.in.Close()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	rows := make(chan readRow, readAhead)
-	failed := make(chan error, 1)
-	go func() {
-		failed <- s.read(ctx, rows)
-		close(rows)
-	}()
 	s.a.Log.Progress(s.work, cli.Progress{})
-	for chunk := gather(rows); len(chunk) > 0; chunk = gather(rows) {
+	for chunk, err := range score.Chunks(ctx, s.m, s.in, s.options) {
+		if err != nil {
+			return err
+		}
+		for i := range chunk {
+			chunk[i].Bad = cli.FlaggedRow(chunk[i].Bad)
+		}
 		if err := handle(chunk); err != nil {
 			return err
 		}
@@ -77,76 +63,15 @@ func (s *rowStream) run(ctx context.Context, handle func(chunk []readRow) error)
 		s.a.Log.Progress(s.work, cli.Progress{Step: s.rows, Examples: s.rows})
 	}
 	s.a.Log.Done()
-	if err := <-failed; err != nil {
-		return err
-	}
-	return context.Cause(ctx)
+	return nil
 }
 
-// read sends the rows of the input until its end, or until ctx ends.
-func (s *rowStream) read(ctx context.Context, rows chan<- readRow) error {
-	for {
-		var row readRow
-		err := s.in.Read(&row.Example)
-		var bad *data.RowError
-		switch {
-		case err == io.EOF:
-			return nil
-		case err != nil:
-			return err
-		case row.Bad != nil && s.policy != data.ReportBadRows:
-			return row.Bad
-		case row.Bad != nil:
-			row.err = cli.FlaggedRow(row.Bad)
-		default:
-			row.encoding = s.m.Tokenizer.Encode(row.Text, row.Pair, s.m.MaxSeqLength)
-			if row.err = flags.TooLong(s.onLong, &row.encoding, row.File, row.Line, s.m.MaxSeqLength); errors.As(row.err, &bad) {
-				s.files.Bad(bad)
-			}
-		}
-		switch {
-		case row.err == nil || s.policy == data.ReportBadRows:
-		case s.policy == data.SkipBadRows:
-			s.tooLong++
-			continue
-		default:
-			return row.err
-		}
-		select {
-		case rows <- row:
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// gather waits for one row and takes all that have come with it; nothing at the end.
-func gather(rows <-chan readRow) (chunk []readRow) {
-	for row := range rows {
-		chunk = append(chunk, row)
-		if len(rows) == 0 || len(chunk) == readAhead {
-			break
-		}
-	}
-	return chunk
-}
-
-// encodings returns the tokens of the rows that could be read.
-func encodings(chunk []readRow) (texts []tokenizer.Encoding) {
-	for i := range chunk {
-		if chunk[i].err == nil {
-			texts = append(texts, chunk[i].encoding)
-		}
-	}
-	return texts
-}
-
-func (s *rowStream) count(chunk []readRow) {
+func (s *rowStream) count(chunk []score.Row) {
 	s.rows += len(chunk)
 	for i := range chunk {
-		if chunk[i].err != nil {
+		if chunk[i].Bad != nil {
 			s.bad++
-		} else if chunk[i].encoding.Cut > 0 {
+		} else if chunk[i].Tokens.Cut > 0 {
 			s.cut++
 		}
 	}
@@ -164,6 +89,6 @@ func (s *rowStream) verdict() error {
 		return cli.WithCode(cli.ExitData,
 			fmt.Errorf("%s: %d of %d rows could not be read; each has an error in its place in the output", s.input, s.bad, s.rows))
 	}
-	s.files.SaySkipped(s.input, stats.Bad+s.tooLong, stats.Bad+stats.Rows)
+	s.files.SaySkipped(s.input, stats.Bad, stats.Bad+stats.Rows)
 	return nil
 }
