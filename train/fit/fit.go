@@ -79,6 +79,7 @@ type run struct {
 	o       *Options
 	config  train.Config
 	pooling bert.Pooling // that is computed: of several candidates the one that has the vectors of all
+	width   int          // of its features
 	labels  []string
 	workers *tensor.Workers
 	watch   *watcher
@@ -108,7 +109,8 @@ func newRun(m *model.Model, rows *data.Dataset, o Options) (*run, error) {
 			return nil, &OptionError{Option: "pooling", Err: err}
 		}
 	}
-	if _, err := m.Encoder.PoolingWidth(r.pooling); err != nil {
+	var err error
+	if r.width, err = m.Encoder.PoolingWidth(r.pooling); err != nil {
 		return nil, &OptionError{Option: "pooling", Err: err}
 	}
 	if layers := m.Encoder.Config.NumHiddenLayers; int(o.Tune) > layers {

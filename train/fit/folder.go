@@ -1,7 +1,6 @@
 package fit
 
 import (
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -153,12 +152,9 @@ func (e *encoderRun) stopped() {
 // in the same order.
 func (r *run) encoderHead() (*layers.Classifier, error) {
 	from, m := r.o.Folder.From, r.m
-	width, err := m.Encoder.PoolingWidth(r.pooling)
 	switch {
-	case err != nil:
-		return nil, err
 	case from == "":
-		return r.startHead(r.pooling, width), nil
+		return r.startHead(r.pooling, r.width), nil
 	case m.Head == nil:
 		return nil, broken(from, "checkpoint %s has no head (output_weights, output_bias)", from)
 	case m.Head.Labels() != len(r.labels):
@@ -171,13 +167,4 @@ func (r *run) encoderHead() (*layers.Classifier, error) {
 		}
 	}
 	return m.Head, nil
-}
-
-// clearCheckpoints removes the checkpoints of a run of the encoder from a folder.
-func clearCheckpoints(folder string) error {
-	c := &train.Checkpoints{Dir: filepath.Join(folder, checkpointsDir), FS: atomic.OS{}}
-	if _, err := os.Stat(c.Dir); errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	return c.Clear()
 }

@@ -124,7 +124,7 @@ func (h *headRun) open() (err error) {
 	if folder == "" {
 		return nil
 	}
-	if err := clearCheckpoints(folder); err != nil {
+	if err := (&train.Checkpoints{Dir: filepath.Join(folder, checkpointsDir)}).Clear(); err != nil {
 		return err
 	}
 	if h.csv, err = os.Create(filepath.Join(folder, metricsFile)); err != nil {

@@ -255,9 +255,9 @@ func TestDescribeLoss(t *testing.T) {
 // The advice to a run that is too large names what is smaller, and by how much.
 func TestSmaller(t *testing.T) {
 	r, _ := newTestRun(t)
-	r.pooling, r.texts, r.devTexts = bert.Mean, nil, nil
+	r.pooling, r.width = bert.Mean, 2
 	want := "a narrower `pooling` than mean, whose features are 2 numbers a text; fewer rows than 0; a smaller model; a larger `max_memory`, if the machine has it"
-	if got := strings.Join(r.smallerHead(2), "; "); got != want {
+	if got := strings.Join(r.smallerHead(), "; "); got != want {
 		t.Errorf("head: %s", got)
 	}
 	if got := smallerTune(Last(2)); len(got) != 3 || !strings.HasPrefix(got[0], "`tune` last:1") {

@@ -67,19 +67,11 @@ func (r *run) admitHead() error {
 	if err != nil {
 		return err
 	}
-	width, err := r.m.Encoder.PoolingWidth(r.pooling)
-	if err != nil {
-		return err
-	}
-	return r.admit(need, func() []string { return r.smallerHead(width) })
+	return r.admit(need, r.smallerHead)
 }
 
 // headMemory estimates what a head on a frozen encoder takes.
 func (r *run) headMemory() (need train.Memory, err error) {
-	width, err := r.m.Encoder.PoolingWidth(r.pooling)
-	if err != nil {
-		return need, err
-	}
 	weights, err := r.m.Encoder.Memory(bert.TrainerOptions{Pooling: bert.CLS, Layers: 1}, bert.BatchSize{}, 1)
 	if err != nil {
 		return need, err
@@ -87,9 +79,9 @@ func (r *run) headMemory() (need train.Memory, err error) {
 	rows, dev, labels := len(r.texts), len(r.devTexts), len(r.labels)
 	passes := max(r.m.FeaturesMemory(r.texts, 0), r.m.FeaturesMemory(r.devTexts, 0))
 	if r.o.exact() {
-		need.Features = passes + solver.Memory(rows, dev, width, labels)
+		need.Features = passes + solver.Memory(rows, dev, r.width, labels)
 	} else {
-		need.Features = passes + train.HeadMemory(rows, dev, width, labels, r.config.BatchSize)
+		need.Features = passes + train.HeadMemory(rows, dev, r.width, labels, r.config.BatchSize)
 	}
 	if r.o.Folder.Path != "" {
 		need.Saving = 4 * r.m.Encoder.KernelElements() // kernels in row-major order
@@ -99,10 +91,10 @@ func (r *run) headMemory() (need train.Memory, err error) {
 	return need, nil
 }
 
-// smallerHead says what makes a head on features of this width smaller.
-func (r *run) smallerHead(width int) []string {
+// smallerHead says what makes a head on a frozen encoder smaller.
+func (r *run) smallerHead() []string {
 	return append([]string{
-		fmt.Sprintf("a narrower `pooling` than %s, whose features are %d numbers a text", r.pooling, width),
+		fmt.Sprintf("a narrower `pooling` than %s, whose features are %d numbers a text", r.pooling, r.width),
 		fmt.Sprintf("fewer rows than %d", len(r.texts)+len(r.devTexts)),
 	}, smallerTune(Head)...)
 }

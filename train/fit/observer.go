@@ -1,7 +1,6 @@
 package fit
 
 import (
-	"fmt"
 	"sync"
 
 	"bertlabel/train"
@@ -29,9 +28,6 @@ type Work struct {
 	Done, Of int
 	Unit     string // what is counted: texts, labels or steps
 }
-
-// String returns name and numbers on one line.
-func (w Work) String() string { return fmt.Sprintf("%s %d/%d", w.Name, w.Done, w.Of) }
 
 // watcher hands everything to an Observer, one call at a time.
 type watcher struct {

@@ -34,12 +34,9 @@ func Plan(m *model.Model, rows *data.Dataset, o Options) (*Planned, error) {
 	if err := r.encode(); err != nil {
 		return nil, err
 	}
-	p := &Planned{Poolings: o.Poolings, Features: r.pooling}
+	p := &Planned{Poolings: o.Poolings, Features: r.pooling, Width: r.width}
 	if len(p.Poolings) == 0 {
 		p.Poolings = []bert.Pooling{r.pooling}
-	}
-	if p.Width, err = m.Encoder.PoolingWidth(r.pooling); err != nil {
-		return nil, err
 	}
 	p.Cut = r.cut
 	if !o.exact() {
@@ -51,7 +48,7 @@ func Plan(m *model.Model, rows *data.Dataset, o Options) (*Planned, error) {
 	}
 	if o.Tune == Head {
 		p.Memory, err = r.headMemory()
-		p.Smaller = r.smallerHead(p.Width)
+		p.Smaller = r.smallerHead()
 	} else {
 		e := r.newEncoderRun(r.newHead(p.Width, rows.Y))
 		if p.Memory, err = e.settleMemory(); err == nil {
