@@ -69,14 +69,14 @@ func elements(ps []*tensor.Param) (n int) {
 
 // weightsMemory is that of allocate, biases and norms.
 func (m *Model) weightsMemory() int {
-	floats := elements(m.Params())
+	floats, packed := elements(m.Params()), 0
 	for _, l := range m.Layers {
-		for _, n := range l.packedSizes(m.precision) {
-			floats += n
+		for _, bytes := range l.packedBytes(m.precision) {
+			packed += bytes
 		}
 	}
 	if m.Pooler != nil {
-		floats += m.Pooler.Dense.PackedSize(FP32, 0)
+		packed += m.Pooler.Dense.PackedBytes(FP32, 0)
 	}
 	for _, d := range m.dense() {
 		floats -= d.Kernel.Size() // packed only
@@ -84,7 +84,7 @@ func (m *Model) weightsMemory() int {
 	if m.precision == Int8 { // of each column, the sum of its integers and their scale
 		floats += 2 * len(m.Layers) * (3*m.Config.HiddenSize + m.Config.HiddenSize + m.Config.IntermediateSize + m.Config.HiddenSize)
 	}
-	return 4 * floats
+	return 4*floats + packed
 }
 
 // rowsMemory returns how many rows of trained layer i go on (rowsOf), and whether these are the first of each text.

@@ -123,18 +123,18 @@ func (m *Model) loadParams(threads int, params []*tensor.Param, read func(p *ten
 // allocate takes all memory of the loaded weights as one block, the packed kernels and the tables, and returns what is left of it for
 // the layers. The pooler stays float32 in every precision.
 func (m *Model) allocate() *tensor.Arena {
-	var sizes []int
+	var operands, floats []int
 	for _, l := range m.Layers {
-		sizes = append(sizes, l.packedSizes(m.precision)...)
+		operands = append(operands, l.packedBytes(m.precision)...)
 	}
 	if m.Pooler != nil {
-		sizes = append(sizes, m.Pooler.Dense.PackedSize(FP32, 0))
+		floats = append(floats, m.Pooler.Dense.PackedBytes(FP32, 0)/4)
 	}
 	tables := []*tensor.Param{m.Embeddings.Word.Table, m.Embeddings.Position.Table, m.Embeddings.TokenType.Table}
 	for _, p := range tables {
-		sizes = append(sizes, p.Size())
+		floats = append(floats, p.Size())
 	}
-	arena := tensor.NewArena(sizes...)
+	arena := tensor.NewOperandArena(m.precision, operands, floats...)
 	if m.Pooler != nil {
 		m.Pooler.Dense.Allocate(arena, FP32, nil)
 	}

@@ -92,7 +92,7 @@ func (m *Model) loadInt8(threads int, read func(p *tensor.Param, dst []float32) 
 	ws, b := NewWorkspace(w), outlierBatch(&m.Config)
 	x := tensor.New(b.Tokens(), m.Config.HiddenSize)
 	m.Embeddings.Forward(x, b)
-	packed := tensor.NewArena(m.Layers[0].packedSizes(FP32)...)
+	packed := tensor.NewOperandArena(FP32, m.Layers[0].packedBytes(FP32))
 	var values [][]float32 // row-major
 	for _, d := range m.Layers[0].dense() {
 		values = append(values, make([]float32, d.Kernel.Size()))
@@ -119,8 +119,8 @@ func (m *Model) LoadMemory(threads int) int {
 		return max(1, threads) * 4 * h * i
 	}
 	bytes := 0
-	for _, floats := range m.Layers[0].packedSizes(FP32) {
-		bytes += 4 * floats
+	for _, operand := range m.Layers[0].packedBytes(FP32) {
+		bytes += operand
 	}
 	for _, d := range m.Layers[0].dense() {
 		bytes += 4 * d.Kernel.Size()

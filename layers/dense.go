@@ -25,16 +25,16 @@ func (d *Dense) Params() []*tensor.Param { return []*tensor.Param{d.Kernel, d.Bi
 // Share makes d pack its kernel into columns [col, col+out) of p, which is [in, ≥ col+out]. It must come before Pack.
 func (d *Dense) Share(p tensor.Operand, col int) { d.packed, d.col = p, col }
 
-// Allocate takes the memory of the packed kernel, in a precision, from the arena: PackedSize floats. outliers are the inputs whose
+// Allocate takes the memory of the packed kernel, in a precision, from the arena: PackedBytes. outliers are the inputs whose
 // rows int8 holds in bf16, in ascending order. Without Allocate, Pack makes a kernel in float32.
 func (d *Dense) Allocate(a *tensor.Arena, p tensor.Precision, outliers []int) {
 	d.packed = tensor.NewOperandIn(a, p, d.Kernel.Shape[0], d.Kernel.Shape[1], outliers)
 	d.col = 0
 }
 
-// PackedSize returns the floats of the packed kernel in a precision, with so many outliers.
-func (d *Dense) PackedSize(p tensor.Precision, outliers int) int {
-	return tensor.OperandSize(p, d.Kernel.Shape[0], d.Kernel.Shape[1], outliers)
+// PackedBytes returns the bytes of the packed kernel in a precision, with so many outliers.
+func (d *Dense) PackedBytes(p tensor.Precision, outliers int) int {
+	return tensor.OperandBytes(p, d.Kernel.Shape[0], d.Kernel.Shape[1], outliers)
 }
 
 // Pack copies Kernel.Value into the order in which products read it, rounded to the precision that they have. Kernel.Value may then

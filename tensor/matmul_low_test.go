@@ -138,7 +138,8 @@ func lowOperands(rng *rand.Rand, b *Tensor) (cases []lowCase) {
 		if c.name == "bf16" {
 			p = BF16
 		}
-		c.operand = NewOperandIn(NewArena(OperandSize(p, b.Rows, b.Cols, len(c.outliers))), p, b.Rows, b.Cols, c.outliers)
+		arena := NewOperandArena(p, []int{OperandBytes(p, b.Rows, b.Cols, len(c.outliers))})
+		c.operand = NewOperandIn(arena, p, b.Rows, b.Cols, c.outliers)
 		c.operand.SetRows(0, &left)
 		c.operand.SetRows(cut, &right)
 		cases = append(cases, c)

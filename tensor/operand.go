@@ -20,8 +20,8 @@ type Operand interface {
 	Bytes() int
 }
 
-// NewOperandIn returns an operand of shape [k, n] in precision p, in memory of the arena: OperandSize floats. The rows of B that
-// outliers names, in ascending order, are held in bf16 instead; they count for Int8 only.
+// NewOperandIn returns an operand of shape [k, n] in precision p, in memory of the arena: OperandBytes, as floats for FP32 and else as
+// bytes. The rows of B that outliers names, in ascending order, are held in bf16 instead; they count for Int8 only.
 func NewOperandIn(a *Arena, p Precision, k, n int, outliers []int) Operand {
 	switch p {
 	case BF16:
@@ -32,13 +32,26 @@ func NewOperandIn(a *Arena, p Precision, k, n int, outliers []int) Operand {
 	return NewPackedIn(a, k, n)
 }
 
-// OperandSize returns the floats that an operand of shape [k, n] in precision p takes from an arena, with so many outliers.
-func OperandSize(p Precision, k, n, outliers int) int {
+// OperandBytes returns the bytes that an operand of shape [k, n] in precision p takes from an arena, with so many outliers.
+func OperandBytes(p Precision, k, n, outliers int) int {
 	switch p {
 	case BF16:
-		return sizeBF16(k, n) / 4
+		return sizeBF16(k, n)
 	case Int8:
-		return sizeInt8(k, n, outliers) / 4
+		return sizeInt8(k, n, outliers)
 	}
-	return PackedSize(k, n)
+	return 4 * PackedSize(k, n)
+}
+
+// NewOperandArena returns an arena with room for operands in precision p of the given sizes, in bytes, and for pieces of so many floats.
+func NewOperandArena(p Precision, operands []int, floats ...int) *Arena {
+	if p != FP32 {
+		a := NewArena(floats...)
+		a.ReserveBytes(operands...)
+		return a
+	}
+	for _, bytes := range operands {
+		floats = append(floats, bytes/4)
+	}
+	return NewArena(floats...)
 }

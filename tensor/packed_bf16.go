@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"unsafe"
 
 	"bertlabel/asm"
 )
@@ -54,14 +53,9 @@ var noRow [1024]float32
 
 // newPackedBF16In returns an operand B of shape [k, n], zero until SetRows fills it, in memory of the arena.
 func newPackedBF16In(a *Arena, k, n int) *PackedBF16 {
-	p := &PackedBF16{lowPacked: lowPacked{data: bytesOf(a.Take(sizeBF16(k, n) / 4))}}
+	p := &PackedBF16{lowPacked: lowPacked{data: a.TakeBytes(sizeBF16(k, n))}}
 	p.Resize(k, n)
 	return p
-}
-
-// bytesOf returns the memory of x.
-func bytesOf(x []float32) []uint8 {
-	return unsafe.Slice((*uint8)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x))
 }
 
 func sizeBF16(k, n int) int { return 2 * roundUp(k, lowDepth) * roundUp(n, asm.Best.BF16.NR) }

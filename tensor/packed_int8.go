@@ -27,7 +27,7 @@ const tiny = 0x1p-40
 
 // newPackedInt8In returns an operand B of shape [k, n] with these outlier rows, zero until SetRows fills it, in memory of the arena.
 func newPackedInt8In(a *Arena, k, n int, outliers []int) *PackedInt8 {
-	p := &PackedInt8{outliers: slices.Clone(outliers), lowPacked: lowPacked{data: bytesOf(a.Take(sizeInt8(k, n, len(outliers)) / 4))}}
+	p := &PackedInt8{outliers: slices.Clone(outliers), lowPacked: lowPacked{data: a.TakeBytes(sizeInt8(k, n, len(outliers)))}}
 	p.shape(k, n, asm.Best.Int8.NR)
 	p.sums, p.scales = make([]int32, p.panels*p.nr), make([]float32, p.panels*p.nr)
 	return p
