@@ -62,12 +62,13 @@ var imports = map[string][]string{
 	"cmd/bertlabel/…":             {"…"},
 	"cmd/bertlabel/internal/term": {"golang.org/x/text/width"},
 	"cmd/bertlabel/internal/cli": {
-		"bertlabel/cmd/bertlabel/internal/term", "bertlabel/asm", "bertlabel/asm/machine", "bertlabel/checkpoint/…", "bertlabel/train",
-		"bertlabel/train/data", "bertlabel/train/fit", "github.com/klauspost/cpuid/v2", "github.com/schollz/progressbar/v3", "github.com/spf13/…",
-		"golang.org/x/term",
+		"bertlabel/cmd/bertlabel/internal/term", "bertlabel/asm", "bertlabel/asm/machine", "bertlabel/checkpoint/…", "bertlabel/tensor",
+		"bertlabel/train", "bertlabel/train/data", "bertlabel/train/fit", "github.com/klauspost/cpuid/v2",
+		"github.com/schollz/progressbar/v3", "github.com/spf13/…", "golang.org/x/term",
 	},
 	"cmd/bertlabel/internal/flags": {
-		"bertlabel/cmd/bertlabel/internal/cli", "bertlabel/bert", "bertlabel/bert/hub", "bertlabel/bert/model", "bertlabel/bert/tokenizer",
+		"bertlabel/cmd/bertlabel/internal/cli", "bertlabel/cmd/bertlabel/internal/term", "bertlabel/bert", "bertlabel/bert/hub",
+		"bertlabel/bert/model", "bertlabel/bert/tokenizer",
 		"bertlabel/train/data", "bertlabel/train/diagnosis", "bertlabel/train/fit", "bertlabel/train/metrics", "bertlabel/train/score",
 		"github.com/spf13/…",
 	},

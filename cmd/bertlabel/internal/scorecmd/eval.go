@@ -45,7 +45,7 @@ func newEvalCmd(a *cli.App, run cli.Runner[evalOptions]) *cobra.Command {
 		Example: "  bertlabel eval --model model --data test.csv\n" +
 			"  bertlabel eval --model model --data test.csv --report report.html > metrics.json",
 	}
-	models := flags.AddModel(cmd)
+	models := flags.AddRunModel(cmd)
 	o.Rows = flags.AddData(cmd, data.StopAtBadRow)
 	f := cmd.Flags()
 	f.StringVar(&o.Data, "data", "", "`FILE` of labelled texts")
