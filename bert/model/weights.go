@@ -291,6 +291,20 @@ func (m *Model) Fingerprint() []byte {
 	return h.Sum(nil)
 }
 
+// PredictionFingerprint returns SHA-256 over all that decides what the model predicts: its Fingerprint, the length at which texts are cut,
+// and the head with pooling, labels and thresholds, where it has one.
+func (m *Model) PredictionFingerprint() []byte {
+	h := sha256.New()
+	fmt.Fprintf(h, "%x %d %s %q %x ", m.Fingerprint(), m.MaxSeqLength, m.Pooling, m.Labels, m.Thresholds)
+	if m.Head != nil {
+		for _, p := range m.Head.Params() {
+			fmt.Fprintf(h, "%q %v ", p.Name, p.Shape)
+			h.Write(checkpoint.Float32Tensor(p.Name, p.Shape, p.Value).Bytes)
+		}
+	}
+	return h.Sum(nil)
+}
+
 // Params lists the parameters of encoder and head.
 func (m *Model) Params() []*tensor.Param {
 	params := m.Encoder.Params()

@@ -89,6 +89,7 @@ func runPredict(ctx context.Context, a *cli.App, o predictOptions) error {
 	if err != nil {
 		return err
 	}
+	sayUnproved(a, &o.Model, m) // before another threshold makes it another model
 	if o.Threshold != nil {
 		for i := range m.Thresholds {
 			m.Thresholds[i] = *o.Threshold
