@@ -31,6 +31,9 @@ type Model struct {
 	vocab    []byte          // vocab.txt
 	training json.RawMessage // what bertlabel.json says of the run that made the head
 	threads  int
+
+	checksums map[string]uint32 // of the encoder's values as they were read, by their names, in a low precision: PredictionFingerprint
+
 	serial   passes // for one goroutine each
 	parallel passes // for all threads together
 }

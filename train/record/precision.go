@@ -28,7 +28,7 @@ const precisionVersion = 1
 
 // Precision is what was found when a model in a low precision was compared with itself in fp32 on labelled rows.
 type Precision struct {
-	Fingerprint string `json:"fingerprint"` // model.PredictionFingerprint in that precision, hexadecimal
+	Fingerprint string `json:"fingerprint"` // model.PredictionFingerprint, hexadecimal
 	Data        string `json:"data"`        // file of the rows, as it was named
 	DataSHA256  string `json:"data_sha256"`
 	Kernels     string `json:"kernels"` // the kernel set: in int8 others give results that are not quite the same

@@ -79,13 +79,18 @@ func TestPrecisionRecord(t *testing.T) {
 	if err != nil || len(file.Precisions) != 3 || !strings.Contains(string(file.Precisions["int4"]), "new") {
 		t.Errorf("%v: %s", err, text)
 	}
-	p, _ := PrecisionOf(int8)
+}
+
+// A record is of the model as it was then: its head, labels, thresholds, length and encoder, in its precision.
+func TestPrecisionRecordOf(t *testing.T) {
+	t.Parallel()
+	dir := savedModel(t)
+	p := NewPrecision(openIn(t, dir, bert.Int8), &data.Dataset{}, &score.Comparison{Precision: "int8"})
 	for what, change := range map[string]func(m *model.Model){
 		"threshold": func(m *model.Model) { m.Thresholds[1] = 0.25 },
 		"head":      func(m *model.Model) { m.Head.Params()[0].Value[0]++ },
 		"label":     func(m *model.Model) { m.Labels[0] = "z" },
 		"length":    func(m *model.Model) { m.MaxSeqLength-- },
-		"encoder":   func(m *model.Model) { m.Encoder.Embeddings.Word.Table.Value[0]++ },
 	} {
 		m := openIn(t, dir, bert.Int8)
 		if !p.Of(m) {
@@ -94,6 +99,22 @@ func TestPrecisionRecord(t *testing.T) {
 		if change(m); p.Of(m) {
 			t.Errorf("another %s is not seen", what)
 		}
+	}
+	trained := openIn(t, dir, bert.FP32)
+	bias := trained.Encoder.Layers[0].Query.Bias.Value
+	bias[0]++
+	if err := trained.Save(dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	if p.Of(openIn(t, dir, bert.Int8)) {
+		t.Error("another encoder is not seen")
+	}
+	bias[0]--
+	if err := trained.Save(dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	if !p.Of(openIn(t, dir, bert.Int8)) {
+		t.Error("the model as it was is another one")
 	}
 	if p.Of(openIn(t, dir, bert.BF16)) {
 		t.Error("another precision is not seen")
