@@ -12,5 +12,6 @@
 //
 // Read kernels.go first, the contract of every kernel; then gemm_generic.go, the matrix product in twenty lines of Go; then
 // gemm_avx512_amd64.s, the same in registers, with docs/kernels.md beside it, which goes through one tile line by line. The
-// element-wise functions begin at elem_generic.go; docs/elementwise.md derives them.
+// element-wise functions begin at elem_generic.go; docs/elementwise.md derives them. low.go is the contract of the products in bf16 and
+// int8, bf16_generic.go and int8_generic.go their specification, docs/precision.md the formulas.
 package asm

@@ -2,6 +2,7 @@ package asm
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"unsafe"
 
@@ -77,6 +78,39 @@ func TestFences(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// TestLowFences does the same for the products in low precision: all tiles, roundings and quantisations, at all k to 33.
+func TestLowFences(t *testing.T) {
+	bf, i8 := lowForms()
+	for _, atEnd := range []bool{true, false} {
+		f := &fences{t: t, atEnd: atEnd}
+		rng := rand.New(rand.NewPCG(16, 0))
+		check := func(name string, err error) {
+			if err != nil {
+				t.Fatalf("%s, atEnd=%v: %v", name, atEnd, err)
+			}
+			f.reset()
+		}
+		for k := 1; k < 34; k++ {
+			for name, set := range bf {
+				r := newBF16Product(set.MR, (1+k%3)*set.NR, k, rng.Float32)
+				for _, tile := range set.Tiles {
+					check(name, r.run(tile, r.bf16Args(set, tile.Rows, f.alloc)))
+				}
+				set.Pairs(asBytes(f.alloc(k)), f.alloc(k), f.alloc(k))
+				f.reset()
+			}
+			for name, set := range i8 {
+				r := newInt8Product(rng, set.MR, (1+k%3)*set.NR, k, k%4)
+				for _, tile := range set.Tiles {
+					check(name, r.run(tile, r.int8Args(set, pairsGeneric, tile.Rows, f.alloc)))
+				}
+				set.Range(f.alloc(k))
+				f.reset()
+			}
 		}
 	}
 }

@@ -20,7 +20,7 @@ type Kernels struct {
 
 	// Tiles are the register tiles of the matrix product, most rows first. Tiles[0] has Rows = MR and Panels = 1; the last
 	// has Rows = 1, so any number of rows is a sum of tiles. Tiles with few rows span several panels to hide the latency of
-	// FMA; for each number of rows there is also a tile with Panels = 1, which stands behind the wider one.
+	// FMA; for each number of rows there is also a tile with Panels = 1, which stands after the wider one.
 	Tiles []Tile
 
 	// PackCols sets dst[p·NR + j] = src[j·ld + p] for p < k and j < n ≤ NR, and zero for n ≤ j < NR: one panel of B = srcᵀ.
@@ -76,6 +76,10 @@ type Kernels struct {
 	// example, high half, token, i/4): exact integers, so all sets give the same bits.
 	Dropout func(y, x []float32, key, example uint64, token, drop uint32, scale float32)
 
+	// The products in low precision: low.go. Their tiles may be of another size than those of float32.
+	BF16 BF16
+	Int8 Int8
+
 	// peak runs rounds rounds of independent multiply-adds in registers, peakFLOP operations a round: see Peak.
 	peak     func(rounds int)
 	peakFLOP int
@@ -127,6 +131,18 @@ var generic = Kernels{
 	AdamW:             adamWGeneric,
 	Dropout:           dropoutGeneric,
 
+	BF16: BF16{
+		MR: 1, NR: 4, Tiles: []LowTile{{1, bf16Generic}},
+		Round: roundGeneric, PairBytes: 4, Pairs: pairsGeneric,
+		peak: peakGeneric, peakFLOP: 12,
+	},
+	Int8: Int8{
+		MR: 1, NR: 4, Tiles: []LowTile{{1, int8Generic}},
+		Quantize: quantizeGeneric, QuadBytes: 4, Depth: 4,
+		Outliers: roundGeneric, OutlierBytes: 4, Range: rangeGeneric,
+		peak: peakGeneric, peakOps: 12,
+	},
+
 	peak:     peakGeneric,
 	peakFLOP: 12,
 }
@@ -149,5 +165,15 @@ func choose(sets []Kernels, name string) (Kernels, error) {
 		}
 		names[i] = s.Name
 	}
-	return sets[len(sets)-1], fmt.Errorf("kernel set %q (BERTLABEL_KERNELS, --kernels): this CPU and build run %s", name, strings.Join(names, ", "))
+	return sets[len(sets)-1], &SetError{name, names}
+}
+
+// SetError says that a kernel set is unknown, or that this CPU or build cannot run it.
+type SetError struct {
+	Name string
+	Runs []string // the names of those that it can run, best first
+}
+
+func (e *SetError) Error() string {
+	return fmt.Sprintf("kernel set %q (BERTLABEL_KERNELS): this CPU and build run %s", e.Name, strings.Join(e.Runs, ", "))
 }

@@ -40,6 +40,7 @@ func avx512() Kernels {
 	}
 	s.PackCols = packColsAVX512
 	elemAVX512(&s)
+	lowAVX512(&s)
 	s.peak, s.peakFLOP = peakAVX512, 768
 	return s
 }
@@ -60,6 +61,7 @@ func avx2() Kernels {
 	}
 	s.PackCols = packColsAVX2
 	elemAVX2(&s)
+	lowAVX2(&s)
 	s.peak, s.peakFLOP = peakAVX2, 192
 	return s
 }

@@ -21,6 +21,7 @@ func neon() Kernels {
 	}
 	s.PackCols = packColsNEON
 	elemNEON(&s)
+	lowNEON(&s)
 	s.peak, s.peakFLOP = peakNEON, 192
 	return s
 }

@@ -99,3 +99,27 @@
 
 // V[d] = 16 bytes at R4 + offset, a multiple of 16: LDR (immediate)
 #define VLDR4(offset, d) WORD $(0x3DC00080 | (offset)<<6 | (d))
+
+// V[d].S4 = V[n].S4 << 16: SHL
+#define VSHL16(n, d) WORD $(0x4F305400 | (n)<<5 | (d))
+
+// V[d].S4 = V[n].S4 >> 16, zeros shifted in: USHR
+#define VUSHR16(n, d) WORD $(0x6F300400 | (n)<<5 | (d))
+
+// V[d].S4 = V[n].S4 · V[m].S4, integers: MUL
+#define VIMUL4S(m, n, d) WORD $(0x4EA09C00 | (m)<<16 | (n)<<5 | (d))
+
+// V[d].S4 = V[n].S4, integers, as floats: SCVTF
+#define VSCVTF4S(n, d) WORD $(0x4E21D800 | (n)<<5 | (d))
+
+// V[d].S4 += V[n].H8 · V[m].H8, bf16, the even elements, rounded once: BFMLALB. CPU feature: BF16
+#define VBFMLALB(m, n, d) WORD $(0x2EC0FC00 | (m)<<16 | (n)<<5 | (d))
+
+// The same with the odd elements: BFMLALT
+#define VBFMLALT(m, n, d) WORD $(0x6EC0FC00 | (m)<<16 | (n)<<5 | (d))
+
+// V[d].S4 += sums of four products V[n].B16 · V[m].B16, V[n] unsigned, V[m] signed: USDOT. CPU feature: I8MM
+#define VUSDOT(m, n, d) WORD $(0x4E809C00 | (m)<<16 | (n)<<5 | (d))
+
+// The same with both signed: SDOT. CPU feature: ASIMDDP
+#define VSDOT(m, n, d) WORD $(0x4E809400 | (m)<<16 | (n)<<5 | (d))

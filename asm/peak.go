@@ -7,15 +7,23 @@ import (
 
 // Peak measures what one core does with this set's multiply-adds when nothing waits for memory: floating-point operations
 // per second, the best of several short bursts, some milliseconds together. It is the 100 % of the benchmarks.
-func (s Kernels) Peak() float64 {
+func (s Kernels) Peak() float64 { return peakRate(s.peak, s.peakFLOP) }
+
+// PeakBF16 is Peak for the multiply-adds of BF16, PeakInt8 for those of Int8.
+func (s Kernels) PeakBF16() float64 { return peakRate(s.BF16.peak, s.BF16.peakFLOP) }
+
+// PeakInt8 returns operations on integers per second: see PeakBF16.
+func (s Kernels) PeakInt8() float64 { return peakRate(s.Int8.peak, s.Int8.peakOps) }
+
+func peakRate(peak func(rounds int), operations int) float64 {
 	const bursts, rounds = 20, 20000
 	best := time.Duration(1<<63 - 1)
 	for range bursts {
 		start := time.Now()
-		s.peak(rounds)
+		peak(rounds)
 		best = min(best, time.Since(start))
 	}
-	return rounds * float64(s.peakFLOP) / best.Seconds()
+	return rounds * float64(operations) / best.Seconds()
 }
 
 // peakGeneric runs rounds × 6 independent multiplications and additions, all in scalar registers: the compiler of amd64 has

@@ -57,3 +57,81 @@ round:
 	JG round
 	VZEROUPPER
 	RET
+
+// ONCE12, ONCE24 apply OP to the sums 0 … 11 and 0 … 23, by number.
+#define ONCE12(OP) OP(0); OP(1); OP(2); OP(3); OP(4); OP(5); OP(6); OP(7); OP(8); OP(9); OP(10); OP(11)
+#define ONCE24(OP) ONCE12(OP); OP(12); OP(13); OP(14); OP(15); OP(16); OP(17); OP(18); OP(19); OP(20); OP(21); OP(22); OP(23)
+
+// DPBF16 and EVEXDPBUSD are VDPBF16PS and VPDPBUSD with 30 and 31 as factors, VEXDPBUSD the VEX form with 14 and 15: see
+// low_avx512_amd64.h and int8_avx2_amd64.s. What the registers hold does not matter to the speed of the last two.
+#define EVEXDP(d, pp, opcode) \
+	BYTE $0x62; \
+	BYTE $(0x02 | (((d ^ 31) >> 3) & 1) << 7 | (((d ^ 31) >> 4) & 1) << 4); \
+	BYTE $(0x04 | pp); \
+	BYTE $0x40; \
+	BYTE $opcode; \
+	BYTE $(0xc0 | (d & 7) << 3 | 6)
+#define DPBF16(d)     EVEXDP(d, 2, 0x52)
+#define EVEXDPBUSD(d) EVEXDP(d, 1, 0x50)
+#define VEXDPBUSD(d) \
+	BYTE $0xC4; BYTE $(0x42 | (((d ^ 15) >> 3) & 1) << 7); BYTE $0x05; BYTE $0x50; BYTE $(0xC0 | (d & 7) << 3 | 6)
+
+// func peakBF16AVX512(rounds int)
+// One round: 24 VDPBF16PS of 16 pairs, 1536 operations. CPU feature: AVX512_BF16.
+TEXT ·peakBF16AVX512(SB), NOSPLIT, $0-8
+	MOVQ rounds+0(FP), CX
+	VPXORD Z30, Z30, Z30
+	VPXORD Z31, Z31, Z31
+	VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8; VPXORD Z9, Z9, Z9; VPXORD Z10, Z10, Z10; VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12; VPXORD Z13, Z13, Z13; VPXORD Z14, Z14, Z14; VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16; VPXORD Z17, Z17, Z17; VPXORD Z18, Z18, Z18; VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20; VPXORD Z21, Z21, Z21; VPXORD Z22, Z22, Z22; VPXORD Z23, Z23, Z23
+	PCALIGN $32
+bf16:
+	ONCE24(DPBF16)
+	DECQ CX
+	JG bf16
+	VZEROUPPER
+	RET
+
+// func peakVNNIAVX512(rounds int)
+// One round: 24 VPDPBUSD of 16 quads, 3072 operations. CPU feature: AVX512_VNNI.
+TEXT ·peakVNNIAVX512(SB), NOSPLIT, $0-8
+	MOVQ rounds+0(FP), CX
+	PCALIGN $32
+vnni512:
+	ONCE24(EVEXDPBUSD)
+	DECQ CX
+	JG vnni512
+	VZEROUPPER
+	RET
+
+// func peakVNNIAVX2(rounds int)
+// One round: 12 VPDPBUSD of 8 quads, 768 operations. CPU feature: AVX-VNNI.
+TEXT ·peakVNNIAVX2(SB), NOSPLIT, $0-8
+	MOVQ rounds+0(FP), CX
+	PCALIGN $32
+vnni2:
+	ONCE12(VEXDPBUSD)
+	DECQ CX
+	JG vnni2
+	VZEROUPPER
+	RET
+
+// func peakMADDAVX2(rounds int)
+// One round: 10 VPMADDWD of 8 pairs and their additions, 320 operations. CPU feature: AVX2.
+TEXT ·peakMADDAVX2(SB), NOSPLIT, $0-8
+	MOVQ rounds+0(FP), CX
+	PCALIGN $32
+madd:
+	VPMADDWD Y14, Y15, Y10; VPADDD Y10, Y0, Y0; VPMADDWD Y14, Y15, Y11; VPADDD Y11, Y1, Y1
+	VPMADDWD Y14, Y15, Y12; VPADDD Y12, Y2, Y2; VPMADDWD Y14, Y15, Y13; VPADDD Y13, Y3, Y3
+	VPMADDWD Y14, Y15, Y10; VPADDD Y10, Y4, Y4; VPMADDWD Y14, Y15, Y11; VPADDD Y11, Y5, Y5
+	VPMADDWD Y14, Y15, Y12; VPADDD Y12, Y6, Y6; VPMADDWD Y14, Y15, Y13; VPADDD Y13, Y7, Y7
+	VPMADDWD Y14, Y15, Y10; VPADDD Y10, Y8, Y8; VPMADDWD Y14, Y15, Y11; VPADDD Y11, Y9, Y9
+	DECQ CX
+	JG madd
+	VZEROUPPER
+	RET

@@ -28,3 +28,40 @@ round:
 	SUBS $1, R0, R0
 	BGT round
 	RET
+
+// ONCE24 applies OP to the sums 0 … 23.
+#define ONCE24(OP) \
+	OP(30, 31, 0); OP(30, 31, 1); OP(30, 31, 2); OP(30, 31, 3); OP(30, 31, 4); OP(30, 31, 5); OP(30, 31, 6); OP(30, 31, 7); \
+	OP(30, 31, 8); OP(30, 31, 9); OP(30, 31, 10); OP(30, 31, 11); OP(30, 31, 12); OP(30, 31, 13); OP(30, 31, 14); OP(30, 31, 15); \
+	OP(30, 31, 16); OP(30, 31, 17); OP(30, 31, 18); OP(30, 31, 19); OP(30, 31, 20); OP(30, 31, 21); OP(30, 31, 22); OP(30, 31, 23)
+
+// func peakBFMLAL(rounds int)
+// One round: 24 BFMLALB of 4 lanes, 192 operations. CPU feature: BF16.
+TEXT ·peakBFMLAL(SB), NOSPLIT, $0-8
+	MOVD rounds+0(FP), R0
+	VZERO(30); VZERO(31)
+bfmlal:
+	ONCE24(VBFMLALB)
+	SUBS $1, R0, R0
+	BGT bfmlal
+	RET
+
+// func peakUSDOT(rounds int)
+// One round: 24 USDOT of 4 quads, 768 operations. CPU feature: I8MM.
+TEXT ·peakUSDOT(SB), NOSPLIT, $0-8
+	MOVD rounds+0(FP), R0
+usdot:
+	ONCE24(VUSDOT)
+	SUBS $1, R0, R0
+	BGT usdot
+	RET
+
+// func peakSDOT(rounds int)
+// One round: 24 SDOT of 4 quads, 768 operations. CPU feature: ASIMDDP.
+TEXT ·peakSDOT(SB), NOSPLIT, $0-8
+	MOVD rounds+0(FP), R0
+sdot:
+	ONCE24(VSDOT)
+	SUBS $1, R0, R0
+	BGT sdot
+	RET

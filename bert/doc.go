@@ -15,6 +15,8 @@
 // rows, only attention sees texts. Read config.go, batch.go and model.go first; before them bert/plain, which computes the same for one
 // text and in plain loops, and which the tests hold this package to.
 //
+// With SetPrecision (precision.go) the products of the layers are those of bf16 or int8.
+//
 // A Trainer (trainer.go) runs the same formulas with dropout, and backwards: the types …Training keep what that needs, one for each
 // part, in the part's file.
 package bert

@@ -19,7 +19,7 @@ type Layer struct {
 	Output            *layers.Dense // [intermediate, hidden]
 	OutputNorm        *layers.LayerNorm
 
-	qkv     *tensor.Packed // kernels of Query, Key, Value, [hidden, 3·hidden]
+	qkv     tensor.Operand // kernels of Query, Key, Value, [hidden, 3·hidden]
 	qkvBias []float32      // their biases, which are views of it, [3·hidden]
 }
 
@@ -45,14 +45,21 @@ func newLayer(c *Config, index int) *Layer {
 	return l
 }
 
-// allocate takes the memory of the packed kernels from the arena: query, key and value side by side, the others alone. newLayer
-// does not: a config alone must not cost memory.
-func (l *Layer) allocate(a *tensor.Arena) {
+// layerProducts is the number of dense products of a layer: query, key and value together, and its other three.
+const layerProducts = 4
+
+// allocate takes the memory of the packed kernels, in precision p, from the arena: query, key and value side by side, the others
+// alone. newLayer does not: a config alone must not cost memory. outliers are the channels of each product's input that int8 holds
+// in bf16.
+func (l *Layer) allocate(a *tensor.Arena, p Precision, outliers [layerProducts][]int) {
 	h := l.Query.Kernel.Shape[0]
-	l.qkv, l.qkvBias = tensor.NewPackedIn(a, h, 3*h), make([]float32, 3*h)
+	l.qkv = tensor.NewOperandIn(a, p, h, 3*h, outliers[0])
+	if l.qkvBias == nil {
+		l.qkvBias = make([]float32, 3*h)
+	}
 	for i, d := range l.dense() {
 		if i >= 3 {
-			d.Allocate(a)
+			d.Allocate(a, p, outliers[i-2])
 			continue
 		}
 		d.Share(l.qkv, i*h)
@@ -60,12 +67,12 @@ func (l *Layer) allocate(a *tensor.Arena) {
 	}
 }
 
-// packedSizes returns the floats of each operand that allocate makes.
-func (l *Layer) packedSizes() []int {
+// packedBytes returns the bytes of each operand that allocate makes.
+func (l *Layer) packedBytes(p Precision) []int {
 	h := l.Query.Kernel.Shape[0]
-	sizes := []int{tensor.PackedSize(h, 3*h)}
+	sizes := []int{tensor.OperandBytes(p, h, 3*h, outlierCount(h))}
 	for _, d := range l.dense()[3:] {
-		sizes = append(sizes, d.PackedSize())
+		sizes = append(sizes, d.PackedBytes(p, outlierCount(d.Kernel.Shape[0])))
 	}
 	return sizes
 }
@@ -101,8 +108,8 @@ func (l *Layer) ForwardCLS(ws *Workspace, y, x *tensor.Tensor, offsets []int) {
 	}
 	ws.clsOffsets = append(ws.clsOffsets, texts)
 
-	// Columns are computed by whole panels: queries up to the panel that ends at or behind h, keys from the one that holds h.
-	nr := asm.Best.NR
+	// Columns are computed by whole panels: queries up to the panel that ends at or after h, keys from the one that holds h.
+	nr := l.qkv.PanelWidth()
 	ws.qkv.Resize(x.Rows, 3*h)
 	ws.MatMulPanels(&ws.qkv, x, l.qkv, h/nr, (3*h+nr-1)/nr, tensor.Epilogue{Bias: l.qkvBias})
 	ws.clsQuery.Resize(texts, 3*h)
@@ -111,7 +118,7 @@ func (l *Layer) ForwardCLS(ws *Workspace, y, x *tensor.Tensor, offsets []int) {
 	l.afterQKV(ws, y, first, &query, &key, &value, ws.clsOffsets, offsets)
 }
 
-// afterQKV is the layer behind the three products, for as many rows as there are queries; y and x have these rows.
+// afterQKV is the layer after the three products, for as many rows as there are queries; y and x have these rows.
 //
 //	context = attention(query, key, value)
 //	a       = LayerNorm(context·W + b + x)
@@ -187,7 +194,8 @@ func (t *layerTraining) forward(ws *Workspace, y, x *tensor.Tensor, rows *rowSet
 
 	t.context.Resize(y.Rows, h)
 	t.probs.At = rows.at
-	t.Attention.ForwardDropout(w, &ws.attention, &t.context, &t.projected.Query, &t.projected.Key, &t.projected.Value, rows.queries, rows.keys, &t.probs)
+	t.Attention.ForwardDropout(w, &ws.attention, &t.context, &t.projected.Query, &t.projected.Key, &t.projected.Value, rows.queries,
+		rows.keys, &t.probs)
 	t.attended.Resize(y.Rows, h)
 	t.attentionOutput.Forward(w, &t.attended, &t.context, residual, rows.at, &t.attentionNorm)
 
@@ -217,10 +225,11 @@ func (t *layerTraining) backward(ws *Workspace, g *layerGradients, dx, dy *tenso
 	g.dqkv.Value.Resize(t.x.Rows, h)
 
 	// dy is the gradient of one thing after another: y, sum, a, sum, x.
-	t.output.Backward(w, &g.dintermediate, &g.dh, dy, dy, &t.intermediate, rows.at, &t.outputNorm)   // y = LayerNorm(dropout(i·W + b) + a)
-	w.MapGradient(&g.dintermediate, &g.dintermediate, &t.inner, t.Activation.Gradient())             // i = act(inner)
-	t.Intermediate.Backward(w, dy, &g.dintermediate, &t.attended, dy)                                // inner = a·W + b
-	t.attentionOutput.Backward(w, &g.dcontext, &g.dh, dy, dy, &t.context, rows.at, &t.attentionNorm) // a = LayerNorm(dropout(context·W + b) + x)
+	t.output.Backward(w, &g.dintermediate, &g.dh, dy, dy, &t.intermediate, rows.at, &t.outputNorm) // y = LayerNorm(dropout(i·W + b) + a)
+	w.MapGradient(&g.dintermediate, &g.dintermediate, &t.inner, t.Activation.Gradient())           // i = act(inner)
+	t.Intermediate.Backward(w, dy, &g.dintermediate, &t.attended, dy)                              // inner = a·W + b
+	// a = LayerNorm(dropout(context·W + b) + x)
+	t.attentionOutput.Backward(w, &g.dcontext, &g.dh, dy, dy, &t.context, rows.at, &t.attentionNorm)
 	t.Attention.Backward(w, &ws.attention, g.dqkv, &g.dcontext, t.projected, rows.queries, rows.keys, &t.probs)
 	if rows.first {
 		t.firstRowsBackward(w, g, dx, dy, rows)

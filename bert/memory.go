@@ -5,7 +5,7 @@ import (
 	"bertlabel/tensor"
 )
 
-// BatchSize is the largest of each among the batches that pass through a model: what the memory of a pass hangs on.
+// BatchSize is the largest of each among the batches that pass through a model: what the memory of a pass depends on.
 type BatchSize struct {
 	Tokens  int // of a batch
 	Texts   int // of a batch
@@ -50,8 +50,15 @@ func (m *Model) Memory(o TrainerOptions, size BatchSize, workers int) (Memory, e
 func (m *Model) FeaturesMemory(size BatchSize, workers int) int {
 	h, i := m.Config.HiddenSize, m.Config.IntermediateSize
 	rows := 4*size.Tokens*(h+3*h+h+h+i) + 4*size.Texts*(h+3*h+h) // x, qkv, context, attended, intermediate; cls, clsQuery, last
-	attention := layers.Attention{Heads: m.Config.NumAttentionHeads}
-	return rows + workers*(attention.ForwardMemory(size.Longest, size.Longest, h/attention.Heads)+tensor.ProductMemory(size.Tokens, max(h, i), false))
+	attention := layers.Attention{Heads: m.Config.NumAttentionHeads, BF16: m.precision != FP32}
+	if m.precision != FP32 {
+		shared, scratch := tensor.LowProductMemory(m.precision, size.Tokens, max(h, i), outlierCount(max(h, i)))
+		pooler := tensor.ProductMemory(size.Texts, h, false)
+		scratch += attention.ForwardMemory(size.Longest, size.Longest, h/attention.Heads)
+		return rows + shared + workers*(scratch+pooler)
+	}
+	return rows + workers*(attention.ForwardMemory(size.Longest, size.Longest, h/attention.Heads)+
+		tensor.ProductMemory(size.Tokens, max(h, i), false))
 }
 
 func elements(ps []*tensor.Param) (n int) {
@@ -63,19 +70,22 @@ func elements(ps []*tensor.Param) (n int) {
 
 // weightsMemory is that of allocate, biases and norms.
 func (m *Model) weightsMemory() int {
-	floats := elements(m.Params())
+	floats, packed := elements(m.Params()), 0
 	for _, l := range m.Layers {
-		for _, n := range l.packedSizes() {
-			floats += n
+		for _, bytes := range l.packedBytes(m.precision) {
+			packed += bytes
 		}
 	}
 	if m.Pooler != nil {
-		floats += m.Pooler.Dense.PackedSize()
+		packed += m.Pooler.Dense.PackedBytes(FP32, 0)
 	}
 	for _, d := range m.dense() {
 		floats -= d.Kernel.Size() // packed only
 	}
-	return 4 * floats
+	if m.precision == Int8 { // of each column, the sum of its integers and their scale
+		floats += 2 * len(m.Layers) * (3*m.Config.HiddenSize + m.Config.HiddenSize + m.Config.IntermediateSize + m.Config.HiddenSize)
+	}
+	return 4*floats + packed
 }
 
 // rowsMemory returns how many rows of trained layer i go on (rowsOf), and whether these are the first of each text.
@@ -94,7 +104,8 @@ func (t *Trainer) activationsMemory(size BatchSize) int {
 	for i := range t.layers {
 		rows, first := t.rowsMemory(i, size)
 		hidden += 4 * rows * h
-		n := 4*(2*size.Tokens*h+rows*(5*h+2*inter)) + 2*4*(rows+2*h) // key, value; query, context, a, x̂, x̂; inner, intermediate; rstd, ones, zeros
+		// key, value; query, context, a, x̂, x̂; inner, intermediate; rstd, ones, zeros
+		n := 4*(2*size.Tokens*h+rows*(5*h+2*inter)) + 2*4*(rows+2*h)
 		if first {
 			n += 4 * size.Texts * h
 		}
@@ -128,7 +139,8 @@ func (t *Trainer) workspaceMemory(size BatchSize, workers int) int {
 	operand, scratch, sums, forward, backward := 0, 0, 0, 0, 0
 	product := func(rows, in, out int) { // y [rows, out] = x [rows, in]·W, and its gradients
 		operand = max(operand, tensor.PackedMemory(in, out), tensor.PackedMemory(out, in), tensor.PackedMemory(rows, out))
-		scratch = max(scratch, tensor.ProductMemory(rows, in, false), tensor.ProductMemory(rows, out, false), tensor.ProductMemory(in, rows, true))
+		scratch = max(scratch, tensor.ProductMemory(rows, in, false), tensor.ProductMemory(rows, out, false),
+			tensor.ProductMemory(in, rows, true))
 		sums = max(sums, tensor.SumMemory(rows, max(out, 2*h)))
 	}
 	for i := range t.layers {

@@ -2,6 +2,7 @@ package bert
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -16,6 +17,8 @@ type Model struct {
 	Embeddings *Embeddings
 	Layers     []*Layer
 	Pooler     *Pooler // nil after DropPooler
+
+	precision Precision
 }
 
 // New returns a model without weights, to be filled by Load or Init. The error is that of Config.Check, or says that the
@@ -73,20 +76,36 @@ func (m *Model) Params() []*tensor.Param {
 // goroutines at once. Each kernel is packed as soon as it has been read, and its row-major form dropped, so that a loaded
 // model holds its weights once. The error is the first of read's.
 func (m *Model) Load(threads int, read func(p *tensor.Param, dst []float32) error) error {
-	m.allocate()
+	if m.precision == Int8 {
+		return m.loadInt8(threads, read)
+	}
+	arena := m.allocate()
+	for _, l := range m.Layers {
+		l.allocate(arena, m.precision, [layerProducts][]int{})
+	}
+	return m.loadParams(threads, m.Params(), read, false)
+}
+
+// loadParams loads some parameters, whose memory has been allocated. With keep, kernels have memory for their row-major form, too, and
+// keep it.
+func (m *Model) loadParams(threads int, params []*tensor.Param, read func(p *tensor.Param, dst []float32) error, keep bool) error {
 	packs := map[*tensor.Param]*layers.Dense{}
 	largest := 0
 	for _, d := range m.dense() {
 		packs[d.Kernel] = d
-		largest = max(largest, d.Kernel.Size())
+		if !keep && slices.Contains(params, d.Kernel) {
+			largest = max(largest, d.Kernel.Size())
+		}
 	}
-	params := m.Params()
 	var next atomic.Int64
 	errs := make([]error, max(1, threads))
 	var wg sync.WaitGroup
 	for worker := range errs {
 		wg.Go(func() {
-			scratch := make([]float32, largest)
+			var scratch []float32
+			if !keep {
+				scratch = make([]float32, largest)
+			}
 			for i := int(next.Add(1) - 1); i < len(params) && errs[worker] == nil; i = int(next.Add(1) - 1) {
 				errs[worker] = load(params[i], packs[params[i]], scratch, read)
 			}
@@ -101,64 +120,77 @@ func (m *Model) Load(threads int, read func(p *tensor.Param, dst []float32) erro
 	return nil
 }
 
-// allocate takes all memory of the loaded weights as one block: the packed kernels and the tables.
-func (m *Model) allocate() {
-	var sizes []int
+// allocate takes all memory of the loaded weights as one block, the packed kernels and the tables, and returns what is left of it for
+// the layers. The pooler stays float32 in every precision.
+func (m *Model) allocate() *tensor.Arena {
+	var operands, floats []int
 	for _, l := range m.Layers {
-		sizes = append(sizes, l.packedSizes()...)
+		operands = append(operands, l.packedBytes(m.precision)...)
 	}
 	if m.Pooler != nil {
-		sizes = append(sizes, m.Pooler.Dense.PackedSize())
+		floats = append(floats, m.Pooler.Dense.PackedBytes(FP32, 0)/4)
 	}
 	tables := []*tensor.Param{m.Embeddings.Word.Table, m.Embeddings.Position.Table, m.Embeddings.TokenType.Table}
 	for _, p := range tables {
-		sizes = append(sizes, p.Size())
+		floats = append(floats, p.Size())
 	}
-	arena := tensor.NewArena(sizes...)
-	for _, l := range m.Layers {
-		l.allocate(arena)
-	}
+	arena := tensor.NewOperandArena(m.precision, operands, floats...)
 	if m.Pooler != nil {
-		m.Pooler.Dense.Allocate(arena)
+		m.Pooler.Dense.Allocate(arena, FP32, nil)
 	}
 	for _, p := range tables {
 		p.Value = arena.Take(p.Size())
 	}
+	return arena
 }
 
-// load reads one parameter: into scratch and from there into d's packed form if it is a kernel, else into its own memory.
+// load reads one parameter into its own memory, a kernel into scratch unless that is nil, and packs a kernel.
 func load(p *tensor.Param, d *layers.Dense, scratch []float32, read func(*tensor.Param, []float32) error) error {
-	if d == nil {
-		if p.Value == nil {
-			p.Value = make([]float32, p.Size())
-		}
-		return read(p, p.Value)
+	switch {
+	case d != nil && scratch != nil:
+		p.Value = scratch[:p.Size()]
+		defer func() { p.Value = nil }()
+	case p.Value == nil:
+		p.Value = make([]float32, p.Size())
 	}
-	p.Value = scratch[:p.Size()]
-	defer func() { p.Value = nil }()
 	if err := read(p, p.Value); err != nil {
 		return err
 	}
-	d.Pack()
+	if d != nil {
+		d.Pack()
+	}
 	return nil
 }
 
 // Init draws all weights as modeling.py does before training: kernels and tables from a truncated normal of standard deviation
-// initializer_range, redrawn beyond two; biases and beta zero, gamma one. Values stay in Params.
+// initializer_range, redrawn beyond two; biases and beta zero, gamma one. Values stay in Params, but for a low precision.
 func (m *Model) Init(rng *rand.Rand) {
-	m.allocate()
+	draw := func(p *tensor.Param, dst []float32) error {
+		switch {
+		case len(p.Shape) == 2:
+			TruncatedNormal(rng, dst, m.Config.InitializerRange)
+		case slices.ContainsFunc(m.norms(), func(n *layers.LayerNorm) bool { return n.Gamma == p }):
+			for i := range dst {
+				dst[i] = 1
+			}
+		default:
+			clear(dst)
+		}
+		return nil
+	}
+	if m.precision != FP32 {
+		m.Load(1, draw) // in the order of Params; draw gives no error
+		return
+	}
+	arena := m.allocate()
+	for _, l := range m.Layers {
+		l.allocate(arena, FP32, [layerProducts][]int{})
+	}
 	for _, p := range m.Params() {
 		if p.Value == nil {
 			p.Value = make([]float32, p.Size())
 		}
-		if len(p.Shape) == 2 {
-			TruncatedNormal(rng, p.Value, m.Config.InitializerRange)
-		}
-	}
-	for _, n := range m.norms() {
-		for i := range n.Gamma.Value {
-			n.Gamma.Value[i] = 1
-		}
+		draw(p, p.Value)
 	}
 	m.Pack()
 }
@@ -175,14 +207,15 @@ func TruncatedNormal(rng *rand.Rand, x []float32, sigma float64) {
 	}
 }
 
-// Pack copies the kernels, whose values are in Params, into the order in which products read them.
+// Pack copies the kernels, whose values are in Params, into the order in which products read them. It is for models in float32.
 func (m *Model) Pack() {
 	for _, d := range m.dense() {
 		d.Pack()
 	}
 }
 
-// Value returns the value of p, one of Params, row-major: the parameter's own memory, or a copy of a packed kernel.
+// Value returns the value of p, one of Params, row-major: the parameter's own memory, or a copy of a packed kernel as it is held, in a
+// low precision rounded.
 func (m *Model) Value(p *tensor.Param) []float32 {
 	if p.Value != nil {
 		return p.Value

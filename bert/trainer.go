@@ -7,13 +7,14 @@ import (
 	"bertlabel/tensor"
 )
 
-// TrainerOptions says what of a model is trained, and how it drops out.
+// TrainerOptions says what of a model is trained, and how it drops out. The zero value trains nothing, and is refused; with Layers
+// set, the other zeros are: the pooled output is read, the embeddings stay, nothing drops out.
 type TrainerOptions struct {
 	Pooling    Pooling // the features that the head reads; with Pooled the pooler is trained too
 	Layers     int     // how many layers are trained, counted from the last; at least 1
 	Embeddings bool    // train the embeddings too; needs all layers
 
-	HiddenDropout    float64 // hidden_dropout_prob: behind the embeddings and the two dense outputs of each layer
+	HiddenDropout    float64 // hidden_dropout_prob: after the embeddings and the two dense outputs of each layer
 	AttentionDropout float64 // attention_probs_dropout_prob
 	Seed             uint64  // of dropout
 
@@ -26,7 +27,7 @@ type TrainerOptions struct {
 // Sites of dropout (layers.NewDropout). Site 0 is left to the head's.
 const (
 	embeddingsSite = 1
-	firstLayerSite = 2 // layer n has the sites firstLayerSite + n·(heads + 2) and those behind: its heads, its two outputs
+	firstLayerSite = 2 // layer n has the sites firstLayerSite + n·(heads + 2) and those after: its heads, its two outputs
 )
 
 // Trainer runs the encoder forward and backward. What it trains it reads from Params, where an optimizer may step it between
@@ -65,6 +66,9 @@ type rowSet struct {
 // and Backward are called. It gives the trained parameters gradients of zero, and kernels their row-major values back. While it
 // lives m is not to be packed or loaded; Pack brings inference up to date.
 func (m *Model) NewTrainer(o TrainerOptions, w *tensor.Workers) (*Trainer, error) {
+	if m.precision != FP32 {
+		return nil, fmt.Errorf("a model held in %s cannot be trained: its weights are rounded; open it in %s", m.precision, FP32)
+	}
 	t, err := m.newTrainer(o, NewWorkspace(w))
 	if err != nil {
 		return nil, err
@@ -168,7 +172,7 @@ func (t *Trainer) Release() {
 	}
 }
 
-// Forward sets features [texts, hidden] to the vectors that stand for the texts of b, behind dropout within the encoder. Text i of
+// Forward sets features [texts, hidden] to the vectors that stand for the texts of b, after dropout within the encoder. Text i of
 // b is example first + i of the endless stream of training texts. b must stay as it is until Backward. The error says that b
 // does not fit the model.
 func (t *Trainer) Forward(features *tensor.Tensor, b *Batch, first uint64) error {

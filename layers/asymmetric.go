@@ -16,6 +16,9 @@ type Asymmetric struct {
 	Clip     float64 // probability from 0 up to 1 at which a negative is dropped, 0.05 in the paper
 }
 
+// DefaultAsymmetric returns the asymmetric loss with γ₋ = 4 and clip 0.05 of the paper, and γ₊ = 1 of the authors' code.
+func DefaultAsymmetric() Asymmetric { return Asymmetric{GammaNeg: 4, GammaPos: 1, Clip: 0.05} }
+
 // Cell implements Loss.
 func (l Asymmetric) Cell(z float64, positive bool, label int) (loss, dz float64) {
 	if positive {

@@ -7,7 +7,7 @@ import (
 	"bertlabel/tensor"
 )
 
-// Attention is scaled dot-product attention with several heads, over texts that lie one behind the other without padding
+// Attention is scaled dot-product attention with several heads, over texts that lie one after the other without padding
 // (Vaswani et al. 2017, §3.2). For each text and each head, with the head's D = H/Heads columns of query, key and value,
 //
 //	scores  = Q·Kᵀ              [queries, keys]
@@ -18,6 +18,9 @@ import (
 // leaving the padding out gives the same numbers.
 type Attention struct {
 	Heads int
+
+	// BF16 rounds query, key, value and probs to bf16 in the products of Forward; sums and softmax stay float32. Without dropout only.
+	BF16 bool
 }
 
 // AttentionWorkspace is the memory of Forward, reused from pass to pass. It serves one pass at a time.
@@ -33,7 +36,24 @@ type headWorkspace struct {
 	values tensor.Packed // V, [keys, D]
 	scores tensor.Tensor // [queryBlock, keys and padding], in place the probs
 
-	backward headBackward
+	keysBF16, valuesBF16 tensor.PackedBF16 // in the place of keys and values
+	key, value           tensor.Tensor     // what they are packed from, views
+	backward             headBackward
+}
+
+// headOperand is a *tensor.Packed or *tensor.PackedBF16.
+type headOperand interface {
+	tensor.Operand
+	Resize(k, n int)
+	SetCols(b *tensor.Tensor)
+}
+
+// operands returns the memory of Kᵀ and V.
+func (w *headWorkspace) operands(bf16 bool) (keys, values headOperand) {
+	if bf16 {
+		return &w.keysBF16, &w.valuesBF16
+	}
+	return &w.keys, &w.values
 }
 
 // queryBlock is the number of query rows whose scores are held at once: a multiple of every MR, small enough for the L2 cache
@@ -54,7 +74,8 @@ type AttentionDropout struct {
 }
 
 // ForwardDropout is Forward with dropout on the probs, nil for none.
-func (a *Attention) ForwardDropout(ws *tensor.Workspace, aws *AttentionWorkspace, context, query, key, value *tensor.Tensor, queries, keys []int, drop *AttentionDropout) {
+func (a *Attention) ForwardDropout(ws *tensor.Workspace, aws *AttentionWorkspace, context, query, key, value *tensor.Tensor, queries,
+	keys []int, drop *AttentionDropout) {
 	job := &aws.job
 	*job = attentionJob{a, ws, aws.reserve(ws), *context, *query, *key, *value, queries, keys, drop}
 	ws.Workers.Do((len(keys)-1)*a.Heads, job)
@@ -86,13 +107,15 @@ func (j *attentionJob) Run(worker, turn int) {
 	d := j.query.Cols / j.Heads
 	w := &j.workers[worker]
 
-	key, value := part(&j.key, k0, k1, head, d), part(&j.value, k0, k1, head, d)
+	w.key, w.value = part(&j.key, k0, k1, head, d), part(&j.value, k0, k1, head, d)
 	n := k1 - k0
 	padded := wholePanels(n)
-	w.keys.Resize(d, padded)
-	w.keys.SetCols(&key)
-	w.values.Resize(n, d)
-	w.values.SetRows(0, &value)
+	keys, values := w.operands(j.BF16)
+	keys.Resize(d, padded)
+	keys.SetCols(&w.key)
+	values.Resize(n, d)
+	values.SetRows(0, &w.value)
+	w.key, w.value = tensor.Tensor{}, tensor.Tensor{} // keep nothing alive
 
 	scale := float32(1 / math.Sqrt(float64(d)))
 	for from := q0; from < q1; from += queryBlock {
@@ -100,12 +123,12 @@ func (j *attentionJob) Run(worker, turn int) {
 		query, context := part(&j.query, from, to, head, d), part(&j.context, from, to, head, d)
 		w.scores.Resize(to-from, padded+16) // rows that are a power of two apart would share cache sets
 		scores, probs := w.scores.SliceCols(0, padded), w.scores.SliceCols(0, n)
-		j.ws.MatMulSmall(worker, &scores, &query, &w.keys)
+		j.ws.MatMulSmall(worker, &scores, &query, keys)
 		for i := range probs.Rows {
 			asm.Best.Softmax(probs.Row(i), scale)
 			j.drop.row(probs.Row(i), probs.Row(i), head, from+i)
 		}
-		j.ws.MatMulSmall(worker, &context, &probs, &w.values)
+		j.ws.MatMulSmall(worker, &context, &probs, values)
 	}
 }
 
@@ -137,7 +160,8 @@ type QKV struct{ Query, Key, Value tensor.Tensor }
 //	dquery = dscores·K    dkey = dscoresᵀ·Q
 //
 // The tensors of dx must not share memory with the others.
-func (a *Attention) Backward(ws *tensor.Workspace, aws *AttentionWorkspace, dx QKV, dcontext *tensor.Tensor, x QKV, queries, keys []int, drop *AttentionDropout) {
+func (a *Attention) Backward(ws *tensor.Workspace, aws *AttentionWorkspace, dx QKV, dcontext *tensor.Tensor, x QKV, queries, keys []int,
+	drop *AttentionDropout) {
 	job := &aws.back
 	*job = attentionBackward{a, ws, aws.reserve(ws), dx, *dcontext, x, queries, keys, drop}
 	ws.Workers.Do((len(keys)-1)*a.Heads, job)
@@ -203,7 +227,7 @@ func (j *attentionBackward) Run(worker, turn int) {
 	}
 }
 
-// scores computes the probs of a block of queries again, and returns the gradient by their scores and the probs behind dropout.
+// scores computes the probs of a block of queries again, and returns the gradient by their scores and the probs after dropout.
 // The first query of the block is row first of all queries.
 func (j *attentionBackward) scores(worker, head, first int, dcontext, query *tensor.Tensor) (dscores, dropped tensor.Tensor) {
 	w := &j.workers[worker].backward

@@ -34,6 +34,15 @@ func (c *Classifier) Labels() int { return c.Weights.Shape[0] }
 // same time.
 func (c *Classifier) Forward(logits, x *tensor.Tensor) { c.ForwardLabels(logits, x, 0, c.Labels()) }
 
+// Score returns the logits of features x [rows, hidden] and their sigmoids, the probabilities: two new tensors, [rows, labels]. Broken
+// weights or features give numbers that are not finite; tensor.NotFinite finds them.
+func (c *Classifier) Score(x *tensor.Tensor) (logits, probabilities *tensor.Tensor) {
+	logits, probabilities = tensor.New(x.Rows, c.Labels()), tensor.New(x.Rows, c.Labels())
+	c.Forward(logits, x)
+	asm.Best.Sigmoid(probabilities.Data, logits.Data)
+	return logits, probabilities
+}
+
 // ForwardLabels is Forward for the labels [from, to): it writes these columns of logits only, so calls on disjoint labels may
 // run at the same time.
 func (c *Classifier) ForwardLabels(logits, x *tensor.Tensor, from, to int) {

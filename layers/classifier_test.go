@@ -71,6 +71,22 @@ func TestClassifierBits(t *testing.T) {
 	}
 }
 
+// Score is Forward, and the sigmoid of every logit.
+func TestClassifierScore(t *testing.T) {
+	c, x := randomClassifier(7, 5, 3, 37)
+	want := tensor.New(5, 3)
+	c.Forward(want, x)
+	logits, probabilities := c.Score(x)
+	if !slices.Equal(logits.Data, want.Data) {
+		t.Errorf("logits %v, want %v", logits.Data, want.Data)
+	}
+	for i, z := range logits.Data {
+		if p := 1 / (1 + math.Exp(-float64(z))); !(math.Abs(float64(probabilities.Data[i])-p) <= 1e-6) {
+			t.Errorf("probability %v of the logit %v, want %v", probabilities.Data[i], z, p)
+		}
+	}
+}
+
 // TestClassifierBackward checks the gradients of Σ r∘logits, r random, by central differences. The sum is linear in x, in W
 // and in b, so any step is exact but for float32 rounding.
 func TestClassifierBackward(t *testing.T) {

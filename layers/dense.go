@@ -10,7 +10,7 @@ type Dense struct {
 	Kernel *tensor.Param // W, [in, out]
 	Bias   *tensor.Param // b, [out]
 
-	packed *tensor.Packed // [in, columns of all that share it]
+	packed tensor.Operand // [in, columns of all that share it]
 	col    int            // the first of this layer's columns there
 }
 
@@ -23,18 +23,22 @@ func NewDense(name string, in, out int) *Dense {
 func (d *Dense) Params() []*tensor.Param { return []*tensor.Param{d.Kernel, d.Bias} }
 
 // Share makes d pack its kernel into columns [col, col+out) of p, which is [in, ≥ col+out]. It must come before Pack.
-func (d *Dense) Share(p *tensor.Packed, col int) { d.packed, d.col = p, col }
+func (d *Dense) Share(p tensor.Operand, col int) { d.packed, d.col = p, col }
 
-// Allocate takes the memory of the packed kernel, PackedSize floats, from the arena. Without it Pack makes its own.
-func (d *Dense) Allocate(a *tensor.Arena) {
-	d.packed = tensor.NewPackedIn(a, d.Kernel.Shape[0], d.Kernel.Shape[1])
+// Allocate takes the memory of the packed kernel, in a precision, from the arena: PackedBytes. outliers are the inputs whose
+// rows int8 holds in bf16, in ascending order. Without Allocate, Pack makes a kernel in float32.
+func (d *Dense) Allocate(a *tensor.Arena, p tensor.Precision, outliers []int) {
+	d.packed = tensor.NewOperandIn(a, p, d.Kernel.Shape[0], d.Kernel.Shape[1], outliers)
+	d.col = 0
 }
 
-// PackedSize returns the floats of the packed kernel.
-func (d *Dense) PackedSize() int { return tensor.PackedSize(d.Kernel.Shape[0], d.Kernel.Shape[1]) }
+// PackedBytes returns the bytes of the packed kernel in a precision, with so many outliers.
+func (d *Dense) PackedBytes(p tensor.Precision, outliers int) int {
+	return tensor.OperandBytes(p, d.Kernel.Shape[0], d.Kernel.Shape[1], outliers)
+}
 
-// Pack copies Kernel.Value into the order in which products read it. Kernel.Value may then be set to nil, or changed and
-// packed again.
+// Pack copies Kernel.Value into the order in which products read it, rounded to the precision that they have. Kernel.Value may then
+// be set to nil, or changed and packed again.
 func (d *Dense) Pack() {
 	in, out := d.Kernel.Shape[0], d.Kernel.Shape[1]
 	if d.packed == nil {
@@ -43,7 +47,7 @@ func (d *Dense) Pack() {
 	d.packed.SetRows(d.col, tensor.From(d.Kernel.Value, in, out))
 }
 
-// Unpack returns W, [in, out] row-major, bit for bit as it was packed, in new memory.
+// Unpack returns W, [in, out] row-major, as it is held, in new memory: in float32 bit for bit as it was packed.
 func (d *Dense) Unpack() []float32 {
 	w := tensor.New(d.Kernel.Shape[0], d.Kernel.Shape[1])
 	d.packed.Rows(d.col, w)

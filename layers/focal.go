@@ -12,6 +12,9 @@ type Focal struct {
 	Alpha float64 // α of positives, 0.25 in the paper; negatives have 1−α
 }
 
+// DefaultFocal returns the focal loss of the paper's best results: γ = 2 and α = 0.25 (§4.1).
+func DefaultFocal() Focal { return Focal{Gamma: 2, Alpha: 0.25} }
+
 // Cell implements Loss.
 func (l Focal) Cell(z float64, positive bool, label int) (loss, dz float64) {
 	sign, alpha := 1.0, l.Alpha

@@ -7,6 +7,10 @@ import "bertlabel/tensor"
 func (a *Attention) ForwardMemory(queries, keys, d int) int {
 	padded := wholePanels(keys)
 	scores := 4 * min(queries, queryBlock) * (padded + 16)
+	if a.BF16 {
+		rows, scratch := tensor.LowProductMemory(tensor.BF16, min(queries, queryBlock), max(d, keys), 0)
+		return tensor.PackedBF16Memory(d, padded, true) + tensor.PackedBF16Memory(keys, d, false) + scores + rows + scratch
+	}
 	return tensor.PackedMemory(d, padded) + tensor.PackedMemory(keys, d) + scores
 }
 

@@ -3,4 +3,4 @@
 package tensor
 
 // adviseHugePages does nothing where there is no such advice.
-func adviseHugePages([]float32) {}
+func adviseHugePages[T float32 | uint8]([]T) {}

@@ -26,6 +26,17 @@ func TestArena(t *testing.T) {
 			}
 		}
 	}
+	a.ReserveBytes(3, 64, 1)
+	for i, n := range []int{3, 64, 1} {
+		p := a.TakeBytes(n)
+		if len(p) != n || cap(p) != n || p[0] != 0 {
+			t.Fatalf("piece of %d bytes: len %d, cap %d, begins with %d", n, len(p), cap(p), p[0])
+		}
+		p[0], p[n-1] = uint8(i+1), uint8(i+1)
+	}
+	if p := (*Arena)(nil).TakeBytes(7); len(p) != 7 {
+		t.Fatalf("nil arena: %d bytes", len(p))
+	}
 	if p := (*Arena)(nil).Take(7); len(p) != 7 {
 		t.Fatalf("nil arena: %d floats", len(p))
 	}

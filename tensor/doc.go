@@ -15,5 +15,6 @@
 //	    epilogue on the finished strip of C      // activation, residual, layer normalisation
 //
 // Read tensor.go and param.go for the types, packed.go for the order of B, matmul.go for the loops above, forms.go for the
-// products of training, rows.go and reduce.go for other work on rows, workers.go for the threads.
+// products of training, rows.go and reduce.go for other work on rows, workers.go for the threads; operand.go, packed_bf16.go,
+// packed_int8.go and matmul_low.go for products in low precision.
 package tensor

@@ -39,9 +39,10 @@ const (
 type Workspace struct {
 	Workers *Workers
 
-	scratch []scratch // one per worker
-	product product   // the product in flight
-	rows    rowLoop   // rows.go: its row-wise epilogue, when that is a loop of its own
+	scratch []scratch  // one per worker
+	product product    // the product in flight
+	low     lowProduct // likewise, in low precision
+	rows    rowLoop    // rows.go: its row-wise epilogue, when that is a loop of its own
 
 	mapping rowMap     // rows.go
 	operand Packed     // B of the products of training (forms.go)
@@ -54,6 +55,8 @@ type Workspace struct {
 type scratch struct {
 	a    []float32 // a block of A, [maxRowBlock][kc + aPadding]
 	tile []float32 // a tile over the right border of C
+
+	low lowScratch // matmul_low.go
 }
 
 // NewWorkspace returns a workspace for products that run on w; nil for one goroutine.
@@ -71,20 +74,25 @@ func NewWorkspace(w *Workers) *Workspace {
 
 // MatMul sets c = a·b with the given epilogue; a is [m, k], b [k, n], c [m, n]. c must not share memory with a. An element of
 // c has the same bits whatever m and the number of workers are.
-func (ws *Workspace) MatMul(c, a *Tensor, b *Packed, e Epilogue) {
-	if a.Cols != b.K || c.Rows != a.Rows || c.Cols != b.N {
-		panic(fmt.Sprintf("tensor.MatMul: C[%d×%d] = A[%d×%d]·B[%d×%d]", c.Rows, c.Cols, a.Rows, a.Cols, b.K, b.N))
+func (ws *Workspace) MatMul(c, a *Tensor, b Operand, e Epilogue) {
+	k, n := b.Shape()
+	if a.Cols != k || c.Rows != a.Rows || c.Cols != n {
+		panic(fmt.Sprintf("tensor.MatMul: C[%d×%d] = A[%d×%d]·B[%d×%d]", c.Rows, c.Cols, a.Rows, a.Cols, k, n))
 	}
-	ws.MatMulPanels(c, a, b, 0, b.panels, e)
+	ws.MatMulPanels(c, a, b, 0, (n+b.PanelWidth()-1)/b.PanelWidth(), e)
 }
 
-// MatMulPanels is MatMul for the columns of the panels [from, to) of b only: columns [from·NR, min(to·NR, n)) of c, which is
+// MatMulPanels is MatMul for the columns of the panels [from, to) of b only: columns [from·width, min(to·width, n)) of c, which is
 // [m, n] all the same. The rest of c is not touched. Act sees these columns only; Rows needs all panels.
-func (ws *Workspace) MatMulPanels(c, a *Tensor, b *Packed, from, to int, e Epilogue) {
+func (ws *Workspace) MatMulPanels(c, a *Tensor, b Operand, from, to int, e Epilogue) {
 	if c.Rows == 0 || from >= to {
 		return
 	}
-	ws.multiply(product{c: *c, a: *a, b: b, e: e, from: from, to: to})
+	if packed, ok := b.(*Packed); ok {
+		ws.multiply(product{c: *c, a: *a, b: packed, e: e, from: from, to: to})
+		return
+	}
+	ws.multiplyLow(lowTask{c: *c, a: *a, b: b.(lowOperand), e: e, from: from, to: to})
 }
 
 // multiply runs a product, given all but its plan.
@@ -233,7 +241,8 @@ func (p *product) block(s *scratch, ars, acs, i0, i1, pc, p0, p1 int, next []flo
 		f = fetch{next, (len(next) + steps - 1) / steps}
 	}
 	for i, rows := i0, 0; i < i1; i += rows {
-		rows = tiles(s.tile, depth, s.a[(i-i0)*ars:], ars, acs, b, bps, p1-p0, p.c.Data[i*p.c.Stride+j0:], p.c.Stride, i1-i, p.c.Cols-j0, &f)
+		rows = tiles(s.tile, depth, s.a[(i-i0)*ars:], ars, acs, b, bps, p1-p0, p.c.Data[i*p.c.Stride+j0:], p.c.Stride, i1-i, p.c.Cols-j0,
+			&f)
 	}
 }
 
@@ -256,7 +265,8 @@ func (f *fetch) share(k int, here []float32) (next []float32, nps int) {
 // tiles adds A·B to the upper rows of C, and returns how many: m rows are cut into ⌈m/MR⌉ tiles of nearly equal height, as
 // short ones are slow. A has strides ars and acs; b holds the given number of panels, bps floats apart; C is [m, n] with row stride
 // ldc. Tiles over its right border work on a copy of C. Meanwhile they fetch their share of f.
-func tiles(scratch []float32, k int, a []float32, ars, acs int, b []float32, bps, panels int, c []float32, ldc, m, n int, f *fetch) (rows int) {
+func tiles(scratch []float32, k int, a []float32, ars, acs int, b []float32, bps, panels int, c []float32, ldc, m, n int,
+	f *fetch) (rows int) {
 	nr := asm.Best.NR
 	rows = evenPart(m, asm.Best.MR)
 	t := 0
@@ -265,7 +275,7 @@ func tiles(scratch []float32, k int, a []float32, ars, acs int, b []float32, bps
 	}
 	rows = asm.Best.Tiles[t].Rows
 	for q := 0; q < panels; {
-		for q+asm.Best.Tiles[t].Panels > panels { // the narrower tiles of the same height stand behind
+		for q+asm.Best.Tiles[t].Panels > panels { // the narrower tiles of the same height stand after
 			t++
 		}
 		tile := &asm.Best.Tiles[t]
@@ -298,9 +308,15 @@ func copyRows(dst []float32, dstStride int, src []float32, srcStride, rows, n in
 
 // MatMulSmall sets c = a·b on the calling goroutine, reading a in place: for operands that fit the cache, such as those of one
 // attention head, inside a job of the given worker. c must not share memory with a.
-func (ws *Workspace) MatMulSmall(worker int, c, a *Tensor, b *Packed) {
-	if a.Cols != b.K || c.Rows != a.Rows || c.Cols != b.N {
-		panic(fmt.Sprintf("tensor.MatMulSmall: C[%d×%d] = A[%d×%d]·B[%d×%d]", c.Rows, c.Cols, a.Rows, a.Cols, b.K, b.N))
+func (ws *Workspace) MatMulSmall(worker int, c, a *Tensor, operand Operand) {
+	k, n := operand.Shape()
+	if a.Cols != k || c.Rows != a.Rows || c.Cols != n {
+		panic(fmt.Sprintf("tensor.MatMulSmall: C[%d×%d] = A[%d×%d]·B[%d×%d]", c.Rows, c.Cols, a.Rows, a.Cols, k, n))
+	}
+	b, ok := operand.(*Packed)
+	if !ok {
+		ws.smallLow(worker, c, a, operand.(lowOperand))
+		return
 	}
 	for i := range c.Rows {
 		clear(c.Row(i))

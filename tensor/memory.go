@@ -20,6 +20,26 @@ func ProductMemory(rows, depth int, transposed bool) int {
 	return 4 * (copied + tile)
 }
 
+// LowProductMemory returns the bytes of products in a low precision, of at most rows rows and depth elements of the summed axis, with so
+// many outliers: those of the workspace, for all workers together, and those of each worker's scratch.
+func LowProductMemory(p Precision, rows, depth, outliers int) (shared, worker int) {
+	set, k := &asm.Best.Int8, roundUp(depth, lowDepth)
+	mr, nr, bytes := set.MR, set.NR, k/4*set.QuadBytes+(outliers+1)/2*set.OutlierBytes
+	if p == BF16 {
+		mr, nr, bytes = asm.Best.BF16.MR, asm.Best.BF16.NR, k/2*asm.Best.BF16.PairBytes
+	}
+	const factor = 8
+	return rows * (lowRowStride(bytes) + factor), 4 * (2*depth + 2*mr*nr + nr)
+}
+
+// PackedBF16Memory returns the bytes of a PackedBF16 of shape [k, n] that Resize and, if cols is set, SetCols have made.
+func PackedBF16Memory(k, n int, cols bool) int {
+	if cols {
+		return sizeBF16(k, n) + 4*k*asm.Best.BF16.NR
+	}
+	return sizeBF16(k, n)
+}
+
 // PackedMemory returns the bytes of a packed [k, n] operand.
 func PackedMemory(k, n int) int { return 4 * PackedSize(k, n) }
 

@@ -71,6 +71,12 @@ func (p *Packed) Resize(k, n int) {
 	}
 }
 
+// Shape implements Operand.
+func (p *Packed) Shape() (k, n int) { return p.K, p.N }
+
+// PanelWidth implements Operand.
+func (p *Packed) PanelWidth() int { return asm.Best.NR }
+
 // Bytes returns the memory that p holds.
 func (p *Packed) Bytes() int { return 4 * cap(p.data) }
 

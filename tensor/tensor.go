@@ -2,7 +2,7 @@ package tensor
 
 import "fmt"
 
-// Tensor is a row-major matrix of float32. Activations are [rows, width]: the rows of all texts of a batch one behind the
+// Tensor is a row-major matrix of float32. Activations are [rows, width]: the rows of all texts of a batch one after the
 // other, without padding. Element (i, j) is Data[i·Stride + j]; a view of some columns of a wider matrix has Stride > Cols.
 type Tensor struct {
 	Rows, Cols int
@@ -27,6 +27,16 @@ func From(data []float32, rows, cols int) *Tensor {
 func (t *Tensor) Row(i int) []float32 {
 	start := i * t.Stride
 	return t.Data[start : start+t.Cols : start+t.Cols]
+}
+
+// NotFinite returns the index of the first element of x that is NaN or infinite, or −1.
+func NotFinite(x []float32) int {
+	for i, v := range x {
+		if v-v != 0 { // NaN for both
+			return i
+		}
+	}
+	return -1
 }
 
 // Resize makes t a [rows, cols] matrix without gaps, reusing its memory where that suffices. The values are undefined.

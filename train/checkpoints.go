@@ -63,9 +63,15 @@ func (c *Checkpoints) Open() error {
 	return err
 }
 
-// Clear removes the checkpoints of an earlier run.
+// Clear removes the checkpoints of an earlier run; a folder that is not there has none.
 func (c *Checkpoints) Clear() error {
+	if c.FS == nil {
+		c.FS = atomic.OS{}
+	}
 	steps, err := c.steps()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	errs := []error{err, c.FS.RemoveAll(filepath.Join(c.Dir, latestName))}
 	for _, step := range steps {
 		errs = append(errs, c.FS.RemoveAll(c.path(step)))

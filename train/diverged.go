@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"bertlabel/tensor"
 )
 
 // What a run does when a number is not finite.
@@ -35,17 +37,15 @@ func (e *DivergedError) Error() string {
 
 // diverged returns the error for the first element of x that is not finite, nil if all are. x is row-major of the given shape.
 func diverged(name string, shape []int, x []float32) error {
-	for i, v := range x {
-		if finite(float64(v)) {
-			continue
-		}
-		e := &DivergedError{Tensor: name, Index: make([]int, len(shape)), Value: float64(v)}
-		for axis := len(shape) - 1; axis >= 0; axis-- {
-			e.Index[axis], i = i%shape[axis], i/shape[axis]
-		}
-		return e
+	i := tensor.NotFinite(x)
+	if i < 0 {
+		return nil
 	}
-	return nil
+	e := &DivergedError{Tensor: name, Index: make([]int, len(shape)), Value: float64(x[i])}
+	for axis := len(shape) - 1; axis >= 0; axis-- {
+		e.Index[axis], i = i%shape[axis], i/shape[axis]
+	}
+	return e
 }
 
 // finite reports whether x is neither NaN nor infinite.
@@ -79,8 +79,8 @@ func (l *Loop) leaveOut(d *DivergedError) error {
 	return nil
 }
 
-// markRegular makes the variables behind step p those to go back to: its regular checkpoint is about to be written. One that a
-// signal asks for is none, or where a run goes back to would hang on when it was stopped.
+// markRegular makes the variables after step p those to go back to: its regular checkpoint is about to be written. One that a
+// signal asks for is none, or where a run goes back to would depend on when it was stopped.
 func (l *Loop) markRegular(p Progress) {
 	if l.Config.OnNaN != RestoreOnNaN {
 		return

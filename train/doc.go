@@ -9,9 +9,7 @@
 //	lr           ← lr₀ · schedule(step)                          schedule.go
 //	w, m, v      ← Adam with decoupled weight decay              optimizer.go
 //
-// The other way to a head on fixed features is [SolveHead], which goes to the one optimum of its convex loss. solver.go has the
-// rounds that all labels share, solver_label.go what a round does to a label, solver_loss.go its loss and the line search,
-// lbfgs.go and preconditioner.go make the steps, design.go multiplies. [SolveDiscriminant] in discriminant.go needs no steps.
+// The other way to a head on fixed features is package solver, which goes to the one optimum of its convex loss.
 //
 // run.go makes a run that survives kills and full disks: checkpoints.go has its folder of checkpoints, identity.go what must not change
 // when it is resumed.

@@ -56,7 +56,8 @@ func TestEncoderSteps(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := log[step]; got.Loss != loss || got.GradNorm != norm || got.LearningRate != rate || got.Rows != len(rows) {
-			t.Errorf("step %d: loss %v, norm %v, rate %v, %d rows, want %v, %v, %v, %d", step+1, got.Loss, got.GradNorm, got.LearningRate, got.Rows,
+			t.Errorf("step %d: loss %v, norm %v, rate %v, %d rows, want %v, %v, %v, %d", step+1, got.Loss, got.GradNorm, got.LearningRate,
+				got.Rows,
 				loss, norm, rate, len(rows))
 		}
 	}

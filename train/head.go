@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"bertlabel/asm"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train/metrics"
@@ -27,6 +26,16 @@ type HeadTask struct {
 type Features struct {
 	X *tensor.Tensor // [rows, hidden]
 	Y []int8         // row-major [rows, labels]: 1, 0, or −1 for unknown
+}
+
+// Subset returns copies of some rows, whose labels are so many.
+func (f Features) Subset(rows []int, labels int) Features {
+	part := Features{X: tensor.New(len(rows), f.X.Cols), Y: make([]int8, 0, len(rows)*labels)}
+	for i, row := range rows {
+		copy(part.X.Row(i), f.X.Row(row))
+		part.Y = append(part.Y, f.Y[row*labels:(row+1)*labels]...)
+	}
+	return part
 }
 
 // TrainHead trains task.Classifier in place and returns how the run went. With Dev the classifier ends with the weights of
@@ -81,7 +90,7 @@ func (t HeadTask) check() error {
 	if err := t.Config.Check(); err != nil {
 		return err
 	}
-	if err := checkFeatures(t.Labels, t.Classifier, t.Train, t.Dev); err != nil {
+	if err := CheckFeatures(t.Labels, t.Classifier, t.Train, t.Dev); err != nil {
 		return err
 	}
 	for _, p := range t.Classifier.Params() {
@@ -92,8 +101,9 @@ func (t HeadTask) check() error {
 	return nil
 }
 
-// checkFeatures reports shapes that do not belong together. dev.X may be nil.
-func checkFeatures(labels []string, c *layers.Classifier, train, dev Features) error {
+// CheckFeatures returns an error for shapes that do not belong together: of the label names, of the head c [labels, hidden] and of
+// the features [rows, hidden] with their label cells [rows, labels]. dev.X may be nil.
+func CheckFeatures(labels []string, c *layers.Classifier, train, dev Features) error {
 	if train.X == nil || c == nil {
 		return fmt.Errorf("head training needs features and a classifier")
 	}
@@ -103,7 +113,8 @@ func checkFeatures(labels []string, c *layers.Classifier, train, dev Features) e
 	}
 	for name, f := range map[string]Features{"training": train, "dev": dev} {
 		if f.X != nil && (f.X.Cols != hidden || len(f.Y) != f.X.Rows*n) {
-			return fmt.Errorf("%s features [%d, %d] with %d label cells, want width %d and %d labels a row", name, f.X.Rows, f.X.Cols, len(f.Y), hidden, n)
+			return fmt.Errorf("%s features [%d, %d] with %d label cells, want width %d and %d labels a row", name, f.X.Rows, f.X.Cols,
+				len(f.Y), hidden, n)
 		}
 	}
 	return nil
@@ -111,9 +122,7 @@ func checkFeatures(labels []string, c *layers.Classifier, train, dev Features) e
 
 // evaluate scores the dev features at a threshold of 0.5.
 func (t HeadTask) evaluate(context.Context) (*metrics.Report, error) {
-	p := tensor.New(t.Dev.X.Rows, t.Classifier.Labels())
-	t.Classifier.Forward(p, t.Dev.X)
-	asm.Best.Sigmoid(p.Data, p.Data)
+	_, p := t.Classifier.Score(t.Dev.X)
 	return metrics.Evaluate(metrics.Data{Labels: t.Labels, Truth: t.Dev.Y, Scores: p.Data}, []float32{0.5})
 }
 
@@ -129,7 +138,7 @@ type head struct {
 	workers    *tensor.Workers
 
 	batch   Batch
-	x       tensor.Tensor // [batch, hidden], features of the batch behind dropout
+	x       tensor.Tensor // [batch, hidden], features of the batch after dropout
 	logits  tensor.Tensor // [batch, labels]
 	dlogits tensor.Tensor // [batch, labels]
 }

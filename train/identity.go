@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Identity is what a run hangs on: with all of it unchanged, a resumed run has the bits of one that was never stopped.
+// Identity is what a run depends on: with all of it unchanged, a resumed run has the bits of one that was never stopped.
 type Identity struct {
 	Settings Settings `json:"settings"` // all that was configured, defaults filled in
 	Labels   []string `json:"labels"`   // in the order of the outputs
@@ -94,12 +94,13 @@ func union(a, b Settings) Settings {
 	return all
 }
 
-// ChangedError refuses to go on with a run that is no longer the same.
+// ChangedError refuses to go on with a run that is no longer the same. Its text names the option by its key, in backquotes.
 type ChangedError struct {
 	Checkpoint string
 	Changes    []string
 }
 
 func (e *ChangedError) Error() string {
-	return fmt.Sprintf("%s is of another run: %s; take back the change, or begin anew with --overwrite", e.Checkpoint, strings.Join(e.Changes, "; "))
+	return fmt.Sprintf("%s is of another run: %s; take back the change, or begin anew with `overwrite`", e.Checkpoint,
+		strings.Join(e.Changes, "; "))
 }

@@ -11,7 +11,7 @@ import (
 // initializerRange is the standard deviation of a new head (create_model of run_classifier.py).
 const initializerRange = 0.02
 
-// InitClassifier gives a head its first values: weights from a truncated normal of standard deviation 0.02 that hangs on seed,
+// InitClassifier gives a head its first values: weights from a truncated normal of standard deviation 0.02 that depends on seed,
 // and a bias of zero.
 func InitClassifier(c *layers.Classifier, seed uint64) {
 	c.Weights.Value = make([]float32, c.Weights.Size())
@@ -26,8 +26,8 @@ const headStream = math.MaxUint64
 // either class. Training then starts from the prior: with small weights every probability is about its label's frequency. y is
 // row-major [rows, labels].
 func LogOddsBias(c *layers.Classifier, y []int8) {
-	for l, n := range countClasses(y, c.Labels()) {
-		c.Bias.Value[l] = float32(math.Log((n.positives + 0.5) / (n.negatives + 0.5)))
+	for l, n := range CountClasses(y, c.Labels()) {
+		c.Bias.Value[l] = float32(math.Log((n.Positives + 0.5) / (n.Negatives + 0.5)))
 	}
 }
 
@@ -36,26 +36,27 @@ func LogOddsBias(c *layers.Classifier, y []int8) {
 // unknown cells counted nowhere; most is at least 1.
 func BalancedWeights(y []int8, labels int, most float64) []float64 {
 	weights := make([]float64, labels)
-	for l, n := range countClasses(y, labels) {
+	for l, n := range CountClasses(y, labels) {
 		weights[l] = 1
-		if n.positives > 0 && n.negatives > 0 {
-			weights[l] = max(1/most, min(most, n.negatives/n.positives))
+		if n.Positives > 0 && n.Negatives > 0 {
+			weights[l] = max(1/most, min(most, n.Negatives/n.Positives))
 		}
 	}
 	return weights
 }
 
-// classCount is how many known cells of a label are of each class.
-type classCount struct{ negatives, positives float64 }
+// ClassCount is how many known cells of a label are of each class, as float64 since all that is made of it is.
+type ClassCount struct{ Negatives, Positives float64 }
 
-func countClasses(y []int8, labels int) []classCount {
-	count := make([]classCount, labels)
+// CountClasses counts the cells of each label. y is row-major [rows, labels]; unknown cells are counted nowhere.
+func CountClasses(y []int8, labels int) []ClassCount {
+	count := make([]ClassCount, labels)
 	for i, v := range y {
 		switch v {
 		case layers.Negative:
-			count[i%labels].negatives++
+			count[i%labels].Negatives++
 		case layers.Positive:
-			count[i%labels].positives++
+			count[i%labels].Positives++
 		}
 	}
 	return count

@@ -1,10 +1,12 @@
 package train
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
+	"bertlabel/asm/machine"
 	"bertlabel/bert"
-	"bertlabel/tensor"
 	"bertlabel/train/data"
 )
 
@@ -26,7 +28,8 @@ type Memory struct {
 // Total returns the sum.
 func (m *Memory) Total() int {
 	e := &m.Model
-	return e.Weights + e.Kernels + e.Gradients + e.Activations + e.Workspace + m.Head + m.Moments + m.Features + m.Frozen + m.Saving + m.Evaluation + m.Other
+	return e.Weights + e.Kernels + e.Gradients + e.Activations + e.Workspace + m.Head + m.Moments + m.Features + m.Frozen + m.Saving +
+		m.Evaluation + m.Other
 }
 
 // Memory returns what training by t takes, but for Evaluation and Other. With P the trained parameters, gradients are 4·P bytes, the
@@ -89,21 +92,35 @@ func (t *EncoderTask) largest() (size bert.BatchSize, err error) {
 	return size, nil
 }
 
-// HeadMemory returns what finding a head takes: on features [rows, width] of a frozen encoder, and [dev, width] to choose by. exact
-// is for SolveHead, which takes more than SolveDiscriminant, else it is for TrainHead with batches of so many rows.
-func HeadMemory(rows, dev, width, labels, batch int, exact bool) int {
+// HeadMemory returns what TrainHead takes, in bytes: on features [rows, width] of a frozen encoder, and [dev, width] to choose by, with
+// batches of so many rows. The features are part of it; solver.Memory is the same for an exact head.
+func HeadMemory(rows, dev, width, labels, batch int) int {
 	weights := 4 * labels * (width + 1)
 	features := 4 * (rows + dev) * width
 	scores := 2 * 4 * dev * labels
-	if !exact {
-		return features + scores + 5*weights + 4*batch*(width+2*labels) // weights, gradient, m, v, the best; x, logits, dlogits
+	return features + scores + 5*weights + 4*batch*(width+2*labels) // weights, gradient, m, v, the best; x, logits, dlogits
+}
+
+// String lists the parts that are not nothing.
+func (m *Memory) String() string {
+	activations := "activations"
+	if m.Largest.Tokens > 0 {
+		activations = fmt.Sprintf("activations of %d tokens", m.Largest.Tokens)
 	}
-	standardised := 4 * (rows + dev) * width
-	logits := 4 * rows * labels
-	cells := 2*logits + rows*labels // logits, their change, classes
-	steps := labels * (2*4 + 5*8) * width
-	square := width * width
-	gram := 8*square + 4*blockCols*rows
-	inverses := (maxExponent-minExponent+1)*tensor.PackedMemory(width, width) + (3*8+4)*square // the last one is being made, from three float64 matrices
-	return features + standardised + cells + logits + scores + weights + steps + gram + inverses
+	var parts []string
+	for _, p := range []struct {
+		what  string
+		bytes int
+	}{
+		{"weights", m.Model.Weights + m.Head}, {"row-major kernels", m.Model.Kernels}, {"gradients", m.Model.Gradients},
+		{"moments", m.Moments},
+		{activations, m.Model.Activations}, {"workspace", m.Model.Workspace}, {"features", m.Features},
+		{"frozen layers' outputs", m.Frozen},
+		{"saving", m.Saving}, {"dev", m.Evaluation}, {"program and texts", m.Other},
+	} {
+		if p.bytes > 0 {
+			parts = append(parts, p.what+" "+machine.Bytes(p.bytes).String())
+		}
+	}
+	return strings.Join(parts, ", ")
 }

@@ -29,7 +29,7 @@ type Run struct {
 	Flush func() error
 }
 
-// Resume puts the loop behind the newest good checkpoint and returns its state; false if there is no checkpoint yet. A run that is
+// Resume puts the loop after the newest good checkpoint and returns its state; false if there is no checkpoint yet. A run that is
 // no longer the same is a *ChangedError.
 func (r *Run) Resume() (State, bool, error) {
 	saved, err := r.Checkpoints.Newest()
@@ -52,15 +52,7 @@ func (r *Run) Resume() (State, bool, error) {
 
 // read sets the variables of the loop to those of a checkpoint that has been verified.
 func (r *Run) read(step int64) error {
-	src, err := tfbundle.Open(r.Checkpoints.Prefix(step), checkpoint.Limits{})
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	if err := readVariables(src, r.Loop.Variables(), func(name string) string { return name }); err != nil {
-		return fmt.Errorf("checkpoint %s: %w", r.Checkpoints.path(step), err)
-	}
-	return nil
+	return ReadParams(r.Checkpoints.Prefix(step), r.Loop.Variables())
 }
 
 // goBack is read for a checkpoint that the run has written some time ago.
@@ -130,6 +122,20 @@ func (l *Loop) RestoreTF(prefix string, stored func(name string) string) error {
 		return fmt.Errorf("checkpoint %s: %w", prefix, err)
 	}
 	l.Restore(State{Step: steps[0]})
+	return nil
+}
+
+// ReadParams sets the values of params, which must be allocated, to those of the same names and shapes in a TensorFlow checkpoint; what
+// else it holds is left alone. The error lists all that are missing or misshapen, or names one that is not finite.
+func ReadParams(prefix string, params []*tensor.Param) error {
+	src, err := tfbundle.Open(prefix, checkpoint.Limits{})
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	if err := readVariables(src, params, func(name string) string { return name }); err != nil {
+		return fmt.Errorf("checkpoint %s: %w", prefix, err)
+	}
 	return nil
 }
 

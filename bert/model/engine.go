@@ -18,14 +18,30 @@ import (
 // activations of a layer stay in the cache.
 const batchTokens = 512
 
-// ErrNotFinite is the cause of an error about a feature that is NaN or infinite.
+// ErrNotFinite is the cause of a *FeatureError.
 var ErrNotFinite = errors.New("the weights or the input are broken")
+
+// FeatureError says that a text has a feature that is no finite number. It matches ErrNotFinite.
+type FeatureError struct {
+	Text    int     // its place among the texts, from 0
+	Feature int     // from 0
+	Value   float32 // NaN or infinite
+}
+
+func (e *FeatureError) Error() string {
+	return fmt.Sprintf("feature %d of text %d is %v: %v", e.Feature, e.Text, e.Value, ErrNotFinite)
+}
+
+// Unwrap returns ErrNotFinite.
+func (e *FeatureError) Unwrap() error { return ErrNotFinite }
 
 // Features returns the vectors that stand for the texts, [len(texts), width], in the order of texts. The texts are sorted by
 // length and cut into batches; every thread takes batches of its own and runs them alone, so threads never wait for each
 // other. When the texts cannot be shared out like that, all threads work on each product together. The bits of a row depend on
-// its text only. progress, unless nil, is told how many texts are done; it may be called by several goroutines at once.
-func (m *Model) Features(ctx context.Context, texts []tokenizer.Encoding, pooling bert.Pooling, progress func(done int)) (*tensor.Tensor, error) {
+// its text only. progress, unless nil, is told how many texts are done; it may be called by several goroutines at once. The error is that
+// of the pooling, the cause of ctx's end, a *FeatureError, or says what is wrong with a row of tokens.
+func (m *Model) Features(ctx context.Context, texts []tokenizer.Encoding, pooling bert.Pooling, progress func(done int)) (*tensor.Tensor,
+	error) {
 	width, err := m.Encoder.PoolingWidth(pooling)
 	if err != nil {
 		return nil, err
@@ -152,8 +168,8 @@ func (r *featuresRun) batch(p *pass, b [2]int) error {
 		return err
 	}
 	for i, t := range texts {
-		if j := notFinite(p.features.Row(i)); j >= 0 {
-			return fmt.Errorf("feature %d of text %d is %v: %w", j, t, p.features.Row(i)[j], ErrNotFinite)
+		if j := tensor.NotFinite(p.features.Row(i)); j >= 0 {
+			return &FeatureError{Text: t, Feature: j, Value: p.features.Row(i)[j]}
 		}
 		copy(r.y.Row(t), p.features.Row(i))
 	}

@@ -45,7 +45,7 @@ func withThreads(m *Model, threads int) *Model {
 // A row of features has the same bits alone, among others in any order, on any number of threads, in both ways through the engine.
 func TestFeaturesBits(t *testing.T) {
 	m := tiny(t, 1)
-	texts := m.Encode(someTexts(60))
+	texts := m.encode(someTexts(60))
 	rng := rand.New(rand.NewPCG(3, 4))
 	for _, pooling := range []bert.Pooling{bert.Pooled, bert.CLS, bert.Mean} {
 		alone := make([][]float32, len(texts))
@@ -94,7 +94,7 @@ func TestFeaturesProgress(t *testing.T) {
 	for _, threads := range []int{1, 3} {
 		m := withThreads(tiny(t, 1), threads)
 		var most, calls atomic.Int64
-		_, err := m.Features(t.Context(), m.Encode(texts), bert.CLS, func(done int) {
+		_, err := m.Features(t.Context(), m.encode(texts), bert.CLS, func(done int) {
 			calls.Add(1)
 			for old := most.Load(); int64(done) > old && !most.CompareAndSwap(old, int64(done)); old = most.Load() {
 			}
@@ -111,7 +111,7 @@ func TestFeaturesCancelled(t *testing.T) {
 	texts := someTexts(200)
 	for _, threads := range []int{1, 2, 4} {
 		m := withThreads(tinyWithHead(t, 1, bert.CLS), threads)
-		encoded := m.Encode(texts)
+		encoded := m.encode(texts)
 		ctx, cancel := context.WithCancelCause(t.Context())
 		var done atomic.Int64
 		_, err := m.Features(ctx, encoded, bert.CLS, func(n int) {
@@ -172,8 +172,9 @@ func TestOddTexts(t *testing.T) {
 		}
 	}
 	long := strings.Repeat("the cat sat on a mat. ", 1000)
-	texts := []Text{{}, {A: " \t\n"}, {A: "\x00\xff"}, {B: "a cat"}, {A: "a"}, {A: "?"}, {A: "日本"}, {A: strings.Repeat("x", 300)}, {A: long}, {A: long, B: long}, {A: "a", B: long}}
-	encoded := m.Encode(texts)
+	texts := []Text{{}, {A: " \t\n"}, {A: "\x00\xff"}, {B: "a cat"}, {A: "a"}, {A: "?"}, {A: "日本"}, {A: strings.Repeat("x", 300)},
+		{A: long}, {A: long, B: long}, {A: "a", B: long}}
+	encoded := m.encode(texts)
 	for i, n := range []int{2, 2, 2, 5, 3, 3, 4, 3, 40, 40, 40} {
 		if len(encoded[i].IDs) != n || (encoded[i].Cut > 0) != (n == 40) {
 			t.Errorf("text %d: %d tokens, %d cut", i, len(encoded[i].IDs), encoded[i].Cut)
@@ -201,14 +202,15 @@ func TestOddTexts(t *testing.T) {
 // Rows that the model cannot read are an error that names them.
 func TestBadEncodings(t *testing.T) {
 	m := tinyWithHead(t, 1, bert.Pooled)
-	good := m.Encode([]Text{{A: "the cat"}})[0]
+	good := m.encode([]Text{{A: "the cat"}})[0]
 	for name, c := range map[string]struct {
 		text tokenizer.Encoding
 		want string
 	}{
-		"too long":      {tokenizer.Encoding{IDs: make([]int32, 41), Segments: make([]int32, 41)}, "41 tokens, expected 1 to 40"},
-		"no tokens":     {tokenizer.Encoding{}, "0 tokens, expected 1 to 40"},
-		"unknown id":    {tokenizer.Encoding{IDs: []int32{int32(len(tinyVocab()))}, Segments: []int32{0}}, "id " + number(len(tinyVocab())) + ", expected 0 to "},
+		"too long":  {tokenizer.Encoding{IDs: make([]int32, 41), Segments: make([]int32, 41)}, "41 tokens, expected 1 to 40"},
+		"no tokens": {tokenizer.Encoding{}, "0 tokens, expected 1 to 40"},
+		"unknown id": {tokenizer.Encoding{IDs: []int32{int32(len(tinyVocab()))}, Segments: []int32{0}},
+			"id " + number(len(tinyVocab())) + ", expected 0 to "},
 		"other segment": {tokenizer.Encoding{IDs: []int32{1}, Segments: []int32{2}}, "segment 2, expected 0 to 1"},
 	} {
 		for _, texts := range [][]tokenizer.Encoding{{c.text}, {good, c.text, good, good}} {
@@ -218,6 +220,41 @@ func TestBadEncodings(t *testing.T) {
 	}
 	_, err := tiny(t, 1).Predict(t.Context(), []Text{{A: "a"}})
 	failsWith(t, "no head", err, "no head")
+}
+
+// A logit that is no number is an error that names its text and label, whether it came from weights or bias.
+func TestBrokenLogits(t *testing.T) {
+	for _, value := range []float32{float32(math.NaN()), float32(math.Inf(-1))} {
+		m := tinyWithHead(t, 1, bert.Pooled)
+		m.Head.Bias.Value[1] = value
+		_, err := m.Predict(t.Context(), []Text{{A: "the cat"}, {A: "a mat"}})
+		var broken *LogitError
+		if !errors.As(err, &broken) || broken.Text != 0 || broken.Label != m.Labels[1] || tensor.NotFinite([]float32{broken.Logit}) != 0 {
+			t.Errorf("bias %v: %v", value, err)
+		}
+		failsWith(t, fmt.Sprint(value), err, "the logit of label")
+	}
+	m := tinyWithHead(t, 1, bert.Pooled)
+	if err := m.CheckLogits(tensor.From([]float32{0, 1, 2, 3, 4, float32(math.Inf(1))}, 2, 3)); err == nil || err.(*LogitError).Text != 1 {
+		t.Errorf("the last of six logits: %v", err)
+	}
+}
+
+// A label is predicted above its threshold, not at it.
+func TestPredicts(t *testing.T) {
+	m := tinyWithHead(t, 1, bert.Pooled) // thresholds 0.5, 0.25 and 0.75
+	for _, c := range []struct {
+		label int
+		p     float32
+		want  bool
+	}{{0, 0.5, false}, {0, math.Nextafter32(0.5, 1), true}, {1, 0.3, true}, {2, 0.7, false}} {
+		if m.Predicts(c.label, c.p) != c.want {
+			t.Errorf("label %d at %v: predicted %t", c.label, c.p, !c.want)
+		}
+	}
+	if got := m.Predicted(Prediction{Probabilities: []float32{0.5, 0.26, 0.76}}); !slices.Equal(got, m.Labels[1:]) {
+		t.Errorf("predicted %q", got)
+	}
 }
 
 // A fingerprint stands for what decides the features, whatever folder or format it came from.
@@ -287,7 +324,8 @@ func TestSharesOfTexts(t *testing.T) {
 	for _, c := range []struct {
 		threads, texts int
 		want           bool
-	}{{2, 1, false}, {2, 2, true}, {2, 3, false}, {2, 5, false}, {2, 10, true}, {2, 100, true}, {4, 4, true}, {4, 5, false}, {4, 40, true}} {
+	}{{2, 1, false}, {2, 2, true}, {2, 3, false}, {2, 5, false}, {2, 10, true}, {2, 100, true}, {4, 4, true}, {4, 5, false},
+		{4, 40, true}} {
 		if got := cutting(2*c.threads, slices.Repeat([]int{100}, c.texts)...).even(c.threads); got != c.want {
 			t.Errorf("%d texts for %d threads: side by side %t, want %t", c.texts, c.threads, got, c.want)
 		}

@@ -32,7 +32,8 @@ func explain(t *testing.T, e *Explainer, text Text, o ExplainOptions, labels ...
 }
 
 var explained = []Text{
-	{A: "My parcel never came!"}, {A: "the cat, it's broken", B: "it sat on the mat"}, {A: "qqq"}, {}, {A: strings.Repeat("never came ", 30)},
+	{A: "My parcel never came!"}, {A: "the cat, it's broken", B: "it sat on the mat"}, {A: "qqq"}, {},
+	{A: strings.Repeat("never came ", 30)},
 }
 
 // checkComplete: the contributions add up to the difference of the logits to 1 % of it, or of a fifth where that is less.
@@ -100,7 +101,7 @@ func TestExplainIntegral(t *testing.T) {
 	}
 	m := tinyWithHead(t, 3, bert.Mean)
 	e := newExplainer(t, m)
-	encoded := m.Encode(explained[:1])[0]
+	encoded := m.encode(explained[:1])[0]
 	got, err := e.contributions(t.Context(), encoded, 1, ExplainOptions{IntegratedGradients, 64})
 	if err != nil {
 		t.Fatal(err)

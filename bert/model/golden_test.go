@@ -64,7 +64,7 @@ func checkGoldens(t *testing.T, m *Model, dir string, tf, truth map[string]tenso
 	t.Helper()
 	texts, labels := goldenRows(t, dir)
 	var ids, mask, segments []float64
-	for _, e := range m.Encode(texts) {
+	for _, e := range m.encode(texts) {
 		for _, v := range e.Pad(m.MaxSeqLength) {
 			mask = append(mask, float64(v))
 		}

@@ -215,11 +215,11 @@ func tensorsOf(t testing.TB, path string) (tensors []checkpoint.Tensor) {
 func changeTensors(t testing.TB, dir string, change func(checkpoint.Tensor) []checkpoint.Tensor) {
 	t.Helper()
 	var changed []checkpoint.Tensor
-	for _, tensor := range tensorsOf(t, filepath.Join(dir, checkpointName)) {
+	for _, tensor := range tensorsOf(t, filepath.Join(dir, CheckpointName)) {
 		changed = append(changed, change(tensor)...)
 	}
 	create := func(name string) (io.WriteCloser, error) { return os.Create(filepath.Join(dir, name)) }
-	if err := tfbundle.Write(create, checkpointName, changed); err != nil {
+	if err := tfbundle.Write(create, CheckpointName, changed); err != nil {
 		t.Fatal(err)
 	}
 }

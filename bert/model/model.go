@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 
-	"bertlabel/asm"
 	"bertlabel/bert"
 	"bertlabel/bert/tokenizer"
 	"bertlabel/layers"
@@ -28,6 +26,7 @@ type Model struct {
 
 	MaxSeqLength int // tokens of a text, with [CLS] and [SEP]; longer ones are cut
 
+	path     string          // as Open was given it
 	vocab    []byte          // vocab.txt
 	training json.RawMessage // what bertlabel.json says of the run that made the head
 	threads  int
@@ -35,23 +34,32 @@ type Model struct {
 	parallel passes // for all threads together
 }
 
+// Precision returns the precision that the model computes in: FP32, BF16 or Int8.
+func (m *Model) Precision() bert.Precision { return m.Encoder.Precision() }
+
 // Text is one input: a text, or a pair of texts.
 type Text struct {
 	A, B string // B is the second text of a pair; empty: there is none
 }
 
-// Encode tokenises texts, on all processors, each cut to m.MaxSeqLength tokens.
-func (m *Model) Encode(texts []Text) []tokenizer.Encoding {
+// Encode tokenises texts[i] with the second text pairs[i], on all processors, each row cut to m.MaxSeqLength tokens: what a
+// data.Dataset has. pairs is nil where no text has a second one; else it panics unless pairs is as long as texts.
+func (m *Model) Encode(texts, pairs []string) []tokenizer.Encoding {
+	return m.Tokenizer.EncodeBatch(texts, pairs, m.MaxSeqLength)
+}
+
+// encode is Encode for texts that have their pairs with them.
+func (m *Model) encode(texts []Text) []tokenizer.Encoding {
 	a, b := make([]string, len(texts)), make([]string, len(texts))
 	for i, t := range texts {
 		a[i], b[i] = t.A, t.B
 	}
-	return m.Tokenizer.EncodeBatch(a, b, m.MaxSeqLength)
+	return m.Encode(a, b)
 }
 
 // Embed returns the features of texts, [len(texts), width], in their order; Encoder.PoolingWidth has the width.
 func (m *Model) Embed(ctx context.Context, texts []Text, pooling bert.Pooling) (*tensor.Tensor, error) {
-	return m.Features(ctx, m.Encode(texts), pooling, nil)
+	return m.Features(ctx, m.encode(texts), pooling, nil)
 }
 
 // Prediction is what the model says of one text.
@@ -61,9 +69,9 @@ type Prediction struct {
 }
 
 // Predict runs encoder and head on texts. The predictions come in the order of texts; a text has the same bits whatever the
-// others are. The error says that the model has no head, is ctx's, or names a score that is no finite number.
+// others are. The error says that the model has no head, is the cause of ctx's end, a *LogitError or a *FeatureError.
 func (m *Model) Predict(ctx context.Context, texts []Text) ([]Prediction, error) {
-	return m.PredictEncoded(ctx, m.Encode(texts))
+	return m.PredictEncoded(ctx, m.encode(texts))
 }
 
 // PredictEncoded is Predict for texts that Encode has tokenised.
@@ -76,53 +84,78 @@ func (m *Model) PredictEncoded(ctx context.Context, texts []tokenizer.Encoding) 
 		return nil, err
 	}
 	logits, probabilities := m.Score(features)
+	if err := m.CheckLogits(logits); err != nil {
+		return nil, err
+	}
 	predictions := make([]Prediction, len(texts))
 	for i := range predictions {
-		if j := notFinite(logits.Row(i)); j >= 0 {
-			return nil, fmt.Errorf("the logit of label %q is %v for text %d: the weights are broken", m.Labels[j], logits.Row(i)[j], i)
-		}
 		predictions[i] = Prediction{logits.Row(i), probabilities.Row(i)}
 	}
 	return predictions, nil
 }
 
+// Path returns the folder or prefix that the model was opened from, as Open was given it; empty for a model that was made.
+func (m *Model) Path() string { return m.path }
+
+// Threads returns how many goroutines share the model's work: Options.Threads, or what 0 stands for there.
+func (m *Model) Threads() int { return m.threads }
+
+// SetTraining makes text, a JSON value, what bertlabel.json will say of the run that made the model's head; nil for nothing. m keeps
+// the slice.
+func (m *Model) SetTraining(text json.RawMessage) { m.training = text }
+
 // Training returns what the model's bertlabel.json says of the run that made its head; nil if there is nothing.
 func (m *Model) Training() json.RawMessage { return m.training }
 
-// Score runs the head on features [texts, hidden] and returns logits and probabilities, both [texts, labels].
+// Score runs the head, which the model must have, on features [texts, width] and returns logits and probabilities, both new and
+// [texts, labels]: Head.Score. CheckLogits says whether they can be used.
 func (m *Model) Score(features *tensor.Tensor) (logits, probabilities *tensor.Tensor) {
-	logits, probabilities = tensor.New(features.Rows, m.Head.Labels()), tensor.New(features.Rows, m.Head.Labels())
-	m.Head.Forward(logits, features)
-	asm.Best.Sigmoid(probabilities.Data, logits.Data)
-	return logits, probabilities
+	return m.Head.Score(features)
 }
 
-// Predicted returns the labels whose probability is above their threshold, in label order.
+// LogitError says that a text has a logit that is no finite number.
+type LogitError struct {
+	Text  int // its place among the texts, from 0
+	Label string
+	Logit float32 // NaN or infinite
+}
+
+func (e *LogitError) Error() string {
+	return fmt.Sprintf("the logit of label %q is %v for text %d: the weights are broken", e.Label, e.Logit, e.Text)
+}
+
+// CheckLogits returns a *LogitError for the first of logits [texts, labels] that is NaN or infinite, nil when all are numbers.
+func (m *Model) CheckLogits(logits *tensor.Tensor) error {
+	for i := range logits.Rows {
+		if j := tensor.NotFinite(logits.Row(i)); j >= 0 {
+			return &LogitError{i, m.Labels[j], logits.Row(i)[j]}
+		}
+	}
+	return nil
+}
+
+// Predicts reports whether a probability of the label at that place is one at which it is predicted: above the label's threshold.
+func (m *Model) Predicts(label int, probability float32) bool {
+	return probability > m.Thresholds[label]
+}
+
+// Predicted returns the labels that are predicted, in label order.
 func (m *Model) Predicted(p Prediction) []string {
 	labels := []string{}
 	for i, v := range p.Probabilities {
-		if v > m.Thresholds[i] {
+		if m.Predicts(i, v) {
 			labels = append(labels, m.Labels[i])
 		}
 	}
 	return labels
 }
 
-// notFinite returns the index of the first NaN or infinity in x, or −1.
-func notFinite(x []float32) int {
-	for i, v := range x {
-		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-			return i
-		}
-	}
-	return -1
-}
-
 // SetHead gives the model a head that reads the features of pooling, with one name for each of its outputs and thresholds of 0.5.
 // It panics unless head reads features of that width and has as many outputs as there are labels.
 func (m *Model) SetHead(head *layers.Classifier, labels []string, pooling bert.Pooling) {
 	if width, err := m.Encoder.PoolingWidth(pooling); err != nil || head.Labels() != len(labels) || head.Weights.Shape[1] != width {
-		panic(fmt.Sprintf("model.SetHead: a head of shape %v for %d labels and pooling %s of width %d (%v)", head.Weights.Shape, len(labels), pooling, width, err))
+		panic(fmt.Sprintf("model.SetHead: a head of shape %v for %d labels and pooling %s of width %d (%v)", head.Weights.Shape,
+			len(labels), pooling, width, err))
 	}
 	m.Head, m.Labels, m.Unnamed, m.Pooling = head, labels, false, pooling
 	m.Thresholds = make([]float32, len(labels))

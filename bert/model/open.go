@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"bertlabel/asm"
 	"bertlabel/bert"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/formats"
@@ -20,12 +21,18 @@ import (
 // Options override what Open finds. The zero value, or nil, overrides nothing.
 type Options struct {
 	ConfigFile     string   // instead of the folder's bert_config.json or config.json
-	VocabFile      string   // instead of the folder's vocab.txt
+	VocabFile      string   // instead of the folder's vocab.txt; beside Vocab, its name in messages
 	InitCheckpoint string   // instead of the folder's checkpoint: a prefix, a safetensors file, or a folder with one
 	HiddenAct      string   // instead of the config's, in Google's names ("gelu" is the tanh form)
 	LowerCase      *bool    // do_lower_case
 	KeepTokens     []string // words that are one token each, such as [NAME]; nil: those of the folder's bertlabel.json
 	Threads        int      // 0: runtime.GOMAXPROCS
+
+	Vocab io.Reader // the contents of vocab.txt, from wherever they come, instead of any file; read once, and not closed
+
+	// Precision is that of the dense products, and of the weights in memory: docs/precision.md. A model in a low precision can be
+	// neither saved nor trained; every CPU runs every precision, some no faster than float32.
+	Precision bert.Precision
 
 	// Log is told what the caller should know: what was guessed, skipped or converted, by one goroutine at a time. nil: nobody is.
 	Log func(message string)
@@ -49,11 +56,11 @@ func Open(path string, o *Options) (*Model, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	f, err := find(path, o)
+	f, err := find(path, o, true)
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{threads: o.Threads, MaxSeqLength: DefaultMaxSeqLength}
+	m := &Model{path: path, threads: o.Threads, MaxSeqLength: DefaultMaxSeqLength}
 	if m.threads <= 0 {
 		m.threads = runtime.GOMAXPROCS(0)
 	}
@@ -73,6 +80,7 @@ func Open(path string, o *Options) (*Model, error) {
 	if m.Encoder, err = bert.New(config.Config); err != nil {
 		return nil, err
 	}
+	m.setPrecision(o)
 	if settings != nil {
 		m.Pooling, _ = bert.ParsePooling(settings.Pooling) // readSettings has checked it
 		if _, err := m.Encoder.PoolingWidth(m.Pooling); err != nil {
@@ -89,6 +97,14 @@ func Open(path string, o *Options) (*Model, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// setPrecision makes the encoder load its weights in the precision that o asks for.
+func (m *Model) setPrecision(o *Options) {
+	m.Encoder.SetPrecision(o.Precision)
+	if p := m.Encoder.Precision(); !p.Fast() {
+		o.logf("this CPU, by kernel set %s, is no faster in %s than in %s; the results are those of every CPU", asm.Best.Name, p, bert.FP32)
+	}
 }
 
 // readSettings returns the contents of bertlabel.json, or nil if the folder has none.
@@ -120,20 +136,30 @@ type files struct {
 }
 
 // find looks for the parts of the model at path: a folder, or a checkpoint in the folder that holds the rest, or "" if o names
-// all three parts.
-func find(path string, o *Options) (f files, err error) {
+// all three parts. Without weights the folder need not have a checkpoint, and the vocabulary is all that has to be named.
+func find(path string, o *Options, weights bool) (f files, err error) {
 	f = files{model: path, config: o.ConfigFile, vocab: o.VocabFile, checkpoint: first(o.InitCheckpoint, path)}
-	if path == "" && (f.config == "" || f.vocab == "" || f.checkpoint == "") {
+	if o.Vocab != nil {
+		f.vocab = first(f.vocab, vocabName)
+	}
+	switch {
+	case path == "" && weights && (f.config == "" || f.vocab == "" || f.checkpoint == ""):
 		return f, errors.New("no model is named: a model folder, or config file, vocabulary and checkpoint together")
+	case path == "" && f.vocab == "":
+		return f, errors.New("no vocabulary is named: a model folder, a checkpoint in one, or a vocab.txt")
 	}
 	if path != "" && !exists(path) && !exists(path+".index") {
 		return f, fmt.Errorf("model %s is missing: no such folder, and no checkpoint %s.index", path, path)
 	}
-	if isFolder(f.checkpoint) {
-		folder := f.checkpoint
-		if f.checkpoint, err = formats.Find(folder); err != nil {
+	var beside []string // where what belongs to the checkpoint may lie
+	if folder := f.checkpoint; isFolder(folder) {
+		if f.checkpoint, err = formats.Find(folder); err != nil && weights {
 			return f, cmp.Or(foreignConfig(folder), err)
 		}
+		beside = []string{folder}
+	}
+	if f.checkpoint != "" {
+		beside = foldersOf(f.checkpoint)
 	}
 	var folders []string // of the model, if it is named
 	if isFolder(path) {
@@ -146,9 +172,9 @@ func find(path string, o *Options) (f files, err error) {
 		slices.Reverse(names) // both may be there: the one of the checkpoint's kind counts
 	}
 	f.config = first(f.config, first(existing(folders, names[0]), existing(folders, names[1])))
-	f.vocab = first(f.vocab, existing(folders, "vocab.txt"))
+	f.vocab = first(f.vocab, existing(folders, vocabName))
 	f.hfTokenizer, f.hfTokenizerConfig = existing(folders, hfTokenizerName), existing(folders, hfTokenizerConfigName)
-	folders = append(foldersOf(f.checkpoint), folders...)
+	folders = append(beside, folders...)
 	f.settings, f.labels = existing(folders, "bertlabel.json"), existing(folders, "labels.txt")
 	return f, nil
 }

@@ -37,7 +37,8 @@ func TestOpenGoldenFolders(t *testing.T) {
 				continue
 			}
 			want := strings.Fields(readText(t, filepath.Join(dir, "model_with_head/labels.txt")))
-			if !slices.Equal(m.Labels, want) || len(m.Thresholds) != len(want) || slices.ContainsFunc(m.Thresholds, func(v float32) bool { return v != 0.5 }) {
+			if !slices.Equal(m.Labels, want) || len(m.Thresholds) != len(want) ||
+				slices.ContainsFunc(m.Thresholds, func(v float32) bool { return v != 0.5 }) {
 				t.Errorf("labels %v, thresholds %v", m.Labels, m.Thresholds)
 			}
 			if text := strings.Join(messages, "\n"); strings.Count(text, "do_lower_case") != 1 || len(messages) != 1 {
@@ -77,7 +78,8 @@ func testOpenTF2(t *testing.T, root string, fixtures int) {
 		writeFile(t, filepath.Join(dir, "vocab.txt"), strings.Join(vocab, "\n"))
 		var messages []string
 		m := open(t, dir, logged(&messages))
-		if text := strings.Join(messages, "\n"); !strings.Contains(text, "names of TensorFlow 2") || !strings.Contains(text, "15 tokens for ") {
+		if text := strings.Join(messages, "\n"); !strings.Contains(text, "names of TensorFlow 2") ||
+			!strings.Contains(text, "15 tokens for ") {
 			t.Errorf("%s: logged %q", c.Name, messages)
 		}
 		// What Save writes under Google's names has the bytes that the manifest lists for them.
@@ -111,19 +113,19 @@ func TestOverrides(t *testing.T) {
 	empty := t.TempDir()
 
 	for _, o := range []*Options{
-		{ConfigFile: part(b, "bert_config.json"), VocabFile: part(b, "vocab.txt"), InitCheckpoint: part(b, checkpointName)},
+		{ConfigFile: part(b, "bert_config.json"), VocabFile: part(b, "vocab.txt"), InitCheckpoint: part(b, CheckpointName)},
 		{ConfigFile: part(b, "bert_config.json"), VocabFile: part(b, "vocab.txt"), InitCheckpoint: b},
 	} {
 		sameModel(t, open(t, "", o), second) // labels and settings are those beside the checkpoint
 		sameModel(t, open(t, empty, o), second)
 	}
-	sameModel(t, open(t, a, &Options{InitCheckpoint: part(b, checkpointName)}), second)
+	sameModel(t, open(t, a, &Options{InitCheckpoint: part(b, CheckpointName)}), second)
 
 	// A checkpoint that stands alone takes settings and labels from the folder.
-	for _, name := range []string{checkpointName + ".index", checkpointName + ".data-00000-of-00001"} {
+	for _, name := range []string{CheckpointName + ".index", CheckpointName + ".data-00000-of-00001"} {
 		writeFile(t, part(empty, name), readText(t, part(b, name)))
 	}
-	m := open(t, a, &Options{InitCheckpoint: part(empty, checkpointName)})
+	m := open(t, a, &Options{InitCheckpoint: part(empty, CheckpointName)})
 	if sameWeights(t, m, second); m.Pooling != bert.Mean {
 		t.Errorf("pooling %v", m.Pooling)
 	}
@@ -147,7 +149,8 @@ func TestOverrides(t *testing.T) {
 		t.Error("another vocabulary was read")
 	}
 	lower := false
-	if m := open(t, a, &Options{LowerCase: &lower, KeepTokens: []string{"[NAME]"}, Threads: 3}); m.Tokenizer.Options().LowerCase || len(m.Tokenizer.Options().KeepTokens) != 1 || m.threads != 3 {
+	if m := open(t, a, &Options{LowerCase: &lower, KeepTokens: []string{"[NAME]"}, Threads: 3}); m.Tokenizer.Options().LowerCase ||
+		len(m.Tokenizer.Options().KeepTokens) != 1 || m.threads != 3 {
 		t.Errorf("%s, threads %d", optionsText(m), m.threads)
 	}
 
@@ -170,8 +173,8 @@ func TestWhereCheckpointsLie(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, suffix := range []string{".index", ".data-00000-of-00001"} {
-		writeFile(t, filepath.Join(variables, "variables"+suffix), readText(t, filepath.Join(dir, checkpointName+suffix)))
-		os.Remove(filepath.Join(dir, checkpointName+suffix))
+		writeFile(t, filepath.Join(variables, "variables"+suffix), readText(t, filepath.Join(dir, CheckpointName+suffix)))
+		os.Remove(filepath.Join(dir, CheckpointName+suffix))
 	}
 	os.Remove(filepath.Join(dir, "checkpoint"))
 	sameModel(t, open(t, dir, nil), m)
@@ -180,7 +183,7 @@ func TestWhereCheckpointsLie(t *testing.T) {
 	other := tinyWithHead(t, 4, bert.Mean)
 	second := saved(t, other)
 	for _, suffix := range []string{".index", ".data-00000-of-00001"} {
-		writeFile(t, filepath.Join(dir, "model.ckpt-7"+suffix), readText(t, filepath.Join(second, checkpointName+suffix)))
+		writeFile(t, filepath.Join(dir, "model.ckpt-7"+suffix), readText(t, filepath.Join(second, CheckpointName+suffix)))
 	}
 	_, err := Open(dir, nil)
 	failsWith(t, "two checkpoints", err, "several checkpoints", "model.ckpt-7", filepath.Join("variables", "variables"))
@@ -225,7 +228,7 @@ func TestNoPooler(t *testing.T) {
 	sameModel(t, open(t, saved(t, withHead), nil), withHead)
 	withHead.Pooling = bert.Pooled
 	_, err = Open(saved(t, withHead), nil)
-	failsWith(t, "a head on what is not there", err, checkpointName, "bert/pooler/dense/kernel", "missing")
+	failsWith(t, "a head on what is not there", err, CheckpointName, "bert/pooler/dense/kernel", "missing")
 }
 
 func TestLabels(t *testing.T) {
@@ -252,7 +255,8 @@ func TestLabels(t *testing.T) {
 	os.Remove(labels)
 	var messages []string
 	m := open(t, dir, logged(&messages))
-	if !slices.Equal(m.Labels, []string{"label_0", "label_1", "label_2"}) || !strings.Contains(strings.Join(messages, "\n"), "no labels.txt") {
+	if !slices.Equal(m.Labels, []string{"label_0", "label_1", "label_2"}) ||
+		!strings.Contains(strings.Join(messages, "\n"), "no labels.txt") {
 		t.Errorf("labels %q, logged %q", m.Labels, messages)
 	}
 }

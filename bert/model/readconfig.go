@@ -3,12 +3,12 @@ package model
 import "bertlabel/bert"
 
 // ReadConfig returns the configuration of the model that Open would open with the same arguments, without a look at its weights:
-// what they will take in memory hangs on it.
+// what they will take in memory depends on it.
 func ReadConfig(path string, o *Options) (bert.Config, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	f, err := find(path, o)
+	f, err := find(path, o, true)
 	if err != nil {
 		return bert.Config{}, err
 	}

@@ -12,15 +12,15 @@ import (
 	"bertlabel/checkpoint/tfbundle"
 )
 
-// checkpointName is the prefix of the checkpoint in Google's releases and in the folders that Save writes.
-const checkpointName = "bert_model.ckpt"
+// CheckpointName is the prefix of the checkpoint in Google's releases and in the folders that Save writes.
+const CheckpointName = "bert_model.ckpt"
 
 // Save writes the model into the folder dir, which is made if need be: vocab.txt; labels.txt, if there is a head; bertlabel.json;
 // the checkpoint bert_model.ckpt with encoder, pooler and head under Google's names, which TensorFlow reads, and its state file;
-// bert_config.json. training is the resolved configuration of the run that made the head; nil keeps that of the folder that the
-// model was opened from. The folder stands alone: it can be moved, and the model it came from deleted. Files of these names that
-// are there are replaced once all new ones are on disk; bert_config.json, without which a folder is no model, comes last and is
-// gone while the others change.
+// bert_config.json. training is the record of the run that made the head; nil keeps the model's own: that of the folder that
+// it was opened from, or what SetTraining has set. The folder stands alone: it can be moved, and the model it came from deleted. Files of
+// these names that are there are replaced once all new ones are on disk; bert_config.json, without which a folder is no model, comes last
+// and is gone while the others change.
 func (m *Model) Save(dir string, training json.RawMessage) error {
 	return m.save(atomic.OS{}, dir, training)
 }
@@ -37,7 +37,7 @@ func (m *Model) save(fs atomic.FS, dir string, training json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	state := tfbundle.State{Latest: checkpointName, All: []string{checkpointName}}
+	state := tfbundle.State{Latest: CheckpointName, All: []string{CheckpointName}}
 	return m.writeFolder(fs, dir, func(files *atomic.Files) error {
 		errs := []error{write(files, "vocab.txt", m.vocab)}
 		if m.Head != nil {
@@ -46,13 +46,16 @@ func (m *Model) save(fs atomic.FS, dir string, training json.RawMessage) error {
 		return errors.Join(append(errs,
 			write(files, "bertlabel.json", settings),
 			write(files, tfbundle.StateFile, state.Text()),
-			tfbundle.Write(files.Create, checkpointName, m.Tensors()),
+			tfbundle.Write(files.Create, CheckpointName, m.Tensors()),
 			write(files, "bert_config.json", append(config, '\n')))...)
 	})
 }
 
 // writeFolder makes the folder and puts the files that write writes in place together.
 func (m *Model) writeFolder(fs atomic.FS, dir string, write func(files *atomic.Files) error) error {
+	if p := m.Precision(); p != bert.FP32 {
+		return fmt.Errorf("a model held in %s cannot be saved: its weights are rounded; open it in %s", p, bert.FP32)
+	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
@@ -94,8 +97,9 @@ func (m *Model) settingsFile(training json.RawMessage) ([]byte, error) {
 	reading := m.Tokenizer.Options()
 	s := Settings{
 		FormatVersion: settingsVersion, ProblemType: problemType, MaxSeqLength: m.MaxSeqLength, DoLowerCase: reading.LowerCase,
-		KeepTokens: reading.KeepTokens, StripAccents: reading.StripAccents, TokenizeChinese: reading.TokenizeChinese, MaxWordChars: reading.MaxWordChars,
-		Pooling: m.Pooling.String(), Thresholds: map[string]float32{}, Training: training,
+		KeepTokens: reading.KeepTokens, StripAccents: reading.StripAccents, TokenizeChinese: reading.TokenizeChinese,
+		MaxWordChars: reading.MaxWordChars,
+		Pooling:      m.Pooling.String(), Thresholds: map[string]float32{}, Training: training,
 	}
 	for i, label := range m.Labels {
 		s.Thresholds[label] = m.Thresholds[i]

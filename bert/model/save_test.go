@@ -77,13 +77,14 @@ func TestSaveSettings(t *testing.T) {
 		sameModel(t, open(t, saved(t, m), nil), m)
 	}
 	upper := false
-	m, err := New(tinyConfig(), []byte(strings.Join(tinyVocab(), "\r\n")), 3, &Options{LowerCase: &upper, KeepTokens: []string{"[NAME]", "[X]"}})
+	m, err := New(tinyConfig(), []byte(strings.Join(tinyVocab(), "\r\n")), 3,
+		&Options{LowerCase: &upper, KeepTokens: []string{"[NAME]", "[X]"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := open(t, saved(t, m), nil) // the vocabulary alone would be guessed to be uncased
 	sameModel(t, got, m)
-	encoded := got.Encode([]Text{{A: "The [NAME]cat"}})[0]
+	encoded := got.encode([]Text{{A: "The [NAME]cat"}})[0]
 	if tokens := strings.Join(got.Tokenizer.Tokens(encoded.IDs), " "); tokens != "[CLS] [UNK] [NAME] cat [SEP]" {
 		t.Errorf("tokens %s", tokens)
 	}

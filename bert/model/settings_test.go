@@ -73,7 +73,7 @@ func TestSettings(t *testing.T) {
 			optionsText(m), m.MaxSeqLength, m.Pooling, m.Thresholds, m.Training())
 	}
 	// And it does what they say: "T" is no lower-case letter, the accent goes, "came" is too long, the text is cut.
-	tokens := m.Tokenizer.Tokens(m.Encode([]Text{{A: "The càt[NAME] came 我 my mat"}})[0].IDs)
+	tokens := m.Tokenizer.Tokens(m.encode([]Text{{A: "The càt[NAME] came 我 my mat"}})[0].IDs)
 	if got := strings.Join(tokens, " "); got != "[CLS] [UNK] cat [NAME] [UNK] [UNK] [SEP]" {
 		t.Errorf("tokens %s", got)
 	}
@@ -109,7 +109,8 @@ func TestSettingsRefused(t *testing.T) {
 		{"do_lower_case", nil, "do_lower_case is missing"},
 		{"format_version", 0, "format_version is 0, this program reads 1 to 1"}, {"format_version", 2, "format_version is 2"},
 		{"problem_type", "regression", `problem_type is "regression"`}, {"max_seq_length", 1, "max_seq_length is 1, expected 2 or more"},
-		{"max_seq_length", 41, "max_seq_length is 41, over max_position_embeddings, 40"}, {"max_seq_length", 2, ""}, {"max_seq_length", 40, ""},
+		{"max_seq_length", 41, "max_seq_length is 41, over max_position_embeddings, 40"}, {"max_seq_length", 2, ""},
+		{"max_seq_length", 40, ""},
 		{"max_input_chars_per_word", -1, "max_input_chars_per_word is -1"}, {"max_input_chars_per_word", 1, ""},
 		{"pooling", "average", `"average"`}, {"pooling", "mean:-4", "bertlabel.json"}, {"do_lower_case", "yes", "do_lower_case is"},
 		{"thresholds", map[string]any{"joy": -0.001}, `"joy" is -0.001, expected 0 to 1`},
@@ -148,8 +149,9 @@ func oddConfig() (c bert.Config, google, hf map[string]any) {
 		LayerNormEps: 0.0625,
 	}
 	google = map[string]any{
-		"vocab_size": float64(c.VocabSize), "hidden_size": 12.0, "num_hidden_layers": 3.0, "num_attention_heads": 4.0, "intermediate_size": 20.0,
-		"hidden_act": "relu", "hidden_dropout_prob": 0.25, "attention_probs_dropout_prob": 0.125, "max_position_embeddings": 33.0,
+		"vocab_size": float64(c.VocabSize), "hidden_size": 12.0, "num_hidden_layers": 3.0, "num_attention_heads": 4.0,
+		"intermediate_size": 20.0,
+		"hidden_act":        "relu", "hidden_dropout_prob": 0.25, "attention_probs_dropout_prob": 0.125, "max_position_embeddings": 33.0,
 		"type_vocab_size": 3.0, "initializer_range": 0.5, "layer_norm_eps": 0.0625,
 	}
 	hf = maps.Clone(google)
@@ -247,7 +249,8 @@ func TestTokenizerFiles(t *testing.T) {
 	dir := savedHF(t, m)
 	sameObject(t, filepath.Join(dir, "tokenizer_config.json"), map[string]any{
 		"tokenizer_class": "BertTokenizer", "do_lower_case": true, "strip_accents": false, "tokenize_chinese_chars": false,
-		"model_max_length": 21.0, "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "mask_token": "[MASK]",
+		"model_max_length": 21.0, "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]",
+		"mask_token": "[MASK]",
 	})
 	fast := jsonFile(t, filepath.Join(dir, "tokenizer.json"))
 	const want = "map[clean_text:true handle_chinese_chars:false lowercase:true strip_accents:false type:BertNormalizer]"

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"bertlabel/asm"
+	"bertlabel/bert"
 	"bertlabel/bert/names"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/formats"
@@ -92,7 +93,7 @@ func (v *variables) finite(name string, x []float32) error {
 	if sum := asm.Best.SumSquares(x); !math.IsNaN(sum) && !math.IsInf(sum, 0) {
 		return nil
 	}
-	at := notFinite(x)
+	at := tensor.NotFinite(x)
 	info, _ := v.src.Lookup(name)
 	index := make([]int, len(info.Shape))
 	for axis, rest := len(index)-1, at; axis >= 0; axis-- {
@@ -263,7 +264,8 @@ func (m *Model) matchHead(v *variables) []*tensor.Param {
 }
 
 // Fingerprint returns SHA-256 over all that decides the features of a text: configuration, vocabulary, how text is tokenised,
-// and the encoder's weights. Two models with the same fingerprint give the same features for the same pooling and MaxSeqLength.
+// the precision, and the encoder's weights as they are held. Two models with the same fingerprint give the same features for the same
+// pooling and MaxSeqLength.
 func (m *Model) Fingerprint() []byte {
 	config, err := json.Marshal(m.Encoder.Config)
 	if err != nil {
@@ -278,6 +280,9 @@ func (m *Model) Fingerprint() []byte {
 	vocab := m.Tokenizer.Vocab()
 	for id := range vocab.Size() {
 		fmt.Fprintf(h, "%s\n", vocab.Token(int32(id)))
+	}
+	if p := m.Precision(); p != bert.FP32 {
+		fmt.Fprintf(h, "%s ", p)
 	}
 	for _, p := range m.Encoder.Params() {
 		fmt.Fprintf(h, "%q %v ", p.Name, p.Shape)

@@ -13,7 +13,8 @@ import (
 // plainOf returns an opened model as a plain one.
 func plainOf(m *model.Model) *plain.Model {
 	c := m.Encoder.Config
-	p := &plain.Model{Layers: c.NumHiddenLayers, Heads: c.NumAttentionHeads, Act: c.HiddenAct, Eps: 1e-12, Weights: map[string]plain.Matrix{}}
+	p := &plain.Model{Layers: c.NumHiddenLayers, Heads: c.NumAttentionHeads, Act: c.HiddenAct, Eps: 1e-12,
+		Weights: map[string]plain.Matrix{}}
 	for _, param := range m.Params() {
 		cols := param.Shape[len(param.Shape)-1]
 		for row := range slices.Chunk(tensortest.Widen(m.Encoder.Value(param)), cols) {
@@ -29,7 +30,7 @@ func ExampleModel_Forward() {
 	if err != nil {
 		panic(err)
 	}
-	encoded := m.Encode([]model.Text{{A: "the food was not very good ."}})[0]
+	encoded := m.Encode([]string{"the food was not very good ."}, nil)[0]
 	var ids, segments []int
 	for i := range encoded.IDs {
 		ids, segments = append(ids, int(encoded.IDs[i])), append(segments, int(encoded.Segments[i]))

@@ -18,22 +18,27 @@ type keepToken struct {
 	id   int32
 }
 
+// KeepError says that a word of Options.KeepTokens cannot be one token.
+type KeepError struct{ Word, Problem string }
+
+func (e *KeepError) Error() string { return fmt.Sprintf("token to keep %q: %s", e.Word, e.Problem) }
+
 // newKeepTokens gives each word its id: the vocabulary's own, else that of its next [unusedN].
 func newKeepTokens(v *Vocab, words []string) (keep keepTokens, err error) {
 	unused := unusedIDs(v, words)
 	for i, word := range words {
 		switch {
 		case word == "" || strings.ContainsFunc(word, isPythonSpace):
-			return keep, fmt.Errorf("token to keep %q: empty or with white space in it", word)
+			return keep, &KeepError{word, "empty or with white space in it"}
 		case !utf8.ValidString(word):
-			return keep, fmt.Errorf("token to keep %q: not UTF-8", word)
+			return keep, &KeepError{word, "not UTF-8"}
 		case slices.Contains(words[:i], word):
-			return keep, fmt.Errorf("token to keep %q: given twice", word)
+			return keep, &KeepError{word, "given twice"}
 		}
 		id, ok := v.ID(word)
 		if !ok {
 			if len(unused) == 0 {
-				return keep, fmt.Errorf("token to keep %q: not in the vocabulary, and no [unusedN] entry is left for it", word)
+				return keep, &KeepError{word, "not in the vocabulary, and no [unusedN] entry is left for it"}
 			}
 			id, unused = unused[0], unused[1:]
 		}
@@ -62,7 +67,7 @@ func unusedIDs(v *Vocab, words []string) (ids []int32) {
 	return ids
 }
 
-// cut cuts text at the first word to keep: what stands before it, the word, what stands behind it. Without one the word is nil.
+// cut cuts text at the first word to keep: what stands before it, the word, what stands after it. Without one the word is nil.
 func (k *keepTokens) cut(text string) (before string, kept *keepToken, rest string) {
 	if len(k.tokens) == 0 {
 		return text, nil, ""

@@ -32,10 +32,11 @@ type Tokenizer struct {
 //
 // A word of KeepTokens is looked for in the text as it was given, before cleaning and lower-casing; where two begin at the same
 // place, the longer one is taken. Its id is that of the vocabulary if it has the word; the others get the ids of the entries
-// [unused0], [unused1] …, in the order of the vocabulary. Errors: an entry that is empty, given twice, not UTF-8 or holds white
-// space, and a vocabulary with too few [unusedN] left.
+// [unused0], [unused1] …, in the order of the vocabulary. The error is a *KeepError: of an entry that is empty, given twice, not UTF-8
+// or holds white space, and of a vocabulary with too few [unusedN] left.
 func New(v *Vocab, o Options) (*Tokenizer, error) {
-	t := &Tokenizer{vocab: v, options: o, lower: o.LowerCase, strip: o.LowerCase, splitChinese: true, maxWordChars: GoogleMaxWordChars, classes: newClasses()}
+	t := &Tokenizer{vocab: v, options: o, lower: o.LowerCase, strip: o.LowerCase, splitChinese: true, maxWordChars: GoogleMaxWordChars,
+		classes: newClasses()}
 	if o.StripAccents != nil {
 		t.strip = *o.StripAccents
 	}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -140,9 +139,22 @@ func (v *Vocab) Token(id int32) string { return v.tokens[id] }
 // Cased reports whether some token, bracketed ones like [CLS] apart, holds an upper-case letter: the vocabulary then comes from text
 // that was not lower-cased. Letters that lower-casing leaves alone do not count, such as ℝ of Google's uncased vocabularies.
 func (v *Vocab) Cased() bool {
-	return slices.ContainsFunc(v.tokens, func(token string) bool {
-		return !strings.HasPrefix(token, "[") && strings.ContainsFunc(token, func(r rune) bool { return unicode.ToLower(r) != r })
-	})
+	return v.share(func(r rune) bool { return unicode.ToLower(r) != r }) > 0
+}
+
+// CasedShare returns the share of the ids whose token, bracketed ones apart, holds an upper-case letter by Unicode: about a third of
+// BERT's cased vocabularies. Of the uncased it is a few letters, such as ℝ, that Cased leaves out as they have no lower case.
+func (v *Vocab) CasedShare() float64 { return v.share(unicode.IsUpper) }
+
+// share returns the share of the ids whose token, bracketed ones apart, holds a character of that kind.
+func (v *Vocab) share(is func(rune) bool) float64 {
+	n := 0
+	for _, token := range v.tokens {
+		if !strings.HasPrefix(token, "[") && strings.ContainsFunc(token, is) {
+			n++
+		}
+	}
+	return float64(n) / float64(len(v.tokens))
 }
 
 // casedName is the word by which folders and files tell what the vocabulary was made of: multi_cased_L-12_H-768_A-12.

@@ -55,7 +55,8 @@ func TestVerifyLarge(t *testing.T) {
 			t.Fatal(err)
 		}
 		var e *checkpoint.FormatError
-		if _, err := VerifyFolder(OS{}, dir); !errors.As(err, &e) || e.Class != checkpoint.BadManifest || !strings.Contains(err.Error(), path) {
+		if _, err := VerifyFolder(OS{}, dir); !errors.As(err, &e) || e.Class != checkpoint.BadManifest ||
+			!strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

@@ -204,7 +204,8 @@ func TestHostile(t *testing.T) {
 			case err == nil && c.Expect == "refuse or read":
 			case !errors.As(err, &refusal):
 				t.Fatalf("read, or refused by another kind of error (%v), want class %s", err, c.Class)
-			case refusal.Class != c.Class && (math.MaxInt > math.MaxInt32 || refusal.Class != checkpoint.BadShape): // which holds 2³¹ elements in 32 bits
+			// which holds 2³¹ elements in 32 bits
+			case refusal.Class != c.Class && (math.MaxInt > math.MaxInt32 || refusal.Class != checkpoint.BadShape):
 				t.Errorf("refused as %v, want class %s", err, c.Class)
 			case refusal.File == "" || !strings.Contains(err.Error(), filepath.Base(refusal.File)):
 				t.Errorf("%q names no file", err)
@@ -221,5 +222,6 @@ func TestHostile(t *testing.T) {
 			}
 		})
 	}
-	t.Logf("%d cases; the slowest took %v; the most memory is %d bytes, %d beyond the files; refused by class: %v", len(m.Hostile), slowest, most, mostBeyond, refused)
+	t.Logf("%d cases; the slowest took %v; the most memory is %d bytes, %d beyond the files; refused by class: %v", len(m.Hostile),
+		slowest, most, mostBeyond, refused)
 }

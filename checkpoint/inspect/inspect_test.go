@@ -62,17 +62,22 @@ func TestStatsSpecial(t *testing.T) {
 		want  string
 	}{
 		{nil, checkpoint.Float32, `{"mean":null,"std":null,"min":null,"max":null,"nan":0,"inf":0}`},
-		{floats(math.NaN(), math.Inf(1), math.Inf(-1)), checkpoint.Float64, `{"mean":null,"std":null,"min":null,"max":null,"nan":1,"inf":2}`},
+		{floats(math.NaN(), math.Inf(1), math.Inf(-1)), checkpoint.Float64,
+			`{"mean":null,"std":null,"min":null,"max":null,"nan":1,"inf":2}`},
 		{floats(1, math.NaN(), 3), checkpoint.Float64, `{"mean":2,"std":1,"min":1,"max":3,"nan":1,"inf":0}`},
-		{floats(math.MaxFloat64, math.MaxFloat64), checkpoint.Float64, `{"mean":1.7976931348623157e+308,"std":0,"min":1.7976931348623157e+308,"max":1.7976931348623157e+308,"nan":0,"inf":0}`},
-		{floats(math.MaxFloat64, -math.MaxFloat64), checkpoint.Float64, `{"mean":0,"std":null,"min":-1.7976931348623157e+308,"max":1.7976931348623157e+308,"nan":0,"inf":0}`},
-		{append(slices.Repeat(floats(math.MaxFloat64), 512), floats(-math.MaxFloat64)...), checkpoint.Float64, `{"mean":null,"std":null,"min":-1.7976931348623157e+308,"max":1.7976931348623157e+308,"nan":0,"inf":0}`},
+		{floats(math.MaxFloat64, math.MaxFloat64), checkpoint.Float64,
+			`{"mean":1.7976931348623157e+308,"std":0,"min":1.7976931348623157e+308,"max":1.7976931348623157e+308,"nan":0,"inf":0}`},
+		{floats(math.MaxFloat64, -math.MaxFloat64), checkpoint.Float64,
+			`{"mean":0,"std":null,"min":-1.7976931348623157e+308,"max":1.7976931348623157e+308,"nan":0,"inf":0}`},
+		{append(slices.Repeat(floats(math.MaxFloat64), 512), floats(-math.MaxFloat64)...), checkpoint.Float64,
+			`{"mean":null,"std":null,"min":-1.7976931348623157e+308,"max":1.7976931348623157e+308,"nan":0,"inf":0}`},
 		{[]byte{1, 3}, checkpoint.Uint8, `{"mean":2,"std":1,"min":1,"max":3,"nan":0,"inf":0}`},
 		{[]byte{0xff, 1}, checkpoint.Int8, `{"mean":0,"std":1,"min":-1,"max":1,"nan":0,"inf":0}`},
 		{[]byte{1, 0, 1, 0}, checkpoint.Bool, `{"mean":0.5,"std":0.5,"min":0,"max":1,"nan":0,"inf":0}`},
 		{[]byte{0, 0x3c, 0, 0x7c, 1, 0x7c}, checkpoint.Float16, `{"mean":1,"std":0,"min":1,"max":1,"nan":1,"inf":1}`},
 		{[]byte{0x80, 0x3f}, checkpoint.BFloat16, `{"mean":1,"std":0,"min":1,"max":1,"nan":0,"inf":0}`},
-		{le.AppendUint64(nil, math.MaxUint64), checkpoint.Uint64, `{"mean":18446744073709552000,"std":0,"min":18446744073709552000,"max":18446744073709552000,"nan":0,"inf":0}`},
+		{le.AppendUint64(nil, math.MaxUint64), checkpoint.Uint64,
+			`{"mean":18446744073709552000,"std":0,"min":18446744073709552000,"max":18446744073709552000,"nan":0,"inf":0}`},
 	} {
 		m := &moments{}
 		m.add(c.raw, c.dtype)
@@ -103,7 +108,8 @@ func TestDescribe(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for key, want := range map[string]bool{`"shape":[`: true, `"sha256":"`: o.Verify, `"mean":`: o.Stats && !noNumbers, `"crc32c":"`: true} {
+			for key, want := range map[string]bool{`"shape":[`: true, `"sha256":"`: o.Verify, `"mean":`: o.Stats && !noNumbers,
+				`"crc32c":"`: true} {
 				if strings.Contains(string(text), key) != want {
 					t.Errorf("%+v: %s", o, text)
 				}

@@ -27,7 +27,8 @@ func file(header string, data []byte) []byte {
 }
 
 func openBytes(b []byte) (*File, error) {
-	return open(&checkpoint.File{ReaderAt: bytes.NewReader(b), Closer: io.NopCloser(nil), Path: "m.safetensors", Size: int64(len(b))}, checkpoint.Limits{})
+	return open(&checkpoint.File{ReaderAt: bytes.NewReader(b), Closer: io.NopCloser(nil), Path: "m.safetensors", Size: int64(len(b))},
+		checkpoint.Limits{})
 }
 
 // readAll reads everything in a file.
@@ -146,7 +147,8 @@ func TestHeader(t *testing.T) {
 			t.Errorf("%s is no JSON, and yet legal here", header)
 		}
 	}
-	for depth, want := range map[int]checkpoint.Class{30: checkpoint.STDType, 31: checkpoint.STJSON, 100_000: checkpoint.STJSON} { // in two objects already
+	// in two objects already
+	for depth, want := range map[int]checkpoint.Class{30: checkpoint.STDType, 31: checkpoint.STJSON, 100_000: checkpoint.STJSON} {
 		deep := strings.Repeat("[", depth) + strings.Repeat("]", depth)
 		if _, err := readAll(file(strings.Replace(good, `"F32"`, deep, 1), data)); err == nil || classOf(t, err) != want {
 			t.Errorf("%d deep: %v, want class %s", depth+2, err, want)
@@ -237,11 +239,13 @@ func TestManyTensors(t *testing.T) {
 		header string
 		want   checkpoint.Class
 	}{
-		"as many as allowed":         {many(most), ""},
-		"one more":                   {many(most + 1), checkpoint.OutOfRange},
-		"a million":                  {many(1_000_000), checkpoint.OutOfRange},
-		"a name of a million bytes":  {`{"` + strings.Repeat("n", 1_000_000) + `":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}`, checkpoint.BadName},
-		"a million dimensions":       {`{"a":{"dtype":"U8","shape":[` + strings.Repeat("1,", 1_000_000) + `1],"data_offsets":[0,1]}}`, checkpoint.STShape},
+		"as many as allowed": {many(most), ""},
+		"one more":           {many(most + 1), checkpoint.OutOfRange},
+		"a million":          {many(1_000_000), checkpoint.OutOfRange},
+		"a name of a million bytes": {`{"` + strings.Repeat("n", 1_000_000) + `":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}`,
+			checkpoint.BadName},
+		"a million dimensions": {`{"a":{"dtype":"U8","shape":[` + strings.Repeat("1,", 1_000_000) + `1],"data_offsets":[0,1]}}`,
+			checkpoint.STShape},
 		"a million keys of metadata": {`{"__metadata__":{"k":"v"` + strings.Repeat(`,"k":"v"`, 1_000_000) + `}}`, checkpoint.STDuplicate},
 	} {
 		data := file(c.header, nil)
@@ -350,7 +354,8 @@ func TestNames(t *testing.T) {
 // TestEscapes: what a \\u stands for, with digits of either case, alone and in pairs.
 func TestEscapes(t *testing.T) {
 	for escaped, want := range map[string]string{
-		`\u00e9\u00E9\u00Ff\u0abc`: "éé\u00ff\u0abc", `\uABCD\uabcd\uFEDC\ufedc`: "\uabcd\uabcd\ufedc\ufedc", `\ud83d\ude00\uD83D\uDE00`: "😀😀",
+		`\u00e9\u00E9\u00Ff\u0abc`: "éé\u00ff\u0abc", `\uABCD\uabcd\uFEDC\ufedc`: "\uabcd\uabcd\ufedc\ufedc",
+		`\ud83d\ude00\uD83D\uDE00`: "😀😀",
 		`\u0030\u0039\u0041\u0061`: "09Aa", `\"\\\/\b\f\n\r\t`: "\"\\/\b\f\n\r\t",
 	} {
 		f, err := openBytes(file(`{"`+escaped+`":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, []byte{7}))
@@ -423,9 +428,11 @@ func TestIndexLimits(t *testing.T) {
 // TestIndex has index files beside two shards, a.safetensors with tensor a and b.safetensors with tensor b.
 func TestIndex(t *testing.T) {
 	outside, dir := t.TempDir(), t.TempDir()
-	for _, path := range []string{filepath.Join(dir, "a.safetensors"), filepath.Join(dir, "b.safetensors"), filepath.Join(outside, "c.safetensors")} {
+	for _, path := range []string{filepath.Join(dir, "a.safetensors"), filepath.Join(dir, "b.safetensors"),
+		filepath.Join(outside, "c.safetensors")} {
 		name := filepath.Base(path)[:1]
-		if err := os.WriteFile(path, file(fmt.Sprintf(`{%q:{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, name), []byte(name)), 0o666); err != nil {
+		if err := os.WriteFile(path, file(fmt.Sprintf(`{%q:{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, name), []byte(name)),
+			0o666); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -461,8 +468,10 @@ func TestIndex(t *testing.T) {
 		"{\"metadata\":\"\xff\",\"weight_map\":{\"a\":\"a.safetensors\"}}":                          checkpoint.STIndex,
 		`{"weight_map":{"a":"a.safetensors"}}}`:                                                     checkpoint.STIndex,
 		`{"x":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `,"weight_map":{"a":"a"}}`: checkpoint.STIndex,
-		`{"x":1`: checkpoint.STIndex, `{"x":-`: checkpoint.STIndex, `{"x":1.`: checkpoint.STIndex, `{"x":1e`: checkpoint.STIndex, `{"x":"`: checkpoint.STIndex,
-		`{"x":tru`: checkpoint.STIndex, `{"x":"\`: checkpoint.STIndex, `{"x":"\u004`: checkpoint.STIndex, `{"x":"\ud800\`: checkpoint.STIndex,
+		`{"x":1`: checkpoint.STIndex, `{"x":-`: checkpoint.STIndex, `{"x":1.`: checkpoint.STIndex, `{"x":1e`: checkpoint.STIndex,
+		`{"x":"`:   checkpoint.STIndex,
+		`{"x":tru`: checkpoint.STIndex, `{"x":"\`: checkpoint.STIndex, `{"x":"\u004`: checkpoint.STIndex,
+		`{"x":"\ud800\`: checkpoint.STIndex,
 		`{"metadata":{"n":1.},"weight_map":{"a":"a.safetensors"}}`:      checkpoint.STIndex,
 		`{"metadata":{"n":[1e+,2]},"weight_map":{"a":"a.safetensors"}}`: checkpoint.STIndex,
 	} {

@@ -17,7 +17,8 @@ import (
 func damaged(t *testing.T) map[string]files {
 	t.Helper()
 	all := map[string]files{"small": small()}
-	for _, name := range []string{"single/model.ckpt-7", "dtypes/model.ckpt", "partitioned/model.ckpt", "object_based/ckpt-1", "aligned/model.ckpt",
+	for _, name := range []string{"single/model.ckpt-7", "dtypes/model.ckpt", "partitioned/model.ckpt", "object_based/ckpt-1",
+		"aligned/model.ckpt",
 		"big_endian/model.ckpt", "scalars_and_empty/model.ckpt", "proto_variants/model.ckpt"} {
 		if testing.Short() && len(all) == 4 {
 			break

@@ -39,7 +39,8 @@ var headerPair = pair{nil, appendHeader(nil, 1)}
 func TestShapes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	data := make([]byte, 96)
-	dims := []int64{0, 1, 1, 2, 3, 4, 6, 1 << 16, 1 << 20, 1 << 30, 1<<31 - 1, 1 << 31, 1 << 32, 1<<32 + 1, 1 << 62, math.MaxInt64, -1, -2, math.MinInt64}
+	dims := []int64{0, 1, 1, 2, 3, 4, 6, 1 << 16, 1 << 20, 1 << 30, 1<<31 - 1, 1 << 31, 1 << 32, 1<<32 + 1, 1 << 62, math.MaxInt64, -1,
+		-2, math.MinInt64}
 	others := []int64{0, 4, 24, 48, 72, 92, 95, 96, 97, -4, 1 << 32, 1 << 62, math.MaxInt64, math.MaxInt64 - 3, math.MinInt64}
 	pick := func(of []int64) int64 { return of[rng.IntN(len(of))] }
 	accepted := 0
@@ -487,7 +488,8 @@ func TestStrings(t *testing.T) {
 	if got, err := m.readAll(); err != nil || !bytes.Equal(got["textstring [7 1]"], raw) {
 		t.Errorf("%d tensors, %v", len(got), err)
 	}
-	for crc, want := range map[uint32]checkpoint.Class{masked(nil): "", 0: checkpoint.DataChecksum, masked([]byte{0}): checkpoint.DataChecksum} {
+	for crc, want := range map[uint32]checkpoint.Class{masked(nil): "", 0: checkpoint.DataChecksum,
+		masked([]byte{0}): checkpoint.DataChecksum} {
 		m := bundleOf(buildTable([]pair{headerPair, {[]byte("none"), message(7, []int64{0, 4}, 0, 0, 0, crc)}}), nil)
 		if _, err := m.readAll(); want == "" && err != nil || want != "" && (err == nil || classOf(t, err) != want) {
 			t.Errorf("no strings in no bytes, checksum %08x: %v, want class %q", crc, err, want)

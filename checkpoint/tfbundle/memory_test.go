@@ -118,7 +118,8 @@ func classOf(t testing.TB, err error) checkpoint.Class {
 
 // small is a checkpoint of some tensors, made here.
 func small() files {
-	text := checkpoint.Tensor{Name: "text", DType: checkpoint.String, Shape: []int{2}, Bytes: []byte("\x02\x00\x00\x00\x00\x00\x00\x00hi\x00\x00\x00\x00\x00\x00\x00\x00")}
+	text := checkpoint.Tensor{Name: "text", DType: checkpoint.String, Shape: []int{2},
+		Bytes: []byte("\x02\x00\x00\x00\x00\x00\x00\x00hi\x00\x00\x00\x00\x00\x00\x00\x00")}
 	return written(
 		checkpoint.Float32Tensor("layer/kernel", []int{2, 3}, []float32{1, -2, 3, 4.5, 5, 6}),
 		checkpoint.Float32Tensor("layer/bias", []int{3}, []float32{7, 8, 9}),

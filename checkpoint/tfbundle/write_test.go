@@ -158,7 +158,8 @@ func TestBlockSizes(t *testing.T) {
 
 func TestSeparator(t *testing.T) {
 	for _, c := range []struct{ last, next, want string }{
-		{"abc", "abf", "abd"}, {"abc", "abd", "abc"}, {"abcx", "abd", "abcx"}, {"ab", "abc", "ab"}, {"a\xff", "b", "a\xff"}, {"a\xff", "c", "b"},
+		{"abc", "abf", "abd"}, {"abc", "abd", "abc"}, {"abcx", "abd", "abcx"}, {"ab", "abc", "ab"}, {"a\xff", "b", "a\xff"},
+		{"a\xff", "c", "b"},
 		{"\xff", "\xff\x01", "\xff"}, {"", "a", ""},
 	} {
 		if got := string(separator([]byte(c.last), []byte(c.next))); got != c.want {

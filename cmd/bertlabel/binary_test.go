@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"bertlabel/cmd/bertlabel/internal/cli"
 )
 
 // build builds the program for a platform and returns the path of the binary.
@@ -30,6 +32,7 @@ func build(t *testing.T, goos, goarch string) string {
 
 // The Linux binary is static: no interpreter, no dynamic section, no library.
 func TestStatic(t *testing.T) {
+	t.Parallel()
 	f, err := elf.Open(build(t, "linux", "amd64"))
 	if err != nil {
 		t.Fatal(err)
@@ -48,6 +51,7 @@ func TestStatic(t *testing.T) {
 // What only a process of its own shows: the kernel set by environment and flag, that a signal ends
 // a wait for stdin, and that a closed stdout is no error.
 func TestProcess(t *testing.T) {
+	t.Parallel()
 	program := build(t, runtime.GOOS, runtime.GOARCH)
 	start := func(env string, args ...string) (*exec.Cmd, *bytes.Buffer) {
 		cmd, stderr := exec.Command(program, args...), &bytes.Buffer{}
@@ -58,15 +62,15 @@ func TestProcess(t *testing.T) {
 		env, flag string
 		code      int
 	}{
-		{"", "--kernels=generic", exitOK},
-		{"BERTLABEL_KERNELS=generic", "--quiet", exitOK},
-		{"BERTLABEL_KERNELS=generic", "--kernels=mmx", exitUsage},
-		{"BERTLABEL_KERNELS=mmx", "--quiet", exitUsage},
-		{"BERTLABEL_KERNELS=mmx", "--kernels=generic", exitOK},
+		{"", "--kernels=generic", cli.ExitOK},
+		{"BERTLABEL_KERNELS=generic", "--quiet", cli.ExitOK},
+		{"BERTLABEL_KERNELS=generic", "--kernels=mmx", cli.ExitUsage},
+		{"BERTLABEL_KERNELS=mmx", "--quiet", cli.ExitUsage},
+		{"BERTLABEL_KERNELS=mmx", "--kernels=generic", cli.ExitOK},
 	} {
 		cmd, stderr := start(c.env, "version", c.flag)
 		out, _ := cmd.Output()
-		if code := cmd.ProcessState.ExitCode(); code != c.code || code == exitOK && !bytes.Contains(out, []byte("kernels generic,")) {
+		if code := cmd.ProcessState.ExitCode(); code != c.code || code == cli.ExitOK && !bytes.Contains(out, []byte("kernels generic,")) {
 			t.Errorf("%s bertlabel version %s: exit %d, want %d\n%s%s", c.env, c.flag, code, c.code, out, stderr)
 		}
 	}
@@ -80,7 +84,8 @@ func TestProcess(t *testing.T) {
 			err = cmd.Start()
 		}
 		if err == nil {
-			_, err = io.WriteString(in, "joy\n"+strings.Repeat("0\n", 1<<17)) // more than a pipe holds: when it is written, the program reads
+			// more than a pipe holds: when it is written, the program reads
+			_, err = io.WriteString(in, "joy\n"+strings.Repeat("0\n", 1<<17))
 		}
 		if err == nil {
 			err = cmd.Process.Signal(sig)

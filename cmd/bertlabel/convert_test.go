@@ -7,22 +7,26 @@ import (
 	"testing"
 
 	"bertlabel/bert"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/tensor/tensortest"
 )
 
 // Google's layout to Hugging Face's and back: the last folder has the bytes of the first, and all three predict the same.
 func TestConvert(t *testing.T) {
+	t.Parallel()
 	source := filepath.Join(tensortest.Shared(t, "fixtures/numerics/tiny-uncased"), "model_with_head")
 	dir := t.TempDir()
 	google, hf, back := filepath.Join(dir, "google"), filepath.Join(dir, "hf"), filepath.Join(dir, "back")
 	for _, args := range [][]string{{source, google, "google"}, {google, hf, "hf"}, {hf, back, "google"}} {
 		stdout, stderr, code := bertlabel(t, "", "convert", "--model", args[0], "--output", args[1], "--to", args[2], "--do-lower-case")
-		if code != exitOK || stdout != "" || !strings.Contains(stderr, "wrote "+args[1]) {
+		if code != cli.ExitOK || stdout != "" || !strings.Contains(stderr, "wrote "+args[1]) {
 			t.Fatalf("%v: exit %d, stdout %q, stderr %q", args, code, stdout, stderr)
 		}
 	}
-	onlyFile(t, hf, "bertlabel.json", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
-	onlyFile(t, google, "bert_config.json", "bert_model.ckpt.data-00000-of-00001", "bert_model.ckpt.index", "bertlabel.json", "checkpoint", "labels.txt", "vocab.txt")
+	cmdtest.OnlyFile(t, hf, "bertlabel.json", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
+	cmdtest.OnlyFile(t, google, "bert_config.json", "bert_model.ckpt.data-00000-of-00001", "bert_model.ckpt.index", "bertlabel.json",
+		"checkpoint", "labels.txt", "vocab.txt")
 	entries, err := os.ReadDir(google)
 	if err != nil {
 		t.Fatal(err)
@@ -39,26 +43,29 @@ func TestConvert(t *testing.T) {
 	texts := filepath.Join(filepath.Dir(source), "texts.jsonl")
 	want, _, _ := bertlabel(t, "", "predict", "--model", source, "--input", texts, "--logits", "--do-lower-case")
 	for _, folder := range []string{google, hf, back} {
-		if got, stderr, code := bertlabel(t, "", "predict", "--model", folder, "--input", texts, "--logits"); code != exitOK || got != want {
+		if got, stderr, code := bertlabel(t, "", "predict", "--model", folder, "--input", texts, "--logits"); code != cli.ExitOK ||
+			got != want {
 			t.Errorf("%s predicts otherwise: exit %d, %s", folder, code, stderr)
 		}
 	}
 }
 
 func TestConvertRefuses(t *testing.T) {
-	pooled, mean := modelFolder(t, tinyModel(t, 1, bert.Pooled, tinyLabels)), modelFolder(t, tinyModel(t, 1, bert.Mean, tinyLabels))
+	t.Parallel()
+	pooled := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Pooled, cmdtest.TinyLabels))
+	mean := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels))
 	out := filepath.Join(t.TempDir(), "out")
 	for _, c := range []struct {
 		args, want string
 		code       int
 	}{
-		{"--model " + pooled, "convert needs --to, --output", exitUsage},
-		{"--to hf --output " + out, "convert needs --model", exitUsage},
-		{"--model " + pooled + " --output " + out + " --to onnx", "want google, hf", exitUsage},
-		{"--model " + pooled + " --to hf --output " + mean, "is not empty", exitUsage},
-		{"--model " + mean + " --to hf --output " + out, "the head reads mean features", exitUsage},
-		{"--model " + t.TempDir() + " --to hf --output " + out, "no checkpoint in this folder", exitModel},
-		{"--model " + pooled + " --to hf --overwrite --output " + pooled, "would be read in place of model.safetensors", exitFailure},
+		{"--model " + pooled, "convert needs --to, --output", cli.ExitUsage},
+		{"--to hf --output " + out, "convert needs --model", cli.ExitUsage},
+		{"--model " + pooled + " --output " + out + " --to onnx", "want google, hf", cli.ExitUsage},
+		{"--model " + pooled + " --to hf --output " + mean, "is not empty", cli.ExitUsage},
+		{"--model " + mean + " --to hf --output " + out, "the head reads mean features", cli.ExitUsage},
+		{"--model " + t.TempDir() + " --to hf --output " + out, "no checkpoint in this folder", cli.ExitModel},
+		{"--model " + pooled + " --to hf --overwrite --output " + pooled, "would be read in place of model.safetensors", cli.ExitFailure},
 	} {
 		stdout, stderr, code := bertlabel(t, "", append([]string{"convert"}, strings.Fields(c.args)...)...)
 		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {
@@ -70,7 +77,8 @@ func TestConvertRefuses(t *testing.T) {
 	}
 	// What Google's scripts would not see is said.
 	_, stderr, code := bertlabel(t, "", "convert", "--model", mean, "--to", "google", "--output", out, "--hidden-act", "gelu_erf")
-	if code != exitOK || !strings.Contains(stderr, "reads mean features, which bertlabel.json says") || !strings.Contains(stderr, "gelu_erf") {
+	if code != cli.ExitOK || !strings.Contains(stderr, "reads mean features, which bertlabel.json says") ||
+		!strings.Contains(stderr, "gelu_erf") {
 		t.Errorf("exit %d, stderr %s", code, stderr)
 	}
 }

@@ -1,114 +1,88 @@
 package main
 
 import (
-	"bytes"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"bertlabel/train/data"
-
-	"github.com/spf13/cobra"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
 // Every flag reaches the reader, wrong usage and refused data have their exit codes, and messages name the place.
 func TestDataFlags(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	labels := filepath.Join(dir, "labels.txt")
-	writeFile(t, labels, "joy\nlove\n")
+	cmdtest.WriteFile(t, labels, "joy\nlove\n")
 	long := strings.Repeat("x", 1<<20+1)
 	for _, c := range []struct {
 		name, content, args string
 		code                int
 		stdout, stderr      string // parts
 	}{
-		{"f.csv", "text,joy\na,1\n", "", exitOK, `"positive": 1`, ""},
-		{"f.txt", "text,joy\na,1\n", "", exitUsage, "", "--format"},
-		{"f.txt", "text\tjoy\na\t1\n", "--format tsv", exitOK, `"positive": 1`, ""},
-		{"f.csv", "a,x,0\nb,x,\n", "--no-header --text-column 1 --id-column 2 --labels-column 3 --labels " + labels, exitOK, `"positive": 1`, ""},
-		{"f.csv", "a,b\n", "--no-header", exitUsage, "", "--text-column N"},
-		{"f.csv", "body,other,key,tags\na,b,k,joy;love\n", "--text-column body --text-pair-column other --id-column key --labels-column tags --label-separator ;", exitOK, `"love"`, ""},
-		{"f.csv", "text,joy,score,love\na,1,0.3,0\n", "--label-columns joy,love", exitOK, `"love"`, ""},
-		{"f.csv", "text,joy,score,love\na,1,0.3,0\n", "", exitData, "", "f.csv:2: column score: found the value \"0.3\", expected 0, 1 or nothing (unknown); fix:"},
-		{"f.csv", "text,joy\na,2\nb,1\n", "--on-bad-row error", exitData, "", ":2: column joy"},
-		{"f.csv", "text,joy\na,2\nb,1\n", "--on-bad-row skip --max-bad-rows 0", exitData, "", "1 bad rows"},
-		{"f.csv", "text,joy\na,2\nb,1\n", "--on-bad-row ignore", exitUsage, "", "error, skip, report"},
-		{"f.csv", "text,joy\na,2\nb,1\n", "--max-bad-rows some", exitUsage, "", "--max-bad-rows"},
-		{"f.csv", "text,joy\n" + long + ",1\nb,1\n", "", exitOK, `"rows": 2`, ""},
-		{"f.csv", "text,joy\n" + long + ",1\nb,1\n", "--on-long error", exitData, `"rows": 1`, ":2: column text"},
-		{"f.csv", "text,joy\na\xff,1\nb,1\n", "", exitOK, `"invalid_utf8": 1`, ""},
-		{"f.csv", "text,joy\na\xff,1\nb,1\n", "--strict-utf8", exitData, `"rows": 1`, "invalid UTF-8"},
-		{"f.csv", "text,joy\na,1\n", "--labels nowhere.txt", exitUsage, "", "nowhere.txt"},
-		{"f.csv", "text,joy\na,1\n", "--labels " + dir, exitUsage, "", "folder"},
-		{"f.csv", "text,joy\na,1\n", "--dev " + dir, exitUsage, "", "folder"},
-		{"f.csv", "text,joy\na,1\n", "--dev nowhere.csv", exitUsage, "", "nowhere.csv"},
-		{"f.csv", "", "", exitData, "", "f.csv:1: found an empty file"},
+		{"f.csv", "text,joy\na,1\n", "", cli.ExitOK, `"positive": 1`, ""},
+		{"f.txt", "text,joy\na,1\n", "", cli.ExitUsage, "", "--format"},
+		{"f.txt", "text\tjoy\na\t1\n", "--format tsv", cli.ExitOK, `"positive": 1`, ""},
+		{"f.csv", "a,x,0\nb,x,\n", "--no-header --text-column 1 --id-column 2 --labels-column 3 --labels " + labels, cli.ExitOK,
+			`"positive": 1`, ""},
+		{"f.csv", "a,b\n", "--no-header", cli.ExitUsage, "", "--text-column N"},
+		{"f.csv", "body,other,key,tags\na,b,k,joy;love\n",
+			"--text-column body --text-pair-column other --id-column key --labels-column tags --label-separator ;", cli.ExitOK, `"love"`,
+			""},
+		{"f.csv", "text,joy,score,love\na,1,0.3,0\n", "--label-columns joy,love", cli.ExitOK, `"love"`, ""},
+		{"f.csv", "text,joy,score,love\na,1,0.3,0\n", "", cli.ExitData, "",
+			"f.csv:2: column score: found the value \"0.3\", expected 0, 1 or nothing (unknown); fix:"},
+		{"f.csv", "text,joy\na,2\nb,1\n", "--on-bad-row error", cli.ExitData, "", ":2: column joy"},
+		{"f.csv", "text,joy\na,2\nb,1\n", "--on-bad-row skip --max-bad-rows 0", cli.ExitData, "", "1 bad rows"},
+		{"f.csv", "text,joy\na,2\nb,1\n", "--on-bad-row ignore", cli.ExitUsage, "", "error, skip, report"},
+		{"f.csv", "text,joy\na,2\nb,1\n", "--max-bad-rows some", cli.ExitUsage, "", "--max-bad-rows"},
+		{"f.csv", "text,joy\n" + long + ",1\nb,1\n", "", cli.ExitOK, `"rows": 2`, ""},
+		{"f.csv", "text,joy\n" + long + ",1\nb,1\n", "--on-long error", cli.ExitData, `"rows": 1`, ":2: column text"},
+		{"f.csv", "text,joy\na\xff,1\nb,1\n", "", cli.ExitOK, `"invalid_utf8": 1`, ""},
+		{"f.csv", "text,joy\na\xff,1\nb,1\n", "--strict-utf8", cli.ExitData, `"rows": 1`, "invalid UTF-8"},
+		{"f.csv", "text,joy\na,1\n", "--labels nowhere.txt", cli.ExitUsage, "", "nowhere.txt"},
+		{"f.csv", "text,joy\na,1\n", "--labels " + dir, cli.ExitUsage, "", "folder"},
+		{"f.csv", "text,joy\na,1\n", "--dev " + dir, cli.ExitUsage, "", "folder"},
+		{"f.csv", "text,joy\na,1\n", "--dev nowhere.csv", cli.ExitUsage, "", "nowhere.csv"},
+		{"f.csv", "", "", cli.ExitData, "", "f.csv:1: found an empty file"},
 	} {
 		path := filepath.Join(dir, c.name)
-		writeFile(t, path, c.content)
+		cmdtest.WriteFile(t, path, c.content)
 		stdout, stderr, code := bertlabel(t, "", append([]string{"check-data", "--json", "--train", path}, strings.Fields(c.args)...)...)
 		if code != c.code || !strings.Contains(stdout, c.stdout) || !strings.Contains(stderr, c.stderr) {
-			t.Errorf("%.40q %s: exit %d, stdout %.300s, stderr %.500s\nwant exit %d, %q, %q", c.content, c.args, code, stdout, stderr, c.code, c.stdout, c.stderr)
+			t.Errorf("%.40q %s: exit %d, stdout %.300s, stderr %.500s\nwant exit %d, %q, %q", c.content, c.args, code, stdout, stderr,
+				c.code,
+				c.stdout, c.stderr)
 		}
 	}
 }
 
 func TestDataFlagsByEnvironment(t *testing.T) {
-	t.Setenv("BERTLABEL_LABEL_COLUMNS", "love,joy")
-	t.Setenv("BERTLABEL_TEXT_COLUMN", "body")
-	stdout, stderr, code := bertlabel(t, "body,joy,x,love\na,1,?,0\n", "check-data", "--json", "--train", "-", "--format", "csv")
-	if code != exitOK || !strings.Contains(stdout, `"file": "stdin"`) || strings.Contains(stdout, `"x"`) {
+	t.Parallel()
+	env := map[string]string{"BERTLABEL_LABEL_COLUMNS": "love,joy", "BERTLABEL_TEXT_COLUMN": "body"}
+	stdout, stderr, code := bertlabelIn(t, env, "body,joy,x,love\na,1,?,0\n", "check-data", "--json", "--train", "-", "--format", "csv")
+	if code != cli.ExitOK || !strings.Contains(stdout, `"file": "stdin"`) || strings.Contains(stdout, `"x"`) {
 		t.Errorf("exit %d, %s%s", code, stdout, stderr)
 	}
 }
 
 // --bad-rows lists what was left out, with everything that a program needs to find it.
 func TestBadRowsFile(t *testing.T) {
+	t.Parallel()
 	list := filepath.Join(t.TempDir(), "new", "bad.jsonl")
-	_, _, code := bertlabel(t, `{"text":"a","labels":["joy"]}`+"\n"+`{"text":7}`+"\n"+`{"text":"b"}`, "check-data", "--train", "-", "--bad-rows", list)
+	_, _, code := bertlabel(t, `{"text":"a","labels":["joy"]}`+"\n"+`{"text":7}`+"\n"+`{"text":"b"}`, "check-data", "--train", "-",
+		"--bad-rows", list)
 	text, err := os.ReadFile(list)
-	if code != exitData || err != nil {
+	if code != cli.ExitData || err != nil {
 		t.Fatalf("exit %d, %v", code, err)
 	}
-	want := `{"file":"stdin","line":2,"byte":9,"column":"text","found":"the number 7","expected":"a string","fix":"put the text in double quotes"}` + "\n" +
-		`{"file":"stdin","line":3,"column":"labels","found":"no such key, but text","expected":"\"labels\" with a list of labels","fix":"add the key"}` + "\n"
+	want := `{"file":"stdin","line":2,"byte":9,"column":"text","found":"the number 7","expected":"a string",` +
+		`"fix":"put the text in double quotes"}` + "\n" +
+		`{"file":"stdin","line":3,"column":"labels","found":"no such key, but text","expected":"\"labels\" with a list of labels",` +
+		`"fix":"add the key"}` + "\n"
 	if string(text) != want {
 		t.Errorf("%s\nwant\n%s", text, want)
-	}
-}
-
-// A label that the list lacks refuses a file, or is left out by flag, and what was left out is said.
-func TestLeftOut(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "f.csv")
-	writeFile(t, path, "text,labels\na\xff,\"joy,hate\"\nb,\"joy,joy\"\n"+strings.Repeat("c", 1<<20+1)+",joy\n")
-	list, err := data.NewLabelList([]string{"joy"}, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		args []string
-		want string
-	}{
-		{[]string{"--on-bad-row", "skip"}, "2 of 3 rows could not be read and were left out; the first: " + path + ":2: column labels"},
-		{[]string{"--on-bad-row", "skip"}, "1 texts were longer than 1 MiB"},
-		{[]string{"--on-bad-row", "skip", "--drop-unknown-labels"}, `label "hate" is not in the list and was left out of 1 rows`},
-		{[]string{"--on-bad-row", "skip", "--drop-unknown-labels"}, "1 rows hold bytes that are no UTF-8"},
-	} {
-		var stderr bytes.Buffer
-		a, cmd := newApp(nil, io.Discard, &stderr), &cobra.Command{Use: "verb"}
-		flags := addDataFlags(cmd, data.StopAtBadRow)
-		if err := cmd.ParseFlags(c.args); err != nil {
-			t.Fatal(err)
-		}
-		o, err := flags.options(a)
-		o.Labels = list
-		if err == nil {
-			_, err = flags.load(a, path, o)
-		}
-		if err != nil || !strings.Contains(stderr.String(), c.want) {
-			t.Errorf("%v: %v\n%s\nwant %s", c.args, err, &stderr, c.want)
-		}
 	}
 }

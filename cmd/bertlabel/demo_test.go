@@ -8,24 +8,26 @@ import (
 	"strings"
 	"testing"
 
-	"bertlabel/cmd/bertlabel/internal/demo"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
+	"bertlabel/cmd/bertlabel/internal/democmd"
 )
 
 // The demo at a small size: it leaves data, model and results, and every command that it shows can be run again and gives the
 // same.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "demo")
 	var stdout, stderr bytes.Buffer
-	a := newApp(strings.NewReader(""), &stdout, &stderr)
-	a.logFormat = "text"
-	d := &demonstration{a: a, dir: dir, data: demo.Generate(demoSeed, 120, 20, 30)}
-	if err := d.run(t.Context()); err != nil {
+	a := cli.New(cli.Process{}, verbs, strings.NewReader(""), &stdout, &stderr)
+	a.LogFormat = "text"
+	if err := democmd.Run(t.Context(), a, democmd.Options{Folder: dir, TrainRows: 120, DevRows: 20, TestRows: 30}); err != nil {
 		t.Fatalf("%v\n%s", err, stderr.String())
 	}
-	if n := strings.Count(stdout.String(), "\n"); n != 3*demoShown || strings.Count(stdout.String(), `{"id":`) != demoShown {
+	if n := strings.Count(stdout.String(), "\n"); n != 3*5 || strings.Count(stdout.String(), `{"id":`) != 5 {
 		t.Errorf("stdout has %d lines:\n%s", n, stdout.String())
 	}
-	onlyFile(t, dir, "dev.csv", "metrics.json", "model", "predictions.jsonl", "random-bert", "report.html", "test.csv", "train.csv")
+	cmdtest.OnlyFile(t, dir, "dev.csv", "metrics.json", "model", "predictions.jsonl", "random-bert", "report.html", "test.csv", "train.csv")
 	results := map[string]string{}
 	for _, name := range []string{"metrics.json", "predictions.jsonl"} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
@@ -44,7 +46,7 @@ func TestDemo(t *testing.T) {
 			continue
 		}
 		out, errs, code := bertlabel(t, "", strings.Fields(command)...)
-		if code != exitOK {
+		if code != cli.ExitOK {
 			t.Errorf("%s: exit %d, %s", command, code, errs)
 		}
 		again[strings.Fields(command)[0]] = out
@@ -52,7 +54,7 @@ func TestDemo(t *testing.T) {
 	if len(again) != 3 || again["eval"] != results["metrics.json"] || again["predict"] != results["predictions.jsonl"] {
 		t.Errorf("the commands that were shown, %d of 3, give other results", len(again))
 	}
-	if _, stderr, code := bertlabel(t, "", "demo", "--output", dir); code != exitUsage || !strings.Contains(stderr, "is not empty") {
+	if _, stderr, code := bertlabel(t, "", "demo", "--output", dir); code != cli.ExitUsage || !strings.Contains(stderr, "is not empty") {
 		t.Errorf("a second demo: exit %d, %s", code, stderr)
 	}
 }

@@ -8,54 +8,57 @@ import (
 	"testing"
 
 	"bertlabel/bert"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
 // untrainedFolder saves a BERT as it is before training, with a head.
 func untrainedFolder(t *testing.T) string {
 	t.Helper()
-	m := tinyModel(t, 1, bert.CLS, []string{"animal", "colour"})
+	m := cmdtest.TinyModel(t, 1, bert.CLS, []string{"animal", "colour"})
 	fresh, err := bert.New(m.Encoder.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	fresh.Init(rand.New(rand.NewPCG(1, 2)))
 	m.Encoder = fresh
-	return modelFolder(t, m)
+	return cmdtest.ModelFolder(t, m)
 }
 
 // halfLoadedFolder saves a model of which one layer's normalisations were lost.
 func halfLoadedFolder(t *testing.T) string {
 	t.Helper()
-	m := tinyModel(t, 1, bert.CLS, []string{"animal", "colour"})
+	m := cmdtest.TinyModel(t, 1, bert.CLS, []string{"animal", "colour"})
 	norm := m.Encoder.Layers[1].OutputNorm
 	for i := range norm.Gamma.Value {
 		norm.Gamma.Value[i], norm.Beta.Value[i] = 1, 0
 	}
-	return modelFolder(t, m)
+	return cmdtest.ModelFolder(t, m)
 }
 
 // headFolder saves a model with two labels whose head is changed by f, given its weights [2, 16] and bias [2].
 func headFolder(t *testing.T, f func(weights, bias []float32)) string {
 	t.Helper()
-	m := tinyModel(t, 1, bert.CLS, []string{"animal", "colour"})
+	m := cmdtest.TinyModel(t, 1, bert.CLS, []string{"animal", "colour"})
 	f(m.Head.Weights.Value, m.Head.Bias.Value)
-	return modelFolder(t, m)
+	return cmdtest.ModelFolder(t, m)
 }
 
 // Each way to a useless model is named, with its remedy, by the verbs that see it.
 func TestDiagnosis(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	file := func(name, text string) string {
 		path := filepath.Join(dir, name)
-		writeFile(t, path, text)
+		cmdtest.WriteFile(t, path, text)
 		return path
 	}
-	rows, dev := file("rows.csv", labelledCSV(80, 1)), file("dev.csv", labelledCSV(80, 2))
-	swapped := file("swapped.csv", strings.Replace(labelledCSV(80, 3), "animal,colour", "colour,animal", 1))
-	animals := file("animals.csv", strings.ReplaceAll(labelledCSV(80, 4), "mat", "cat")+strings.Repeat("x,the cat,1,0\n", 80))
-	long := file("long.csv", strings.ReplaceAll(labelledCSV(80, 5), "home", strings.Repeat("home ", 12)))
-	base := modelFolder(t, tinyModel(t, 1, bert.Mean, nil))
-	sound := modelFolder(t, tinyModel(t, 1, bert.CLS, []string{"animal", "colour"}))
+	rows, dev := file("rows.csv", cmdtest.LabelledCSV(80, 1)), file("dev.csv", cmdtest.LabelledCSV(80, 2))
+	swapped := file("swapped.csv", strings.Replace(cmdtest.LabelledCSV(80, 3), "animal,colour", "colour,animal", 1))
+	animals := file("animals.csv", strings.ReplaceAll(cmdtest.LabelledCSV(80, 4), "mat", "cat")+strings.Repeat("x,the cat,1,0\n", 80))
+	long := file("long.csv", strings.ReplaceAll(cmdtest.LabelledCSV(80, 5), "home", strings.Repeat("home ", 12)))
+	base := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil))
+	sound := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.CLS, []string{"animal", "colour"}))
 	constant := headFolder(t, func(weights, _ []float32) { clear(weights) })
 	oneConstant := headFolder(t, func(weights, _ []float32) { clear(weights[:16]) })
 	softmax := headFolder(t, func(weights, bias []float32) {
@@ -72,14 +75,17 @@ func TestDiagnosis(t *testing.T) {
 		{"predict --model " + halfLoadedFolder(t) + " --input " + rows, "1 of the encoder's 3 parts"},
 		{"train --tune all --model " + halfLoadedFolder(t) + " --max-steps 1 --train " + rows, "1 of the encoder's 4 parts"},
 		{"train --learning-rate 5e-5 --model " + base + " --train " + rows, "far too low for a head"},
-		{"train --tune all --learning-rate 1e-2 --max-steps 1 --model " + base + " --train " + rows, "far too high for a pre-trained encoder"},
+		{"train --tune all --learning-rate 1e-2 --max-steps 1 --model " + base + " --train " + rows,
+			"far too high for a pre-trained encoder"},
 		{"train --learning-rate 1e-3 --max-steps 3 --model " + base + " --train " + rows, "learnt nothing"},
 		{"train --tune last:1 --max-steps 3 --model " + base + " --train " + rows, "learnt nothing"},
 		{"train --pooling mean --learning-rate 0.5 --model " + base + " --train " + rows + " --dev " + swapped, "by heart"},
-		{"train --tune all --pooling mean --learning-rate 1e-3 --num-train-epochs 30 --eval-steps 10 --model " + base + " --train " + rows + " --dev " + swapped, "the loss on dev rose"},
+		{"train --tune all --pooling mean --learning-rate 1e-3 --num-train-epochs 30 --eval-steps 10 --model " + base + " --train " +
+			rows + " --dev " + swapped, "the loss on dev rose"},
 		{"train --max-steps 1 --model " + base + " --train " + rows + " --dev " + animals, `1 of 2 labels are far more frequent in one of`},
 		{"train --max-steps 1 --model " + base + " --train " + rows + " --dev " + long, "differ in length"},
-		{"train --max-steps 1 --max-seq-length 5 --model " + base + " --train " + rows, "Raise --max-seq-length (the model takes up to 24)"},
+		{"train --max-steps 1 --max-seq-length 5 --model " + base + " --train " + rows,
+			"Raise --max-seq-length (the model takes up to 24)"},
 		{"eval --max-seq-length 5 --model " + sound + " --data " + rows, "80 of 80 texts (100.0 %) were longer than 5 tokens"},
 		{"predict --max-seq-length 5 --model " + sound + " --input " + rows, "80 of 80 texts (100.0 %) were longer than 5 tokens"},
 		{"eval --model " + constant + " --data " + rows, "all 80 rows have the same scores"},
@@ -91,7 +97,8 @@ func TestDiagnosis(t *testing.T) {
 		{"eval --threshold 0 --model " + sound + " --data " + rows, `2 of 2 labels are predicted for every row`},
 		{"predict --threshold 1 --model " + sound + " --input " + rows, `labels are predicted for none of 80 rows`},
 		{"predict --threshold 0 --model " + sound + " --input " + rows, `2 of 2 labels are predicted for every row`},
-		{"train --max-steps 1 --learning-rate 1e-3 --bias-init log-odds --model " + base + " --train " + rows + " --dev " + dev, "are predicted for"},
+		{"train --max-steps 1 --learning-rate 1e-3 --bias-init log-odds --model " + base + " --train " + rows + " --dev " + dev,
+			"are predicted for"},
 	} {
 		args := strings.Fields(c.args)
 		if args[0] == "train" {
@@ -102,7 +109,7 @@ func TestDiagnosis(t *testing.T) {
 		for line := range strings.Lines(stderr) {
 			found = found || strings.HasPrefix(line, "warning: ") && strings.Contains(line, c.want)
 		}
-		if code != exitOK || !found {
+		if code != cli.ExitOK || !found {
 			t.Errorf("bertlabel %s: exit %d, want a warning with %q\n%s", c.args, code, c.want, stderr)
 		}
 	}
@@ -127,23 +134,28 @@ func rareCSV(seed uint64) string {
 
 // A run that goes well is told nothing, from the training to the prediction.
 func TestNoFalseDiagnosis(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	rows, dev, output := filepath.Join(dir, "rows.csv"), filepath.Join(dir, "dev.csv"), filepath.Join(dir, "out")
-	writeFile(t, rows, labelledCSV(200, 1))
-	writeFile(t, dev, labelledCSV(60, 2))
+	cmdtest.WriteFile(t, rows, cmdtest.LabelledCSV(200, 1))
+	cmdtest.WriteFile(t, dev, cmdtest.LabelledCSV(60, 2))
 	rare, rareDev := filepath.Join(dir, "rare.csv"), filepath.Join(dir, "rare-dev.csv")
-	writeFile(t, rare, rareCSV(3))
-	writeFile(t, rareDev, rareCSV(4))
-	base := modelFolder(t, tinyModel(t, 1, bert.Mean, nil))
+	cmdtest.WriteFile(t, rare, rareCSV(3))
+	cmdtest.WriteFile(t, rareDev, rareCSV(4))
+	base := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil))
 	for _, args := range []string{
-		"train --pooling mean --solver lbfgs --pos-weight balanced --calibrate --tune-thresholds --model " + base + " --train " + rare + " --dev " + rareDev + " --output " + output,
+		"train --pooling mean --solver lbfgs --pos-weight balanced --calibrate --tune-thresholds --model " + base + " --train " + rare +
+			" --dev " + rareDev + " --output " + output,
 		"train --overwrite --pooling mean --solver lda --l2 1 --model " + base + " --train " + rare + " --output " + output,
-		"train --overwrite --pooling mean --solver lda --tune-thresholds --model " + base + " --train " + rare + " --dev " + rareDev + " --output " + output,
+		"train --overwrite --pooling mean --solver lda --tune-thresholds --model " + base + " --train " + rare + " --dev " + rareDev +
+			" --output " + output,
 		"eval --model " + output + " --data " + rareDev,
-		"train --overwrite --pooling mean --learning-rate 0.1 --num-train-epochs 20 --model " + base + " --train " + rows + " --output " + output,
+		"train --overwrite --pooling mean --learning-rate 0.1 --num-train-epochs 20 --model " + base + " --train " + rows + " --output " +
+			output,
 		"eval --model " + output + " --data " + dev,
 		"predict --model " + output + " --input " + dev,
-		"train --overwrite --tune all --pooling mean --learning-rate 1e-3 --num-train-epochs 20 --model " + base + " --train " + rows + " --output " + output,
+		"train --overwrite --tune all --pooling mean --learning-rate 1e-3 --num-train-epochs 20 --model " + base + " --train " + rows +
+			" --output " + output,
 		"eval --model " + output + " --data " + dev,
 		"predict --model " + output + " --input " + dev,
 	} {
@@ -154,7 +166,7 @@ func TestNoFalseDiagnosis(t *testing.T) {
 				t.Errorf("bertlabel %s: %s", args, line)
 			}
 		}
-		if code != exitOK {
+		if code != cli.ExitOK {
 			t.Errorf("bertlabel %s: exit %d\n%s", args, code, stderr)
 		}
 	}

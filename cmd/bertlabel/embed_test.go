@@ -11,13 +11,16 @@ import (
 	"testing"
 
 	"bertlabel/bert"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/tensor/tensortest"
 )
 
 // Both forms of the output have the bits of the library, for every pooling.
 func TestEmbed(t *testing.T) {
-	m := tinyModel(t, 1, bert.CLS, tinyLabels)
-	dir, texts := modelFolder(t, m), tinyTexts(40)
+	t.Parallel()
+	m := cmdtest.TinyModel(t, 1, bert.CLS, cmdtest.TinyLabels)
+	dir, texts := cmdtest.ModelFolder(t, m), cmdtest.TinyTexts(40)
 	for _, c := range []struct {
 		args    string
 		pooling bert.Pooling
@@ -27,9 +30,9 @@ func TestEmbed(t *testing.T) {
 			t.Fatal(err)
 		}
 		args := append([]string{"embed", "--model", dir}, strings.Fields(c.args)...)
-		stdout, stderr, code := bertlabel(t, jsonLines(texts), args...)
+		stdout, stderr, code := bertlabel(t, cmdtest.JSONLines(texts), args...)
 		lines := strings.Split(strings.TrimSuffix(stdout, "\n"), "\n")
-		if code != exitOK || len(lines) != len(texts) {
+		if code != cli.ExitOK || len(lines) != len(texts) {
 			t.Fatalf("exit %d, %d lines: %s", code, len(lines), stderr)
 		}
 		for i, line := range lines {
@@ -47,11 +50,13 @@ func TestEmbed(t *testing.T) {
 			}
 		}
 		file := filepath.Join(t.TempDir(), "e.safetensors")
-		if stdout, stderr, code := bertlabel(t, jsonLines(texts), append(args, "--output", file)...); code != exitOK || stdout != "" {
+		if stdout, stderr, code := bertlabel(t, cmdtest.JSONLines(texts), append(args, "--output", file)...); code != cli.ExitOK ||
+			stdout != "" {
 			t.Fatalf("exit %d, stdout %q: %s", code, stdout, stderr)
 		}
 		golden := tensortest.ReadGolden(t, file)
-		if e := golden["embeddings"]; len(golden) != 1 || !slices.Equal(e.Shape, []int{40, 16}) || !slices.Equal(e.Data, tensortest.Widen(want.Data)) {
+		if e := golden["embeddings"]; len(golden) != 1 || !slices.Equal(e.Shape, []int{40, 16}) ||
+			!slices.Equal(e.Data, tensortest.Widen(want.Data)) {
 			t.Errorf("%s: tensors of shape %v differ", c.args, e.Shape)
 		}
 	}
@@ -60,15 +65,18 @@ func TestEmbed(t *testing.T) {
 // embed --all-layers writes what Google's code computes, stage by stage. Our error against float64 is at most twice TensorFlow's
 // own, or 2e-6 of the largest magnitude in the tensor where that is tiny; padding is zero.
 func TestEmbedAllLayers(t *testing.T) {
+	t.Parallel()
 	root := tensortest.Shared(t, "fixtures/numerics")
 	for _, name := range []string{"tiny-uncased", "tiny-cased"} {
 		dir, file := filepath.Join(root, name), filepath.Join(t.TempDir(), "all.safetensors")
-		tf, truth := tensortest.ReadGolden(t, filepath.Join(dir, "forward.safetensors")), tensortest.ReadGolden(t, filepath.Join(dir, "forward64.safetensors"))
+		tf := tensortest.ReadGolden(t, filepath.Join(dir, "forward.safetensors"))
+		truth := tensortest.ReadGolden(t, filepath.Join(dir, "forward64.safetensors"))
 		mask := tf["input_mask"]
 		rows, seq := mask.Shape[0], mask.Shape[1]
-		_, stderr, code := bertlabel(t, "", "embed", "--model", filepath.Join(dir, "model_with_head"), "--input", filepath.Join(dir, "texts.jsonl"),
+		_, stderr, code := bertlabel(t, "", "embed", "--model", filepath.Join(dir, "model_with_head"),
+			"--input", filepath.Join(dir, "texts.jsonl"),
 			"--max-seq-length", fmt.Sprint(seq), "--all-layers", "--output", file)
-		if code != exitOK {
+		if code != cli.ExitOK {
 			t.Fatalf("exit %d: %s", code, stderr)
 		}
 		got := tensortest.ReadGolden(t, file)
@@ -118,20 +126,23 @@ func unpadded(g, mask tensortest.Golden) (out []float64) {
 	return out
 }
 
-// Without a head or a pooler the stages behind are left out, and the rows are as wide as the longest.
+// Without a head or a pooler the stages above are left out, and the rows are as wide as the longest.
 func TestEmbedAllLayersParts(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "all.safetensors")
-	bare := tinyModel(t, 1, bert.CLS, nil)
+	bare := cmdtest.TinyModel(t, 1, bert.CLS, nil)
 	bare.Encoder.DropPooler()
 	for _, c := range []struct {
 		dir   string
 		names []string
 	}{
-		{modelFolder(t, tinyModel(t, 1, bert.CLS, nil)), []string{"embedding_output", "input_ids", "input_mask", "layer_0", "layer_1", "pooled_output", "segment_ids"}},
-		{modelFolder(t, bare), []string{"embedding_output", "input_ids", "input_mask", "layer_0", "layer_1", "segment_ids"}},
+		{cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.CLS, nil)),
+			[]string{"embedding_output", "input_ids", "input_mask", "layer_0", "layer_1", "pooled_output", "segment_ids"}},
+		{cmdtest.ModelFolder(t, bare), []string{"embedding_output", "input_ids", "input_mask", "layer_0", "layer_1", "segment_ids"}},
 	} {
-		_, stderr, code := bertlabel(t, jsonLines([]string{"the cat", "", "the cat sat"}), "embed", "--model", c.dir, "--pooling", "mean", "--all-layers", "--output", file)
-		if code != exitOK {
+		_, stderr, code := bertlabel(t, cmdtest.JSONLines([]string{"the cat", "", "the cat sat"}), "embed", "--model", c.dir, "--pooling",
+			"mean", "--all-layers", "--output", file)
+		if code != cli.ExitOK {
 			t.Fatalf("exit %d: %s", code, stderr)
 		}
 		got := tensortest.ReadGolden(t, file)
@@ -149,19 +160,20 @@ func TestEmbedAllLayersParts(t *testing.T) {
 }
 
 func TestEmbedRefuses(t *testing.T) {
-	dir := modelFolder(t, tinyModel(t, 1, bert.CLS, nil))
-	bare := tinyModel(t, 1, bert.CLS, nil)
+	t.Parallel()
+	dir := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.CLS, nil))
+	bare := cmdtest.TinyModel(t, 1, bert.CLS, nil)
 	bare.Encoder.DropPooler()
 	file := filepath.Join(t.TempDir(), "e.safetensors")
 	for _, c := range []struct {
 		args, stdin, want string
 		code              int
 	}{
-		{"", "", "embed needs --model", exitUsage},
-		{"--model " + dir + " --pooling avg", "", `pooling "avg": found "avg", want pooled`, exitUsage},
-		{"--model " + dir + " --all-layers", "", "--all-layers needs --output", exitUsage},
-		{"--model " + modelFolder(t, bare) + " --pooling pooled", "", "try --pooling mean", exitModel},
-		{"--model " + dir + " --output " + file, "{\"text\": \"cat\"}\nnonsense\n", "stdin:2:", exitData},
+		{"", "", "embed needs --model", cli.ExitUsage},
+		{"--model " + dir + " --pooling avg", "", `pooling "avg": found "avg", want pooled`, cli.ExitUsage},
+		{"--model " + dir + " --all-layers", "", "--all-layers needs --output", cli.ExitUsage},
+		{"--model " + cmdtest.ModelFolder(t, bare) + " --pooling pooled", "", "try --pooling mean", cli.ExitModel},
+		{"--model " + dir + " --output " + file, "{\"text\": \"cat\"}\nnonsense\n", "stdin:2:", cli.ExitData},
 	} {
 		stdout, stderr, code := bertlabel(t, c.stdin, append([]string{"embed"}, strings.Fields(c.args)...)...)
 		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {
@@ -173,7 +185,8 @@ func TestEmbedRefuses(t *testing.T) {
 	}
 	// In lines a bad row has its error in its place.
 	stdout, _, code := bertlabel(t, "{\"text\": \"cat\"}\nnonsense\n{\"text\": \"mat\"}\n", "embed", "--model", dir)
-	if lines := bytes.Split([]byte(stdout), []byte("\n")); code != exitData || len(lines) != 4 || !bytes.HasPrefix(lines[1], []byte(`{"error":"stdin:2:`)) || !bytes.HasPrefix(lines[2], []byte(`{"embedding":[`)) {
+	if lines := bytes.Split([]byte(stdout), []byte("\n")); code != cli.ExitData || len(lines) != 4 ||
+		!bytes.HasPrefix(lines[1], []byte(`{"error":"stdin:2:`)) || !bytes.HasPrefix(lines[2], []byte(`{"embedding":[`)) {
 		t.Errorf("exit %d: %s", code, stdout)
 	}
 }

@@ -8,12 +8,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
 // firstLoss makes one step at a rate of 0, which changes nothing, and returns the loss of its batch, which is all rows.
 func (h headTask) firstLoss(t *testing.T, args ...string) float64 {
 	t.Helper()
-	args = append([]string{"--pooling", "mean", "--train-batch-size", "120", "--max-steps", "1", "--learning-rate", "0", "--dropout", "0"}, args...)
+	args = append([]string{"--pooling", "mean", "--train-batch-size", "120", "--max-steps", "1", "--learning-rate", "0", "--dropout",
+		"0"}, args...)
 	h.run(t, "first", args...)
 	header, rows := metricsTable(t, filepath.Join(h.dir, "first"))
 	return rows[0][slices.Index(header, "loss")]
@@ -22,15 +26,16 @@ func (h headTask) firstLoss(t *testing.T, args ...string) float64 {
 // The weight of positives is what the flag says: a file's number is linear in the loss, balanced is negatives over positives, and the
 // cap bounds it.
 func TestPosWeight(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	rare := "text,rare\n" // 4 of 44 are positive
 	for i := range 44 {
 		rare += fmt.Sprintf("the cat sat %d,%d\n", i, (i%11)/10)
 	}
-	writeFile(t, task.train, rare)
+	cmdtest.WriteFile(t, task.train, rare)
 	loss := func(weight string) float64 {
 		path := filepath.Join(task.dir, "weights.json")
-		writeFile(t, path, `{"rare": `+weight+`}`)
+		cmdtest.WriteFile(t, path, `{"rare": `+weight+`}`)
 		return task.firstLoss(t, "--pos-weight", path)
 	}
 	one, three, ten := loss("1"), loss("3"), loss("10")
@@ -50,12 +55,13 @@ func TestPosWeight(t *testing.T) {
 
 // Smoothing mixes the loss with that of the opposite labels: y' = y(1−ε) + ε/2.
 func TestLabelSmoothing(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
-	writeFile(t, task.train, "text,a\n"+strings.Repeat("the cat,1\n", 30)+strings.Repeat("a dog,0\n", 10))
+	cmdtest.WriteFile(t, task.train, "text,a\n"+strings.Repeat("the cat,1\n", 30)+strings.Repeat("a dog,0\n", 10))
 	plain := task.firstLoss(t)
-	writeFile(t, task.train, "text,a\n"+strings.Repeat("the cat,0\n", 30)+strings.Repeat("a dog,1\n", 10))
+	cmdtest.WriteFile(t, task.train, "text,a\n"+strings.Repeat("the cat,0\n", 30)+strings.Repeat("a dog,1\n", 10))
 	opposite := task.firstLoss(t)
-	writeFile(t, task.train, "text,a\n"+strings.Repeat("the cat,1\n", 30)+strings.Repeat("a dog,0\n", 10))
+	cmdtest.WriteFile(t, task.train, "text,a\n"+strings.Repeat("the cat,1\n", 30)+strings.Repeat("a dog,0\n", 10))
 	if got, want := task.firstLoss(t, "--label-smoothing", "0.2"), 0.9*plain+0.1*opposite; !(math.Abs(got-want) <= 1e-5*want) {
 		t.Errorf("loss %v, want %v of %v and %v", got, want, plain, opposite)
 	}
@@ -63,8 +69,9 @@ func TestLabelSmoothing(t *testing.T) {
 
 // Each label's log-odds is where the bias starts.
 func TestBiasInit(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
-	writeFile(t, task.train, "text,a,b\n"+strings.Repeat("the cat,1,\n", 30)+strings.Repeat("a dog,0,1\n", 10))
+	cmdtest.WriteFile(t, task.train, "text,a,b\n"+strings.Repeat("the cat,1,\n", 30)+strings.Repeat("a dog,0,1\n", 10))
 	m, _ := task.run(t, "odds", "--pooling", "mean", "--max-steps", "1", "--learning-rate", "0", "--bias-init", "log-odds")
 	for i, want := range []float64{math.Log(30.5 / 10.5), math.Log(10.5 / 0.5)} {
 		if got := float64(m.Head.Bias.Value[i]); !(math.Abs(got-want) <= 1e-6) {
@@ -76,16 +83,18 @@ func TestBiasInit(t *testing.T) {
 // Unknown cells of dev change no figure, threshold or calibration: rows that say nothing of a label, with scores of all kinds, may be
 // there or not.
 func TestUnknownCellsCountNowhere(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
-	head := strings.SplitAfter(labelledCSV(60, 2), "\n")
-	writeFile(t, task.dev, strings.Join(head, ""))
-	args := []string{"--pooling", "mean", "--train-batch-size", "8", "--max-steps", "20", "--dropout", "0", "--dev", task.dev, "--tune-thresholds", "--calibrate=temperature"}
+	head := strings.SplitAfter(cmdtest.LabelledCSV(60, 2), "\n")
+	cmdtest.WriteFile(t, task.dev, strings.Join(head, ""))
+	args := []string{"--pooling", "mean", "--train-batch-size", "8", "--max-steps", "20", "--dropout", "0", "--dev", task.dev,
+		"--tune-thresholds", "--calibrate=temperature"}
 	plain, _ := task.run(t, "plain", args...)
 	before := evaluate(t, "--model", filepath.Join(task.dir, "plain"), "--data", task.dev)
 	for i := range 40 {
-		head = append(head, fmt.Sprintf("u%d,%s,,\n", i, tinyTexts(40)[i]))
+		head = append(head, fmt.Sprintf("u%d,%s,,\n", i, cmdtest.TinyTexts(40)[i]))
 	}
-	writeFile(t, task.dev, strings.Join(head, ""))
+	cmdtest.WriteFile(t, task.dev, strings.Join(head, ""))
 	after := evaluate(t, "--model", filepath.Join(task.dir, "plain"), "--data", task.dev)
 	if after.F1Macro != before.F1Macro || after.PerLabel["animal"] != before.PerLabel["animal"] {
 		t.Errorf("%+v with unknown rows, %+v without", after, before)
@@ -98,12 +107,14 @@ func TestUnknownCellsCountNowhere(t *testing.T) {
 
 // The thresholds that training kept are what predict and eval go by, and say; --threshold goes over them.
 func TestKeptThresholds(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	for _, objective := range []string{"f1", "f2", "f0.5", "precision@0.9", "recall@0.9"} {
-		m, _ := task.run(t, "kept", "--pooling", "mean", "--train-batch-size", "8", "--max-steps", "20", "--dropout", "0", "--dev", task.dev, "--tune-thresholds", "--threshold-objective", objective)
+		m, _ := task.run(t, "kept", "--pooling", "mean", "--train-batch-size", "8", "--max-steps", "20", "--dropout", "0", "--dev",
+			task.dev, "--tune-thresholds", "--threshold-objective", objective)
 		dir := filepath.Join(task.dir, "kept")
-		stdout, stderr, code := bertlabel(t, jsonLines(tinyTexts(30)), "predict", "--model", dir)
-		if code != exitOK || !strings.Contains(stderr, "tuned per-label for "+objective) {
+		stdout, stderr, code := bertlabel(t, cmdtest.JSONLines(cmdtest.TinyTexts(30)), "predict", "--model", dir)
+		if code != cli.ExitOK || !strings.Contains(stderr, "tuned per-label for "+objective) {
 			t.Fatalf("predict: exit %d, %s", code, stderr)
 		}
 		predicted := 0
@@ -117,13 +128,14 @@ func TestKeptThresholds(t *testing.T) {
 			}
 			for i, label := range m.Labels {
 				if is := slices.Contains(p.Labels, label); is != (p.Probabilities[label] > m.Thresholds[i]) {
-					t.Errorf("%s: label %s predicted: %v, with %v and threshold %v", objective, label, is, p.Probabilities[label], m.Thresholds[i])
+					t.Errorf("%s: label %s predicted: %v, with %v and threshold %v", objective, label, is, p.Probabilities[label],
+						m.Thresholds[i])
 				}
 			}
 			predicted += len(p.Labels)
 		}
 		_, stderr, code = bertlabel(t, "", "eval", "--model", dir, "--data", task.dev)
-		if code != exitOK || !strings.Contains(stderr, "tuned per-label for "+objective) || predicted == 0 {
+		if code != cli.ExitOK || !strings.Contains(stderr, "tuned per-label for "+objective) || predicted == 0 {
 			t.Errorf("eval: exit %d, %s; %d labels predicted", code, stderr, predicted)
 		}
 		if r := evaluate(t, "--model", dir, "--data", task.dev, "--threshold", "0.25"); r.PerLabel["animal"].Threshold != 0.25 {
@@ -134,6 +146,7 @@ func TestKeptThresholds(t *testing.T) {
 
 // Calibration says error, Brier score and log loss before and after, and eval finds the improvement it promised.
 func TestCalibrateSaysBeforeAndAfter(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	args := []string{"--pooling", "mean", "--train-batch-size", "8", "--max-steps", "20", "--dropout", "0", "--dev", task.dev}
 	task.run(t, "plain", args...)
@@ -150,7 +163,7 @@ func TestCalibrateSaysBeforeAndAfter(t *testing.T) {
 		LogLoss float64 `json:"log_loss"`
 	}) {
 		stdout, stderr, code := bertlabel(t, "", "eval", "--model", filepath.Join(task.dir, name), "--data", task.dev)
-		if err := json.Unmarshal([]byte(stdout), &m); code != exitOK || err != nil {
+		if err := json.Unmarshal([]byte(stdout), &m); code != cli.ExitOK || err != nil {
 			t.Fatal(code, err, stderr)
 		}
 		return m
@@ -167,10 +180,12 @@ func TestCalibrateSaysBeforeAndAfter(t *testing.T) {
 
 // A flag that was set for nothing is named; one that has its default is not.
 func TestUnusedFlagsAreNamed(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
-	writeFile(t, task.train, labelledCSV(30, 1))
+	cmdtest.WriteFile(t, task.train, cmdtest.LabelledCSV(30, 1))
 	for _, c := range []struct{ args, want string }{
-		{"--solver lbfgs --learning-rate 3 --optimizer adamw", "--solver lbfgs takes no steps, so --learning-rate, --optimizer changes nothing"},
+		{"--solver lbfgs --learning-rate 3 --optimizer adamw",
+			"--solver lbfgs takes no steps, so --learning-rate, --optimizer changes nothing"},
 		{"--max-steps 1 --recompute", "--tune head leaves the encoder as it is, so --recompute changes nothing"},
 		{"--max-steps 1 --eval-steps 1", "there is no --dev to evaluate on, so --eval-steps changes nothing"},
 		{"--max-steps 1", ""},

@@ -6,27 +6,36 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"bertlabel/cmd/bertlabel/internal/cli"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
+
+// screenColumns is how wide the help may be.
+const screenColumns = 110
 
 // The short help of every verb fits a screen, opens with examples whose verbs and flags exist, and names each flag of the verb.
 func TestHelp(t *testing.T) {
-	root := newRoot(newApp(nil, nil, nil))
+	t.Parallel()
+	root := cli.New(cli.Process{}, verbs, nil, nil, nil).Root()
 	for _, cmd := range root.Commands() {
 		if !cmd.IsAvailableCommand() || cmd.Name() == "help" {
 			continue
 		}
 		text, stderr, code := bertlabel(t, "", cmd.Name(), "--help")
-		if code != exitOK || stderr != "" {
+		if code != cli.ExitOK || stderr != "" {
 			t.Errorf("%s --help: exit %d, stderr %q", cmd.Name(), code, stderr)
 		}
 		lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
-		if len(lines) > 30 || slices.ContainsFunc(lines, func(l string) bool { return utf8.RuneCountInString(l) > helpWidth }) {
-			t.Errorf("%s --help: %d lines, want at most 30 of at most %d columns:\n%s", cmd.Name(), len(lines), helpWidth, text)
+		if len(lines) > 30 || slices.ContainsFunc(lines, func(l string) bool { return utf8.RuneCountInString(l) > screenColumns }) {
+			t.Errorf("%s --help: %d lines, want at most 30 of at most %d columns:\n%s", cmd.Name(), len(lines), screenColumns, text)
 		}
 		if !strings.Contains(lines[0], "bertlabel "+cmd.Name()) {
 			t.Errorf("%s --help opens with %q, want an example", cmd.Name(), lines[0])
 		}
-		for _, name := range flagNames(cmd) {
+		for _, name := range namesOf(cmd) {
 			if name != "help" && !strings.Contains(text, "--"+name) {
 				t.Errorf("%s --help does not name --%s", cmd.Name(), name)
 			}
@@ -39,7 +48,8 @@ var shellWord = regexp.MustCompile(`"[^"]*"|\S+`)
 
 // Every verb and flag of the examples exists, and each flag has its line in the long help.
 func TestExamples(t *testing.T) {
-	root := newRoot(newApp(nil, nil, nil))
+	t.Parallel()
+	root := cli.New(cli.Process{}, verbs, nil, nil, nil).Root()
 	for _, cmd := range append(root.Commands(), root) {
 		for line := range strings.Lines(cmd.Example) {
 			line, _, _ = strings.Cut(line, "#")
@@ -51,10 +61,10 @@ func TestExamples(t *testing.T) {
 			continue
 		}
 		long, _, code := bertlabel(t, "", "help", cmd.Name())
-		if code != exitOK {
+		if code != cli.ExitOK {
 			t.Errorf("help %s: exit %d", cmd.Name(), code)
 		}
-		for _, name := range flagNames(cmd) {
+		for _, name := range namesOf(cmd) {
 			if name != "help" && !strings.Contains(long, "\n  --"+name+" ") {
 				t.Errorf("help %s has no line for --%s", cmd.Name(), name)
 			}
@@ -69,7 +79,7 @@ func checkExample(t *testing.T, of string, words []string) {
 	if at < 0 {
 		return
 	}
-	root := newRoot(newApp(nil, nil, nil)) // flags keep what they parsed
+	root := cli.New(cli.Process{}, verbs, nil, nil, nil).Root() // flags keep what they parsed
 	cmd, args, err := root.Find(words[at+1:])
 	if err == nil {
 		err = cmd.ParseFlags(args)
@@ -80,4 +90,10 @@ func checkExample(t *testing.T, of string, words []string) {
 	if err != nil || cmd == root {
 		t.Errorf("an example of %s, %q: %v", of, strings.Join(words, " "), err)
 	}
+}
+
+// namesOf returns the flags of a verb.
+func namesOf(cmd *cobra.Command) (names []string) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	return names
 }

@@ -1,90 +1,60 @@
 // Command bertlabel trains, evaluates and runs multi-label text classifiers on BERT.
 //
-// Read root.go first: it holds the frame that every verb hangs on. Each verb has a file of its own with a constructor
-// newXxxCmd(*app) *cobra.Command that newRoot lists.
+// Read internal/cli first: it is the frame that every verb depends on. A verb is a file with a constructor of its command, which verbs
+// lists; most stand in a package below internal, named after what they are about: datacmd, modelcmd, scorecmd.
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
-	"syscall"
+
+	"bertlabel/cmd/bertlabel/internal/benchcmd"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/datacmd"
+	"bertlabel/cmd/bertlabel/internal/democmd"
+	"bertlabel/cmd/bertlabel/internal/modelcmd"
+	"bertlabel/cmd/bertlabel/internal/scorecmd"
+	"bertlabel/cmd/bertlabel/internal/traincmd"
+
+	"github.com/spf13/cobra"
 )
 
 // main holds the program's only os.Exit.
 func main() {
-	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(run(cli.ThisProcess(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 // run executes one command line and returns its exit code. It is the panic fence of the program (RELIABILITY R4).
-func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+func run(p cli.Process, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	defer func() {
 		if p := recover(); p != nil {
 			fmt.Fprintf(stderr, "bertlabel: internal error, please file: %v\n%s", p, debug.Stack())
-			code = exitInternal
+			code = cli.ExitInternal
 		}
 	}()
-	ctx, stop := withSignals(context.Background())
-	defer stop()
-
-	a := newApp(&interruptible{ctx: ctx, from: stdin}, stdout, stderr)
-	root := newRoot(a)
-	root.SetArgs(args)
-	cmd, err := root.ExecuteContextC(ctx)
-	return a.finish(ctx, cmd, err)
+	return cli.Main(p, verbs, args, stdin, stdout, stderr)
 }
 
-// signalError is the cause of a context that a signal has cancelled.
-type signalError struct{ sig syscall.Signal }
-
-func (e signalError) Error() string { return "stopped by " + e.sig.String() }
-
-// withSignals returns a context that the first SIGINT or SIGTERM cancels; a second one kills the process at once. SIGPIPE is
-// ignored, so that a write to a closed stdout returns EPIPE (see stdoutWriter).
-func withSignals(parent context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(parent)
-	signal.Ignore(syscall.SIGPIPE)
-	caught := make(chan os.Signal, 1)
-	signal.Notify(caught, syscall.SIGINT, syscall.SIGTERM)
-	go func() {
-		select {
-		case s := <-caught:
-			signal.Stop(caught) // the default action is back
-			cancel(signalError{s.(syscall.Signal)})
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, func() { signal.Stop(caught); cancel(nil) }
-}
-
-// stoppedBy returns the signal that cancelled ctx.
-func stoppedBy(ctx context.Context) (syscall.Signal, bool) {
-	var s signalError
-	ok := errors.As(context.Cause(ctx), &s)
-	return s.sig, ok
-}
-
-// interruptible reads from a stream until ctx is cancelled: a Read that waits for a terminal or a pipe then returns the
-// cause, which no system call of Go's would do for stdin.
-type interruptible struct {
-	ctx  context.Context
-	from io.Reader
-	pipe *io.PipeReader // filled by a goroutine from the first Read on
-}
-
-func (r *interruptible) Read(p []byte) (int, error) {
-	if r.pipe == nil {
-		var w *io.PipeWriter
-		r.pipe, w = io.Pipe()
-		go func() {
-			_, err := io.Copy(w, r.from)
-			w.CloseWithError(err) // nil gives io.EOF
-		}()
-		context.AfterFunc(r.ctx, func() { w.CloseWithError(context.Cause(r.ctx)) })
+// verbs lists the verbs in the order of the help.
+func verbs(a *cli.App) []*cobra.Command {
+	return []*cobra.Command{
+		democmd.NewDemo(a),
+		traincmd.NewTrain(a),
+		scorecmd.NewEval(a),
+		scorecmd.NewPredict(a),
+		scorecmd.NewExplain(a),
+		scorecmd.NewEmbed(a),
+		traincmd.NewLabels(a),
+		modelcmd.NewConvert(a),
+		datacmd.NewCheckData(a),
+		datacmd.NewSplit(a),
+		scorecmd.NewMetrics(a),
+		datacmd.NewTokenize(a),
+		modelcmd.NewInspect(a),
+		benchcmd.NewBench(a),
+		cli.NewVersion(a),
+		cli.NewCompletion(a),
 	}
-	return r.pipe.Read(p)
 }

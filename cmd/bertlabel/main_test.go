@@ -2,31 +2,38 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
-	"bertlabel/checkpoint"
-	"bertlabel/train"
-	"bertlabel/train/data"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
-// bertlabel runs one command line in this process.
+// bertlabel runs one command line in this process, which it leaves as it is.
 func bertlabel(t *testing.T, stdin string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	var out, errs bytes.Buffer
-	code = run(args, strings.NewReader(stdin), &out, &errs)
-	return out.String(), errs.String(), code
+	return bertlabelIn(t, nil, stdin, args...)
+}
+
+// bertlabelIn is bertlabel in an environment.
+func bertlabelIn(t *testing.T, env map[string]string, stdin string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	p := cli.Process{Env: func(name string) string { return env[name] }}
+	m := cmdtest.Main(func(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+		return run(p, args, stdin, stdout, stderr)
+	})
+	return m.Run(t, stdin, args...)
 }
 
 func TestWrongUsage(t *testing.T) {
+	t.Parallel()
 	config := filepath.Join(t.TempDir(), "c.json")
-	writeFile(t, config, `{"quite": true}`)
+	cmdtest.WriteFile(t, config, `{"quite": true}`)
 	for _, c := range []struct{ args, want string }{
 		{"versoin", "did you mean version?"},
 		{"versoin --model x", "unknown verb \"versoin\""},
@@ -46,8 +53,11 @@ func TestWrongUsage(t *testing.T) {
 	} {
 		stdout, stderr, code := bertlabel(t, "", strings.Fields(c.args)...)
 		lines := strings.Split(strings.TrimSpace(stderr), "\n")
-		if code != exitUsage || stdout != "" || len(lines) != 2 || !strings.Contains(lines[0], c.want) || !strings.Contains(lines[1], "--help") {
-			t.Errorf("bertlabel %s: exit %d, stdout %q, stderr:\n%s\nwant exit 2 and one line with %q, then the pointer to --help", c.args, code, stdout, stderr, c.want)
+		if code != cli.ExitUsage || stdout != "" || len(lines) != 2 || !strings.Contains(lines[0], c.want) ||
+			!strings.Contains(lines[1], "--help") {
+			t.Errorf("bertlabel %s: exit %d, stdout %q, stderr:\n%s\nwant exit 2 and one line with %q, then the pointer to --help",
+				c.args, code,
+				stdout, stderr, c.want)
 		}
 	}
 }
@@ -58,55 +68,19 @@ func (f failingWriter) Write([]byte) (int, error) { return 0, f.err }
 
 // When the reader of stdout has gone, the program ends quietly; when the disk behind it is full, it says so.
 func TestStdoutFails(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		err  error
 		code int
 	}{
-		{&os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.EPIPE}, exitOK},
-		{&os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}, exitResources},
-		{errors.New("other"), exitFailure},
+		{&os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.EPIPE}, cli.ExitOK},
+		{&os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}, cli.ExitResources},
+		{errors.New("other"), cli.ExitFailure},
 	} {
 		var stderr bytes.Buffer
-		code := run([]string{"version"}, strings.NewReader(""), failingWriter{c.err}, &stderr)
-		if code != c.code || (stderr.Len() == 0) != (c.code == exitOK) {
+		code := run(cli.Process{}, []string{"version"}, strings.NewReader(""), failingWriter{c.err}, &stderr)
+		if code != c.code || (stderr.Len() == 0) != (c.code == cli.ExitOK) {
 			t.Errorf("stdout fails with %v: exit %d, want %d; stderr %q", c.err, code, c.code, stderr.String())
-		}
-	}
-}
-
-func writeFile(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// Each kind of error has its exit code, however it is wrapped.
-func TestExitCodes(t *testing.T) {
-	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(signalError{syscall.SIGTERM})
-	for _, c := range []struct {
-		err  error
-		want int
-	}{
-		{nil, 0},
-		{errors.New("other"), 1},
-		{usagef("no"), 2},
-		{&data.OptionError{Flag: "--format"}, 2},
-		{os.ErrNotExist, 2},
-		{&data.RowError{}, 3},
-		{&checkpoint.FormatError{Err: os.ErrNotExist}, 4},
-		{&train.DivergedError{}, 5},
-		{&os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, 6},
-		{context.Canceled, 143},
-		{withCode(exitData, context.Canceled), 143}, // a signal explains whatever it cut short
-	} {
-		err := c.err
-		if err != nil {
-			err = fmt.Errorf("wrapped: %w", errors.Join(errors.New("also"), c.err))
-		}
-		if got := exitCode(ctx, err); got != c.want {
-			t.Errorf("exitCode(%v) = %d, want %d", err, got, c.want)
 		}
 	}
 }

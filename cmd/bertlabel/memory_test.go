@@ -6,22 +6,18 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"testing"
-)
 
-// keepLimit has the garbage collector's limit back when the test ends: it is the process's, and runs in here set it.
-func keepLimit(t *testing.T) {
-	limit := debug.SetMemoryLimit(-1)
-	t.Cleanup(func() { debug.SetMemoryLimit(limit) })
-}
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
+)
 
 // TestMemoryRefused: a run that needs more than the budget is refused before its first step, with what it needs and what helps
 // (N4).
 func TestMemoryRefused(t *testing.T) {
-	keepLimit(t)
-	dir := fastDir(t)
+	t.Parallel()
+	dir := cmdtest.FastDir(t)
 	args := append(tinyTask(t, dir), "--output", filepath.Join(dir, "out"))
 	for _, c := range []struct {
 		flags string
@@ -29,12 +25,14 @@ func TestMemoryRefused(t *testing.T) {
 	}{
 		{"--max-memory 100", []string{"weights, gradients and the optimizer's moments alone take", "--tune last:1"}},
 		{"--max-memory 100 --tune head", []string{"the weights alone take", "a smaller model"}},
-		{"--max-memory 3MiB", []string{"training needs about", "--train-batch-size 2, now 3: about", "--gradient-accumulation-steps 4, now 2", "--max-seq-length 4", "--recompute", "--tune last:1"}},
-		{"--max-memory 3MiB --tune head --pooling cls --solver lbfgs", []string{"training needs about", "a narrower --pooling than cls", "fewer rows than 34"}},
+		{"--max-memory 3MiB", []string{"training needs about", "--train-batch-size 2, now 3: about",
+			"--gradient-accumulation-steps 4, now 2", "--max-seq-length 4", "--recompute", "--tune last:1"}},
+		{"--max-memory 3MiB --tune head --pooling cls --solver lbfgs",
+			[]string{"training needs about", "a narrower --pooling than cls", "fewer rows than 34"}},
 	} {
 		_, stderr, code := bertlabel(t, "", append(args, strings.Fields(c.flags)...)...)
-		if code != exitResources {
-			t.Errorf("%s: exit %d, want %d\n%s", c.flags, code, exitResources, stderr)
+		if code != cli.ExitResources {
+			t.Errorf("%s: exit %d, want %d\n%s", c.flags, code, cli.ExitResources, stderr)
 		}
 		for _, want := range c.want {
 			if !strings.Contains(stderr, want) {
@@ -49,8 +47,8 @@ func TestMemoryRefused(t *testing.T) {
 
 // TestMemorySteps: a budget that is lowered step by step gives a model or a refusal (N5).
 func TestMemorySteps(t *testing.T) {
-	keepLimit(t)
-	dir := fastDir(t)
+	t.Parallel()
+	dir := cmdtest.FastDir(t)
 	args := append(tinyTask(t, dir), "--max-steps", "1", "--overwrite", "--output", filepath.Join(dir, "out"))
 	runs := 100
 	if testing.Short() {
@@ -65,9 +63,9 @@ func TestMemorySteps(t *testing.T) {
 		}
 		_, stderr, code := bertlabel(t, "", append(args, flags...)...)
 		switch code {
-		case exitOK:
+		case cli.ExitOK:
 			codes[0]++
-		case exitResources:
+		case cli.ExitResources:
 			codes[1]++
 		default:
 			t.Fatalf("%v: exit %d\n%s", flags, code, stderr)
@@ -80,17 +78,18 @@ func TestMemorySteps(t *testing.T) {
 
 // TestAddressSpace: under ulimit -v a run is refused, or comes to its end; it is never out of memory on the way (N4).
 func TestAddressSpace(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("needs ulimit -v and /proc")
 	}
-	dir := fastDir(t)
+	dir := cmdtest.FastDir(t)
 	args := append(tinyTask(t, dir), "--overwrite", "--max-steps", "2", "--output", filepath.Join(dir, "out"))
 	self, reserved := os.Args[0], 2<<20 // KiB: what the Go runtime reserves is less
 	for _, kib := range []int{reserved, 8 << 20} {
 		script := fmt.Sprintf("ulimit -v %d && exec \"$0\" \"$@\"", kib)
 		cmd := exec.Command("sh", append([]string{"-c", script, self}, args...)...)
 		cmd.Env = append(os.Environ(), childVariable+"=1")
-		if out, err := cmd.CombinedOutput(); err != nil && cmd.ProcessState.ExitCode() != exitResources {
+		if out, err := cmd.CombinedOutput(); err != nil && cmd.ProcessState.ExitCode() != cli.ExitResources {
 			t.Errorf("ulimit -v %d: %v\n%s", kib, err, out)
 		}
 	}
@@ -99,14 +98,15 @@ func TestAddressSpace(t *testing.T) {
 // TestRecomputeCommand: --recompute leaves the same files, with another number of threads too, and takes up a run that began
 // without.
 func TestRecomputeCommand(t *testing.T) {
-	dir := fastDir(t)
+	t.Parallel()
+	dir := cmdtest.FastDir(t)
 	args := tinyTask(t, dir)
 	for _, tune := range []string{"all", "last:2"} {
 		var want string
 		for i, flags := range []string{"--threads 1", "--recompute --threads 2", "--recompute --threads 1"} {
 			output := filepath.Join(dir, fmt.Sprint(strings.ReplaceAll(tune, ":", ""), i))
 			run := append(args, append(strings.Fields(flags), "--tune", tune, "--output", output)...)
-			if _, stderr, code := bertlabel(t, "", run...); code != exitOK {
+			if _, stderr, code := bertlabel(t, "", run...); code != cli.ExitOK {
 				t.Fatalf("%s: exit %d\n%s", flags, code, stderr)
 			}
 			if got := runResult(t, output); i == 0 {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/tensor/tensortest"
 	"bertlabel/train/metrics"
 )
@@ -14,6 +16,7 @@ import (
 // The verb gives, for the CSV files of every golden, the report of its truth, scores and thresholds, whose values the tests
 // of train/metrics hold to scikit-learn.
 func TestMetricsGoldens(t *testing.T) {
+	t.Parallel()
 	paths, err := filepath.Glob(filepath.Join(tensortest.Shared(t, "fixtures/metrics"), "*.json"))
 	if err != nil || len(paths) != 19 {
 		t.Fatalf("%d goldens (%v), want 19", len(paths), err)
@@ -26,8 +29,9 @@ func TestMetricsGoldens(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			stdout, stderr, code := bertlabel(t, "", "metrics", "--truth", filepath.Join(folder, "truth.csv"), "--scores", filepath.Join(folder, "scores.csv"), "--threshold", threshold)
-			if code != exitOK || strings.TrimSpace(stdout) != string(want) || !strings.Contains(stderr, "label_ranking_loss") {
+			stdout, stderr, code := bertlabel(t, "", "metrics", "--truth", filepath.Join(folder, "truth.csv"), "--scores",
+				filepath.Join(folder, "scores.csv"), "--threshold", threshold)
+			if code != cli.ExitOK || strings.TrimSpace(stdout) != string(want) || !strings.Contains(stderr, "label_ranking_loss") {
 				t.Errorf("exit %d, stdout\n%s\nwant\n%s\nstderr\n%s", code, stdout, want, stderr)
 			}
 		})
@@ -69,15 +73,21 @@ func goldenReport(t *testing.T, path string) (*metrics.Report, string) {
 // metricsOf runs the verb on two files of these contents and a file t.json.
 func metricsOf(t *testing.T, truth, scores, thresholds string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	t.Chdir(t.TempDir())
-	writeFile(t, "truth.csv", truth)
-	writeFile(t, "scores.csv", scores)
-	writeFile(t, "t.json", thresholds)
-	return bertlabel(t, "", append([]string{"metrics", "--truth", "truth.csv", "--scores", "scores.csv"}, args...)...)
+	folder := t.TempDir() + string(filepath.Separator)
+	cmdtest.WriteFile(t, folder+"truth.csv", truth)
+	cmdtest.WriteFile(t, folder+"scores.csv", scores)
+	cmdtest.WriteFile(t, folder+"t.json", thresholds)
+	for i := range args {
+		args[i] = strings.Replace(args[i], "t.json", folder+"t.json", 1)
+	}
+	stdout, stderr, code = bertlabel(t, "",
+		append([]string{"metrics", "--truth", folder + "truth.csv", "--scores", folder + "scores.csv"}, args...)...)
+	return stdout, strings.ReplaceAll(stderr, folder, ""), code
 }
 
 // Columns are matched by name, unknown cells and columns that are no labels left out, whatever the thresholds are written as.
 func TestMetricsReads(t *testing.T) {
+	t.Parallel()
 	const truth = "\ufeffid,joy,\"a, b\"\r\n7,1,0\r\n8,0,\r\n9,1,1\r\n"
 	const scores = "id,\"a, b\",joy\n7,0.25,0.5\n8,1e-3,0.25\n9,0.75,1\n"
 	const want = `"per_label":{"joy":{"precision":1,"recall":1,"f1":1,"support":2,"roc_auc":1,"average_precision":1,"threshold":0.3,` +
@@ -88,28 +98,31 @@ func TestMetricsReads(t *testing.T) {
 		{"0.3", "0.3}"}, {"0.3,0.3", "[0.3,0.3]}"}, {"t.json", "[0.3,0.3]}"},
 	} {
 		stdout, stderr, code := metricsOf(t, truth, scores, `{"a, b": 0.3, "joy": 3e-1}`, "--threshold", c.threshold)
-		if code != exitOK || !strings.Contains(stdout, want+c.want) || !strings.Contains(stderr, "matched by name") {
+		if code != cli.ExitOK || !strings.Contains(stdout, want+c.want) || !strings.Contains(stderr, "matched by name") {
 			t.Errorf("--threshold %s: exit %d, stdout\n%s\nwant\n…%s%s\nstderr\n%s", c.threshold, code, stdout, want, c.want, stderr)
 		}
 	}
-	if _, stderr, code := metricsOf(t, truth, scores, "", "--quiet"); code != exitOK || stderr != "" {
+	if _, stderr, code := metricsOf(t, truth, scores, "", "--quiet"); code != cli.ExitOK || stderr != "" {
 		t.Errorf("--quiet: exit %d, stderr %q", code, stderr)
 	}
 }
 
 func TestMetricsReadsStdin(t *testing.T) {
+	t.Parallel()
 	truth := filepath.Join(t.TempDir(), "truth.csv")
-	writeFile(t, truth, "joy\n1\n\"\"\n0\n")
+	cmdtest.WriteFile(t, truth, "joy\n1\n\"\"\n0\n")
 	stdout, _, code := bertlabel(t, "joy\n0.9\n0.8\n0.1\n", "metrics", "--truth", truth, "--scores", "-")
-	if code != exitOK || !strings.Contains(stdout, `"subset_accuracy":1,`) || !strings.Contains(stdout, `"rows":3,`) {
+	if code != cli.ExitOK || !strings.Contains(stdout, `"subset_accuracy":1,`) || !strings.Contains(stdout, `"rows":3,`) {
 		t.Errorf("exit %d, stdout %s", code, stdout)
 	}
-	if _, stderr, code := bertlabel(t, "", "metrics", "--truth", "-", "--scores", "-"); code != exitUsage || !strings.Contains(stderr, "both") {
+	if _, stderr, code := bertlabel(t, "", "metrics", "--truth", "-", "--scores", "-"); code != cli.ExitUsage ||
+		!strings.Contains(stderr, "both") {
 		t.Errorf("both from stdin: exit %d, stderr %s", code, stderr)
 	}
 }
 
 func TestMetricsRefuses(t *testing.T) {
+	t.Parallel()
 	const truth, scores = "id,a,b\n1,0,1\n2,1,0\n", "id,a,b\n1,0.5,1\n2,0.25,0\n"
 	for _, c := range []struct{ truth, scores, want string }{
 		{"id,a,b\n1,0,2\n", scores, `truth.csv:2: column b: found "2", expected 0, 1 or nothing`},
@@ -136,7 +149,7 @@ func TestMetricsRefuses(t *testing.T) {
 		{strings.Repeat("\xff\xfe", 1000), scores, "truth.csv:1: column 1"},
 	} {
 		stdout, stderr, code := metricsOf(t, c.truth, c.scores, "")
-		if code != exitData || stdout != "" || !strings.Contains(stderr, c.want) || len(stderr) > 500 {
+		if code != cli.ExitData || stdout != "" || !strings.Contains(stderr, c.want) || len(stderr) > 500 {
 			t.Errorf("truth %.60q, scores %.60q: exit %d, stderr %s\nwant exit 3 with %s", c.truth, c.scores, code, stderr, c.want)
 		}
 	}
@@ -145,19 +158,19 @@ func TestMetricsRefuses(t *testing.T) {
 		code            int
 		want            string
 	}{
-		{"0.5,0.5,0.5", "", exitUsage, "found 3 numbers, want one, or one for each of 2 labels"},
-		{"0.5,", "", exitUsage, `found "", want a number`},
-		{"0.5,x", "", exitUsage, `found "x", want a number`},
-		{"nan", "", exitUsage, "want a number"},
-		{"-inf", "", exitUsage, "want a number"},
-		{"nowhere.json", "", exitUsage, "nowhere.json"},
-		{"t.json", `{"a": 0.5}`, exitData, `t.json: found no threshold for "b"`},
-		{"t.json", `{"a": 0.5, "b": null}`, exitData, `t.json: found no threshold for "b"`},
-		{"t.json", `{"a": 0.5, "b": 0.5, "c": 1}`, exitData, `t.json: found a threshold for "c"`},
-		{"t.json", "{\"a\": 0.5,\n\"b\": \"x\"}", exitData, "t.json:2: found"},
-		{"t.json", "{\"a\": 0.5,\n\n}", exitData, "t.json:3: found"},
-		{"t.json", `{"a": 0.5, "b": 1e99}`, exitData, "t.json:1: found"},
-		{"t.json", ``, exitData, "t.json:1: found"},
+		{"0.5,0.5,0.5", "", cli.ExitUsage, "found 3 numbers, want one, or one for each of 2 labels"},
+		{"0.5,", "", cli.ExitUsage, `found "", want a number`},
+		{"0.5,x", "", cli.ExitUsage, `found "x", want a number`},
+		{"nan", "", cli.ExitUsage, "want a number"},
+		{"-inf", "", cli.ExitUsage, "want a number"},
+		{"nowhere.json", "", cli.ExitUsage, "nowhere.json"},
+		{"t.json", `{"a": 0.5}`, cli.ExitData, `t.json: found no threshold for "b"`},
+		{"t.json", `{"a": 0.5, "b": null}`, cli.ExitData, `t.json: found no threshold for "b"`},
+		{"t.json", `{"a": 0.5, "b": 0.5, "c": 1}`, cli.ExitData, `t.json: found a threshold for "c"`},
+		{"t.json", "{\"a\": 0.5,\n\"b\": \"x\"}", cli.ExitData, "t.json:2: found"},
+		{"t.json", "{\"a\": 0.5,\n\n}", cli.ExitData, "t.json:3: found"},
+		{"t.json", `{"a": 0.5, "b": 1e99}`, cli.ExitData, "t.json:1: found"},
+		{"t.json", ``, cli.ExitData, "t.json:1: found"},
 	} {
 		stdout, stderr, code := metricsOf(t, truth, scores, c.json, "--threshold", c.threshold)
 		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {

@@ -17,6 +17,8 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
 // predictedRow is a line of predict's output, its numbers as they were printed.
@@ -61,16 +63,17 @@ func float32Of(t *testing.T, printed string) float32 {
 
 // Predictions come in the order of the rows, with the bits of the library, and go to stdout alone.
 func TestPredict(t *testing.T) {
-	m := tinyModel(t, 1, bert.Mean, tinyLabels)
-	dir := modelFolder(t, m)
-	texts := tinyTexts(300)
+	t.Parallel()
+	m := cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels)
+	dir := cmdtest.ModelFolder(t, m)
+	texts := cmdtest.TinyTexts(300)
 	want, err := m.Predict(t.Context(), asTexts(texts))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, threads := range []string{"1", "3"} {
-		stdout, stderr, code := bertlabel(t, jsonLines(texts), "predict", "--model", dir, "--logits", "--threads", threads)
-		if code != exitOK || !strings.Contains(stderr, "were longer than 24 tokens and were cut") {
+		stdout, stderr, code := bertlabel(t, cmdtest.JSONLines(texts), "predict", "--model", dir, "--logits", "--threads", threads)
+		if code != cli.ExitOK || !strings.Contains(stderr, "were longer than 24 tokens and were cut") {
 			t.Fatalf("exit %d: %s", code, stderr)
 		}
 		rows := predictedRows(t, stdout)
@@ -99,8 +102,9 @@ func asTexts(texts []string) (out []model.Text) {
 }
 
 func TestPredictFlags(t *testing.T) {
-	m := tinyModel(t, 1, bert.Mean, tinyLabels)
-	dir := modelFolder(t, m)
+	t.Parallel()
+	m := cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels)
+	dir := cmdtest.ModelFolder(t, m)
 	want, err := m.Predict(t.Context(), asTexts([]string{"the cat sat"}))
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +112,7 @@ func TestPredictFlags(t *testing.T) {
 	probabilities := want[0].Probabilities
 	order := []int{0, 1, 2}
 	slices.SortFunc(order, func(a, b int) int { return int(100000 * (probabilities[b] - probabilities[a])) })
-	quoted := func(i int) string { return strconv.Quote(tinyLabels[i]) }
+	quoted := func(i int) string { return strconv.Quote(cmdtest.TinyLabels[i]) }
 	entry := func(i int) string {
 		return quoted(i) + ":" + strconv.FormatFloat(float64(probabilities[i]), 'f', -1, 32)
 	}
@@ -116,8 +120,10 @@ func TestPredictFlags(t *testing.T) {
 	const row = `{"id": "a<b", "text": "the cat sat"}`
 	for _, c := range []struct{ args, want string }{
 		{"", fmt.Sprintf(`{"id":"a<b","labels":[%s],"probabilities":{%s,%s,%s}}`, above(probabilities, 0.5), entry(0), entry(1), entry(2))},
-		{"--top-k 2", fmt.Sprintf(`{"id":"a<b","labels":[%s],"probabilities":{%s,%s}}`, above(probabilities, 0.5), entry(order[0]), entry(order[1]))},
-		{"--top-k 9 --threshold 0", fmt.Sprintf(`{"id":"a<b","labels":[%s],"probabilities":{%s,%s,%s}}`, above(probabilities, 0), entry(order[0]), entry(order[1]), entry(order[2]))},
+		{"--top-k 2", fmt.Sprintf(`{"id":"a<b","labels":[%s],"probabilities":{%s,%s}}`, above(probabilities, 0.5), entry(order[0]),
+			entry(order[1]))},
+		{"--top-k 9 --threshold 0", fmt.Sprintf(`{"id":"a<b","labels":[%s],"probabilities":{%s,%s,%s}}`, above(probabilities, 0),
+			entry(order[0]), entry(order[1]), entry(order[2]))},
 		{"--threshold 1", fmt.Sprintf(`{"id":"a<b","labels":[],"probabilities":{%s,%s,%s}}`, entry(0), entry(1), entry(2))},
 		{"--threshold " + strconv.FormatFloat(float64(probabilities[order[0]]), 'g', -1, 32), `"labels":[],`}, // above means above
 		{"--threshold " + strconv.FormatFloat(float64(probabilities[order[1]]), 'g', -1, 32), `"labels":[` + quoted(order[0]) + `],`},
@@ -125,7 +131,7 @@ func TestPredictFlags(t *testing.T) {
 		{"--output-format tsv", "id\tjoy\t\"\"\"rage\"\", anger\"\tÜberraschung\na<b\t"},
 	} {
 		stdout, stderr, code := bertlabel(t, row, append([]string{"predict", "--model", dir}, strings.Fields(c.args)...)...)
-		if code != exitOK || !strings.Contains(stdout, c.want) || stderr != "" {
+		if code != cli.ExitOK || !strings.Contains(stdout, c.want) || stderr != "" {
 			t.Errorf("predict %s: exit %d, stderr %q\n got %swant %s", c.args, code, stderr, stdout, c.want)
 		}
 	}
@@ -136,16 +142,17 @@ func above(probabilities []float32, threshold float32) string {
 	var names []string
 	for i, p := range probabilities {
 		if p > threshold {
-			names = append(names, strconv.Quote(tinyLabels[i]))
+			names = append(names, strconv.Quote(cmdtest.TinyLabels[i]))
 		}
 	}
 	return strings.Join(names, ",")
 }
 
 func TestPredictWrongUsage(t *testing.T) {
-	dir := modelFolder(t, tinyModel(t, 1, bert.Mean, tinyLabels))
-	headless := modelFolder(t, tinyModel(t, 1, bert.Mean, nil))
-	broken := modelFolder(t, tinyModel(t, 1, bert.Mean, tinyLabels))
+	t.Parallel()
+	dir := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels))
+	headless := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil))
+	broken := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels))
 	if err := os.Truncate(filepath.Join(broken, "bert_model.ckpt.data-00000-of-00001"), 100); err != nil {
 		t.Fatal(err)
 	}
@@ -154,27 +161,27 @@ func TestPredictWrongUsage(t *testing.T) {
 		args, want string
 		code       int
 	}{
-		{"", "predict needs --model", exitUsage},
-		{"--vocab-file x --init-checkpoint y", "predict needs --model", exitUsage},
-		{"--model " + dir + " --threshold 1.5", "--threshold 1.5", exitUsage},
-		{"--model " + dir + " --threshold NaN", "--threshold NaN", exitUsage},
-		{"--model " + dir + " --top-k -1", "--top-k", exitUsage},
-		{"--model " + dir + " --top-k 2 --output-format csv", "--top-k", exitUsage},
-		{"--model " + dir + " --logits --output-format csv", "--logits", exitUsage},
-		{"--model " + dir + " --output-format xml", "jsonl, csv, tsv", exitUsage},
-		{"--model " + dir + " --hidden-act swish", "gelu_erf", exitUsage},
-		{"--model " + dir + " --max-seq-length 25", "3 to 24", exitUsage},
-		{"--model " + dir + " --max-seq-length 2", "3 to 24", exitUsage},
-		{"--model " + dir + " --input nowhere.csv", "nowhere.csv", exitUsage},
-		{"--model " + dir + " --input " + folder, "folder", exitUsage},
-		{"--model " + dir + " --output " + folder, "folder", exitUsage},
-		{"--model " + dir + " --format xml", "--format", exitUsage},
-		{"--model " + dir + " --modell x", "did you mean --model?", exitUsage},
-		{"--model " + folder, "no checkpoint in this folder", exitModel},
-		{"--model " + filepath.Join(folder, "none"), "none", exitModel},
-		{"--model " + headless, "has no head", exitModel},
-		{"--model " + broken, "bert_model.ckpt.data-00000-of-00001", exitModel},
-		{"--model " + dir + " --init-checkpoint " + headless, "has no head", exitModel},
+		{"", "predict needs --model", cli.ExitUsage},
+		{"--vocab-file x --init-checkpoint y", "predict needs --model", cli.ExitUsage},
+		{"--model " + dir + " --threshold 1.5", "--threshold 1.5", cli.ExitUsage},
+		{"--model " + dir + " --threshold NaN", "--threshold NaN", cli.ExitUsage},
+		{"--model " + dir + " --top-k -1", "--top-k", cli.ExitUsage},
+		{"--model " + dir + " --top-k 2 --output-format csv", "--top-k", cli.ExitUsage},
+		{"--model " + dir + " --logits --output-format csv", "--logits", cli.ExitUsage},
+		{"--model " + dir + " --output-format xml", "jsonl, csv, tsv", cli.ExitUsage},
+		{"--model " + dir + " --hidden-act swish", "gelu_erf", cli.ExitUsage},
+		{"--model " + dir + " --max-seq-length 25", "3 to 24", cli.ExitUsage},
+		{"--model " + dir + " --max-seq-length 2", "3 to 24", cli.ExitUsage},
+		{"--model " + dir + " --input nowhere.csv", "nowhere.csv", cli.ExitUsage},
+		{"--model " + dir + " --input " + folder, "folder", cli.ExitUsage},
+		{"--model " + dir + " --output " + folder, "folder", cli.ExitUsage},
+		{"--model " + dir + " --format xml", "--format", cli.ExitUsage},
+		{"--model " + dir + " --modell x", "did you mean --model?", cli.ExitUsage},
+		{"--model " + folder, "no checkpoint in this folder", cli.ExitModel},
+		{"--model " + filepath.Join(folder, "none"), "none", cli.ExitModel},
+		{"--model " + headless, "has no head", cli.ExitModel},
+		{"--model " + broken, "bert_model.ckpt.data-00000-of-00001", cli.ExitModel},
+		{"--model " + dir + " --init-checkpoint " + headless, "has no head", cli.ExitModel},
 	} {
 		stdout, stderr, code := bertlabel(t, `{"text": "cat"}`, append([]string{"predict"}, strings.Fields(c.args)...)...)
 		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {
@@ -185,13 +192,14 @@ func TestPredictWrongUsage(t *testing.T) {
 
 // A row that cannot be read has its error in its place, with its id where that could be read; the others are predicted.
 func TestPredictBadRows(t *testing.T) {
-	m := tinyModel(t, 1, bert.Mean, tinyLabels)
-	dir := modelFolder(t, m)
+	t.Parallel()
+	m := cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels)
+	dir := cmdtest.ModelFolder(t, m)
 	const input = "{\"id\": 1, \"text\": \"cat\"}\nnonsense\n{\"id\": 3, \"text\": 7}\n{\"id\": 4, \"text\": \"mat\"}\n"
 	listed := filepath.Join(t.TempDir(), "bad.jsonl")
 	stdout, stderr, code := bertlabel(t, input, "predict", "--model", dir, "--bad-rows", listed)
 	rows := predictedRows(t, stdout)
-	if code != exitData || len(rows) != 4 || !strings.Contains(stderr, "stdin: 2 of 4 rows could not be read") {
+	if code != cli.ExitData || len(rows) != 4 || !strings.Contains(stderr, "stdin: 2 of 4 rows could not be read") {
 		t.Fatalf("exit %d, %d rows, stderr %q", code, len(rows), stderr)
 	}
 	for i, refused := range []bool{false, true, true, false} {
@@ -207,28 +215,30 @@ func TestPredictBadRows(t *testing.T) {
 	}
 
 	stdout, stderr, code = bertlabel(t, input, "predict", "--model", dir, "--on-bad-row", "skip")
-	if rows := predictedRows(t, stdout); code != exitOK || len(rows) != 2 || rows[1].ID.String() != "4" || !strings.Contains(stderr, "2 of 4 rows could not be read and were left out") {
+	if rows := predictedRows(t, stdout); code != cli.ExitOK || len(rows) != 2 || rows[1].ID.String() != "4" ||
+		!strings.Contains(stderr, "2 of 4 rows could not be read and were left out") {
 		t.Errorf("skip: exit %d, rows %+v, stderr %q", code, rows, stderr)
 	}
 	stdout, stderr, code = bertlabel(t, input, "predict", "--model", dir, "--on-bad-row", "error")
-	if code != exitData || strings.Count(stdout, "\n") > 1 || !strings.Contains(stderr, "stdin:2:") {
+	if code != cli.ExitData || strings.Count(stdout, "\n") > 1 || !strings.Contains(stderr, "stdin:2:") {
 		t.Errorf("error: exit %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 	// A table has the row's place, with empty cells.
 	stdout, _, code = bertlabel(t, input, "predict", "--model", dir, "--output-format", "csv")
 	table, err := csv.NewReader(strings.NewReader(stdout)).ReadAll()
-	if code != exitData || err != nil || len(table) != 5 || table[2][1] != "" || table[3][0] != "3" || table[4][1] == "" {
+	if code != cli.ExitData || err != nil || len(table) != 5 || table[2][1] != "" || table[3][0] != "3" || table[4][1] == "" {
 		t.Errorf("csv: exit %d, %v, %v", code, table, err)
 	}
 
 	// A text over the token limit is such a row, if it is to be one.
 	long := "{\"text\": \"cat\"}\n{\"text\": \"" + strings.Repeat("cat ", 40) + "\"}\n"
 	stdout, _, code = bertlabel(t, long, "predict", "--model", dir, "--on-long", "error")
-	if rows := predictedRows(t, stdout); code != exitData || len(rows) != 2 || !strings.Contains(rows[1].Error, "42 tokens") {
+	if rows := predictedRows(t, stdout); code != cli.ExitData || len(rows) != 2 || !strings.Contains(rows[1].Error, "42 tokens") {
 		t.Errorf("long: exit %d, %+v", code, rows)
 	}
 	stdout, stderr, code = bertlabel(t, long, "predict", "--model", dir, "--on-long", "error", "--on-bad-row", "skip")
-	if code != exitOK || strings.Count(stdout, "\n") != 1 || !strings.Contains(stderr, "1 of 2 rows could not be read and were left out; the first: stdin:2:") {
+	if code != cli.ExitOK || strings.Count(stdout, "\n") != 1 ||
+		!strings.Contains(stderr, "1 of 2 rows could not be read and were left out; the first: stdin:2:") {
 		t.Errorf("long, skipped: exit %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 	_, stderr, _ = bertlabel(t, "{\"text\": \"c\xffat\"}", "predict", "--model", dir)
@@ -239,17 +249,19 @@ func TestPredictBadRows(t *testing.T) {
 
 // Files are read and written by their suffix, compressed too; pairs are read; a failure leaves the old output.
 func TestPredictFiles(t *testing.T) {
-	m := tinyModel(t, 1, bert.Mean, tinyLabels)
-	folder, dir := modelFolder(t, m), t.TempDir()
+	t.Parallel()
+	m := cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels)
+	folder, dir := cmdtest.ModelFolder(t, m), t.TempDir()
 	var zipped bytes.Buffer
 	z := gzip.NewWriter(&zipped)
 	io.WriteString(z, "key\tbody\tother\nx\tthe cat\t\ny\tthe \"mat\tsat\n")
 	z.Close()
 	input, output := filepath.Join(dir, "in.tsv.gz"), filepath.Join(dir, "out.csv.gz")
-	writeFile(t, input, zipped.String())
-	args := []string{"predict", "--model", folder, "--input", input, "--output", output, "--output-format", "csv", "--text-column", "body", "--text-pair-column", "other", "--id-column", "key"}
+	cmdtest.WriteFile(t, input, zipped.String())
+	args := []string{"predict", "--model", folder, "--input", input, "--output", output, "--output-format", "csv", "--text-column", "body",
+		"--text-pair-column", "other", "--id-column", "key"}
 	stdout, stderr, code := bertlabel(t, "", args...)
-	if code != exitOK || stdout != "" {
+	if code != cli.ExitOK || stdout != "" {
 		t.Fatalf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 	stored, err := os.Open(output)
@@ -262,7 +274,7 @@ func TestPredictFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	table, err := csv.NewReader(unzipped).ReadAll()
-	if err != nil || len(table) != 3 || !slices.Equal(table[0][1:], tinyLabels) {
+	if err != nil || len(table) != 3 || !slices.Equal(table[0][1:], cmdtest.TinyLabels) {
 		t.Fatalf("%v, %v", table, err)
 	}
 	want, err := m.Predict(t.Context(), []model.Text{{A: "the cat"}, {A: `the "mat`, B: "sat"}})
@@ -280,25 +292,26 @@ func TestPredictFiles(t *testing.T) {
 		}
 	}
 	before, _ := os.ReadFile(output)
-	writeFile(t, input, "key\tbody\tother\nx\n")
-	if _, _, code := bertlabel(t, "", append(args, "--on-bad-row", "error")...); code != exitData {
-		t.Errorf("exit %d, want %d", code, exitData)
+	cmdtest.WriteFile(t, input, "key\tbody\tother\nx\n")
+	if _, _, code := bertlabel(t, "", append(args, "--on-bad-row", "error")...); code != cli.ExitData {
+		t.Errorf("exit %d, want %d", code, cli.ExitData)
 	}
 	if after, _ := os.ReadFile(output); !bytes.Equal(after, before) {
 		t.Error("a failure has changed the output")
 	}
-	onlyFile(t, dir, "in.tsv.gz", "out.csv.gz")
+	cmdtest.OnlyFile(t, dir, "in.tsv.gz", "out.csv.gz")
 }
 
 // Each row is answered before the next is there.
 func TestPredictStreams(t *testing.T) {
-	dir := modelFolder(t, tinyModel(t, 1, bert.Mean, tinyLabels))
+	t.Parallel()
+	dir := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels))
 	for _, verb := range []string{"predict", "embed"} {
 		in, toIn := io.Pipe()
 		fromOut, out := io.Pipe()
 		done := make(chan int)
 		go func() {
-			code := run([]string{verb, "--model", dir}, in, out, io.Discard)
+			code := run(cli.Process{}, []string{verb, "--model", dir}, in, out, io.Discard)
 			out.Close()
 			done <- code
 		}()
@@ -310,7 +323,7 @@ func TestPredictStreams(t *testing.T) {
 			}
 		}
 		toIn.Close()
-		if code := <-done; code != exitOK {
+		if code := <-done; code != cli.ExitOK {
 			t.Errorf("%s: exit %d", verb, code)
 		}
 	}

@@ -19,6 +19,8 @@ import (
 	"bertlabel/bert/model"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/safetensors"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/train/metrics"
 )
 
@@ -58,7 +60,7 @@ type report struct {
 func evaluate(t *testing.T, args ...string) (r report) {
 	t.Helper()
 	stdout, stderr, code := bertlabel(t, "", append([]string{"eval"}, args...)...)
-	if code != exitOK || !strings.Contains(stderr, "animal") {
+	if code != cli.ExitOK || !strings.Contains(stderr, "animal") {
 		t.Fatalf("eval %v: exit %d, stderr %s", args, code, stderr)
 	}
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
@@ -69,18 +71,22 @@ func evaluate(t *testing.T, args ...string) (r report) {
 
 // Training learns, keeps the weights that were best on dev, writes what the contract lists, and the folder stands alone.
 func TestTrain(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
-	base := modelFolder(t, tinyModel(t, 1, bert.Mean, nil))
+	base := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil))
 	trainFile, devFile, output := filepath.Join(dir, "train.csv"), filepath.Join(dir, "dev.csv"), filepath.Join(dir, "out")
-	writeFile(t, trainFile, labelledCSV(80, 1))
+	cmdtest.WriteFile(t, trainFile, cmdtest.LabelledCSV(80, 1))
 	// The labels of dev are swapped: the better the head has learnt, the worse it looks, and the best step is not the last.
-	writeFile(t, devFile, strings.Replace(labelledCSV(40, 2), "animal,colour", "colour,animal", 1))
-	stdout, stderr, code := bertlabel(t, "", "train", "--model", base, "--train", trainFile, "--dev", devFile, "--output", output, "--pooling", "mean",
-		"--train-batch-size", "8", "--num-train-epochs", "6", "--learning-rate", "0.5", "--eval-steps", "4", "--log-steps", "7", "--max-seq-length", "16")
-	if code != exitOK || stdout != "" || !strings.Contains(stderr, "kept the weights of step") {
+	cmdtest.WriteFile(t, devFile, strings.Replace(cmdtest.LabelledCSV(40, 2), "animal,colour", "colour,animal", 1))
+	stdout, stderr, code := bertlabel(t, "", "train", "--model", base, "--train", trainFile, "--dev", devFile, "--output", output,
+		"--pooling", "mean",
+		"--train-batch-size", "8", "--num-train-epochs", "6", "--learning-rate", "0.5", "--eval-steps", "4", "--log-steps", "7",
+		"--max-seq-length", "16")
+	if code != cli.ExitOK || stdout != "" || !strings.Contains(stderr, "kept the weights of step") {
 		t.Fatalf("exit %d, stdout %q, stderr %s", code, stdout, stderr)
 	}
-	onlyFile(t, output, "bert_config.json", "bert_model.ckpt.data-00000-of-00001", "bert_model.ckpt.index", "bertlabel.json", "checkpoint", "labels.txt",
+	cmdtest.OnlyFile(t, output, "bert_config.json", "bert_model.ckpt.data-00000-of-00001", "bert_model.ckpt.index", "bertlabel.json",
+		"checkpoint", "labels.txt",
 		"metrics.csv", "report.html", "vocab.txt")
 	if err := os.RemoveAll(base); err != nil {
 		t.Fatal(err)
@@ -126,7 +132,8 @@ func TestTrain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(m.Labels, []string{"animal", "colour"}) || m.MaxSeqLength != 16 || !m.Tokenizer.Options().LowerCase || m.Pooling != bert.Mean {
+	if !slices.Equal(m.Labels, []string{"animal", "colour"}) || m.MaxSeqLength != 16 || !m.Tokenizer.Options().LowerCase ||
+		m.Pooling != bert.Mean {
 		t.Errorf("labels %v, MaxSeqLength %d, options %+v, pooling %v", m.Labels, m.MaxSeqLength, m.Tokenizer.Options(), m.Pooling)
 	}
 	var settings struct {
@@ -141,7 +148,8 @@ func TestTrain(t *testing.T) {
 	if err != nil || settings.FormatVersion != 1 || settings.ProblemType != "multi_label_classification" {
 		t.Errorf("%s, %v", text, err)
 	}
-	for key, value := range map[string]any{"learning_rate": 0.5, "train_batch_size": 8.0, "tune": "head", "seed": 42.0, "optimizer": "google", "clip_norm": 1.0, "eval_steps": 4.0} {
+	for key, value := range map[string]any{"learning_rate": 0.5, "train_batch_size": 8.0, "tune": "head", "seed": 42.0,
+		"optimizer": "google", "clip_norm": 1.0, "eval_steps": 4.0} {
 		if settings.Training[key] != value {
 			t.Errorf("training config: %s is %v, want %v", key, settings.Training[key], value)
 		}
@@ -150,13 +158,16 @@ func TestTrain(t *testing.T) {
 
 // Training goes on from a head for the same labels, and a threshold given to eval holds for it alone.
 func TestTrainContinues(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	first, second := filepath.Join(dir, "first"), filepath.Join(dir, "second")
 	data := filepath.Join(dir, "train.csv")
-	writeFile(t, data, labelledCSV(40, 1))
+	cmdtest.WriteFile(t, data, cmdtest.LabelledCSV(40, 1))
 	common := []string{"train", "--train", data, "--pooling", "cls", "--max-steps", "20", "--dropout", "0"}
-	for _, run := range [][]string{{"--model", modelFolder(t, tinyModel(t, 1, bert.Mean, nil)), "--output", first}, {"--model", first, "--output", second}} {
-		if _, stderr, code := bertlabel(t, "", append(slices.Clone(common), run...)...); code != exitOK || strings.Contains(stderr, "own head") != (run[1] == first) {
+	for _, run := range [][]string{{"--model", cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil)), "--output", first},
+		{"--model", first, "--output", second}} {
+		if _, stderr, code := bertlabel(t, "", append(slices.Clone(common), run...)...); code != cli.ExitOK ||
+			strings.Contains(stderr, "own head") != (run[1] == first) {
 			t.Fatalf("%v: exit %d, stderr %s", run, code, stderr)
 		}
 	}
@@ -174,12 +185,14 @@ func TestTrainContinues(t *testing.T) {
 }
 
 func TestTrainRefuses(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
-	base := modelFolder(t, tinyModel(t, 1, bert.Mean, nil))
-	good, bad, other, full := filepath.Join(dir, "good.csv"), filepath.Join(dir, "bad.csv"), filepath.Join(dir, "other.csv"), filepath.Join(dir, "full")
-	writeFile(t, good, labelledCSV(20, 1))
-	writeFile(t, bad, "text,animal,colour\ncat,1,0\nmat,2,1\n")
-	writeFile(t, other, "text,labels\ncat,fish\n")
+	base := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil))
+	good, bad, other, full := filepath.Join(dir, "good.csv"), filepath.Join(dir, "bad.csv"), filepath.Join(dir, "other.csv"),
+		filepath.Join(dir, "full")
+	cmdtest.WriteFile(t, good, cmdtest.LabelledCSV(20, 1))
+	cmdtest.WriteFile(t, bad, "text,animal,colour\ncat,1,0\nmat,2,1\n")
+	cmdtest.WriteFile(t, other, "text,labels\ncat,fish\n")
 	if err := os.MkdirAll(filepath.Join(full, "something"), 0o777); err != nil {
 		t.Fatal(err)
 	}
@@ -189,24 +202,24 @@ func TestTrainRefuses(t *testing.T) {
 		args, want string
 		code       int
 	}{
-		{"", "train needs --train, --output", exitUsage},
-		{"--train " + good + " --output " + out, "train needs --model", exitUsage},
-		{flags + full, "is not empty", exitUsage},
-		{flags + good, "is a file", exitUsage},
-		{flags + out + " --pooling avg", "--pooling", exitUsage},
-		{flags + out + " --early-stopping 2", "--early-stopping stops when --dev", exitUsage},
-		{flags + out + " --tune-thresholds=some", `"some": want per-label, global`, exitUsage},
-		{flags + out + " --tune some", "--tune", exitUsage},
-		{flags + out + " --learning-rate -1", "learning_rate is -1", exitUsage},
-		{flags + out + " --dropout 1", "dropout is 1", exitUsage},
-		{flags + out + " --train-batch-size 0", "train_batch_size is 0", exitUsage},
-		{flags + out + " --best-metric f2", "best_metric is f2", exitUsage},
-		{flags + out + " --optimizer sgd", "optimizer is sgd", exitUsage},
-		{flags + out + " --dev " + filepath.Join(dir, "none.csv"), "none.csv", exitUsage},
-		{flags + out + " --dev " + bad, "bad.csv:3: column animal", exitData},
-		{flags + out + " --dev " + other, "fish", exitData},
-		{"--model " + base + " --train " + bad + " --output " + out, "bad.csv:3: column animal", exitData},
-		{"--model " + dir + " --train " + good + " --output " + out, "no checkpoint in this folder", exitModel},
+		{"", "train needs --train, --output", cli.ExitUsage},
+		{"--train " + good + " --output " + out, "train needs --model", cli.ExitUsage},
+		{flags + full, "is not empty", cli.ExitUsage},
+		{flags + good, "is a file", cli.ExitUsage},
+		{flags + out + " --pooling avg", "--pooling", cli.ExitUsage},
+		{flags + out + " --early-stopping 2", "--early-stopping stops when --dev", cli.ExitUsage},
+		{flags + out + " --tune-thresholds=some", `"some": want per-label, global`, cli.ExitUsage},
+		{flags + out + " --tune some", "--tune", cli.ExitUsage},
+		{flags + out + " --learning-rate -1", "--learning-rate is -1", cli.ExitUsage},
+		{flags + out + " --dropout 1", "dropout is 1", cli.ExitUsage},
+		{flags + out + " --train-batch-size 0", "--train-batch-size is 0", cli.ExitUsage},
+		{flags + out + " --best-metric f2", "--best-metric is f2", cli.ExitUsage},
+		{flags + out + " --optimizer sgd", "optimizer is sgd", cli.ExitUsage},
+		{flags + out + " --dev " + filepath.Join(dir, "none.csv"), "none.csv", cli.ExitUsage},
+		{flags + out + " --dev " + bad, "bad.csv:3: column animal", cli.ExitData},
+		{flags + out + " --dev " + other, "fish", cli.ExitData},
+		{"--model " + base + " --train " + bad + " --output " + out, "bad.csv:3: column animal", cli.ExitData},
+		{"--model " + dir + " --train " + good + " --output " + out, "no checkpoint in this folder", cli.ExitModel},
 	} {
 		stdout, stderr, code := bertlabel(t, "", append([]string{"train"}, strings.Fields(c.args)...)...)
 		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {
@@ -216,27 +229,29 @@ func TestTrainRefuses(t *testing.T) {
 	if _, err := os.Stat(out); err == nil {
 		t.Error("a refused run has made its output folder")
 	}
-	if _, stderr, code := bertlabel(t, "", strings.Fields("train "+flags+full+" --overwrite --max-steps 2")...); code != exitOK {
+	if _, stderr, code := bertlabel(t, "", strings.Fields("train "+flags+full+" --overwrite --max-steps 2")...); code != cli.ExitOK {
 		t.Errorf("--overwrite: exit %d, stderr %s", code, stderr)
 	}
 	// A run that diverges says so, and leaves no model.
 	_, stderr, code := bertlabel(t, "", strings.Fields("train "+flags+out+" --learning-rate 1e38 --clip-norm 0 --warmup-proportion 0")...)
-	if _, err := os.Stat(filepath.Join(out, "bert_config.json")); code != exitDiverged || err == nil {
-		t.Errorf("exit %d, want %d; stderr %s", code, exitDiverged, stderr)
+	if _, err := os.Stat(filepath.Join(out, "bert_config.json")); code != cli.ExitDiverged || err == nil {
+		t.Errorf("exit %d, want %d; stderr %s", code, cli.ExitDiverged, stderr)
 	}
 }
 
 // The features cache is used when it is whole, and the result is the same without it and when it is damaged.
 func TestFeaturesCache(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	cache, data := filepath.Join(dir, "cache"), filepath.Join(dir, "train.csv")
-	base := modelFolder(t, tinyModel(t, 1, bert.Mean, nil))
-	writeFile(t, data, labelledCSV(30, 1))
+	base := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil))
+	cmdtest.WriteFile(t, data, cmdtest.LabelledCSV(30, 1))
 	train := func(name string, args ...string) (head string, stderr string) {
 		t.Helper()
 		out := filepath.Join(dir, name)
-		args = append([]string{"train", "--model", base, "--train", data, "--output", out, "--pooling", "mean", "--max-steps", "5"}, args...)
-		if _, errs, code := bertlabel(t, "", args...); code != exitOK {
+		args = append([]string{"train", "--model", base, "--train", data, "--output", out, "--pooling", "mean", "--max-steps", "5"},
+			args...)
+		if _, errs, code := bertlabel(t, "", args...); code != cli.ExitOK {
 			t.Fatalf("exit %d: %s", code, errs)
 		} else {
 			stderr = errs
@@ -261,9 +276,11 @@ func TestFeaturesCache(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, damaged := range map[string]string{"flipped": string(good[:len(good)-1]) + "\x00", "cut": string(good[:len(good)/2]), "empty": "", "other": "not a tensor file"} {
-		writeFile(t, files[0], damaged)
-		if got, stderr := train(name, "--features-cache", cache); got != want || !strings.Contains(stderr, "is not used, the features are computed again") {
+	for name, damaged := range map[string]string{"flipped": string(good[:len(good)-1]) + "\x00", "cut": string(good[:len(good)/2]),
+		"empty": "", "other": "not a tensor file"} {
+		cmdtest.WriteFile(t, files[0], damaged)
+		if got, stderr := train(name, "--features-cache", cache); got != want ||
+			!strings.Contains(stderr, "is not used, the features are computed again") {
 			t.Errorf("%s: other weights, or stderr %s", name, stderr)
 		}
 		if again, _ := os.ReadFile(files[0]); string(again) != string(good) {
@@ -271,7 +288,7 @@ func TestFeaturesCache(t *testing.T) {
 		}
 	}
 	// Other features under the same key show that it is read at all.
-	writeFile(t, files[0], string(good))
+	cmdtest.WriteFile(t, files[0], string(good))
 	forge(t, files[0])
 	if got, stderr := train("forged", "--features-cache", cache); got == want || strings.Contains(stderr, "cache") {
 		t.Errorf("the cache was not read; stderr %s", stderr)
@@ -300,23 +317,24 @@ func forge(t *testing.T, path string) {
 }
 
 func TestEvalRefuses(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
-	folder := modelFolder(t, tinyModel(t, 1, bert.Mean, []string{"animal", "colour"}))
+	folder := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, []string{"animal", "colour"}))
 	good, bad, other := filepath.Join(dir, "good.csv"), filepath.Join(dir, "bad.csv"), filepath.Join(dir, "other.csv")
-	writeFile(t, good, labelledCSV(10, 1))
-	writeFile(t, bad, "text,animal,colour\ncat,1,0\nmat,2,0\n")
-	writeFile(t, other, "text,labels\ncat,fish\n")
+	cmdtest.WriteFile(t, good, cmdtest.LabelledCSV(10, 1))
+	cmdtest.WriteFile(t, bad, "text,animal,colour\ncat,1,0\nmat,2,0\n")
+	cmdtest.WriteFile(t, other, "text,labels\ncat,fish\n")
 	for _, c := range []struct {
 		args, want string
 		code       int
 	}{
-		{"--model " + folder, "eval needs --data", exitUsage},
-		{"--data " + good, "eval needs --model", exitUsage},
-		{"--model " + folder + " --data " + good + " --threshold 2", "--threshold 2", exitUsage},
-		{"--model " + folder + " --data " + good + "x", "good.csvx", exitUsage},
-		{"--model " + folder + " --data " + bad, "bad.csv:3: column animal", exitData},
-		{"--model " + folder + " --data " + other, "fish", exitData},
-		{"--model " + modelFolder(t, tinyModel(t, 1, bert.Mean, nil)) + " --data " + good, "has no head", exitModel},
+		{"--model " + folder, "eval needs --data", cli.ExitUsage},
+		{"--data " + good, "eval needs --model", cli.ExitUsage},
+		{"--model " + folder + " --data " + good + " --threshold 2", "--threshold 2", cli.ExitUsage},
+		{"--model " + folder + " --data " + good + "x", "good.csvx", cli.ExitUsage},
+		{"--model " + folder + " --data " + bad, "bad.csv:3: column animal", cli.ExitData},
+		{"--model " + folder + " --data " + other, "fish", cli.ExitData},
+		{"--model " + cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil)) + " --data " + good, "has no head", cli.ExitModel},
 	} {
 		stdout, stderr, code := bertlabel(t, "", append([]string{"eval"}, strings.Fields(c.args)...)...)
 		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {
@@ -327,18 +345,19 @@ func TestEvalRefuses(t *testing.T) {
 
 // eval gives what the library computes from the library's predictions.
 func TestEval(t *testing.T) {
+	t.Parallel()
 	labels := []string{"animal", "colour"}
-	m := tinyModel(t, 1, bert.CLS, labels)
+	m := cmdtest.TinyModel(t, 1, bert.CLS, labels)
 	m.Thresholds[0] = 0.4
 	data := filepath.Join(t.TempDir(), "data.csv")
-	writeFile(t, data, labelledCSV(50, 3))
-	stdout, stderr, code := bertlabel(t, "", "eval", "--model", modelFolder(t, m), "--data", data)
-	if code != exitOK || !strings.Contains(stderr, "animal") {
+	cmdtest.WriteFile(t, data, cmdtest.LabelledCSV(50, 3))
+	stdout, stderr, code := bertlabel(t, "", "eval", "--model", cmdtest.ModelFolder(t, m), "--data", data)
+	if code != cli.ExitOK || !strings.Contains(stderr, "animal") {
 		t.Fatalf("exit %d: %s", code, stderr)
 	}
 	var d metrics.Data
 	d.Labels = labels
-	table, err := csv.NewReader(strings.NewReader(labelledCSV(50, 3))).ReadAll()
+	table, err := csv.NewReader(strings.NewReader(cmdtest.LabelledCSV(50, 3))).ReadAll()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,8 @@ import (
 	"bertlabel/bert/model"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/tfbundle"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/tensor/tensortest"
 )
 
@@ -43,24 +45,14 @@ func child(args ...string) (*exec.Cmd, *bytes.Buffer) {
 	return cmd, stderr
 }
 
-// fastDir is a folder in memory where there is one: a test of many saves would wait for the disk most of its time.
-func fastDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "bertlabel-test-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
-}
-
 // tinyTask writes a tiny random BERT, 25 training and 9 dev rows, and returns the flags of a run of 40 steps with dropout and
 // accumulation, whose epochs end within a step.
 func tinyTask(t *testing.T, dir string) []string {
 	t.Helper()
 	words := []string{"bad", "good", "late", "broken", "kind", "slow", "cheap", "loud"}
 	config := bert.DefaultConfig()
-	config.VocabSize, config.HiddenSize, config.NumHiddenLayers, config.NumAttentionHeads, config.IntermediateSize = 5+len(words), 16, 2, 2, 32
+	config.VocabSize, config.HiddenSize, config.NumHiddenLayers, config.NumAttentionHeads, config.IntermediateSize = 5+len(words), 16, 2,
+		2, 32
 	config.MaxPositionEmbeddings, config.TypeVocabSize = 16, 2
 	lower := true
 	vocab := strings.Join(append([]string{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}, words...), "\n") + "\n"
@@ -85,9 +77,10 @@ func tinyTask(t *testing.T, dir string) []string {
 			}
 			text += fmt.Sprintf("%s,\"%s\"\n", strings.Join(said, " "), strings.Join(labels, ","))
 		}
-		writeFile(t, filepath.Join(dir, name), text)
+		cmdtest.WriteFile(t, filepath.Join(dir, name), text)
 	}
-	return []string{"train", "--model", filepath.Join(dir, "bert"), "--train", filepath.Join(dir, "train.csv"), "--dev", filepath.Join(dir, "dev.csv"),
+	return []string{"train", "--model", filepath.Join(dir, "bert"), "--train", filepath.Join(dir, "train.csv"), "--dev",
+		filepath.Join(dir, "dev.csv"),
 		"--tune", "all", "--learning-rate", "0.01", "--train-batch-size", "3", "--gradient-accumulation-steps", "2", "--max-steps", "40",
 		"--save-checkpoints-steps", "5", "--eval-steps", "7", "--log-steps", "4"}
 }
@@ -116,6 +109,7 @@ func runResult(t *testing.T, output string) string {
 // the bits of the run that was never stopped, and need nothing but --resume. BERTLABEL_TEST_KILLS is how many kill -9; docs/testing.md has
 // the long runs.
 func TestKills(t *testing.T) {
+	t.Parallel()
 	kills := 20
 	if n, err := strconv.Atoi(os.Getenv("BERTLABEL_TEST_KILLS")); err == nil {
 		kills = n
@@ -126,7 +120,7 @@ func TestKills(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("has no signals")
 	}
-	dir := fastDir(t)
+	dir := cmdtest.FastDir(t)
 	args := tinyTask(t, dir)
 	output := filepath.Join(dir, "whole")
 	start := time.Now()
@@ -165,7 +159,8 @@ func TestKills(t *testing.T) {
 			if !ours && !theirs || life == 20 {
 				t.Fatalf("run %d, life %d, %v: %v\n%s", run, life, sig, err, stderr)
 			}
-			if bytes.Contains(stderr.Bytes(), []byte("going on behind step")) || bytes.Contains(stderr.Bytes(), []byte("last good checkpoint")) {
+			if bytes.Contains(stderr.Bytes(), []byte("going on behind step")) ||
+				bytes.Contains(stderr.Bytes(), []byte("last good checkpoint")) {
 				midway++
 			}
 			if deaths++; sig == syscall.SIGKILL {
@@ -180,21 +175,24 @@ func TestKills(t *testing.T) {
 	t.Logf("%d runs ended, %d of them by kill -9; %d had a checkpoint", deaths, killed, midway)
 }
 
-// TestSignalExit: a signal ends training with its exit code behind a checkpoint that was verified (C7).
+// TestSignalExit: a signal ends training with its exit code after a checkpoint that was verified (C7).
 func TestSignalExit(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("has no signals")
 	}
-	dir := fastDir(t)
+	dir := cmdtest.FastDir(t)
 	args := tinyTask(t, dir)
 	for sig, code := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130} {
 		output := filepath.Join(dir, fmt.Sprint("out-", code))
-		cmd, stderr := child(append(args, "--output", output, "--max-steps", "100000000", "--save-checkpoints-steps", "0", "--eval-steps", "1000000")...)
+		cmd, stderr := child(append(args, "--output", output, "--max-steps", "100000000", "--save-checkpoints-steps", "0", "--eval-steps",
+			"1000000")...)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
 		for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
-			if log, _ := os.ReadFile(filepath.Join(output, "metrics.csv")); bytes.Count(log, []byte("\n")) > 3 || time.Now().After(deadline) {
+			if log, _ := os.ReadFile(filepath.Join(output, "metrics.csv")); bytes.Count(log, []byte("\n")) > 3 ||
+				time.Now().After(deadline) {
 				break
 			}
 		}
@@ -212,14 +210,15 @@ func TestSignalExit(t *testing.T) {
 
 // TestRunRefused: what cannot go on says why, with its exit code, and harms nothing.
 func TestRunRefused(t *testing.T) {
-	dir := fastDir(t)
+	t.Parallel()
+	dir := cmdtest.FastDir(t)
 	output := filepath.Join(dir, "out")
 	args := append(tinyTask(t, dir), "--output", output)
 	train := func(more ...string) (string, int) {
 		_, stderr, code := bertlabel(t, "", append(slices.Clone(args), more...)...)
 		return stderr, code
 	}
-	if stderr, code := train(); code != exitOK {
+	if stderr, code := train(); code != cli.ExitOK {
 		t.Fatalf("exit %d\n%s", code, stderr)
 	}
 	want := runResult(t, output)
@@ -227,47 +226,50 @@ func TestRunRefused(t *testing.T) {
 		flags, want string
 		code        int
 	}{
-		{"", "not empty", exitUsage},
-		{"--resume --overwrite", "give one of them", exitUsage},
-		{"--resume --seed 43", "seed was 42, is 43", exitUsage},
-		{"--resume --max-steps 50", "max_steps was 40, is 50", exitUsage},
-		{"--resume --tune last:1", `tune was "all", is "last:1"`, exitUsage},
-		{"--resume --dropout 0", "hidden_dropout was 0.1, is 0", exitUsage},
-		{"--resume --tune last:3", "the model has 2 layers", exitUsage},
-		{"--resume --tune last:0", "want head, last:N or all", exitUsage},
-		{"--resume --keep-checkpoints 0", "want at least", exitUsage},
-		{"--resume --dev " + filepath.Join(dir, "train.csv"), "SHA-256 of the dev rows", exitUsage},
-		{"--resume --train " + filepath.Join(dir, "dev.csv"), "SHA-256 of the training rows", exitUsage},
-		{"--resume --learning-rate 1e30", "learning_rate", exitUsage},
-		{"--tune head --overwrite --resume-from x", "--tune all", exitUsage},
-		{"--tune head --overwrite --on-nan restore", "--on-nan restore", exitUsage},
-		{"--overwrite --on-nan ignore", "on_nan is ignore, want stop, skip or restore", exitUsage},
+		{"", "not empty", cli.ExitUsage},
+		{"--resume --overwrite", "give one of them", cli.ExitUsage},
+		{"--resume --seed 43", "seed was 42, is 43", cli.ExitUsage},
+		{"--resume --max-steps 50", "max_steps was 40, is 50", cli.ExitUsage},
+		{"--resume --tune last:1", `tune was "all", is "last:1"`, cli.ExitUsage},
+		{"--resume --dropout 0", "hidden_dropout was 0.1, is 0", cli.ExitUsage},
+		{"--resume --tune last:3", "the model has 2 layers", cli.ExitUsage},
+		{"--resume --tune last:0", "want head, last:N or all", cli.ExitUsage},
+		{"--resume --keep-checkpoints 0", "want at least", cli.ExitUsage},
+		{"--resume --dev " + filepath.Join(dir, "train.csv"), "SHA-256 of the dev rows", cli.ExitUsage},
+		{"--resume --train " + filepath.Join(dir, "dev.csv"), "SHA-256 of the training rows", cli.ExitUsage},
+		{"--resume --learning-rate 1e30", "learning_rate", cli.ExitUsage},
+		{"--tune head --overwrite --resume-from x", "--tune all", cli.ExitUsage},
+		{"--tune head --overwrite --on-nan restore", "--on-nan restore", cli.ExitUsage},
+		{"--overwrite --on-nan ignore", "--on-nan is ignore, want stop, skip or restore", cli.ExitUsage},
 	} {
 		stderr, code := train(strings.Fields(c.flags)...)
 		if code != c.code || !strings.Contains(stderr, c.want) {
 			t.Errorf("%s: exit %d, want %d and %q\n%s", c.flags, code, c.code, c.want, stderr)
 		}
 	}
-	if stderr, code := train("--resume"); code != exitOK || runResult(t, output) != want {
+	if stderr, code := train("--resume"); code != cli.ExitOK || runResult(t, output) != want {
 		t.Errorf("resuming a run that is done: exit %d\n%s", code, stderr)
 	}
 	stderr, code := train("--overwrite", "--learning-rate", "1e30", "--save-checkpoints-steps", "1")
-	if code != exitDiverged || !regexp.MustCompile(`diverged at step \d+: [^ ]+ is [-+]?(NaN|Inf)`).MatchString(stderr) || !strings.Contains(stderr, "last good checkpoint") {
-		t.Errorf("rate 1e30: exit %d, want %d, step and tensor\n%s", code, exitDiverged, stderr)
+	if code != cli.ExitDiverged || !regexp.MustCompile(`diverged at step \d+: [^ ]+ is [-+]?(NaN|Inf)`).MatchString(stderr) ||
+		!strings.Contains(stderr, "last good checkpoint") {
+		t.Errorf("rate 1e30: exit %d, want %d, step and tensor\n%s", code, cli.ExitDiverged, stderr)
 	}
 	for flags, want := range map[string]string{ // weights that are finite and of no use
-		"skip": "left out (--on-nan skip)", "restore": "no checkpoint to go back to yet", "restore --save-checkpoints-steps 1": "left out (--on-nan restore)",
+		"skip": "left out (--on-nan skip)", "restore": "no checkpoint to go back to yet",
+		"restore --save-checkpoints-steps 1": "left out (--on-nan restore)",
 	} {
 		stderr, code := train(append([]string{"--overwrite", "--learning-rate", "1e38", "--on-nan"}, strings.Fields(flags)...)...)
-		if code != exitDiverged || !strings.Contains(stderr, want) {
-			t.Errorf("rate 1e38, --on-nan %s: exit %d, want %d and %q\n%s", flags, code, exitDiverged, want, stderr)
+		if code != cli.ExitDiverged || !strings.Contains(stderr, want) {
+			t.Errorf("rate 1e38, --on-nan %s: exit %d, want %d and %q\n%s", flags, code, cli.ExitDiverged, want, stderr)
 		}
 	}
 }
 
 // TestTwoProcesses: the second of two runs on one folder is refused, the first goes on (C9).
 func TestTwoProcesses(t *testing.T) {
-	dir := fastDir(t)
+	t.Parallel()
+	dir := cmdtest.FastDir(t)
 	args := append(tinyTask(t, dir), "--output", filepath.Join(dir, "out"))
 	first, stderr := child(append(args, "--max-steps", "100000000")...)
 	if err := first.Start(); err != nil {
@@ -283,7 +285,7 @@ func TestTwoProcesses(t *testing.T) {
 		}
 	}
 	_, second, code := bertlabel(t, "", append(args, "--resume")...)
-	if code == exitOK || !strings.Contains(second, "another process") || !strings.Contains(second, fmt.Sprint(first.Process.Pid)) {
+	if code == cli.ExitOK || !strings.Contains(second, "another process") || !strings.Contains(second, fmt.Sprint(first.Process.Pid)) {
 		t.Errorf("exit %d\n%s\nthe first: %s", code, second, stderr)
 	}
 	if err := first.Process.Signal(syscall.Signal(0)); runtime.GOOS != "windows" && err != nil {
@@ -293,12 +295,13 @@ func TestTwoProcesses(t *testing.T) {
 
 // TestResumeFromTF goes on from TensorFlow's training checkpoint of step 5 to step 10. The bound is that of the goldens' README.
 func TestResumeFromTF(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob(filepath.Join(tensortest.Shared(t, "fixtures/numerics"), "*", "trajectory.json"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no golden models (%v)", err)
 	}
 	for _, file := range files {
-		dir, output := filepath.Dir(file), filepath.Join(fastDir(t), "out")
+		dir, output := filepath.Dir(file), filepath.Join(cmdtest.FastDir(t), "out")
 		var about struct {
 			Settings struct {
 				MaxSeqLength int `json:"max_seq_length"`
@@ -309,10 +312,12 @@ func TestResumeFromTF(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, stderr, code := bertlabel(t, "", "train", "--model", filepath.Join(dir, "model"), "--train", filepath.Join(dir, "texts.jsonl"),
-			"--labels", filepath.Join(dir, "model_with_head", "labels.txt"), "--resume-from", filepath.Join(dir, "resume_tf", "model.ckpt-5"),
-			"--tune", "all", "--shuffle=false", "--train-batch-size", "4", "--max-steps", "10", "--warmup-proportion", "0.2", "--learning-rate", "1e-3",
+			"--labels", filepath.Join(dir, "model_with_head", "labels.txt"), "--resume-from",
+			filepath.Join(dir, "resume_tf", "model.ckpt-5"),
+			"--tune", "all", "--shuffle=false", "--train-batch-size", "4", "--max-steps", "10", "--warmup-proportion", "0.2",
+			"--learning-rate", "1e-3",
 			"--dropout", "0", "--max-seq-length", fmt.Sprint(about.Settings.MaxSeqLength), "--log-steps", "1", "--output", output)
-		if code != exitOK {
+		if code != cli.ExitOK {
 			t.Fatalf("exit %d\n%s", code, stderr)
 		}
 		src, err := tfbundle.Open(filepath.Join(output, "checkpoints", "ckpt-000010", "model.ckpt-10"), checkpoint.Limits{})
@@ -335,7 +340,8 @@ func TestResumeFromTF(t *testing.T) {
 			}
 		}
 		src.Close()
-		if log, err := os.ReadFile(filepath.Join(output, "metrics.csv")); err != nil || bytes.Count(log, []byte("\n")) != 6 || compared < 30 {
+		if log, err := os.ReadFile(filepath.Join(output, "metrics.csv")); err != nil || bytes.Count(log, []byte("\n")) != 6 ||
+			compared < 30 {
 			t.Errorf("%d variables compared; metrics.csv\n%s", compared, log)
 		}
 	}

@@ -10,6 +10,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
 // foldsOf reads the report of a run.
@@ -26,7 +29,7 @@ func foldsOf(t *testing.T, h headTask, name string) (f struct {
 	}
 }, text string) {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(h.dir, name, foldsFile))
+	content, err := os.ReadFile(filepath.Join(h.dir, name, "folds.json"))
 	if err == nil {
 		err = json.Unmarshal(content, &f)
 	}
@@ -38,6 +41,7 @@ func foldsOf(t *testing.T, h headTask, name string) (f struct {
 
 // The folds judge a head by rows it does not know, for either solver; the model itself is that of a run without them.
 func TestTrainFolds(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	for name, args := range map[string][]string{
 		"exact":    {"--solver", "lbfgs", "--l2", "1e-3"},
@@ -50,11 +54,13 @@ func TestTrainFolds(t *testing.T) {
 			t.Errorf("%s: --folds changes the model", name)
 		}
 		f, text := foldsOf(t, task, name)
-		if !strings.Contains(stderr, "out of fold at 0.5: f1_macro") || f.Folds != 4 || f.Rows != 120 || len(f.Each) != 4 || !(f.F1Macro > 0.9) || trainingOf(t, m)["folds"] != 4.0 {
+		if !strings.Contains(stderr, "out of fold at 0.5: f1_macro") || f.Folds != 4 || f.Rows != 120 || len(f.Each) != 4 ||
+			!(f.F1Macro > 0.9) || trainingOf(t, m)["folds"] != 4.0 {
 			t.Errorf("%s: %+v\n%s", name, f, stderr)
 		}
 		page, err := os.ReadFile(filepath.Join(task.dir, name, "report.html"))
-		if err != nil || !strings.Contains(string(page), "120 rows, each by a head of the other folds") || !strings.Contains(string(page), fmt.Sprintf("%.4f", f.F1Macro)[:5]) {
+		if err != nil || !strings.Contains(string(page), "120 rows, each by a head of the other folds") ||
+			!strings.Contains(string(page), fmt.Sprintf("%.4f", f.F1Macro)[:5]) {
 			t.Errorf("%s: %v, the report does not show the folds", name, err)
 		}
 		rows, mean, squares := 0.0, 0.0, 0.0
@@ -66,16 +72,19 @@ func TestTrainFolds(t *testing.T) {
 			squares += math.Pow(fold["log_loss"].(float64)-mean, 2)
 		}
 		if rows != 120 || !(math.Abs(*f.Mean["log_loss"]-mean) <= 1e-12) || !(math.Abs(*f.Std["log_loss"]-math.Sqrt(squares/3)) <= 1e-12) {
-			t.Errorf("%s: %v rows, mean %v, std %v, want %v and %v", name, rows, *f.Mean["log_loss"], *f.Std["log_loss"], mean, math.Sqrt(squares/3))
+			t.Errorf("%s: %v rows, mean %v, std %v, want %v and %v", name, rows, *f.Mean["log_loss"], *f.Std["log_loss"], mean,
+				math.Sqrt(squares/3))
 		}
 		tuned, _ := task.run(t, name, append(args, "--folds", "4", "--tune-thresholds", "--threads", "3")...)
 		again, sameText := foldsOf(t, task, name)
-		if text != sameText || float64(tuned.Thresholds[0]) != float64(float32(again.Tuned.Threshold[0])) || tuned.Thresholds[0] == 0.5 && tuned.Thresholds[1] == 0.5 {
-			t.Errorf("%s: thresholds %v, chosen on the folds %v, same report %t", name, tuned.Thresholds, again.Tuned.Threshold, text == sameText)
+		if text != sameText || float64(tuned.Thresholds[0]) != float64(float32(again.Tuned.Threshold[0])) || tuned.Thresholds[0] == 0.5 &&
+			tuned.Thresholds[1] == 0.5 {
+			t.Errorf("%s: thresholds %v, chosen on the folds %v, same report %t", name, tuned.Thresholds, again.Tuned.Threshold,
+				text == sameText)
 		}
 	}
 	task.run(t, "exact", "--max-steps", "2")
-	if _, err := os.Stat(filepath.Join(task.dir, "exact", foldsFile)); !os.IsNotExist(err) {
+	if _, err := os.Stat(filepath.Join(task.dir, "exact", "folds.json")); !os.IsNotExist(err) {
 		t.Errorf("the folds of an earlier run are left: %v", err)
 	}
 }
@@ -83,6 +92,7 @@ func TestTrainFolds(t *testing.T) {
 // Labels that are drawn by lot cannot be known of a row that is left out, although every text stands there twice: its rows are in
 // one fold.
 func TestTrainFoldsKnowNothing(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	random := rand.New(rand.NewPCG(1, 2))
 	words := []string{"the", "mat", "cat", "sat", "big", "red", "home"}
@@ -95,13 +105,13 @@ func TestTrainFoldsKnowNothing(t *testing.T) {
 		row := fmt.Sprintf("%d,%d\n", random.IntN(2), random.IntN(2))
 		csv += text + "," + row + strings.ToUpper(text) + " ," + row
 	}
-	writeFile(t, task.train, csv)
+	cmdtest.WriteFile(t, task.train, csv)
 	task.run(t, "model", "--pooling", "concat:mean,cls,max", "--solver", "lbfgs", "--l2", "1e-5", "--folds", "5")
 	stdout, stderr, code := bertlabel(t, "", "eval", "--model", filepath.Join(task.dir, "model"), "--data", task.train)
 	var known struct {
 		ROCAUC float64 `json:"roc_auc_macro"`
 	}
-	if err := json.Unmarshal([]byte(stdout), &known); err != nil || code != exitOK {
+	if err := json.Unmarshal([]byte(stdout), &known); err != nil || code != cli.ExitOK {
 		t.Fatalf("%v, %s", err, stderr)
 	}
 	// 80 cells of each of two labels: the standard deviation of an AUC by chance is about 0.09, for 40 texts
@@ -111,18 +121,20 @@ func TestTrainFoldsKnowNothing(t *testing.T) {
 }
 
 func TestTrainFoldsRefuses(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	for _, c := range []struct {
 		args, want string
 		code       int
 	}{
-		{"--folds 1", "want 2 or more", exitUsage},
-		{"--folds 5 --dev " + task.dev, "takes the place of --dev", exitUsage},
-		{"--folds 5 --tune all", "give --tune head", exitUsage},
-		{"--folds 5 --calibrate", "--calibrate needs --dev", exitUsage},
-		{"--folds 121 --pooling mean", "different texts, expected at least 121", exitData},
+		{"--folds 1", "want 2 or more", cli.ExitUsage},
+		{"--folds 5 --dev " + task.dev, "takes the place of --dev", cli.ExitUsage},
+		{"--folds 5 --tune all", "give --tune head", cli.ExitUsage},
+		{"--folds 5 --calibrate", "--calibrate needs --dev", cli.ExitUsage},
+		{"--folds 121 --pooling mean", "different texts, expected at least 121", cli.ExitData},
 	} {
-		args := append([]string{"train", "--model", task.base, "--train", task.train, "--output", filepath.Join(task.dir, "refused"), "--overwrite"}, strings.Fields(c.args)...)
+		args := append([]string{"train", "--model", task.base, "--train", task.train, "--output", filepath.Join(task.dir, "refused"),
+			"--overwrite"}, strings.Fields(c.args)...)
 		if _, stderr, code := bertlabel(t, "", args...); code != c.code || !strings.Contains(stderr, c.want) {
 			t.Errorf("%s: exit %d, %s", c.args, code, stderr)
 		}

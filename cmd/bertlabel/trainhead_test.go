@@ -11,6 +11,8 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
 // headTask is a model without a head and two files of labelled rows.
@@ -18,10 +20,10 @@ type headTask struct{ base, train, dev, dir string }
 
 func newHeadTask(t *testing.T) headTask {
 	t.Helper()
-	task := headTask{base: modelFolder(t, tinyModel(t, 1, bert.Mean, nil)), dir: t.TempDir()}
+	task := headTask{base: cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil)), dir: t.TempDir()}
 	task.train, task.dev = filepath.Join(task.dir, "train.csv"), filepath.Join(task.dir, "dev.csv")
-	writeFile(t, task.train, labelledCSV(120, 1))
-	writeFile(t, task.dev, labelledCSV(60, 2))
+	cmdtest.WriteFile(t, task.train, cmdtest.LabelledCSV(120, 1))
+	cmdtest.WriteFile(t, task.dev, cmdtest.LabelledCSV(60, 2))
 	return task
 }
 
@@ -31,7 +33,7 @@ func (h headTask) run(t *testing.T, name string, args ...string) (*model.Model, 
 	out := filepath.Join(h.dir, name)
 	args = append([]string{"train", "--model", h.base, "--train", h.train, "--output", out, "--overwrite"}, args...)
 	_, stderr, code := bertlabel(t, "", args...)
-	if code != exitOK {
+	if code != cli.ExitOK {
 		t.Fatalf("%v: exit %d, stderr %s", args, code, stderr)
 	}
 	m, err := model.Open(out, nil)
@@ -53,6 +55,7 @@ func trainingOf(t *testing.T, m *model.Model) (config map[string]any) {
 // The exact head has a lower loss on its training rows than any number of gradient steps, with dev or without, for every convex
 // loss, and leaves one row in metrics.csv.
 func TestTrainLBFGS(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	loss := func(name string) float64 {
 		header, rows := metricsTable(t, filepath.Join(task.dir, name))
@@ -63,7 +66,8 @@ func TestTrainLBFGS(t *testing.T) {
 	if exact, gradient := loss("exact"), loss("gradient"); !(exact < gradient) {
 		t.Errorf("loss %v by lbfgs, %v by 300 steps", exact, gradient)
 	}
-	if config := trainingOf(t, m); config["solver"] != "lbfgs" || config["l2"] != 1e-4 || !strings.Contains(stderr, "solved 2 labels on mean (16 features)") {
+	if config := trainingOf(t, m); config["solver"] != "lbfgs" || config["l2"] != 1e-4 ||
+		!strings.Contains(stderr, "solved 2 labels on mean (16 features)") {
 		t.Errorf("%v\n%s", config, stderr)
 	}
 	again, _ := task.run(t, "threads", "--pooling", "mean", "--solver", "lbfgs", "--l2", "1e-4", "--threads", "3")
@@ -84,9 +88,11 @@ func TestTrainLBFGS(t *testing.T) {
 
 // The discriminant is calibrated without being told, has learnt, and is the same for any number of threads.
 func TestTrainLDA(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	m, stderr := task.run(t, "lda", "--pooling", "mean:-1..-2", "--solver", "lda", "--dev", task.dev, "--tune-thresholds")
-	if config := trainingOf(t, m); config["solver"] != "lda" || config["calibrate"] != "platt" || !strings.Contains(stderr, "1 − average_precision_macro on dev") {
+	if config := trainingOf(t, m); config["solver"] != "lda" || config["calibrate"] != "platt" ||
+		!strings.Contains(stderr, "1 − average_precision_macro on dev") {
 		t.Errorf("%v\n%s", config, stderr)
 	}
 	if r := evaluate(t, "--model", filepath.Join(task.dir, "lda"), "--data", task.dev); !(r.F1Macro > 0.9) {
@@ -108,6 +114,7 @@ func TestTrainLDA(t *testing.T) {
 
 // Wide features are kept in the model, and auto chooses among poolings by their loss on dev.
 func TestTrainPoolings(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	m, _ := task.run(t, "wide", "--pooling", "concat:max,mean:-1..-3,cls:-2", "--solver", "lbfgs")
 	if m.Pooling != "concat:max,mean:-1..-3,cls:-2" || m.Head.Weights.Shape[1] != 5*16 {
@@ -132,7 +139,8 @@ func TestTrainPoolings(t *testing.T) {
 			}
 		}
 	}
-	if chosen == "" || auto.Pooling.String() != chosen || trainingOf(t, auto)["pooling"] != "auto" || strings.Count(stderr, "solved 2") < 5 {
+	if chosen == "" || auto.Pooling.String() != chosen || trainingOf(t, auto)["pooling"] != "auto" ||
+		strings.Count(stderr, "solved 2") < 5 {
 		t.Errorf("pooling %s, want %s\n%s", auto.Pooling, chosen, stderr)
 	}
 	alone, _ := task.run(t, "alone", "--pooling", chosen, "--solver", "lbfgs", "--dev", task.dev)
@@ -143,10 +151,12 @@ func TestTrainPoolings(t *testing.T) {
 
 // Thresholds and calibration are kept in the model, said, and used by eval and predict.
 func TestTrainTunesOnDev(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	common := []string{"--pooling", "mean", "--dev", task.dev, "--train-batch-size", "8", "--max-steps", "20", "--dropout", "0"}
 	plain, said := task.run(t, "plain", common...)
-	if plain.Thresholds[0] != 0.5 || plain.Thresholds[1] != 0.5 || strings.Count(said, "f1_macro") < 3 || !strings.Contains(said, "--tune-thresholds keeps") {
+	if plain.Thresholds[0] != 0.5 || plain.Thresholds[1] != 0.5 || strings.Count(said, "f1_macro") < 3 ||
+		!strings.Contains(said, "--tune-thresholds keeps") {
 		t.Errorf("thresholds %v\n%s", plain.Thresholds, said)
 	}
 	each, said := task.run(t, "each", append(common, "--tune-thresholds")...)
@@ -168,17 +178,19 @@ func TestTrainTunesOnDev(t *testing.T) {
 	for _, method := range []string{"temperature", "platt"} {
 		calibrated, said := task.run(t, method, append(common, "--calibrate="+method, "--tune-thresholds")...)
 		config := trainingOf(t, calibrated)
-		if config["calibrate"] != method || config["tune_thresholds"] != "per-label" || config["threshold_objective"] != "f1" || !strings.Contains(said, "calibrated on dev ("+method+")") {
+		if config["calibrate"] != method || config["tune_thresholds"] != "per-label" || config["threshold_objective"] != "f1" ||
+			!strings.Contains(said, "calibrated on dev ("+method+")") {
 			t.Errorf("%v\n%s", config, said)
 		}
 		ratio := calibrated.Head.Weights.Value[0] / plain.Head.Weights.Value[0]
 		for j, w := range calibrated.Head.Weights.Value[:16] {
 			if !(math.Abs(float64(w/plain.Head.Weights.Value[j]-ratio)) <= 1e-5) || ratio == 1 {
-				t.Fatalf("%s: weight %d is %v times the plain one, the first %v: want one slope", method, j, w/plain.Head.Weights.Value[j], ratio)
+				t.Fatalf("%s: weight %d is %v times the plain one, the first %v: want one slope", method, j,
+					w/plain.Head.Weights.Value[j], ratio)
 			}
 		}
-		_, said, code := bertlabel(t, jsonLines([]string{"the cat"}), "predict", "--model", filepath.Join(task.dir, method))
-		if code != exitOK || !strings.Contains(said, "calibrated ("+method+")") || !strings.Contains(said, "tuned per-label for f1") {
+		_, said, code := bertlabel(t, cmdtest.JSONLines([]string{"the cat"}), "predict", "--model", filepath.Join(task.dir, method))
+		if code != cli.ExitOK || !strings.Contains(said, "calibrated ("+method+")") || !strings.Contains(said, "tuned per-label for f1") {
 			t.Errorf("predict: exit %d, %s", code, said)
 		}
 	}
@@ -186,12 +198,14 @@ func TestTrainTunesOnDev(t *testing.T) {
 
 // Losses and the start of the bias reach the head; a file of weights is read by name.
 func TestTrainLosses(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	weights := filepath.Join(task.dir, "weights.json")
-	writeFile(t, weights, `{"colour": 3}`)
+	cmdtest.WriteFile(t, weights, `{"colour": 3}`)
 	common := []string{"--pooling", "mean", "--max-steps", "1", "--warmup-proportion", "0"}
 	seen := map[string]string{}
-	for _, args := range [][]string{nil, {"--loss", "focal"}, {"--loss", "asymmetric"}, {"--pos-weight", "balanced"}, {"--pos-weight", weights}, {"--label-smoothing", "0.2"}, {"--bias-init", "log-odds"}} {
+	for _, args := range [][]string{nil, {"--loss", "focal"}, {"--loss", "asymmetric"}, {"--pos-weight", "balanced"},
+		{"--pos-weight", weights}, {"--label-smoothing", "0.2"}, {"--bias-init", "log-odds"}} {
 		task.run(t, "out", append(slices.Clone(common), args...)...)
 		_, rows := metricsTable(t, filepath.Join(task.dir, "out"))
 		loss, _ := json.Marshal(rows[0][2])
@@ -207,9 +221,10 @@ func TestTrainLosses(t *testing.T) {
 }
 
 func TestTrainHeadRefuses(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
 	for name, text := range map[string]string{"w1.json": `{"fish": 2}`, "w2.json": `{"animal": 0}`, "w3.json": "{\n\"animal\": x}"} {
-		writeFile(t, filepath.Join(task.dir, name), text)
+		cmdtest.WriteFile(t, filepath.Join(task.dir, name), text)
 	}
 	out := filepath.Join(task.dir, "out")
 	flags := "train --model " + task.base + " --train " + task.train + " --output " + out + " "
@@ -217,32 +232,32 @@ func TestTrainHeadRefuses(t *testing.T) {
 		args, want string
 		code       int
 	}{
-		{"--solver newton", "--solver", exitUsage},
-		{"--solver lbfgs --tune all", "--tune head", exitUsage},
-		{"--solver lbfgs --loss focal", "not convex", exitUsage},
-		{"--l2 0.1", "--weight-decay", exitUsage},
-		{"--solver lda", "chooses its strength on --dev", exitUsage},
-		{"--solver lda --l2 1 --label-smoothing 0.1", "has no loss", exitUsage},
-		{"--solver lda --l2 1 --tune last:1", "--tune head", exitUsage},
-		{"--solver lbfgs --l2 -1", "--l2 -1", exitUsage},
-		{"--loss hinge", "--loss", exitUsage},
-		{"--loss focal --pos-weight balanced", "give one of them", exitUsage},
-		{"--label-smoothing 1", "--label-smoothing 1", exitUsage},
-		{"--pos-weight-cap 0.5", "--pos-weight-cap 0.5", exitUsage},
-		{"--bias-init prior", "--bias-init", exitUsage},
-		{"--tune-thresholds", "needs --dev", exitUsage},
-		{"--calibrate", "needs --dev", exitUsage},
-		{"--tune-thresholds=some --dev " + task.dev, "--tune-thresholds", exitUsage},
-		{"--calibrate=isotonic --dev " + task.dev, "--calibrate", exitUsage},
-		{"--threshold-objective f0 --dev " + task.dev, "--threshold-objective", exitUsage},
-		{"--pooling auto --solver lbfgs", "--dev", exitUsage},
-		{"--pooling auto --dev " + task.dev, "--solver lbfgs", exitUsage},
-		{"--pooling mean:-4", "the layers -1 to -2, and the embeddings as -3", exitUsage},
-		{"--pooling mean:-2 --tune all", "frozen encoder", exitUsage},
-		{"--pos-weight " + task.dir + "/none.json", "none.json", exitUsage},
-		{"--pos-weight " + task.dir + "/w1.json", `"fish"`, exitData},
-		{"--pos-weight " + task.dir + "/w2.json", "0 for", exitData},
-		{"--pos-weight " + task.dir + "/w3.json", "w3.json:2", exitData},
+		{"--solver newton", "--solver", cli.ExitUsage},
+		{"--solver lbfgs --tune all", "--tune head", cli.ExitUsage},
+		{"--solver lbfgs --loss focal", "not convex", cli.ExitUsage},
+		{"--l2 0.1", "--weight-decay", cli.ExitUsage},
+		{"--solver lda", "chooses its strength on --dev", cli.ExitUsage},
+		{"--solver lda --l2 1 --label-smoothing 0.1", "has no loss", cli.ExitUsage},
+		{"--solver lda --l2 1 --tune last:1", "--tune head", cli.ExitUsage},
+		{"--solver lbfgs --l2 -1", "--l2 -1", cli.ExitUsage},
+		{"--loss hinge", "--loss", cli.ExitUsage},
+		{"--loss focal --pos-weight balanced", "give one of them", cli.ExitUsage},
+		{"--label-smoothing 1", "--label-smoothing 1", cli.ExitUsage},
+		{"--pos-weight-cap 0.5", "--pos-weight-cap 0.5", cli.ExitUsage},
+		{"--bias-init prior", "--bias-init", cli.ExitUsage},
+		{"--tune-thresholds", "needs --dev", cli.ExitUsage},
+		{"--calibrate", "needs --dev", cli.ExitUsage},
+		{"--tune-thresholds=some --dev " + task.dev, "--tune-thresholds", cli.ExitUsage},
+		{"--calibrate=isotonic --dev " + task.dev, "--calibrate", cli.ExitUsage},
+		{"--threshold-objective f0 --dev " + task.dev, "--threshold-objective", cli.ExitUsage},
+		{"--pooling auto --solver lbfgs", "--dev", cli.ExitUsage},
+		{"--pooling auto --dev " + task.dev, "--solver lbfgs", cli.ExitUsage},
+		{"--pooling mean:-4", "the layers -1 to -2, and the embeddings as -3", cli.ExitUsage},
+		{"--pooling mean:-2 --tune all", "frozen encoder", cli.ExitUsage},
+		{"--pos-weight " + task.dir + "/none.json", "none.json", cli.ExitUsage},
+		{"--pos-weight " + task.dir + "/w1.json", `"fish"`, cli.ExitData},
+		{"--pos-weight " + task.dir + "/w2.json", "0 for", cli.ExitData},
+		{"--pos-weight " + task.dir + "/w3.json", "w3.json:2", cli.ExitData},
 	} {
 		stdout, stderr, code := bertlabel(t, "", strings.Fields(flags+c.args)...)
 		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {
@@ -256,14 +271,18 @@ func TestTrainHeadRefuses(t *testing.T) {
 
 // An encoder that was trained is calibrated and gets its thresholds too, once.
 func TestTrainAllTunesOnDev(t *testing.T) {
+	t.Parallel()
 	task := newHeadTask(t)
-	args := []string{"--tune", "last:1", "--pooling", "mean", "--dev", task.dev, "--train-batch-size", "16", "--num-train-epochs", "2", "--tune-thresholds", "--calibrate", "--tensorboard=false"}
+	args := []string{"--tune", "last:1", "--pooling", "mean", "--dev", task.dev, "--train-batch-size", "16", "--num-train-epochs", "2",
+		"--tune-thresholds", "--calibrate", "--tensorboard=false"}
 	m, said := task.run(t, "out", args...)
-	if !strings.Contains(said, "calibrated on dev") || m.Thresholds[0] == 0.5 || trainingOf(t, m)["calibrate"] != "platt" || trainingOf(t, m)["tune"] != "last:1" {
+	if !strings.Contains(said, "calibrated on dev") || m.Thresholds[0] == 0.5 || trainingOf(t, m)["calibrate"] != "platt" ||
+		trainingOf(t, m)["tune"] != "last:1" {
 		t.Errorf("thresholds %v, %s\n%s", m.Thresholds, m.Training(), said)
 	}
-	resumed := append([]string{"train", "--model", task.base, "--train", task.train, "--output", filepath.Join(task.dir, "out"), "--resume"}, args...)
-	if _, stderr, code := bertlabel(t, "", resumed...); code != exitOK || strings.Contains(stderr, "calibrated on dev") {
+	resumed := append([]string{"train", "--model", task.base, "--train", task.train, "--output", filepath.Join(task.dir, "out"),
+		"--resume"}, args...)
+	if _, stderr, code := bertlabel(t, "", resumed...); code != cli.ExitOK || strings.Contains(stderr, "calibrated on dev") {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
 	again, err := model.Open(filepath.Join(task.dir, "out"), nil)
@@ -274,9 +293,11 @@ func TestTrainAllTunesOnDev(t *testing.T) {
 
 // A head in the folder of a run of the encoder: nothing of that run stays for --resume to go on with.
 func TestHeadClearsEncoderRun(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
-	task := headTask{base: modelFolder(t, tinyModel(t, 1, bert.Mean, nil)), train: filepath.Join(dir, "train.csv"), dir: dir}
-	writeFile(t, task.train, labelledCSV(20, 1))
+	task := headTask{base: cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil)), train: filepath.Join(dir, "train.csv"),
+		dir: dir}
+	cmdtest.WriteFile(t, task.train, cmdtest.LabelledCSV(20, 1))
 	task.run(t, "model", "--tune", "all", "--max-steps", "4")
 	saved := func() []string {
 		names, _ := filepath.Glob(filepath.Join(dir, "model", "checkpoints", "ckpt-*")) // the pattern is fine

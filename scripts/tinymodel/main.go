@@ -101,7 +101,7 @@ func trained() (*model.Model, json.RawMessage, error) {
 func encode(m *model.Model, rows []row) (*bert.Batch, []int8) {
 	texts, y := &bert.Batch{}, []int8{}
 	for _, r := range rows {
-		e := m.Encode([]model.Text{r.Text})[0]
+		e := m.Encode([]string{r.Text.A}, []string{r.Text.B})[0]
 		texts.Append(e.IDs, e.Segments)
 		y = append(y, r.y...)
 	}

@@ -11,16 +11,16 @@ import (
 func (t *tableRows) resolve(n int) (err error) {
 	t.width = n
 	o := t.options
-	if t.text, err = t.find("--text-column", o.TextColumn, "text"); err != nil {
+	if t.text, err = t.find("text_column", o.TextColumn, "text"); err != nil {
 		return fatal(err)
 	}
 	if t.text < 0 {
-		return fatal(t.missing("--text-column", "text"))
+		return fatal(t.missing("text_column", "text"))
 	}
-	if t.pair, err = t.find("--text-pair-column", o.PairColumn, "text_pair", "text_b"); err != nil {
+	if t.pair, err = t.find("text_pair_column", o.PairColumn, "text_pair", "text_b"); err != nil {
 		return fatal(err)
 	}
-	if t.id, err = t.find("--id-column", o.IDColumn, "id"); err != nil {
+	if t.id, err = t.find("id_column", o.IDColumn, "id"); err != nil {
 		return fatal(err)
 	}
 	if t.set == nil {
@@ -33,12 +33,12 @@ func (t *tableRows) resolve(n int) (err error) {
 }
 
 // find returns the column of the given name, or without one that of the first default there is, or -1.
-func (t *tableRows) find(flag, given string, defaults ...string) (int, error) {
+func (t *tableRows) find(option, given string, defaults ...string) (int, error) {
 	if given != "" {
 		if i := t.lookup(given); i >= 0 {
 			return i, nil
 		}
-		return -1, t.missing(flag, given)
+		return -1, t.missing(option, given)
 	}
 	for _, name := range defaults {
 		if i, ok := t.byHeader[name]; ok {
@@ -64,13 +64,14 @@ func (t *tableRows) lookup(name string) int {
 }
 
 // missing says that a column is not there.
-func (t *tableRows) missing(flag, name string) error {
+func (t *tableRows) missing(option, name string) error {
 	if t.header == nil {
-		return &RowError{Column: name, Found: fmt.Sprintf("%d columns", t.width), Expected: "a column " + name, Hint: flag + " counts columns from 1"}
+		return &RowError{Column: name, Found: fmt.Sprintf("%d columns", t.width), Expected: "a column " + name,
+			Hint: "`" + option + "` counts columns from 1"}
 	}
-	hint := fmt.Sprintf("name it by %s, or give --no-header and the numbers of the columns when the file has no header", flag)
+	hint := fmt.Sprintf("name it by `%s`, or give `no_header` and the numbers of the columns when the file has no header", option)
 	if near := nearest(name, t.header); near != "" {
-		hint = fmt.Sprintf("did you mean %q? Then give %s %s, or rename the column", near, flag, near)
+		hint = fmt.Sprintf("did you mean %q? Then give `%s` %s, or rename the column", near, option, near)
 	}
 	return &RowError{Column: name, Found: "the columns " + list(t.header), Expected: fmt.Sprintf("a column %q", name), Hint: hint}
 }
@@ -95,7 +96,7 @@ func (t *tableRows) resolveLabels() (err error) {
 	o := t.options
 	if len(o.LabelColumns) > 0 {
 		for _, name := range o.LabelColumns {
-			i, err := t.find("--label-columns", name)
+			i, err := t.find("label_columns", name)
 			if err != nil {
 				return err
 			}
@@ -103,7 +104,7 @@ func (t *tableRows) resolveLabels() (err error) {
 		}
 		return t.nameColumns()
 	}
-	if t.names, err = t.find("--labels-column", o.LabelsColumn, "labels"); err != nil {
+	if t.names, err = t.find("labels_column", o.LabelsColumn, "labels"); err != nil {
 		return err
 	}
 	if t.names >= 0 {
@@ -116,7 +117,7 @@ func (t *tableRows) resolveLabels() (err error) {
 		}
 	}
 	if len(t.columns) == 0 {
-		return t.missing("--labels-column", "labels")
+		return t.missing("labels_column", "labels")
 	}
 	return t.nameColumns()
 }
@@ -125,8 +126,9 @@ func (t *tableRows) resolveLabels() (err error) {
 func (t *tableRows) checkSeparator() error {
 	for _, name := range t.set.list.names {
 		if strings.Contains(name, t.options.LabelSeparator) {
-			return &RowError{Column: t.columnName(t.names), Value: cut(name), Found: "a label list with", Expected: fmt.Sprintf("no separator %q inside a name", t.options.LabelSeparator),
-				Hint: "choose another by --label-separator"}
+			return &RowError{Column: t.columnName(t.names), Value: cut(name), Found: "a label list with",
+				Expected: fmt.Sprintf("no separator %q inside a name", t.options.LabelSeparator),
+				Hint:     "choose another by `label_separator`"}
 		}
 	}
 	return nil
@@ -153,8 +155,9 @@ func (t *tableRows) nameColumns() error {
 // numberColumns is nameColumns without a header.
 func (t *tableRows) numberColumns() error {
 	if err := t.set.number(len(t.columns)); err != nil {
-		return &RowError{Column: t.columnName(t.columns[0]), Found: fmt.Sprintf("%d columns of labels", len(t.columns)), Expected: fmt.Sprintf("one for each of the %d labels", t.set.list.Len()),
-			Hint: "name the columns of the labels by --label-columns, or the one column of their names by --labels-column"}
+		return &RowError{Column: t.columnName(t.columns[0]), Found: fmt.Sprintf("%d columns of labels", len(t.columns)),
+			Expected: fmt.Sprintf("one for each of the %d labels", t.set.list.Len()),
+			Hint:     "name the columns of the labels by `label_columns`, or the one column of their names by `labels_column`"}
 	}
 	for i := range t.columns {
 		t.places = append(t.places, i)
@@ -187,14 +190,14 @@ func (t *tableRows) matchColumns() error {
 		there[place] = true
 	}
 	if i := slices.Index(there, false); i >= 0 {
-		return t.missing("--label-columns", t.set.list.names[i])
+		return t.missing("label_columns", t.set.list.names[i])
 	}
 	return nil
 }
 
 // notLabels says that columns taken for labels are not in the label list.
 func (t *tableRows) notLabels(columns []string) error {
-	hint := "name the columns of labels by --label-columns"
+	hint := "name the columns of labels by `label_columns`"
 	if near := t.set.list.Near(columns[0]); near != "" {
 		hint = fmt.Sprintf("did you mean %q? Else %s", near, hint)
 	}
@@ -209,8 +212,9 @@ func (t *tableRows) checkRoles() error {
 			continue
 		}
 		if taken[c] {
-			return &RowError{Column: t.columnName(c), Found: "one column for two things", Expected: "a column each for text, text pair, id and labels",
-				Hint: "correct --text-column, --text-pair-column, --id-column, --labels-column or --label-columns"}
+			return &RowError{Column: t.columnName(c), Found: "one column for two things",
+				Expected: "a column each for text, text pair, id and labels",
+				Hint:     "correct `text_column`, `text_pair_column`, `id_column`, `labels_column` or `label_columns`"}
 		}
 		taken[c] = true
 	}

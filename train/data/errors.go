@@ -23,8 +23,8 @@ type RowError struct {
 	Value    string `json:"value,omitempty"`  // what stands there, at most 80 characters
 	Found    string `json:"found"`
 	Expected string `json:"expected"`
-	Hint     string `json:"fix,omitempty"`
-	Err      error  `json:"-"` // the cause, if there is one
+	Hint     string `json:"fix,omitempty"` // names options by their keys, in backquotes: `on_long`
+	Err      error  `json:"-"`             // the cause, if there is one
 
 	field int  // the column by number from 1, for a reader that does not know its name
 	fatal bool // the rest of the file cannot be read
@@ -78,8 +78,8 @@ func cut(s string) string {
 // BadRowsError says that more rows were bad than Options.MaxBadRows allows.
 type BadRowsError struct {
 	File      string
-	Bad, Rows int    // bad rows, and all rows up to there
-	Limit     string // as in Options
+	Bad, Rows int   // bad rows, and all rows up to there
+	Limit     Limit // Options.MaxBadRows
 	Last      *RowError
 }
 

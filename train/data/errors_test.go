@@ -16,11 +16,14 @@ func TestMessages(t *testing.T) {
 		want string
 	}{
 		{last, `f.csv:7: column joy: found the value "2", expected 0 or 1; fix: write 1`},
-		{&RowError{File: "f.jsonl", Line: 7, Byte: 12, Column: "labels", Found: "true", Expected: "0, 1 or null"}, `f.jsonl:7: column 12 (labels): found true, expected 0, 1 or null`},
-		{&RowError{File: "f.jsonl", Line: 7, Byte: 12, Found: "an array", Expected: "an object"}, `f.jsonl:7: column 12: found an array, expected an object`},
+		{&RowError{File: "f.jsonl", Line: 7, Byte: 12, Column: "labels", Found: "true", Expected: "0, 1 or null"},
+			`f.jsonl:7: column 12 (labels): found true, expected 0, 1 or null`},
+		{&RowError{File: "f.jsonl", Line: 7, Byte: 12, Found: "an array", Expected: "an object"},
+			`f.jsonl:7: column 12: found an array, expected an object`},
 		{&RowError{File: "labels.txt", Found: "no label", Expected: "at least one"}, `labels.txt: found no label, expected at least one`},
-		{&BadRowsError{"f.csv", 3, 20, "10%", last}, `f.csv: found 3 bad rows among 20, expected at most 10%; the last one: ` + last.Error()},
-		{&OptionError{"--format", "is missing"}, `--format: is missing`},
+		{&BadRowsError{"f.csv", 3, 20, AtMostPercent(10), last}, `f.csv: found 3 bad rows among 20, expected at most 10%; the last one: ` +
+			last.Error()},
+		{&OptionError{"format", "is missing"}, `format: is missing`},
 	} {
 		if got := c.err.Error(); got != c.want {
 			t.Errorf("%s\nwant %s", got, c.want)
@@ -30,7 +33,8 @@ func TestMessages(t *testing.T) {
 		t.Error("too many bad rows pass for one bad row")
 	}
 	line, err := json.Marshal(last)
-	if want := `{"file":"f.csv","line":7,"column":"joy","value":"2","found":"the value","expected":"0 or 1","fix":"write 1"}`; err != nil || string(line) != want {
+	if want := `{"file":"f.csv","line":7,"column":"joy","value":"2","found":"the value","expected":"0 or 1","fix":"write 1"}`; err != nil ||
+		string(line) != want {
 		t.Errorf("%s, %v", line, err)
 	}
 }

@@ -53,6 +53,10 @@ func ExampleReader() {
 		}
 		if err != nil {
 			fmt.Println(err)
+			return
+		}
+		if ex.Bad != nil {
+			fmt.Println(ex.Bad)
 			continue
 		}
 		fmt.Println(ex.Line, ex.Text, ex.Labels)

@@ -42,6 +42,9 @@ func fuzzRead(t *testing.T, content []byte, name string, o Options) {
 				break
 			}
 			fault := new(RowError)
+			if err == nil && ex.Bad != nil {
+				err = ex.Bad
+			}
 			switch {
 			case err == nil:
 				if ex.Line <= last || ex.Line > lines {

@@ -80,7 +80,8 @@ func (l *LabelList) grow(name string) error {
 	case strings.ContainsAny(name, "\r\n"):
 		return fault("a label name with a line break", "write the name on one line")
 	case len(l.names) == MaxLabels:
-		return &RowError{Found: fmt.Sprintf("more than %d labels", MaxLabels), Expected: "at most that", Hint: "check that this is the column of the labels"}
+		return &RowError{Found: fmt.Sprintf("more than %d labels", MaxLabels), Expected: "at most that",
+			Hint: "check that this is the column of the labels"}
 	case there:
 		return fault(fmt.Sprintf("label %d again:", place+1), "keep one of the two")
 	}
@@ -217,7 +218,8 @@ func (s *labelSet) place(name string) (int, error) {
 	}
 	i, err := strconv.Atoi(name)
 	if err != nil || i >= s.list.Len() {
-		return -1, &RowError{Value: cut(name), Found: "the label index", Expected: fmt.Sprintf("an index from 0 to %d, or a name of the list", s.list.Len()-1),
+		return -1, &RowError{Value: cut(name), Found: "the label index", Expected: fmt.Sprintf("an index from 0 to %d, or a "+
+			"name of the list", s.list.Len()-1),
 			Hint: "check that the label list is the one that the file was made with"}
 	}
 	return i, nil
@@ -238,7 +240,8 @@ func (s *labelSet) add(name string, value int8) error {
 // miss deals with a name that the list lacks.
 func (s *labelSet) miss(name string) error {
 	if strings.TrimSpace(name) == "" {
-		return &RowError{Found: "an empty label name", Expected: s.list.String(), Hint: "take away the surplus separator; no label at all is an empty field"}
+		return &RowError{Found: "an empty label name", Expected: s.list.String(), Hint: "take away the surplus separator; no " +
+			"label at all is an empty field"}
 	}
 	if s.tally {
 		s.missed = append(s.missed, name)
@@ -257,7 +260,8 @@ func (s *labelSet) put(place int, value int8) error {
 		s.rowOf = append(s.rowOf, 0)
 	}
 	if s.rowOf[place] == s.row {
-		return &RowError{Value: cut(s.list.names[place]), Found: "twice the label", Expected: "each label once a row", Hint: "take one away"}
+		return &RowError{Value: cut(s.list.names[place]), Found: "twice the label", Expected: "each label once a row",
+			Hint: "take one away"}
 	}
 	s.rowOf[place] = s.row
 	if value != 0 {
@@ -277,8 +281,9 @@ func (s *labelSet) number(n int) error {
 		s.gather, s.ordered = false, true
 	}
 	if n != s.list.Len() || s.gather {
-		return &RowError{Found: fmt.Sprintf("a list of %d numbers", n), Expected: fmt.Sprintf("0, 1 or null for each of the %d labels", s.list.Len()),
-			Hint: "give the label list by --labels, or write the names of the labels"}
+		return &RowError{Found: fmt.Sprintf("a list of %d numbers", n), Expected: fmt.Sprintf("0, 1 or null for each of the %d "+
+			"labels", s.list.Len()),
+			Hint: "give the label list by `labels`, or write the names of the labels"}
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ const (
 )
 
 // FormatOf returns the format that a file's suffix stands for: .csv, .tsv, .jsonl (also .ndjson, .json), .fasttext (also .ft),
-// each also with .gz behind it. Standard input, "-", is JSONL. Any other name is an *OptionError.
+// each also with .gz after it. Standard input, "-", is JSONL. Any other name is an *OptionError.
 func FormatOf(path string) (Format, error) {
 	if path == "-" {
 		return JSONL, nil
@@ -45,7 +45,7 @@ func FormatOf(path string) (Format, error) {
 	case ".fasttext", ".ft":
 		return FastText, nil
 	}
-	return "", &OptionError{"--format", fmt.Sprintf("%s has no suffix that names its format; give csv, tsv, jsonl or fasttext", path)}
+	return "", &OptionError{"format", fmt.Sprintf("%s has no suffix that names its format; give csv, tsv, jsonl or fasttext", path)}
 }
 
 // BadRows says what a row that cannot be read does.
@@ -55,7 +55,7 @@ type BadRows string
 const (
 	StopAtBadRow  BadRows = "error"  // the first bad row ends the reading
 	SkipBadRows   BadRows = "skip"   // it is left out, counted, and shown to Options.OnBad
-	ReportBadRows BadRows = "report" // Read returns it as an error, and goes on with the next row when called again
+	ReportBadRows BadRows = "report" // Read hands it out, with Example.Bad
 )
 
 // LongTexts says what a text over MaxText bytes does.
@@ -68,38 +68,37 @@ const (
 )
 
 // Options say how a file is to be read. The zero value reads columns text, text_pair, id and labels, gathers the label list,
-// and stops at the first bad row. The flag of the command line that sets a field is named beside it.
+// and stops at the first bad row. The key that stands for a field in config files, and in errors, is beside it.
 type Options struct {
-	Format   Format // --format; empty: by the suffix
-	NoHeader bool   // --no-header; csv, tsv: the first line is a row, and columns go by number from 1
+	Format   Format // `format`; empty: by the suffix
+	NoHeader bool   // `no_header`; csv, tsv: the first line is a row, and columns go by number from 1
 
-	TextColumn     string   // --text-column; empty: text
-	PairColumn     string   // --text-pair-column; empty: text_pair or text_b, if there is one
-	IDColumn       string   // --id-column; empty: id, if there is one
-	LabelsColumn   string   // --labels-column, with names; empty: labels, if there is one
-	LabelColumns   []string // --label-columns, with 0 and 1; empty: every column that has no other role
-	LabelSeparator string   // --label-separator between names in the labels column; empty: a comma
+	TextColumn     string   // `text_column`; empty: text
+	PairColumn     string   // `text_pair_column`; empty: text_pair or text_b, if there is one
+	IDColumn       string   // `id_column`; empty: id, if there is one
+	LabelsColumn   string   // `labels_column`, with names; empty: labels, if there is one
+	LabelColumns   []string // `label_columns`, with 0 and 1; empty: every column that has no other role
+	LabelSeparator string   // `label_separator` between names in the labels column; empty: a comma
 
-	Labels       *LabelList // --labels; nil: gathered from the file, or from its header
+	Labels       *LabelList // `labels`; nil: gathered from the file, or from its header
 	IgnoreLabels bool       // labels are not looked at, Example.Labels stays empty (predict)
-	DropUnknown  bool       // names that the label list lacks are left out and counted, instead of refused
+	DropUnknown  bool       // `drop_unknown_labels`: names that the label list lacks are left out and counted, instead of refused
 
-	OnBadRow     BadRows         // --on-bad-row
-	MaxBadRows   string          // --max-bad-rows with skip and report: "100", or "1.5%" of all rows; empty: no limit
-	OnBad        func(*RowError) // is called for every bad row of skip and report, in order
-	OnLong       LongTexts       // --on-long
-	StrictUTF8   bool            // --strict-utf8: a text with invalid UTF-8 is a bad row; else the tokenizer drops the bytes
-	KeepRaw      bool            // Dataset.Raw and Head keep the bytes of the file; not a flag
-	badRowsLimit limit
+	OnBadRow   BadRows         // `on_bad_row`
+	MaxBadRows Limit           // `max_bad_rows` with skip and report
+	OnBad      func(*RowError) // is called for every bad row of skip and report, in order
+	OnLong     LongTexts       // `on_long`
+	StrictUTF8 bool            // `strict_utf8`: a text with invalid UTF-8 is a bad row; else the tokenizer drops the bytes
+	KeepRaw    bool            // Dataset.Raw and Head keep the bytes of the file; no option of config files
 }
 
 // OptionError is an option that cannot be used: wrong usage, not wrong data.
 type OptionError struct {
-	Flag    string // as on the command line
-	Problem string
+	Option  string // its key: "on_bad_row"
+	Problem string // other options in it are in backquotes
 }
 
-func (e *OptionError) Error() string { return e.Flag + ": " + e.Problem }
+func (e *OptionError) Error() string { return e.Option + ": " + e.Problem }
 
 // complete fills in the defaults and checks what can be checked without the file.
 func (o Options) complete(path string) (Options, error) {
@@ -114,24 +113,21 @@ func (o Options) complete(path string) (Options, error) {
 		o.LabelSeparator = ","
 	}
 	choices := []struct {
-		flag, value string
-		among       []string
+		option, value string
+		among         []string
 	}{
-		{"--format", string(o.Format), []string{"csv", "tsv", "jsonl", "fasttext"}},
-		{"--on-bad-row", string(o.OnBadRow), []string{"", "error", "skip", "report"}},
-		{"--on-long", string(o.OnLong), []string{"", "truncate", "error"}},
+		{"format", string(o.Format), []string{"csv", "tsv", "jsonl", "fasttext"}},
+		{"on_bad_row", string(o.OnBadRow), []string{"", "error", "skip", "report"}},
+		{"on_long", string(o.OnLong), []string{"", "truncate", "error"}},
 	}
 	for _, c := range choices {
 		if !slices.Contains(c.among, c.value) {
-			return o, &OptionError{c.flag, fmt.Sprintf("%q is none of %s", c.value, strings.TrimPrefix(strings.Join(c.among, ", "), ", "))}
+			return o, &OptionError{c.option, fmt.Sprintf("%q is none of %s", c.value,
+				strings.TrimPrefix(strings.Join(c.among, ", "), ", "))}
 		}
 	}
 	if o.LabelsColumn != "" && len(o.LabelColumns) > 0 {
-		return o, &OptionError{"--labels-column", "cannot be given together with --label-columns"}
-	}
-	var err error
-	if o.badRowsLimit, err = parseLimit(o.MaxBadRows); err != nil {
-		return o, err
+		return o, &OptionError{"labels_column", "cannot be given together with `label_columns`"}
 	}
 	return o, o.checkNumbers()
 }
@@ -145,48 +141,68 @@ func (o *Options) checkNumbers() error {
 		return nil
 	}
 	if o.TextColumn == "" {
-		return &OptionError{"--no-header", "needs --text-column N, counted from 1"}
+		return &OptionError{"no_header", "needs `text_column` N, counted from 1"}
 	}
-	type column struct{ flag, value string }
+	type column struct{ option, value string }
 	columns := []column{
-		{"--text-column", o.TextColumn},
-		{"--text-pair-column", o.PairColumn},
-		{"--id-column", o.IDColumn},
-		{"--labels-column", o.LabelsColumn},
+		{"text_column", o.TextColumn},
+		{"text_pair_column", o.PairColumn},
+		{"id_column", o.IDColumn},
+		{"labels_column", o.LabelsColumn},
 	}
 	for _, c := range o.LabelColumns {
-		columns = append(columns, column{"--label-columns", c})
+		columns = append(columns, column{"label_columns", c})
 	}
 	for _, c := range columns {
 		if n, err := strconv.Atoi(c.value); c.value != "" && (err != nil || n < 1) {
-			return &OptionError{c.flag, fmt.Sprintf("%q is no column number; with --no-header columns are counted from 1", c.value)}
+			return &OptionError{c.option, fmt.Sprintf("%q is no column number; with `no_header` columns are counted from 1", c.value)}
 		}
 	}
 	return nil
 }
 
-// limit is a number of bad rows, or a share of all rows.
-type limit struct {
+// Limit bounds the bad rows of a file: by their number, or by their share of all rows. The zero Limit bounds nothing.
+type Limit struct {
 	set     bool
 	percent bool
 	value   float64
 }
 
-func parseLimit(s string) (limit, error) {
+// AtMost returns the limit of so many rows; 0 is a limit, too.
+func AtMost(rows int) Limit { return Limit{set: true, value: float64(max(0, rows))} }
+
+// AtMostPercent returns the limit of so many percent of all rows, which can be judged at the end of the file only.
+func AtMostPercent(percent float64) Limit {
+	return Limit{set: true, percent: true, value: max(0, percent)}
+}
+
+// ParseLimit reads "100", or "1.5%" of all rows; "" is the zero Limit. The error is an *OptionError.
+func ParseLimit(s string) (Limit, error) {
 	if s == "" {
-		return limit{}, nil
+		return Limit{}, nil
 	}
 	digits, percent := strings.CutSuffix(s, "%")
 	value, err := strconv.ParseFloat(digits, 64)
 	whole := value == float64(int64(value))
 	if err != nil || !(value >= 0) || percent && value > 100 || !percent && !whole {
-		return limit{}, &OptionError{"--max-bad-rows", fmt.Sprintf("%q is neither a number of rows nor a percentage such as 1%%", s)}
+		return Limit{}, &OptionError{"max_bad_rows", fmt.Sprintf("%q is neither a number of rows nor a percentage such as 1%%", s)}
 	}
-	return limit{true, percent, value}, nil
+	return Limit{true, percent, value}, nil
+}
+
+// String returns what ParseLimit reads.
+func (l Limit) String() string {
+	switch {
+	case !l.set:
+		return ""
+	case l.percent:
+		return strconv.FormatFloat(l.value, 'f', -1, 64) + "%"
+	}
+	return strconv.FormatFloat(l.value, 'f', -1, 64)
 }
 
 // exceeded reports whether bad rows of all are too many. A percentage is judged at the end of the file only.
-func (l limit) exceeded(bad, all int, end bool) bool {
+func (l Limit) exceeded(bad, all int, end bool) bool {
 	if !l.set {
 		return false
 	}

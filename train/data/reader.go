@@ -21,6 +21,9 @@ type Example struct {
 	Labels    []int8 // [C] in the order of the label list: 1, 0 or Unknown; empty with IgnoreLabels
 	File      string // as it was opened; "stdin" for "-"
 	Line      int    // physical line on which the row starts, from 1
+	// Bad says, with ReportBadRows, why this row cannot be used; nil for a good one. A bad row has File and Line, and the id if it
+	// could be read; its other fields mean nothing.
+	Bad *RowError
 }
 
 // Stats counts what a reader has met.
@@ -108,7 +111,7 @@ func newReader(src *source, o Options, gather bool) (*Reader, error) {
 		r.head = src.mark + string(r.lines.row())
 	}
 	if r.set != nil && r.set.gather && !gather {
-		return nil, &OptionError{"--labels", "the label list is needed to read " + src.name + " row by row"}
+		return nil, &OptionError{"labels", "the label list is needed to read " + src.name + " row by row"}
 	}
 	return r, nil
 }
@@ -132,12 +135,43 @@ func (r *Reader) Labels() *LabelList {
 // Stats returns the counts so far.
 func (r *Reader) Stats() Stats { return r.stats }
 
+// Options returns how the file is read: what Open or NewReader was given, with the defaults filled in.
+func (r *Reader) Options() Options { return r.options }
+
+// Refuse makes the row that Read has handed out last a bad one, for a reason that only the caller can see, and does with it what
+// OnBadRow says. With StopAtBadRow it returns bad, as every further Read does. With SkipBadRows skip is set: the row is to be left out.
+// With ReportBadRows ex.Bad becomes bad. These two count it, show it to OnBad, and hold it against MaxBadRows, whose error comes from
+// the next Read.
+func (r *Reader) Refuse(ex *Example, bad *RowError) (skip bool, err error) {
+	policy := r.options.OnBadRow
+	if policy != SkipBadRows && policy != ReportBadRows {
+		r.err = bad
+		return false, bad
+	}
+	r.stats.Rows--
+	r.report(bad)
+	if policy == ReportBadRows {
+		ex.Bad = bad
+	}
+	return policy == SkipBadRows, nil
+}
+
+// report counts a bad row that does not end the reading.
+func (r *Reader) report(bad *RowError) {
+	r.stats.Bad++
+	if r.options.OnBad != nil {
+		r.options.OnBad(bad)
+	}
+	r.lastBad = bad
+	r.checkLimit(false)
+}
+
 // Close closes the file, if Open opened one.
 func (r *Reader) Close() error { return r.src.close() }
 
-// Read reads the next row into ex, whose Labels it reuses. It returns io.EOF behind the last row. With ReportBadRows a bad row
-// is a *RowError: ex then has File and Line, and the id if it could be read, and the next Read goes on with the row behind it.
-// Any other error comes again at every further Read; too many bad rows are a *BadRowsError.
+// Read reads the next row into ex, whose Labels it reuses. An error is always the end, and comes again at every further Read: io.EOF
+// after the last row, a *RowError for a bad row that stops the reading, a *BadRowsError for too many of them, or one of reading. With
+// ReportBadRows a bad row is no error: ex.Bad says what is wrong with it, and the next Read goes on with the row after it.
 func (r *Reader) Read(ex *Example) error {
 	for r.err == nil {
 		err := r.read(ex)
@@ -149,14 +183,10 @@ func (r *Reader) Read(ex *Example) error {
 			r.err = r.atEnd(err)
 			break
 		}
-		r.stats.Bad++
-		if r.options.OnBad != nil {
-			r.options.OnBad(bad)
-		}
-		r.lastBad = bad
-		r.checkLimit(false)
+		r.report(bad)
 		if r.options.OnBadRow == ReportBadRows {
-			return bad
+			ex.Bad = bad
+			return nil
 		}
 	}
 	return r.err
@@ -176,7 +206,7 @@ func (r *Reader) atEnd(err error) error {
 // checkLimit sets err when there are more bad rows than the options allow.
 func (r *Reader) checkLimit(end bool) {
 	all := r.stats.Rows + r.stats.Bad
-	if r.options.badRowsLimit.exceeded(r.stats.Bad, all, end) {
+	if r.options.MaxBadRows.exceeded(r.stats.Bad, all, end) {
 		r.err = &BadRowsError{r.src.name, r.stats.Bad, all, r.options.MaxBadRows, r.lastBad}
 	}
 }
@@ -260,15 +290,16 @@ func (r *Reader) checkTexts(ex *Example) error {
 		if len(*t.text) > MaxText {
 			if r.options.OnLong == LongError {
 				return &RowError{Column: t.name, Value: cut(*t.text), Found: fmt.Sprintf("a text of %d bytes:", len(*t.text)),
-					Expected: fmt.Sprintf("at most %d", MaxText), Hint: "cut it, or let it be cut: --on-long truncate"}
+					Expected: fmt.Sprintf("at most %d", MaxText), Hint: "cut it, or let it be cut: `on_long` truncate"}
 			}
 			*t.text = cutText(*t.text)
 			r.stats.CutTexts++
 		}
 		if !utf8.ValidString(*t.text) {
 			if r.options.StrictUTF8 {
-				return &RowError{Column: t.name, Value: cut(*t.text), Found: fmt.Sprintf("invalid UTF-8 at byte %d of", firstInvalid(*t.text)+1),
-					Expected: "UTF-8", Hint: "save the file as UTF-8, or leave out --strict-utf8: the bytes are then dropped"}
+				return &RowError{Column: t.name, Value: cut(*t.text),
+					Found:    fmt.Sprintf("invalid UTF-8 at byte %d of", firstInvalid(*t.text)+1),
+					Expected: "UTF-8", Hint: "save the file as UTF-8, or leave out `strict_utf8`: the bytes are then dropped"}
 			}
 			invalid = true
 		}

@@ -24,7 +24,8 @@ var shapes = []struct {
 	{
 		"csv with a labels column", "f.csv", "id,text,labels\n1,hello,\"joy,love\"\n2,world,\n", Options{},
 		[]string{"joy", "love"},
-		[]Example{{ID: "1", HasID: true, Text: "hello", Labels: []int8{1, 1}, Line: 2}, {ID: "2", HasID: true, Text: "world", Labels: []int8{0, 0}, Line: 3}},
+		[]Example{{ID: "1", HasID: true, Text: "hello", Labels: []int8{1, 1}, Line: 2},
+			{ID: "2", HasID: true, Text: "world", Labels: []int8{0, 0}, Line: 3}},
 	}, {
 		"gathered names are sorted", "f.csv", "text,labels\na,\"zeal,joy\"\nb,Joy\n", Options{},
 		[]string{"Joy", "joy", "zeal"},
@@ -81,14 +82,17 @@ var shapes = []struct {
 	}, {
 		"headerless", "f.tsv", "a\tjoy\tx1\nb\t\tx2\n", Options{NoHeader: true, TextColumn: "1", LabelsColumn: "2", IDColumn: "3"},
 		[]string{"joy"},
-		[]Example{{Text: "a", ID: "x1", HasID: true, Labels: []int8{1}, Line: 1}, {Text: "b", ID: "x2", HasID: true, Labels: []int8{0}, Line: 2}},
+		[]Example{{Text: "a", ID: "x1", HasID: true, Labels: []int8{1}, Line: 1},
+			{Text: "b", ID: "x2", HasID: true, Labels: []int8{0}, Line: 2}},
 	}, {
-		"headerless, numbers without a list are names", "f.tsv", "a\t10,2\nb\t2\n", Options{NoHeader: true, TextColumn: "1", LabelsColumn: "2"},
+		"headerless, numbers without a list are names", "f.tsv", "a\t10,2\nb\t2\n",
+		Options{NoHeader: true, TextColumn: "1", LabelsColumn: "2"},
 		[]string{"10", "2"},
 		[]Example{{Text: "a", Labels: []int8{1, 1}, Line: 1}, {Text: "b", Labels: []int8{0, 1}, Line: 2}},
 	}, {
 		"jsonl", "f.jsonl", `{"text": "a", "text_pair": "b", "id": "x", "labels": ["joy", "love"]}` + "\n" +
-			`{"labels":[],"id":7,"text":"\u00e9\n","text_b":"c","other":{"labels":[2]}}` + "\r\n\n" + `{"text":"d","text_pair":null,"id":null,"labels":[]}`, Options{},
+			`{"labels":[],"id":7,"text":"\u00e9\n","text_b":"c","other":{"labels":[2]}}` + "\r\n\n" +
+			`{"text":"d","text_pair":null,"id":null,"labels":[]}`, Options{},
 		[]string{"joy", "love"},
 		[]Example{
 			{Text: "a", Pair: "b", HasPair: true, ID: "x", HasID: true, Labels: []int8{1, 1}, Line: 1},
@@ -96,19 +100,24 @@ var shapes = []struct {
 			{Text: "d", Labels: []int8{0, 0}, Line: 4},
 		},
 	}, {
-		"jsonl with objects", "f.ndjson", `{"text": "a", "labels": {"love": 1, "joy": null}}` + "\n" + `{"text": "b", "labels": {"fear": 0}}`, Options{},
+		"jsonl with objects", "f.ndjson",
+		`{"text": "a", "labels": {"love": 1, "joy": null}}` + "\n" + `{"text": "b", "labels": {"fear": 0}}`, Options{},
 		[]string{"fear", "joy", "love"},
 		[]Example{{Text: "a", Labels: []int8{0, Unknown, 1}, Line: 1}, {Text: "b", Labels: []int8{0, 0, 0}, Line: 2}},
 	}, {
-		"jsonl with lists of 0 and 1 and no names", "f.jsonl", `{"text": "a", "labels": []}` + "\n" + `{"text": "b", "labels": [0,1,null,0,0,0,0,0,0,0,1]}`, Options{},
+		"jsonl with lists of 0 and 1 and no names", "f.jsonl",
+		`{"text": "a", "labels": []}` + "\n" + `{"text": "b", "labels": [0,1,null,0,0,0,0,0,0,0,1]}`, Options{},
 		[]string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"},
-		[]Example{{Text: "a", Labels: make([]int8, 11), Line: 1}, {Text: "b", Labels: []int8{0, 1, Unknown, 0, 0, 0, 0, 0, 0, 0, 1}, Line: 2}},
+		[]Example{{Text: "a", Labels: make([]int8, 11), Line: 1},
+			{Text: "b", Labels: []int8{0, 1, Unknown, 0, 0, 0, 0, 0, 0, 0, 1}, Line: 2}},
 	}, {
-		"jsonl with other keys", "f.jsonl", `{"body": "a", "tags": ["joy"], "key": "k", "text": 5}`, Options{TextColumn: "body", LabelsColumn: "tags", IDColumn: "key"},
+		"jsonl with other keys", "f.jsonl", `{"body": "a", "tags": ["joy"], "key": "k", "text": 5}`,
+		Options{TextColumn: "body", LabelsColumn: "tags", IDColumn: "key"},
 		[]string{"joy"},
 		[]Example{{Text: "a", ID: "k", HasID: true, Labels: []int8{1}, Line: 1}},
 	}, {
-		"fasttext", "f.fasttext", "__label__joy __label__love the text\n\nno label here\n__label__joy\n  __label__love\tx __label y \n", Options{},
+		"fasttext", "f.fasttext", "__label__joy __label__love the text\n\nno label here\n__label__joy\n  __label__love\tx __label y \n",
+		Options{},
 		[]string{"joy", "love"},
 		[]Example{{Text: "the text", Labels: []int8{1, 1}, Line: 1}, {Text: "no label here", Labels: []int8{0, 0}, Line: 3},
 			{Text: "", Labels: []int8{1, 0}, Line: 4}, {Text: "x __label y ", Labels: []int8{0, 1}, Line: 5}},
@@ -199,11 +208,14 @@ func TestGivenList(t *testing.T) {
 		{"all other columns", "f.csv", "0,a,1\n", Options{NoHeader: true, TextColumn: "2"}, list("love", "joy"), [][]int8{{0, 1}}},
 		{"indices", "f.tsv", "a\t0,2\nb\tlove,0\n", headerless, list("joy", "love", "fear"), [][]int8{{1, 0, 1}, {1, 1, 0}}},
 		{"digits that are names", "f.tsv", "a\t7,0\nb\t1\n", headerless, list("2", "joy", "7"), [][]int8{{1, 0, 1}, {0, 1, 0}}},
-		{"digits in JSON", "f.jsonl", `{"text":"a","labels":["1"]}` + "\n" + `{"text":"b","labels":{"0":1}}`, Options{}, list("joy", "love"), [][]int8{{0, 1}, {1, 0}}},
+		{"digits in JSON", "f.jsonl", `{"text":"a","labels":["1"]}` + "\n" + `{"text":"b","labels":{"0":1}}`, Options{},
+			list("joy", "love"), [][]int8{{0, 1}, {1, 0}}},
 		{"digits in fastText", "f.ft", "__label__1 a\n", Options{}, list("joy", "love"), [][]int8{{0, 1}}},
 		{"0/1 list", "f.jsonl", `{"text":"a","labels":[1,null]}`, Options{}, list("joy", "love"), [][]int8{{1, Unknown}}},
-		{"unknown names dropped", "f.jsonl", `{"text":"a","labels":["hate","love"]}`, Options{DropUnknown: true}, list("joy", "love"), [][]int8{{0, 1}}},
-		{"unknown columns dropped", "f.csv", "text,hate,love,joy\na,9,1,0\n", Options{DropUnknown: true}, list("joy", "love"), [][]int8{{0, 1}}},
+		{"unknown names dropped", "f.jsonl", `{"text":"a","labels":["hate","love"]}`, Options{DropUnknown: true}, list("joy", "love"),
+			[][]int8{{0, 1}}},
+		{"unknown columns dropped", "f.csv", "text,hate,love,joy\na,9,1,0\n", Options{DropUnknown: true}, list("joy", "love"),
+			[][]int8{{0, 1}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.options.Labels = c.list
@@ -271,7 +283,7 @@ var refusals = []struct {
 	{"only a byte order mark", "f.tsv", "\ufeff", Options{}, 1, "", "an empty file"},
 	{"empty JSONL", "f.jsonl", "", Options{}, 1, "", "no rows"},
 	{"header only", "f.csv", "text,joy\n", Options{}, 1, "", "no rows"},
-	{"header missing", "f.csv", "what a day,joy\nso sad,fear\n", Options{}, 1, "text", "--no-header"},
+	{"header missing", "f.csv", "what a day,joy\nso sad,fear\n", Options{}, 1, "text", "`no_header`"},
 	{"text column absent", "f.csv", "Txt,joy\na,1\n", Options{}, 1, "text", `did you mean "Txt"`},
 	{"text column in capitals", "f.tsv", "TEXT\tjoy\na\t1\n", Options{}, 1, "text", `did you mean "TEXT"`},
 	{"text column with more words", "f.csv", "id,comment_text,joy\n1,a,1\n", Options{}, 1, "text", `did you mean "comment_text"`},
@@ -282,7 +294,7 @@ var refusals = []struct {
 	{"bare quote in the header", "f.csv", "text,\"joy\"s\na,1\n", Options{}, 1, "2", "closing quote"},
 	{"no labels", "f.csv", "id,text\n1,a\n", Options{}, 1, "labels", "the columns id, text"},
 	{"no label in any row", "f.csv", "text,labels\na,\n", Options{}, 2, "labels", "no label in any row"},
-	{"no column is a label", "f.csv", "text,score\na,0.7\n", Options{}, 2, "score", "--label-columns"},
+	{"no column is a label", "f.csv", "text,score\na,0.7\n", Options{}, 2, "score", "`label_columns`"},
 	{"one column twice", "f.csv", "text,joy\na,1\n", Options{IDColumn: "text"}, 1, "text", "two things"},
 	{"label column twice", "f.csv", "text,joy\na,1\n", Options{LabelColumns: []string{"joy", "joy"}}, 1, "joy", "again"},
 	{"column number too large", "f.csv", "a,joy\n", Options{NoHeader: true, TextColumn: "1", LabelsColumn: "3"}, 1, "3", "2 columns"},
@@ -298,7 +310,8 @@ var refusals = []struct {
 	{"gzip cut off", "f.csv.gz", string(zip([]byte("text,joy\na,1\n"))[:30]), Options{}, 3, "", "damaged gzip data"},
 	{"gzip header cut off", "f.csv.gz", "\x1f\x8b\x08", Options{}, 1, "", "damaged gzip data"},
 	{"gzip with a wrong checksum", "f.csv.gz", string(flip(zip([]byte("text,joy\na,1\n")))), Options{}, 3, "", "damaged gzip data"},
-	{"names and lists of numbers", "f.jsonl", `{"text":"a","labels":["joy"]}` + "\n" + `{"text":"b","labels":[1]}`, Options{}, 2, "labels", "--labels"},
+	{"names and lists of numbers", "f.jsonl", `{"text":"a","labels":["joy"]}` + "\n" + `{"text":"b","labels":[1]}`, Options{}, 2,
+		"labels", "`labels`"},
 	{"gathered name with a line break", "f.csv", "text,labels\na,\"jo\ny\"\n", Options{}, 2, "labels", "line break"},
 	{"gathered name that is blank", "f.csv", "text,labels\na,\"joy, \"\n", Options{}, 2, "labels", "blank label"},
 	{"gathered name that is no UTF-8", "f.ft", "__label__\xff a\n", Options{}, 1, "labels", "UTF-8"},
@@ -313,7 +326,8 @@ func TestRefusals(t *testing.T) {
 				t.Fatalf("error %v", err)
 			}
 			if bad.File != c.file || bad.Line != c.line || bad.Column != c.column || !strings.Contains(err.Error(), c.says) {
-				t.Errorf("%v\n\tgot  line %d, column %q\n\twant line %d, column %q, %q", err, bad.Line, bad.Column, c.line, c.column, c.says)
+				t.Errorf("%v\n\tgot  line %d, column %q\n\twant line %d, column %q, %q", err, bad.Line, bad.Column, c.line, c.column,
+					c.says)
 			}
 		})
 	}
@@ -357,11 +371,13 @@ func TestColumnsAgainstList(t *testing.T) {
 		}
 	}
 	o.LabelSeparator = " "
-	if _, err := readAll(t, []byte("text,labels\na,joy\n"), "f.csv", o); err == nil || !strings.Contains(err.Error(), `no separator " " inside`) {
+	if _, err := readAll(t, []byte("text,labels\na,joy\n"), "f.csv", o); err == nil ||
+		!strings.Contains(err.Error(), `no separator " " inside`) {
 		t.Errorf("separator inside a label: %v", err)
 	}
 	o = Options{Labels: testLabels(t), NoHeader: true, TextColumn: "1"}
-	if _, err := readAll(t, []byte("a,1,0,1\n"), "f.csv", o); err == nil || !strings.Contains(err.Error(), "3 columns of labels, expected one for each of the 4") {
+	if _, err := readAll(t, []byte("a,1,0,1\n"), "f.csv", o); err == nil ||
+		!strings.Contains(err.Error(), "3 columns of labels, expected one for each of the 4") {
 		t.Errorf("too few columns: %v", err)
 	}
 }
@@ -375,11 +391,13 @@ func TestUnknownLabels(t *testing.T) {
 	if !errors.As(err, &unknown) || !errors.Is(err, ErrRefused) {
 		t.Fatal(err)
 	}
-	want := []UnknownLabel{{"Love", 3, 2, "labels", "love"}, {"hate", 2, 4, "labels", ""}, {"in  awe", 1, 3, "labels", "in awe"}, {"feer", 1, 5, "labels", "fear"}}
+	want := []UnknownLabel{{"Love", 3, 2, "labels", "love"}, {"hate", 2, 4, "labels", ""}, {"in  awe", 1, 3, "labels", "in awe"},
+		{"feer", 1, 5, "labels", "fear"}}
 	if !slices.Equal(unknown.Labels, want) {
 		t.Errorf("%+v\nwant %+v", unknown.Labels, want)
 	}
-	if text := err.Error(); !strings.HasPrefix(text, `dev.csv:2: column labels: found "Love", expected one of the 4 labels of labels.txt`) ||
+	if text := err.Error(); !strings.HasPrefix(text,
+		`dev.csv:2: column labels: found "Love", expected one of the 4 labels of labels.txt`) ||
 		!strings.Contains(text, `"Love" in 3 rows, first on line 2 (did you mean "love"?)`) {
 		t.Errorf("message %q", text)
 	}
@@ -410,10 +428,13 @@ func TestPolicies(t *testing.T) {
 		if err == io.EOF {
 			break
 		}
-		if bad, ok := err.(*RowError); ok {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ex.Bad != nil {
 			got = append(got, "bad "+ex.ID)
-			if bad.Line != ex.Line {
-				t.Errorf("line %d and %d", bad.Line, ex.Line)
+			if ex.Bad.Line != ex.Line {
+				t.Errorf("line %d and %d", ex.Bad.Line, ex.Line)
 			}
 			continue
 		}
@@ -431,9 +452,14 @@ func TestPolicies(t *testing.T) {
 		ok    bool
 	}{{"", true}, {"3", true}, {"2", false}, {"0", false}, {"50%", true}, {"49.9%", false}, {"0%", false}, {"100%", true}} {
 		for _, policy := range []BadRows{SkipBadRows, ReportBadRows} {
-			d, err := LoadFrom(strings.NewReader(badFile), "f.csv", Options{Labels: labels, OnBadRow: policy, MaxBadRows: c.limit})
+			limit, err := ParseLimit(c.limit)
+			if err != nil || limit.String() != c.limit {
+				t.Errorf("limit %q is read as %q, %v", c.limit, limit, err)
+			}
+			d, err := LoadFrom(strings.NewReader(badFile), "f.csv", Options{Labels: labels, OnBadRow: policy, MaxBadRows: limit})
 			many := new(BadRowsError)
-			if c.ok && (err != nil || d.Rows() != 3) || !c.ok && (!errors.As(err, &many) || !errors.Is(err, ErrRefused) || many.Last == nil) {
+			if c.ok && (err != nil || d.Rows() != 3) || !c.ok &&
+				(!errors.As(err, &many) || !errors.Is(err, ErrRefused) || many.Last == nil) {
 				t.Errorf("%s, limit %q: %v", policy, c.limit, err)
 			}
 		}
@@ -442,8 +468,62 @@ func TestPolicies(t *testing.T) {
 	r, _ = NewReader(strings.NewReader(badFile), "f.csv", Options{Labels: labels})
 	r.Read(&ex)
 	first, again := r.Read(&ex), r.Read(&ex)
-	if first == nil || first != again {
+	if first == nil || first != again || ex.Bad != nil {
 		t.Errorf("an error that ends the reading has to stay: %v, then %v", first, again)
+	}
+}
+
+// A row that the caller refuses is like one that the reader finds bad.
+func TestRefuse(t *testing.T) {
+	refused := &RowError{File: "f.csv", Line: 4, Found: "c", Expected: "no c"}
+	for _, c := range []struct {
+		policy BadRows
+		limit  Limit
+		want   string // texts; bad rows in brackets
+		bad    int
+		last   string // the error
+	}{
+		{ReportBadRows, Limit{}, "a[][c][][]f", 4, "EOF"}, // badFile has three of its own
+		{SkipBadRows, Limit{}, "af", 4, "EOF"},
+		{SkipBadRows, AtMost(1), "a", 2, "f.csv: found 2 bad rows among 3, expected at most 1; the last one: " + refused.Error()},
+		{"", Limit{}, "a", 0, refused.Error()},
+	} {
+		shown := 0
+		content := badFile
+		if c.policy == "" {
+			content = "id,text,labels\n1,a,joy\n3,c,love\n"
+		}
+		r, err := NewReader(strings.NewReader(content), "f.csv",
+			Options{Labels: testLabels(t), OnBadRow: c.policy, MaxBadRows: c.limit, OnBad: func(*RowError) { shown++ }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for {
+			var ex Example
+			skip := false
+			if err = r.Read(&ex); err == nil && ex.Bad == nil && ex.Text == "c" {
+				skip, err = r.Refuse(&ex, refused)
+			}
+			switch {
+			case err != nil:
+			case ex.Bad == refused:
+				got += "[c]"
+			case ex.Bad != nil:
+				got += "[]"
+			case !skip:
+				got += ex.Text
+			}
+			if err != nil {
+				break
+			}
+		}
+		if got != c.want || r.Stats().Bad != c.bad || shown != c.bad || err.Error() != c.last || r.Read(new(Example)) != err {
+			t.Errorf("%s: %s, %+v, shown %d, %v", c.policy, got, r.Stats(), shown, err)
+		}
+		if o := r.Options(); o.Format != CSV || o.LabelSeparator != "," || o.OnBadRow != c.policy {
+			t.Errorf("options %+v", o)
+		}
 	}
 }
 
@@ -461,15 +541,16 @@ func TestIDOfBadRow(t *testing.T) {
 			t.Fatal(err)
 		}
 		var ex Example
-		if err := r.Read(&ex); !errors.Is(err, ErrRefused) || ex.ID != id {
-			t.Errorf("%s: id %q, %v", content, ex.ID, err)
+		if err := r.Read(&ex); err != nil || !errors.Is(ex.Bad, ErrRefused) || ex.ID != id {
+			t.Errorf("%s: id %q, %v, %v", content, ex.ID, err, ex.Bad)
 		}
 	}
 }
 
 // A gathered list has no label that only a skipped row had.
 func TestGatherWithoutBadRows(t *testing.T) {
-	d, err := LoadFrom(strings.NewReader("text,labels\na,joy\nb,\"love,love\"\nc,zeal\nd,\"fear,\"\n"), "f.csv", Options{OnBadRow: SkipBadRows})
+	d, err := LoadFrom(strings.NewReader("text,labels\na,joy\nb,\"love,love\"\nc,zeal\nd,\"fear,\"\n"), "f.csv",
+		Options{OnBadRow: SkipBadRows})
 	if err != nil || !slices.Equal(d.Labels.Names(), []string{"joy", "zeal"}) || !slices.Equal(d.Y, []int8{1, 0, 0, 1}) {
 		t.Errorf("%+v, %v", d, err)
 	}
@@ -479,28 +560,32 @@ func TestOptionErrors(t *testing.T) {
 	for _, c := range []struct {
 		file    string
 		options Options
-		flag    string
+		option  string
 	}{
-		{"f.txt", Options{}, "--format"},
-		{"f", Options{}, "--format"},
-		{"f.csv", Options{Format: "xml"}, "--format"},
-		{"f.csv", Options{OnBadRow: "ignore"}, "--on-bad-row"},
-		{"f.csv", Options{OnLong: "window"}, "--on-long"},
-		{"f.csv", Options{MaxBadRows: "many"}, "--max-bad-rows"},
-		{"f.csv", Options{MaxBadRows: "-1"}, "--max-bad-rows"},
-		{"f.csv", Options{MaxBadRows: "1.5"}, "--max-bad-rows"},
-		{"f.csv", Options{MaxBadRows: "101%"}, "--max-bad-rows"},
-		{"f.csv", Options{MaxBadRows: "NaN%"}, "--max-bad-rows"},
-		{"f.csv", Options{LabelsColumn: "a", LabelColumns: []string{"b"}}, "--labels-column"},
-		{"f.csv", Options{NoHeader: true}, "--no-header"},
-		{"f.csv", Options{NoHeader: true, TextColumn: "text"}, "--text-column"},
-		{"f.csv", Options{NoHeader: true, TextColumn: "1", LabelColumns: []string{"0"}}, "--label-columns"},
+		{"f.txt", Options{}, "format"},
+		{"f", Options{}, "format"},
+		{"f.csv", Options{Format: "xml"}, "format"},
+		{"f.csv", Options{OnBadRow: "ignore"}, "on_bad_row"},
+		{"f.csv", Options{OnLong: "window"}, "on_long"},
+		{"f.csv", Options{LabelsColumn: "a", LabelColumns: []string{"b"}}, "labels_column"},
+		{"f.csv", Options{NoHeader: true}, "no_header"},
+		{"f.csv", Options{NoHeader: true, TextColumn: "text"}, "text_column"},
+		{"f.csv", Options{NoHeader: true, TextColumn: "1", LabelColumns: []string{"0"}}, "label_columns"},
 	} {
 		_, err := LoadFrom(strings.NewReader("text,joy\na,1\n"), c.file, c.options)
 		wrong := new(OptionError)
-		if !errors.As(err, &wrong) || wrong.Flag != c.flag || errors.Is(err, ErrRefused) {
-			t.Errorf("%s %+v: %v, want one of %s", c.file, c.options, err, c.flag)
+		if !errors.As(err, &wrong) || wrong.Option != c.option || errors.Is(err, ErrRefused) {
+			t.Errorf("%s %+v: %v, want one of %s", c.file, c.options, err, c.option)
 		}
+	}
+	for _, s := range []string{"many", "-1", "1.5", "101%", "NaN%", "Inf", "%"} {
+		wrong := new(OptionError)
+		if _, err := ParseLimit(s); !errors.As(err, &wrong) || wrong.Option != "max_bad_rows" {
+			t.Errorf("limit %q: %v", s, err)
+		}
+	}
+	if AtMost(0) == (Limit{}) || AtMost(7).String() != "7" || AtMostPercent(1.5).String() != "1.5%" {
+		t.Error("limits are not what they say")
 	}
 	if _, err := NewReader(strings.NewReader(`{"text":"a","labels":["joy"]}`), "f.jsonl", Options{}); err == nil {
 		t.Error("row by row without a label list: no error")

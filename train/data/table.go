@@ -172,7 +172,7 @@ func (t *tableRows) byCell(fields [][]byte) error {
 			value = Unknown
 		default:
 			return t.at(&RowError{Value: cut(string(fields[column])), Found: "the value", Expected: "0, 1 or nothing (unknown)",
-				Hint: "write 0 or 1; if this column is no label, name those that are: --label-columns, or --labels-column"}, column)
+				Hint: "write 0 or 1; if this column is no label, name those that are: `label_columns`, or `labels_column`"}, column)
 		}
 		if err := t.set.put(t.places[i], value); err != nil {
 			return t.at(err, column)

@@ -4,9 +4,13 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"bertlabel/tensor/parallel"
 )
 
-// Method is the form of a calibration.
+// Method is the form of a calibration. The zero Method is Temperature.
 type Method int
 
 // The methods. Both keep the order of a label's scores, so neither changes its ROC-AUC or average precision.
@@ -14,6 +18,20 @@ const (
 	Temperature Method = iota // σ(z/T): one number T for each label (Guo et al. 2017, arXiv:1706.04599, §4.2)
 	Platt                     // σ(slope·z + intercept): two (Platt 1999)
 )
+
+// methods are the names of the methods.
+var methods = [...]string{Temperature: "temperature", Platt: "platt"}
+
+// ParseMethod reads "temperature" or "platt".
+func ParseMethod(s string) (Method, error) {
+	if i := slices.Index(methods[:], s); i >= 0 {
+		return Method(i), nil
+	}
+	return 0, fmt.Errorf("method %q, want %s", s, strings.Join(methods[:], " or "))
+}
+
+// String returns the name that ParseMethod reads.
+func (m Method) String() string { return methods[m] }
 
 // Calibration maps logits z to probabilities that mean what they say: p = σ(Slope·z + Intercept), with one pair a label.
 type Calibration struct {
@@ -124,7 +142,7 @@ func (d Data) fitLines(method Method) (lines [len(calibrationPriors)][]line) {
 		lines[i] = make([]line, len(d.Labels))
 	}
 	global := fitLine(knownCells(d.Truth, d.Scores, 1), unchanged, 1, method)
-	parallel(len(d.Labels), func(j int) {
+	parallel.For(len(d.Labels), func(j int) {
 		var cells []cell
 		if len(d.Truth) > 0 {
 			cells = knownCells(d.Truth[j:], d.Scores[j:], len(d.Labels))

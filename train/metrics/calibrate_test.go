@@ -225,3 +225,17 @@ func TestCalibrateOddData(t *testing.T) {
 		}
 	}
 }
+
+func TestMethods(t *testing.T) {
+	for _, m := range []Method{Temperature, Platt} {
+		if got, err := ParseMethod(m.String()); got != m || err != nil {
+			t.Errorf("%s is read as %s, %v", m, got, err)
+		}
+	}
+	if m, err := ParseMethod("isotonic"); err == nil {
+		t.Errorf("isotonic is read as %s", m)
+	}
+	if Method(0) != Temperature {
+		t.Error("the zero method is not Temperature")
+	}
+}

@@ -3,6 +3,8 @@ package metrics
 import (
 	"fmt"
 	"math"
+
+	"bertlabel/tensor/parallel"
 )
 
 // unknown is the truth of a cell that nobody looked at.
@@ -37,7 +39,7 @@ func Evaluate(d Data, thresholds []float32) (*Report, error) {
 		Rows:      d.rows(), Labels: d.Labels, Threshold: thresholds,
 	}
 	blocks := make([]rowSums, (r.Rows+rowBlock-1)/rowBlock)
-	parallel(1+len(d.Labels)+len(blocks), func(i int) {
+	parallel.For(1+len(d.Labels)+len(blocks), func(i int) {
 		switch i--; {
 		case i < 0: // the longest first
 			d.rankCells(&r.Summary)
@@ -51,6 +53,37 @@ func Evaluate(d Data, thresholds []float32) (*Report, error) {
 	r.averageLabels()
 	r.averageRows(blocks)
 	return r, nil
+}
+
+// Decide returns the metrics of d that follow from what is predicted alone: precision, recall, F1 and Jaccard, micro, macro and (but for
+// Jaccard) weighted, and the Hamming loss, with the numbers that Evaluate gives. All others are NaN. It takes one pass over the
+// cells and sorts nothing. Thresholds and errors are those of Evaluate.
+func Decide(d Data, thresholds []float32) (*Summary, error) {
+	if err := d.check(); err != nil {
+		return nil, err
+	}
+	if err := checkThresholds(thresholds, len(d.Labels)); err != nil {
+		return nil, err
+	}
+	counts := make([]Counts, len(d.Labels))
+	for i, y := range d.Truth {
+		if j := i % len(counts); y != unknown {
+			counts[j].add(y == 1, d.Scores[i] > Thresholds(thresholds).Of(j))
+		}
+	}
+	none := Number(math.NaN())
+	r := &Report{PerLabel: make(PerLabel, len(d.Labels))}
+	for j, c := range counts {
+		r.PerLabel[j] = LabelReport{Precision: Number(c.Precision()), Recall: Number(c.Recall()), F1: Number(c.F1()), Support: c.Support(),
+			ROCAUC: none, AveragePrecision: none, Counts: c}
+	}
+	for _, v := range []*Number{&r.PrecisionSamples, &r.RecallSamples, &r.F1Samples, &r.SubsetAccuracy, &r.JaccardSamples, &r.ROCAUCMicro,
+		&r.AveragePrecisionMicro, &r.LabelRankingAveragePrecision, &r.CoverageError, &r.LabelRankingLoss,
+		&r.LogLoss, &r.BrierScore, &r.ExpectedCalibrationError} {
+		*v = none
+	}
+	r.averageLabels()
+	return &r.Summary, nil
 }
 
 // rows returns the number of rows.

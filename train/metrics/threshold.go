@@ -1,22 +1,33 @@
 package metrics
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"strconv"
 	"strings"
+
+	"bertlabel/tensor/parallel"
 )
 
-// Aim is what a threshold is chosen for: it maps counts to a value of which more is better.
+// Aim is what a threshold is chosen for: it maps counts to a value of which more is better. The zero Aim is F(1).
 type Aim struct {
-	name  string
-	value func(Counts) float64
+	name string // "" for the zero Aim
+	of   func(Counts) float64
+}
+
+// value returns what counts are worth.
+func (a Aim) value(c Counts) float64 {
+	if a.of == nil {
+		return c.F1()
+	}
+	return a.of(c)
 }
 
 // F returns the aim of the highest F-measure with that β: F(1) weighs precision and recall alike, F(2) recall more.
 func F(beta float64) Aim {
 	if beta == 1 {
-		return Aim{"f1", Counts.F1}
+		return Aim{}
 	}
 	return Aim{fmt.Sprintf("f%g", beta), func(c Counts) float64 { return c.FBeta(beta) }}
 }
@@ -61,7 +72,7 @@ func ParseAim(s string) (Aim, error) {
 }
 
 // String returns the name that ParseAim reads.
-func (a Aim) String() string { return a.name }
+func (a Aim) String() string { return cmp.Or(a.name, "f1") }
 
 // defaultThreshold is the threshold of a label that gives no reason for another.
 const defaultThreshold = 0.5
@@ -82,7 +93,7 @@ func TuneEach(d Data, aim Aim) ([]Choice, error) {
 		return nil, err
 	}
 	choices := make([]Choice, len(d.Labels))
-	parallel(len(choices), func(i int) { choices[i] = aim.best(d.sortedLabel(i)) })
+	parallel.For(len(choices), func(i int) { choices[i] = aim.best(d.sortedLabel(i)) })
 	return choices, nil
 }
 

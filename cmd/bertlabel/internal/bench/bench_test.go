@@ -44,9 +44,12 @@ func TestMeasure(t *testing.T) {
 
 // The models are those of peers in other languages: heads of width 32 for hidden size 384, else 64.
 func TestParseModel(t *testing.T) {
-	for name, want := range map[string][3]int{"base": {12, 768, 12}, "minilm": {6, 384, 12}, "2x128": {2, 128, 2}, "4x768": {4, 768, 12}, "3x1024": {3, 1024, 16}} {
+	for name, want := range map[string][3]int{"base": {12, 768, 12}, "minilm": {6, 384, 12}, "2x128": {2, 128, 2}, "4x768": {4, 768, 12},
+		"3x1024": {3, 1024, 16}} {
 		c, ok := ParseModel(name)
-		if got := [3]int{c.NumHiddenLayers, c.HiddenSize, c.NumAttentionHeads}; !ok || got != want || c.IntermediateSize != 4*c.HiddenSize || c.Check() != nil {
+		if got := [3]int{c.NumHiddenLayers, c.HiddenSize, c.NumAttentionHeads}; !ok || got != want ||
+			c.IntermediateSize != 4*c.HiddenSize ||
+			c.Check() != nil {
 			t.Errorf("%s: layers, hidden, heads %v, want %v; intermediate %d, %v", name, got, want, c.IntermediateSize, c.Check())
 		}
 	}
@@ -84,7 +87,8 @@ func TestModelAndProduct(t *testing.T) {
 	if times, err := Forward(t.Context(), m, Texts(&c, []int{1, 7, 512}), 2); err != nil || len(times) != 2 || times[0] <= 0 {
 		t.Errorf("forward pass: %v, %v", times, err)
 	}
-	if times, err := Train(t.Context(), m, []int{3, 9, 4, 7}, 2, 3, 2); err != nil || len(times) != 3 || times[0] <= 0 || times.Sum() != times[0]+times[1]+times[2] {
+	if times, err := Train(t.Context(), m, []int{3, 9, 4, 7}, 2, 3, 2); err != nil || len(times) != 3 || times[0] <= 0 ||
+		times.Sum() != times[0]+times[1]+times[2] {
 		t.Errorf("training steps: %v, %v", times, err)
 	}
 	p := Product{13, 33, 65}

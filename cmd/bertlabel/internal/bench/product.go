@@ -13,7 +13,8 @@ type Product struct{ M, N, K int }
 
 // Products are those of BERT-base, of MiniLM and of a tiny BERT, for 1 to 1024 tokens.
 func Products() (list []Product) {
-	for _, layer := range []Product{{N: 768, K: 768}, {N: 2304, K: 768}, {N: 3072, K: 768}, {N: 768, K: 3072}, {N: 384, K: 384}, {N: 1536, K: 384}, {N: 128, K: 128}} {
+	for _, layer := range []Product{{N: 768, K: 768}, {N: 2304, K: 768}, {N: 3072, K: 768}, {N: 768, K: 3072}, {N: 384, K: 384},
+		{N: 1536, K: 384}, {N: 128, K: 128}} {
 		for _, m := range []int{1, 12, 128, 1024} {
 			list = append(list, Product{m, layer.N, layer.K})
 		}

@@ -34,7 +34,8 @@ func TestRows(t *testing.T) {
 			t.Errorf("twice: %q", row.Text)
 		}
 		seen[strings.ToLower(row.Text)] = true
-		if bad := strings.IndexFunc(row.Text, func(r rune) bool { return r < ' ' || r > '~' }); bad >= 0 || strings.ContainsAny(row.Text, "(){}|") || strings.Contains(row.Text, "  ") || strings.TrimSpace(row.Text) != row.Text {
+		if bad := strings.IndexFunc(row.Text, func(r rune) bool { return r < ' ' || r > '~' }); bad >= 0 ||
+			strings.ContainsAny(row.Text, "(){}|") || strings.Contains(row.Text, "  ") || strings.TrimSpace(row.Text) != row.Text {
 			t.Errorf("not clean: %q", row.Text)
 		}
 		n := 0

@@ -1,6 +1,6 @@
 // Package plaintext prepares names and texts that come from outside for a page and its figures. A text can then neither hide
 // something, nor turn the direction of what follows it, nor grow over the lines above and below. A terminal, which knows less of
-// writing than a browser, is stricter: see printable.go of the command.
+// writing than a browser, is stricter: see package term.
 package plaintext
 
 import (

@@ -56,7 +56,8 @@ func startBrowser(t *testing.T) *browser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-pipe",
+	cmd := exec.Command(program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
+		"--remote-debugging-pipe",
 		"--no-first-run", "--user-data-dir="+t.TempDir(), "about:blank")
 	cmd.ExtraFiles = []*os.File{theirIn, theirOut} // 3 and 4
 	if err := cmd.Start(); err != nil {
@@ -154,13 +155,16 @@ type view struct {
 	scheme        string
 }
 
-var views = []view{{"wide-light", 1280, 900, "light"}, {"wide-dark", 1280, 900, "dark"}, {"phone-light", 390, 844, "light"}, {"phone-dark", 390, 844, "dark"}}
+var views = []view{{"wide-light", 1280, 900, "light"}, {"wide-dark", 1280, 900, "dark"}, {"phone-light", 390, 844, "light"},
+	{"phone-dark", 390, 844, "dark"}}
 
 // open shows a file as v says.
 func (b *browser) open(path string, v view) {
 	b.t.Helper()
-	b.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": v.width, "height": v.height, "deviceScaleFactor": 1, "mobile": v.width < 500}, nil)
-	b.call("Emulation.setEmulatedMedia", map[string]any{"features": []any{map[string]any{"name": "prefers-color-scheme", "value": v.scheme}}}, nil)
+	b.call("Emulation.setDeviceMetricsOverride",
+		map[string]any{"width": v.width, "height": v.height, "deviceScaleFactor": 1, "mobile": v.width < 500}, nil)
+	b.call("Emulation.setEmulatedMedia",
+		map[string]any{"features": []any{map[string]any{"name": "prefers-color-scheme", "value": v.scheme}}}, nil)
 	b.events = nil
 	b.call("Page.navigate", map[string]any{"url": "file://" + path}, nil)
 	b.wait("Page.loadEventFired")
@@ -253,7 +257,8 @@ func (b *browser) checkEvent(t *testing.T, path string, v view, e event) {
 		var request struct {
 			Request struct{ URL string }
 		}
-		if err := json.Unmarshal(e.Params, &request); err != nil || request.Request.URL != "file://"+path && request.Request.URL != "data:," {
+		if err := json.Unmarshal(e.Params, &request); err != nil || request.Request.URL != "file://"+path &&
+			request.Request.URL != "data:," {
 			t.Errorf("%s, %s: requests %s", filepath.Base(path), v.name, request.Request.URL)
 		}
 	}
@@ -261,6 +266,7 @@ func (b *browser) checkEvent(t *testing.T, path string, v view, e event) {
 
 // TestLook opens the pages of $BERTLABEL_PAGES, for people who want to look at their screenshots.
 func TestLook(t *testing.T) {
+	t.Parallel()
 	pages := filepath.SplitList(os.Getenv("BERTLABEL_PAGES"))
 	if len(pages) == 0 {
 		t.Skip("BERTLABEL_PAGES names no pages")
@@ -274,6 +280,7 @@ func TestLook(t *testing.T) {
 // In a browser, wide and on a phone, light and dark: nothing overlaps or is cut, the page is no wider than its window, the console is
 // silent, nothing is asked for, and no name has become an element.
 func TestInBrowser(t *testing.T) {
+	t.Parallel()
 	b := startBrowser(t)
 	dir := t.TempDir()
 	for name, r := range map[string]*Report{
@@ -288,7 +295,8 @@ func TestInBrowser(t *testing.T) {
 		}
 		b.checkPage(t, path+".html")
 		var alive int
-		if b.evaluate("document.querySelectorAll('script,img,iframe,object,a,link[href^=http],[onload],[onerror]').length", &alive); alive != 0 {
+		if b.evaluate("document.querySelectorAll('script,img,iframe,object,a,link[href^=http],[onload],[onerror]').length",
+			&alive); alive != 0 {
 			t.Errorf("%s: %d elements that could do something", name, alive)
 		}
 	}

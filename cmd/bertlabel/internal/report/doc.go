@@ -1,4 +1,4 @@
-// Package report makes the page that `eval --report` and `train` leave behind: one HTML file without scripts that needs no network,
+// Package report makes the page that `eval --report` and `train` leave: one HTML file without scripts that needs no network,
 // in light or dark as the reader's system is, and readable on a phone.
 //
 // Read report.go first: Report is all that the page shows, WriteHTML and WritePlots are pure functions of it. tally.go counts what

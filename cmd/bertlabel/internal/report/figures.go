@@ -98,19 +98,26 @@ var diagonal = curve{{0, 0}, {1, 1}}
 // prFigure has precision over recall.
 func (a *analysis) prFigure() figure {
 	return a.curves(figure{name: "precision-recall", title: "Precision and recall",
-		caption: "Each point is a threshold: how many of the predictions are right (precision) against how many of the true labels are found (recall). Up and right is better."},
-		"recall", "precision", a.all.pr(), func(l *labelTally) curve { return l.pr }, func(m *metrics.LabelReport) float64 { return float64(m.AveragePrecision) }, nil)
+		caption: "Each point is a threshold: how many of the predictions are right (precision) against how many of the true " +
+			"labels are found " +
+			"(recall). Up and right is better."},
+		"recall", "precision", a.all.pr(), func(l *labelTally) curve { return l.pr },
+		func(m *metrics.LabelReport) float64 { return float64(m.AveragePrecision) }, nil)
 }
 
 // rocFigure has the true over the false positive rate.
 func (a *analysis) rocFigure() figure {
 	return a.curves(figure{name: "roc", title: "ROC",
-		caption: "The share of true labels found against the share of false alarms, for each threshold. Up and left is better; the dashed line is guessing."},
-		"false positive rate", "true positive rate", a.all.roc(), func(l *labelTally) curve { return l.roc }, func(m *metrics.LabelReport) float64 { return float64(m.ROCAUC) }, diagonal)
+		caption: "The share of true labels found against the share of false alarms, for each threshold. Up and left is better; " +
+			"the dashed " +
+			"line is guessing."},
+		"false positive rate", "true positive rate", a.all.roc(), func(l *labelTally) curve { return l.roc },
+		func(m *metrics.LabelReport) float64 { return float64(m.ROCAUC) }, diagonal)
 }
 
 // curves draws one thick curve for all cells and a faint one a label, the best and the worst label in colour.
-func (a *analysis) curves(f figure, x, y string, all curve, of func(*labelTally) curve, value func(*metrics.LabelReport) float64, chance curve) figure {
+func (a *analysis) curves(f figure, x, y string, all curve, of func(*labelTally) curve, value func(*metrics.LabelReport) float64,
+	chance curve) figure {
 	if len(all) == 0 {
 		return f
 	}
@@ -129,7 +136,8 @@ func (a *analysis) curves(f figure, x, y string, all curve, of func(*labelTally)
 	f.w, f.h = figureWidth, figureHeight+20
 	f.legend = []legendEntry{{name: "all labels (micro)", color: blueColor}}
 	if best != worst {
-		f.legend = append(f.legend, legendEntry{name: "best: " + a.short(best), color: greenColor}, legendEntry{name: "worst: " + a.short(worst), color: orangeColor})
+		f.legend = append(f.legend, legendEntry{name: "best: " + a.short(best), color: greenColor},
+			legendEntry{name: "worst: " + a.short(worst), color: orangeColor})
 	}
 	f.plot = func(h handler) *plot.Plot {
 		p := newPlot(h, x, y)
@@ -170,7 +178,8 @@ func (a *analysis) sweepFigure() figure {
 			best = k
 		}
 	}
-	f.caption = fmt.Sprintf("What a label would need to be predicted, from any probability (left) to certainty (right). Macro F1 is highest at %g, where it is %.4f.", sweepAt(best), a.macroF1(best))
+	f.caption = fmt.Sprintf("What a label would need to be predicted, from any probability (left) to certainty (right). Macro F1 is "+
+		"highest at %g, where it is %.4f.", sweepAt(best), a.macroF1(best))
 	for _, l := range lines {
 		f.legend = append(f.legend, l.legendEntry)
 	}
@@ -201,7 +210,8 @@ func (a *analysis) macroF1(k int) (f1 float64) {
 // reliabilityFigure has how often what the model gives a probability is true.
 func (a *analysis) reliabilityFigure() figure {
 	f := figure{name: "reliability", title: "Reliability", w: figureWidth, h: figureHeight,
-		caption: "Of all labels that were given about this probability, the share that is true, with a 95 % interval. On the dashed line probabilities mean what they say; below it the model is too sure of a label, above it not sure enough."}
+		caption: "Of all labels that were given about this probability, the share that is true, with a 95 % interval. On the dashed line " +
+			"probabilities mean what they say; below it the model is too sure of a label, above it not sure enough."}
 	var points curve
 	for _, b := range a.all.reliable {
 		if b.cells > 0 {
@@ -247,7 +257,9 @@ func (a *analysis) histogramFigure() figure {
 	most := slices.Max(append(a.all.histogram[0][:], a.all.histogram[1][:]...))
 	entries := classes[legendEntry]{{"label is not given", orangeColor, true}, {"label is given", blueColor, true}}
 	return figure{name: "scores", title: "Probabilities given", w: figureWidth, h: figureHeight + 20, legend: entries[:],
-		caption: "How many labels of how many rows were given each probability. The further the two lie apart, the better the model knows; where they overlap, it errs.",
+		caption: "How many labels of how many rows were given each probability. The further the two lie apart, the better the " +
+			"model knows; " +
+			"where they overlap, it errs.",
 		plot: func(h handler) *plot.Plot {
 			p := newPlot(h, "probability", "rows × labels")
 			unit(&p.X)
@@ -308,7 +320,9 @@ func (a *analysis) bars() (panels []figure) {
 	for i := range n {
 		part := labels[i*len(labels)/n : (i+1)*len(labels)/n]
 		f := figure{name: "f1", title: "F1 of each label", w: figureWidth, h: vg.Length(60 + barHeight(len(part))*len(part)),
-			caption: "At the thresholds in use; the tick shows what the best threshold of each label would give on these rows. On the right stands the number of rows that have the label."}
+			caption: "At the thresholds in use; the tick shows what the best threshold of each label would give on these rows. " +
+				"On the right " +
+				"stands the number of rows that have the label."}
 		if n > 1 {
 			f.name = fmt.Sprintf("f1-%d", i+1)
 			f.title = fmt.Sprintf("F1 of labels %d to %d of %d", i*len(labels)/n+1, (i+1)*len(labels)/n, len(labels))
@@ -352,7 +366,7 @@ type bar struct {
 	support     string
 }
 
-// barPlotter draws horizontal bars with a number behind the right end of the axis.
+// barPlotter draws horizontal bars with a number right of the end of the axis.
 type barPlotter struct {
 	bars  []bar
 	right font.Font
@@ -406,10 +420,13 @@ func (h *History) figures() []figure {
 	}
 	devLoss := of(func(s *Step) float64 { return s.DevLoss })
 	return drawn([]figure{
-		historyFigure("loss", "Loss", "The mean cross-entropy of the batches of each step, and of the dev rows. Where training goes down and dev goes up, the model learns rows by heart.", h.BestStep,
+		historyFigure("loss", "Loss", "The mean cross-entropy of the batches of each step, and of the dev rows. Where training "+
+			"goes down and "+
+			"dev goes up, the model learns rows by heart.", h.BestStep,
 			historyLine{"training", blueColor, of(func(s *Step) float64 { return s.Loss })}, historyLine{"dev", orangeColor, devLoss}),
 		historyFigure("dev-f1", "F1 on dev", "At a threshold of 0.5, each time that dev was evaluated.", h.BestStep,
-			historyLine{"macro", purpleColor, of(func(s *Step) float64 { return s.DevMacro })}, historyLine{"micro", blueColor, of(func(s *Step) float64 { return s.DevMicro })}),
+			historyLine{"macro", purpleColor, of(func(s *Step) float64 { return s.DevMacro })},
+			historyLine{"micro", blueColor, of(func(s *Step) float64 { return s.DevMicro })}),
 		historyFigure("learning-rate", "Learning rate", "It rises during the warm-up and falls to 0 at the last step.", 0,
 			historyLine{"learning rate", blueColor, of(func(s *Step) float64 { return s.LearningRate })}),
 	})

@@ -30,8 +30,11 @@ func (a *analysis) heatMaps() []figure {
 		of = fmt.Sprintf(" Shown are the %d labels with the most rows.", len(labels))
 	}
 	return []figure{
-		a.heatMap("co-occurrence", "Labels that stand together", "Of the rows with the label on the left, the share that has the label below, too."+of, labels, a.pairs.together),
-		a.heatMap("confusion", "Labels that are confused", "Of the rows with the label on the left, the share for which the label below is predicted. On the diagonal that is right (its recall); elsewhere the label is not given."+of, labels, a.pairs.confused),
+		a.heatMap("co-occurrence", "Labels that stand together",
+			"Of the rows with the label on the left, the share that has the label below, too."+of, labels, a.pairs.together),
+		a.heatMap("confusion", "Labels that are confused",
+			"Of the rows with the label on the left, the share for which the label below is predicted. On the diagonal that is right (its "+
+				"recall); elsewhere the label is not given."+of, labels, a.pairs.confused),
 	}
 }
 
@@ -62,7 +65,8 @@ func (a *analysis) heatMap(name, title, caption string, labels []int, m matrix) 
 		return p
 	}
 	for _, share := range []float64{0.05, 0.25, 0.5, 0.75, 1} {
-		f.legend = append(f.legend, legendEntry{name: fmt.Sprintf("%.0f %%", 100*share), color: faded(blueColor, opacity(shade(share))), patch: true})
+		f.legend = append(f.legend, legendEntry{name: fmt.Sprintf("%.0f %%", 100*share), color: faded(blueColor, opacity(shade(share))),
+			patch: true})
 	}
 	return f
 }

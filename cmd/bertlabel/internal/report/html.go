@@ -100,7 +100,8 @@ type comparedMetric struct {
 
 // WriteHTML writes the page.
 func (r *Report) WriteHTML(w io.Writer) error {
-	p := page{Title: plaintext.Excerpt(r.Title, 200), Facts: r.Facts, Notes: r.Notes, Settings: r.Settings, Command: plaintext.Visible(r.Command), Version: r.Version}
+	p := page{Title: plaintext.Excerpt(r.Title, 200), Facts: r.Facts, Notes: r.Notes, Settings: r.Settings,
+		Command: plaintext.Visible(r.Command), Version: r.Version}
 	for i := 1; i <= wordShades; i++ {
 		p.Shades = append(p.Shades, i)
 	}
@@ -144,8 +145,10 @@ func (p *page) addScored(a *analysis, baseline *Baseline) {
 		p.Confusions = append(p.Confusions, pageConfusion{a.label(c.given), a.label(c.predicted), percent(c.share)})
 	}
 	for _, l := range m.PerLabel {
-		p.Labels = append(p.Labels, pageLabel{plaintext.Fit(l.Name, labelColumns), []string{strconv.Itoa(l.Support), value(l.Precision), value(l.Recall), value(l.F1),
-			value(l.ROCAUC), value(l.AveragePrecision), short(float64(l.Threshold)), value(l.BestF1), short(float64(l.BestF1Threshold))}})
+		p.Labels = append(p.Labels, pageLabel{plaintext.Fit(l.Name, labelColumns),
+			[]string{strconv.Itoa(l.Support), value(l.Precision), value(l.Recall), value(l.F1),
+				value(l.ROCAUC), value(l.AveragePrecision), short(float64(l.Threshold)), value(l.BestF1),
+				short(float64(l.BestF1Threshold))}})
 	}
 	for name, v := range m.All() {
 		p.Metrics = append(p.Metrics, Pair{name, value(v)})
@@ -239,7 +242,8 @@ func shaded(e Explanation) pageExplanation {
 }
 
 // compared are the metrics that stand beside those of a baseline.
-var compared = []string{"f1_macro", "f1_micro", "precision_macro", "recall_macro", "average_precision_macro", "roc_auc_macro", "subset_accuracy", "log_loss", "expected_calibration_error"}
+var compared = []string{"f1_macro", "f1_micro", "precision_macro", "recall_macro", "average_precision_macro", "roc_auc_macro",
+	"subset_accuracy", "log_loss", "expected_calibration_error"}
 
 func compare(m *metrics.Report, baseline *Baseline) *comparison {
 	if baseline == nil {
@@ -253,7 +257,8 @@ func compare(m *metrics.Report, baseline *Baseline) *comparison {
 			continue
 		}
 		difference := float64(ours) - theirs
-		c.Rows = append(c.Rows, comparedMetric{name, short(float64(ours)), short(theirs), fmt.Sprintf("%+.4f", difference), (difference >= 0) != metrics.LowerIsBetter(name)})
+		c.Rows = append(c.Rows, comparedMetric{name, short(float64(ours)), short(theirs), fmt.Sprintf("%+.4f", difference),
+			(difference >= 0) != metrics.LowerIsBetter(name)})
 	}
 	if c.Rows == nil {
 		return nil
@@ -287,7 +292,8 @@ func probability(p float64) string {
 func pageFigures(figures []figure) (all []pageFigure) {
 	for i := range figures {
 		f := &figures[i]
-		all = append(all, pageFigure{f.title, f.caption, template.HTML(f.svg()), int(leastScale * f.w.Points()), int(mostScale * f.w.Points())})
+		all = append(all, pageFigure{f.title, f.caption, template.HTML(f.svg()), int(leastScale * f.w.Points()),
+			int(mostScale * f.w.Points())})
 	}
 	return slices.Clip(all)
 }

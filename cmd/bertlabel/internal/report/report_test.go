@@ -85,7 +85,8 @@ func hostileNames() (names []string) {
 func history(steps int) *History {
 	h := &History{BestStep: float64(steps / 2)}
 	for i := 1; i <= steps; i++ {
-		s := Step{Step: float64(10 * i), Loss: 1 / math.Sqrt(float64(i)), LearningRate: 5e-5 * (1 - float64(i)/float64(steps)), DevLoss: math.NaN(), DevMacro: math.NaN(), DevMicro: math.NaN()}
+		s := Step{Step: float64(10 * i), Loss: 1 / math.Sqrt(float64(i)), LearningRate: 5e-5 * (1 - float64(i)/float64(steps)),
+			DevLoss: math.NaN(), DevMacro: math.NaN(), DevMicro: math.NaN()}
 		if i%(1+steps/10) == 0 {
 			s.DevLoss, s.DevMacro, s.DevMicro = 0.5, 0.4, 0.5
 		}
@@ -98,10 +99,13 @@ func history(steps int) *History {
 func full(s *Scored, texts []string) *Report {
 	text := func(i int) string { return texts[i%len(texts)] }
 	r := &Report{
-		Title: text(0), Facts: []Pair{{"model", text(1)}, {"data", text(2)}}, Notes: []string{text(3), text(4)}, Scored: s, History: history(200),
+		Title: text(0), Facts: []Pair{{"model", text(1)}, {"data", text(2)}}, Notes: []string{text(3), text(4)}, Scored: s,
+		History:  history(200),
 		Baseline: &Baseline{"a linear baseline", map[string]float64{"f1_macro": 0.3, "log_loss": 0.2, "no_metric": 1}},
-		Timings:  []Timing{{text(5), 90 * time.Second}, {"in all", 1234 * time.Millisecond}}, Settings: []Pair{{"--model", text(6)}, {"--labels", text(4)}},
-		Command: "bertlabel eval --model='" + strings.ToValidUTF8(text(1), "") + "' " + strings.Repeat("x", 2000), Version: "bertlabel " + text(7),
+		Timings:  []Timing{{text(5), 90 * time.Second}, {"in all", 1234 * time.Millisecond}},
+		Settings: []Pair{{"--model", text(6)}, {"--labels", text(4)}},
+		Command:  "bertlabel eval --model='" + strings.ToValidUTF8(text(1), "") + "' " + strings.Repeat("x", 2000),
+		Version:  "bertlabel " + text(7),
 	}
 	if s != nil {
 		s.Explanations = map[int][]Explanation{}
@@ -124,6 +128,7 @@ func pageOf(t *testing.T, r *Report) string {
 
 // What figures are drawn from agrees with what metrics computes on its own.
 func TestTallies(t *testing.T) {
+	t.Parallel()
 	s := synthetic(3000, plainNames(12), 3)
 	s.Scores[0], s.Scores[1], s.Scores[2] = 0, 1, 0.5 // the ends, and a threshold
 	all := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}
@@ -177,6 +182,7 @@ func area(c curve) (sum float64) {
 
 // Bins order as probabilities do, and thresholds below a probability are counted exactly.
 func TestBins(t *testing.T) {
+	t.Parallel()
 	last := 0
 	for p := float32(0); p <= 1; p = math.Nextafter32(p*1.0001, 2) {
 		bin := fineBin(p)
@@ -198,6 +204,7 @@ func TestBins(t *testing.T) {
 
 // By hand: two labels, their pairs, the worst row and the suspects.
 func TestRows(t *testing.T) {
+	t.Parallel()
 	s := &Scored{Data: metrics.Data{Labels: []string{"a", "b"},
 		Truth:  []int8{1, 0, 1, 1, 0, 1, 0, 0, 0, -1},
 		Scores: []float32{0.9, 0.8, 0.7, 0.1, 0.2, 0.9, 0.95, 0.1, 0.1, 0.9}}}
@@ -208,7 +215,8 @@ func TestRows(t *testing.T) {
 		got, want float64
 	}{
 		{"a with b", p.together[0][1], 1. / 2}, {"b with a", p.together[1][0], 1. / 2}, {"a with a", p.together[0][0], 1},
-		{"recall of a", p.confused[0][0], 1}, {"recall of b", p.confused[1][1], 1. / 2}, {"b where a is given", p.confused[0][1], 1. / 2}, {"a where b is given", p.confused[1][0], 0},
+		{"recall of a", p.confused[0][0], 1}, {"recall of b", p.confused[1][1], 1. / 2}, {"b where a is given", p.confused[0][1], 1. / 2},
+		{"a where b is given", p.confused[1][0], 0},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, c.got, c.want)
@@ -233,6 +241,7 @@ func TestRows(t *testing.T) {
 
 // Wilson's interval: 0 of 10 and 5 of 10, from his formula by hand.
 func TestWilson(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		positive, n int
 		low, high   float64
@@ -245,9 +254,11 @@ func TestWilson(t *testing.T) {
 
 // Nothing in a page is alive, whatever its names and texts are, and no two elements can have the same id.
 func TestHostile(t *testing.T) {
+	t.Parallel()
 	s := synthetic(60, hostileNames(), 5)
 	page := pageOf(t, full(s, hostile))
-	for _, bad := range []string{"<script", "<img", "onload=alert(1)>", "<!--", "\x00", "\x07", "\x1b", "\u202e", "\u2066", "\u2067", "\u2028", "<a ", " id=", "http://", "https://"} {
+	for _, bad := range []string{"<script", "<img", "onload=alert(1)>", "<!--", "\x00", "\x07", "\x1b", "\u202e", "\u2066", "\u2067",
+		"\u2028", "<a ", " id=", "http://", "https://"} {
 		bad = strings.ToLower(bad)
 		if i := strings.Index(strings.ToLower(page), bad); i >= 0 {
 			t.Errorf("the page has %q: %q", bad, page[max(0, i-60):min(len(page), i+60)])
@@ -271,6 +282,7 @@ func TestHostile(t *testing.T) {
 
 // The page does not depend on the number of threads.
 func TestSamePage(t *testing.T) {
+	t.Parallel()
 	s := synthetic(500, plainNames(28), 6)
 	r := &Report{Title: "t", Scored: s, History: history(20)}
 	first := pageOf(t, r)
@@ -282,6 +294,7 @@ func TestSamePage(t *testing.T) {
 
 // What has nothing to show is left out, and nothing fails: no texts, one label, one class, one row, one step.
 func TestLittle(t *testing.T) {
+	t.Parallel()
 	one := &Scored{Data: metrics.Data{Labels: []string{"only"}, Truth: []int8{0}, Scores: []float32{0}}}
 	unknown := &Scored{Data: metrics.Data{Labels: []string{"a", "b"}, Truth: []int8{-1, -1}, Scores: []float32{0, 1}}}
 	for name, r := range map[string]*Report{
@@ -303,12 +316,14 @@ func TestLittle(t *testing.T) {
 
 // Every figure comes as SVG and as PNG.
 func TestPlots(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "new", "plots")
 	n, err := (&Report{Scored: synthetic(100, hostileNames(), 8), History: history(30)}).WritePlots(dir)
 	if err != nil || n != 11 {
 		t.Fatalf("%d figures, %v", n, err)
 	}
-	for _, name := range []string{"f1", "precision-recall", "roc", "threshold-sweep", "reliability", "scores", "co-occurrence", "confusion", "loss", "dev-f1", "learning-rate"} {
+	for _, name := range []string{"f1", "precision-recall", "roc", "threshold-sweep", "reliability", "scores", "co-occurrence",
+		"confusion", "loss", "dev-f1", "learning-rate"} {
 		f, err := os.Open(filepath.Join(dir, name+".png"))
 		if err != nil {
 			t.Fatal(err)
@@ -317,7 +332,8 @@ func TestPlots(t *testing.T) {
 			t.Errorf("%s.png: %v", name, err)
 		}
 		f.Close()
-		if text, err := os.ReadFile(filepath.Join(dir, name+".svg")); err != nil || !bytes.HasSuffix(bytes.TrimSpace(text), []byte("</svg>")) {
+		if text, err := os.ReadFile(filepath.Join(dir, name+".svg")); err != nil ||
+			!bytes.HasSuffix(bytes.TrimSpace(text), []byte("</svg>")) {
 			t.Errorf("%s.svg: %v", name, err)
 		}
 	}
@@ -325,6 +341,7 @@ func TestPlots(t *testing.T) {
 
 // 300 labels make a page that still opens at once.
 func TestSize(t *testing.T) {
+	t.Parallel()
 	page := pageOf(t, full(synthetic(2000, plainNames(300), 9), []string{"a text"}))
 	if len(page) > 2<<20 {
 		t.Errorf("the page has %d bytes", len(page))
@@ -335,10 +352,12 @@ func TestSize(t *testing.T) {
 }
 
 func TestReadHistory(t *testing.T) {
+	t.Parallel()
 	const csv = "step,epoch,loss,learning_rate,grad_norm,examples_per_second,dev_f1_macro,dev_log_loss\n" +
 		"10,0.5,0.7,0.01,1,5,,\n20,1,0.6,0.02,1,5,0.5,0.4\n30,1.5,0.5,0.01,1,5,,\n40,2,,0,1,5,0.5,0.3\n"
 	h, err := ReadHistory(strings.NewReader(csv), "f1_macro")
-	if err != nil || len(h.Steps) != 4 || h.BestStep != 20 || h.Steps[1].DevMacro != 0.5 || h.Steps[3].Loss == h.Steps[3].Loss || h.Steps[2].LearningRate != 0.01 {
+	if err != nil || len(h.Steps) != 4 || h.BestStep != 20 || h.Steps[1].DevMacro != 0.5 || h.Steps[3].Loss == h.Steps[3].Loss ||
+		h.Steps[2].LearningRate != 0.01 {
 		t.Errorf("%+v, %v", h, err)
 	}
 	if h, err = ReadHistory(strings.NewReader(csv), "log_loss"); err != nil || h.BestStep != 40 {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
+	"bertlabel/tensor/parallel"
 )
 
 const (
@@ -45,7 +47,7 @@ func (s *Scored) MostWrong(n int) []int {
 
 func (s *Scored) mostWrong(n int) []ranked {
 	rows := make([]ranked, s.rows())
-	parallel(len(rows), func(i int) { rows[i] = ranked{i, s.rowLoss(i)} })
+	parallel.For(len(rows), func(i int) { rows[i] = ranked{i, s.rowLoss(i)} })
 	slices.SortFunc(rows, func(a, b ranked) int { return cmp.Or(cmp.Compare(b.loss, a.loss), cmp.Compare(a.row, b.row)) })
 	return rows[:min(n, len(rows))]
 }

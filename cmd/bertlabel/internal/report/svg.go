@@ -62,7 +62,7 @@ func themed(hex string) string {
 	return "var(--" + name + ")"
 }
 
-// The font of figures. The page's style sheet names it with others of the same widths behind it.
+// The font of figures. The page's style sheet names it with others of the same widths after it.
 var figureFont = font.Font{Typeface: "Liberation", Variant: "Sans"}
 
 const (
@@ -204,5 +204,6 @@ func (f *figure) svg() string {
 		}
 		return fmt.Sprintf(`<text textLength="%.4g" lengthAdjust="spacingAndGlyphs" %s>%s</text>`, width.Points(), part[1], part[2])
 	})
-	return fmt.Sprintf(`<svg viewBox="0 0 %g %g" role="img" aria-label="%s">`, f.w.Points(), f.h.Points(), html.EscapeString(f.title)) + compact.Replace(body)
+	return fmt.Sprintf(`<svg viewBox="0 0 %g %g" role="img" aria-label="%s">`, f.w.Points(), f.h.Points(), html.EscapeString(f.title)) +
+		compact.Replace(body)
 }

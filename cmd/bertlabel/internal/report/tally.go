@@ -2,11 +2,10 @@ package report
 
 import (
 	"math"
-	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 
+	"bertlabel/tensor/parallel"
 	"bertlabel/train/metrics"
 )
 
@@ -141,7 +140,7 @@ type labelTally struct {
 func newTallies(d metrics.Data, drawn []int) *tallies {
 	t := &tallies{labels: make([]labelTally, len(d.Labels))}
 	var all sync.Mutex
-	parallel(len(d.Labels), func(label int) {
+	parallel.For(len(d.Labels), func(label int) {
 		own := new(tally)
 		for i := label; i < len(d.Truth); i += len(d.Labels) {
 			if y := d.Truth[i]; y >= 0 {
@@ -222,18 +221,4 @@ func (c curve) thinned(step float64) curve {
 		kept = append(kept, p)
 	}
 	return kept
-}
-
-// parallel calls f(0) … f(n−1) on all CPUs.
-func parallel(n int, f func(i int)) {
-	var next atomic.Int64
-	var group sync.WaitGroup
-	for range min(n, runtime.GOMAXPROCS(0)) {
-		group.Go(func() {
-			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-				f(i)
-			}
-		})
-	}
-	group.Wait()
 }

@@ -3,6 +3,7 @@ package tensorboard
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -29,7 +30,7 @@ type Writer struct {
 	now func() time.Time
 }
 
-// Create begins a new event file in dir, which it makes. With step > 0 the file goes on with the plots of older files behind
+// Create begins a new event file in dir, which it makes. With step > 0 the file goes on with the plots of older files after
 // that step: what they have of later steps, from a run that was killed, is no longer shown.
 func Create(dir string, step int64) (*Writer, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
@@ -55,6 +56,16 @@ func Create(dir string, step int64) (*Writer, error) {
 		return nil, err
 	}
 	return w, nil
+}
+
+// Clear removes the event files of a folder, which need not be there.
+func Clear(dir string) error {
+	files, err := filepath.Glob(filepath.Join(dir, Prefix+"*"))
+	errs := []error{err}
+	for _, f := range files {
+		errs = append(errs, os.Remove(f))
+	}
+	return errors.Join(errs...)
 }
 
 // Scalars appends the values of a step.

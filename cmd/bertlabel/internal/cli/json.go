@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+)
+
+// WriteIndented writes an object as JSON for people: indented, and nothing escaped that need not be.
+func WriteIndented(w io.Writer, object any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(object)
+}
+
+// maxNumbersBytes is the most that a file of numbers by label may have.
+const maxNumbersBytes = 64 << 20
+
+// ReadNumbers reads a JSON object of label name to number from a file that is called path into byName, a pointer to a map.
+func ReadNumbers(in io.Reader, path string, byName any) error {
+	text, err := io.ReadAll(io.LimitReader(in, maxNumbersBytes))
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, byName); err != nil {
+		return Refused(path, jsonLine(text, err), "", err.Error(), "a JSON object of label name to number")
+	}
+	return nil
+}
+
+// jsonLine returns the line of a JSON error.
+func jsonLine(text []byte, err error) int {
+	offset := int64(len(text))
+	var syntax *json.SyntaxError
+	var wrongType *json.UnmarshalTypeError
+	if errors.As(err, &syntax) {
+		offset = syntax.Offset
+	} else if errors.As(err, &wrongType) {
+		offset = wrongType.Offset
+	}
+	return 1 + bytes.Count(text[:min(int(offset), len(text))], []byte("\n"))
+}

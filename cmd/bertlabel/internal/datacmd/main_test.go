@@ -1,0 +1,6 @@
+package datacmd
+
+import "bertlabel/cmd/bertlabel/internal/cmdtest"
+
+// bertlabel runs one command line of these verbs.
+var bertlabel = cmdtest.Verbs(NewCheckData, NewSplit, NewTokenize)

@@ -1,0 +1,180 @@
+package flags
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/train/data"
+
+	"github.com/spf13/cobra"
+)
+
+// Data holds the flags that say how labelled texts are read. Every verb that reads texts has the same ones.
+type Data struct {
+	data.Options        // all but Labels, MaxBadRows and OnBad
+	MaxBad       string // --max-bad-rows: a number, or a share of all rows; "": any number
+	LabelsFile   string // --labels; "": the labels are gathered from the data
+	BadRowsFile  string // --bad-rows; "": bad rows are not listed
+}
+
+// AddData declares them for a verb; onBadRow is its default policy.
+func AddData(cmd *cobra.Command, onBadRow data.BadRows) *Data {
+	d := &Data{}
+	f := cmd.Flags()
+	f.StringVar((*string)(&d.Format), "format", "",
+		"`FORMAT` of the data: csv, tsv, jsonl or fasttext (default: by the file's suffix; jsonl on stdin)")
+	f.BoolVar(&d.NoHeader, "no-header", false, "the first line of csv and tsv is a row; columns go by number from 1")
+	f.StringVar(&d.TextColumn, "text-column", "", "`COLUMN` of the text (default: text)")
+	f.StringVar(&d.PairColumn, "text-pair-column", "", "`COLUMN` of the second text (default: text_pair or text_b, if there is one)")
+	f.StringVar(&d.IDColumn, "id-column", "", "`COLUMN` of the id (default: id, if there is one)")
+	f.StringVar(&d.LabelsColumn, "labels-column", "", "`COLUMN` of label names (default: labels, if there is one)")
+	f.StringSliceVar(&d.LabelColumns, "label-columns", nil,
+		"`COLUMNS` of 0 and 1, separated by commas (default: all that have no other role)")
+	f.StringVar(&d.LabelSeparator, "label-separator", "", "what stands between the names in the labels column (default: a comma)")
+	f.StringVar(&d.LabelsFile, "labels", "", "`FILE` with the label list, one a line (default: gathered from the data)")
+	f.StringVar((*string)(&d.OnBadRow), "on-bad-row", string(onBadRow),
+		"what a row that cannot be read does, `POLICY`: error, skip or report")
+	f.StringVar(&d.MaxBad, "max-bad-rows", "", "stop at more bad rows than `N`, or than N% of all (default: any number)")
+	f.StringVar(&d.BadRowsFile, "bad-rows", "", "`FILE` to list the rows that were skipped or reported in, as JSON lines")
+	f.StringVar((*string)(&d.OnLong), "on-long", "truncate",
+		"a text over --max-seq-length tokens, or 1 MiB: truncate, or error, which makes its row a bad one")
+	f.BoolVar(&d.StrictUTF8, "strict-utf8", false, "invalid UTF-8 makes a bad row (default: the bytes are dropped)")
+	f.BoolVar(&d.DropUnknown, "drop-unknown-labels", false,
+		"leave out labels that the label list lacks, and count them, instead of refusing the file")
+	cli.Minor(cmd, "Data flags", "format", "no-header", "text-column", "text-pair-column", "id-column", "labels-column", "label-columns",
+		"label-separator", "labels", "on-bad-row", "max-bad-rows", "bad-rows", "on-long", "strict-utf8", "drop-unknown-labels")
+	return d
+}
+
+// Reading reads files as the flags say, and keeps account of their bad rows.
+type Reading struct {
+	Options data.Options // for the files that are still to be read
+
+	app *cli.App
+	bad badRowLog
+}
+
+// Read reads the label list, if the flags name one, and returns a Reading.
+func (d *Data) Read(a *cli.App) (*Reading, error) {
+	r := &Reading{Options: d.Options, app: a, bad: badRowLog{path: d.BadRowsFile}}
+	r.Options.OnBad = r.bad.add
+	var err error
+	if r.Options.MaxBadRows, err = data.ParseLimit(d.MaxBad); err != nil {
+		return nil, err
+	}
+	if d.LabelsFile == "" {
+		return r, nil
+	}
+	if err := cli.CheckInput(d.LabelsFile); err != nil {
+		return nil, err
+	}
+	r.Options.Labels, err = data.ReadLabels(d.LabelsFile)
+	return r, err
+}
+
+// Open opens a file, or stdin for "-", to be read row by row.
+func (r *Reading) Open(path string) (*data.Reader, error) {
+	if path == "-" {
+		o, err := onStdin(r.Options)
+		if err != nil {
+			return nil, err
+		}
+		return data.NewReader(r.app.Stdin, "stdin", o)
+	}
+	if err := cli.CheckInput(path); err != nil {
+		return nil, err
+	}
+	return data.Open(path, r.Options)
+}
+
+// Load reads a whole file, or stdin for "-", and says what was left out.
+func (r *Reading) Load(path string) (*data.Dataset, error) {
+	set, err := r.LoadQuietly(path)
+	if err == nil {
+		r.sayLeftOut(set)
+	}
+	return set, err
+}
+
+// LoadQuietly is Load for a verb that says itself what was left out.
+func (r *Reading) LoadQuietly(path string) (set *data.Dataset, err error) {
+	r.bad.first = nil
+	if path == "-" {
+		var o data.Options
+		if o, err = onStdin(r.Options); err == nil {
+			set, err = data.LoadFrom(r.app.Stdin, "stdin", o)
+		}
+	} else if err = cli.CheckInput(path); err == nil {
+		set, err = data.Load(path, r.Options)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return set, r.bad.err
+}
+
+// Err returns the first failure to write the list of bad rows.
+func (r *Reading) Err() error { return r.bad.err }
+
+// sayLeftOut reports what a file had that was not used.
+func (r *Reading) sayLeftOut(set *data.Dataset) {
+	r.SayStats(set.File, set.Stats)
+	r.SaySkipped(set.File, set.Stats.Bad, set.Stats.Rows+set.Stats.Bad)
+	for _, u := range set.Dropped {
+		r.app.Log.Warnf("%s: label %q is not in the list and was left out of %d rows", set.File, u.Name, u.Rows)
+	}
+}
+
+// SaySkipped reports rows that were left out.
+func (r *Reading) SaySkipped(file string, skipped, of int) {
+	if skipped > 0 {
+		r.app.Log.Warnf("%s: %d of %d rows could not be read and were left out; the first: %v", file, skipped, of, r.bad.first)
+	}
+}
+
+// SayStats reports what was left out of the rows of a file.
+func (r *Reading) SayStats(file string, s data.Stats) {
+	if s.CutTexts > 0 {
+		r.app.Log.Warnf("%s: %d texts were longer than %d MiB and were cut there", file, s.CutTexts, data.MaxText>>20)
+	}
+	if s.InvalidUTF8 > 0 {
+		r.app.Log.Warnf("%s: %d rows hold bytes that are no UTF-8, which are dropped", file, s.InvalidUTF8)
+	}
+}
+
+// onStdin fixes the format of stdin, which has no suffix.
+func onStdin(o data.Options) (data.Options, error) {
+	var err error
+	if o.Format == "" {
+		o.Format, err = data.FormatOf("-")
+	}
+	return o, err
+}
+
+// badRowLog keeps the first bad row, and writes all of them to the file at path, which it makes at the first one.
+type badRowLog struct {
+	path  string
+	file  *os.File
+	first *data.RowError
+	err   error // the first failure to write
+}
+
+func (l *badRowLog) add(bad *data.RowError) {
+	bad = cli.FlaggedRow(bad)
+	if l.first == nil {
+		l.first = bad
+	}
+	if l.path == "" || l.err != nil {
+		return
+	}
+	if l.file == nil {
+		if l.err = os.MkdirAll(filepath.Dir(l.path), 0o755); l.err == nil {
+			l.file, l.err = os.Create(l.path)
+		}
+	}
+	if l.err == nil {
+		l.err = json.NewEncoder(l.file).Encode(bad)
+	}
+}

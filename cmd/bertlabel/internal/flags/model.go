@@ -1,0 +1,123 @@
+package flags
+
+import (
+	"fmt"
+	"strings"
+
+	"bertlabel/bert"
+	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cli"
+
+	"github.com/spf13/cobra"
+)
+
+// Model holds the flags that name a model and say how it reads text.
+type Model struct {
+	Path                          string
+	Config, Vocab, InitCheckpoint string
+	HiddenAct                     string
+	LowerCase                     bool
+	MaxSeqLength                  int
+	KeepTokens                    string
+
+	cmd *cobra.Command
+}
+
+// AddModel declares them for a verb.
+func AddModel(cmd *cobra.Command) *Model {
+	m := &Model{cmd: cmd}
+	f := cmd.Flags()
+	f.StringVar(&m.Path, "model", "", "model `FOLDER` (Google's, Hugging Face's, or train's) or checkpoint prefix")
+	f.StringVar(&m.Config, "bert-config-file", "", "bert_config.json `FILE` instead of the model's")
+	f.StringVar(&m.Vocab, "vocab-file", "", "vocab.txt `FILE` instead of the model's")
+	f.StringVar(&m.InitCheckpoint, "init-checkpoint", "", "checkpoint `PREFIX` instead of the model's")
+	f.StringVar(&m.HiddenAct, "hidden-act", "", "activation instead of the config's: gelu (tanh form), gelu_erf, relu, tanh, linear")
+	f.BoolVar(&m.LowerCase, "do-lower-case", false, "lower-case the text (default: as the model was trained)")
+	f.IntVar(&m.MaxSeqLength, "max-seq-length", 0, "tokens of a text with [CLS] and [SEP] (default: the model's, else 128)")
+	f.StringVar(&m.KeepTokens, "keep-tokens", "", "words that are one token each, such as '[NAME],[RELIGION]'")
+	cli.Minor(cmd, "Model flags", "bert-config-file", "vocab-file", "init-checkpoint", "hidden-act", "do-lower-case", "keep-tokens")
+	return m
+}
+
+// Source returns what the flags say of the model, which need not exist.
+func (m *Model) Source() (Source, error) {
+	if m.Path == "" && (m.Config == "" || m.Vocab == "" || m.InitCheckpoint == "") {
+		return Source{}, cli.Usagef("%s needs --model, or --bert-config-file, --vocab-file and --init-checkpoint", m.cmd.Name())
+	}
+	if m.HiddenAct != "" {
+		if err := cli.OneOf("hidden-act", m.HiddenAct, "gelu", "gelu_erf", "relu", "tanh", "linear"); err != nil {
+			return Source{}, err
+		}
+	}
+	s := Source{Path: m.Path, ConfigFile: m.Config, VocabFile: m.Vocab, InitCheckpoint: m.InitCheckpoint, HiddenAct: m.HiddenAct}
+	if m.cmd.Flags().Changed("do-lower-case") {
+		s.LowerCase = &m.LowerCase
+	}
+	if m.cmd.Flags().Changed("max-seq-length") {
+		s.MaxSeqLength = &m.MaxSeqLength
+	}
+	if m.KeepTokens != "" {
+		s.KeepTokens = strings.Split(m.KeepTokens, ",")
+	}
+	return s, nil
+}
+
+// Source says where a model is, and how it reads text: the fields of model.Options of the same names.
+type Source struct {
+	Path                                             string // a folder, or the prefix of a checkpoint; "": the three files say it all
+	ConfigFile, VocabFile, InitCheckpoint, HiddenAct string
+	LowerCase                                        *bool
+	KeepTokens                                       []string
+	MaxSeqLength                                     *int // nil: the model's own
+}
+
+func (s *Source) options(a *cli.App) *model.Options {
+	return &model.Options{
+		ConfigFile: s.ConfigFile, VocabFile: s.VocabFile, InitCheckpoint: s.InitCheckpoint, HiddenAct: s.HiddenAct,
+		LowerCase: s.LowerCase, KeepTokens: s.KeepTokens, Threads: a.Threads,
+	}
+}
+
+// ReadConfig reads the configuration of the model only.
+func (s *Source) ReadConfig(a *cli.App) (bert.Config, error) {
+	return model.ReadConfig(s.Path, s.options(a))
+}
+
+// Open opens the model, and logs what it finds. Flags that contradict it are wrong usage, all else that is wrong is the model's fault.
+func (s *Source) Open(a *cli.App) (*model.Model, error) {
+	o := s.options(a)
+	o.Log = func(message string) { a.Log.Infof("%s", message) }
+	m, err := model.Open(s.Path, o)
+	if err != nil {
+		return nil, cli.WithCode(cli.ExitModel, err)
+	}
+	if s.MaxSeqLength != nil {
+		if n, limit := *s.MaxSeqLength, m.Encoder.Config.MaxPositionEmbeddings; n < 3 || n > limit {
+			return nil, cli.Usagef("--max-seq-length %d: want 3 to %d, the model's max_position_embeddings", n, limit)
+		}
+		m.MaxSeqLength = *s.MaxSeqLength
+	}
+	return m, nil
+}
+
+// OpenWithHead opens a model that has been trained.
+func (s *Source) OpenWithHead(a *cli.App) (*model.Model, error) {
+	m, err := s.Open(a)
+	if err == nil && m.Head == nil {
+		err = cli.WithCode(cli.ExitModel,
+			fmt.Errorf("model %s has no head (output_weights, output_bias): train one with bertlabel train", s.Path))
+	}
+	return m, err
+}
+
+// CheckPooling says what the model lacks for a pooling: a pooler is the model's fault, a layer wrong usage.
+func CheckPooling(m *model.Model, pooling bert.Pooling) error {
+	_, err := m.Encoder.PoolingWidth(pooling)
+	switch {
+	case err == nil:
+		return nil
+	case m.Encoder.Pooler == nil:
+		return cli.WithCode(cli.ExitModel, fmt.Errorf("%w; try --pooling mean", err))
+	}
+	return cli.WithCode(cli.ExitUsage, err)
+}

@@ -1,0 +1,6 @@
+package modelcmd
+
+import "bertlabel/cmd/bertlabel/internal/cmdtest"
+
+// bertlabel runs one command line of these verbs.
+var bertlabel = cmdtest.Verbs(NewInspect, NewConvert)

@@ -1,0 +1,197 @@
+package scorecmd
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
+	"bertlabel/cmd/bertlabel/internal/report"
+	"bertlabel/train/data"
+	"bertlabel/train/metrics"
+	"bertlabel/train/score"
+
+	"github.com/spf13/cobra"
+)
+
+// evalOptions say which model is evaluated on what, and how that is shown.
+type evalOptions struct {
+	Model     flags.Source
+	Rows      *flags.Data
+	Data      string
+	Threshold *float32 // probability above which a label is predicted; nil: the model's
+	Page      string   // file for a page with all figures; "" for none
+	Plots     string   // folder for its figures; "" for none
+	Explained int      // rows that the page explains
+	Pretty    bool     // bars for people instead of JSON
+	Call      report.Call
+}
+
+// NewEval returns the verb eval.
+func NewEval(a *cli.App) *cobra.Command { return newEvalCmd(a, runEval) }
+
+func newEvalCmd(a *cli.App, run cli.Runner[evalOptions]) *cobra.Command {
+	var o evalOptions
+	var threshold float32
+	cmd := &cobra.Command{
+		Use:   "eval",
+		Short: "Evaluate a model on labelled texts: JSON on stdout, a table on stderr",
+		Example: "  bertlabel eval --model model --data test.csv\n" +
+			"  bertlabel eval --model model --data test.csv --report report.html > metrics.json",
+	}
+	models := flags.AddModel(cmd)
+	o.Rows = flags.AddData(cmd, data.StopAtBadRow)
+	f := cmd.Flags()
+	f.StringVar(&o.Data, "data", "", "`FILE` of labelled texts")
+	f.Float32Var(&threshold, "threshold", 0, "probability above which a label is predicted (default: the model's)")
+	f.StringVar(&o.Page, "report", "", "`FILE` for a page with all figures, the rows most wrong and those likely mislabelled")
+	f.IntVar(&o.Explained, "explain-rows", 10, "rows most wrong that the report explains word by word")
+	flags.AddPlots(cmd, &o.Plots)
+	flags.AddPretty(cmd, &o.Pretty)
+	cli.Required(cmd, "data")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		if f.Changed("threshold") {
+			o.Threshold = &threshold
+		}
+		if err := o.check(); err != nil {
+			return err
+		}
+		if !f.Changed("pretty") {
+			o.Pretty = a.OnTerminal()
+		}
+		if o.Model, err = models.Source(); err != nil {
+			return err
+		}
+		o.Call = report.CallOf(cmd, nil)
+		return run(cmd.Context(), a, o)
+	}
+	return cmd
+}
+
+// check refuses values that mean nothing, and a place for the report before the long work.
+func (o *evalOptions) check() error {
+	if o.Threshold != nil && !(*o.Threshold >= 0 && *o.Threshold <= 1) {
+		return cli.Usagef("--threshold %v: want 0 to 1", *o.Threshold)
+	}
+	if o.Page == "-" {
+		return cli.Usagef("--report -: stdout has the metrics; want a file")
+	}
+	if _, err := os.Stat(filepath.Dir(o.Page)); o.Page != "" && err != nil {
+		return cli.WithCode(cli.ExitUsage, fmt.Errorf("--report: %w", err))
+	}
+	if info, err := os.Stat(o.Page); err == nil && info.IsDir() {
+		return cli.Usagef("--report %s is a folder, want a file", o.Page)
+	}
+	if info, err := os.Stat(o.Plots); err == nil && !info.IsDir() {
+		return cli.Usagef("--plots %s is a file, want a folder", o.Plots)
+	}
+	if o.Explained < 0 {
+		return cli.Usagef("--explain-rows %d: want 0 or more", o.Explained)
+	}
+	return nil
+}
+
+// evaluation is one run of the verb.
+type evaluation struct {
+	evalOptions
+	app    *cli.App
+	start  time.Time
+	m      *model.Model
+	set    *data.Dataset
+	scores []float32 // probabilities, [rows, labels]
+	result *metrics.Report
+}
+
+func runEval(ctx context.Context, a *cli.App, o evalOptions) (err error) {
+	e := &evaluation{evalOptions: o, app: a, start: time.Now()}
+	files, err := o.Rows.Read(a)
+	if err != nil {
+		return err
+	}
+	if e.m, err = o.Model.OpenWithHead(a); err != nil {
+		return err
+	}
+	flags.Found(a, flags.DiagnoseModel(e.m)...)
+	if o.Threshold == nil {
+		flags.SayTuning(a, e.m)
+	}
+	if files.Options.Labels, err = data.NewLabelList(e.m.Labels, "the model's labels"); err != nil {
+		return cli.WithCode(cli.ExitModel, err)
+	}
+	if e.set, err = files.Load(o.Data); err != nil {
+		return err
+	}
+	if err := e.evaluate(ctx); err != nil {
+		return err
+	}
+	if o.Page != "" || o.Plots != "" {
+		if err := e.report(ctx); err != nil {
+			return err
+		}
+	}
+	if o.Pretty {
+		return writeReport(a.Canvas(a.Stdout), e.result)
+	}
+	return printReport(a, e.result)
+}
+
+// evaluate compares what the model says with what the rows say.
+func (e *evaluation) evaluate(ctx context.Context) (err error) {
+	if e.scores, err = scoreSet(ctx, e.app, e.m, e.set, e.Rows.OnLong); err != nil {
+		return err
+	}
+	thresholds := e.m.Thresholds
+	if e.Threshold != nil {
+		thresholds = []float32{*e.Threshold}
+	}
+	e.result, err = metrics.Evaluate(metrics.Data{Labels: e.m.Labels, Truth: e.set.Y, Scores: e.scores}, thresholds)
+	if err == nil {
+		flags.DiagnoseScores(e.app, e.set, e.result, e.scores)
+	}
+	return err
+}
+
+// report writes the page and its figures.
+func (e *evaluation) report(ctx context.Context) (err error) {
+	r := report.New(e.app, e.Call, e.m, e.start)
+	r.Title = report.Base(e.Model.Path) + " on " + filepath.Base(e.Data)
+	r.Facts = []report.Pair{{Name: "model", Value: e.Model.Path}, {Name: "data", Value: e.Data},
+		{Name: "rows", Value: strconv.Itoa(e.set.Rows())}, {Name: "labels", Value: strconv.Itoa(len(e.m.Labels))}}
+	r.Scored = report.NewScored(e.set, e.scores, e.result)
+	var training struct {
+		BestMetric string `json:"best_metric"`
+	}
+	if json.Unmarshal(e.m.Training(), &training) == nil { // the model's own course of training, where its folder still has it
+		r.History, _ = report.HistoryOf(e.Model.Path, training.BestMetric)
+	}
+	if e.Page != "" {
+		if r.Scored.Explanations, err = explainWrong(ctx, e.app, e.m, e.set, r.Scored, e.Explained); err != nil {
+			return err
+		}
+	}
+	return r.Write(e.app, e.Page, e.Plots)
+}
+
+// scoreSet returns the probabilities of all rows of a data set, [rows, labels].
+func scoreSet(ctx context.Context, a *cli.App, m *model.Model, set *data.Dataset, onLong data.LongTexts) ([]float32, error) {
+	const work = "predict"
+	encoded, err := flags.Encode(a, m, set, onLong)
+	if err != nil {
+		return nil, err
+	}
+	a.Log.Progress(work, cli.Progress{Steps: len(encoded)})
+	defer a.Log.Done()
+	probabilities, err := score.Probabilities(ctx, m, set, encoded, func(done int) {
+		a.Log.Progress(work, cli.Progress{Step: done, Steps: len(encoded), Examples: done})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return probabilities.Data, nil
+}

@@ -1,0 +1,6 @@
+package scorecmd
+
+import "bertlabel/cmd/bertlabel/internal/cmdtest"
+
+// bertlabel runs one command line of these verbs.
+var bertlabel = cmdtest.Verbs(NewPredict, NewEval, NewEmbed, NewExplain, NewMetrics)

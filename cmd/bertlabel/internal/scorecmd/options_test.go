@@ -1,0 +1,112 @@
+package scorecmd
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
+	"bertlabel/train/data"
+)
+
+// wrongUsage reports that a command line was not refused as it should be.
+func wrongUsage(t *testing.T, args, want, stderr string, code int) {
+	t.Helper()
+	if code != cli.ExitUsage || !strings.Contains(stderr, want) {
+		t.Errorf("%s: exit %d, %s; want wrong usage with %q", args, code, stderr, want)
+	}
+}
+
+func TestPredictOptions(t *testing.T) {
+	t.Parallel()
+	got, stderr, code := cmdtest.Options(t, newPredictCmd,
+		strings.Fields("predict --model m --input a.csv --threshold 0.3 --top-k 2 --logits")...)
+	if code != cli.ExitOK || got.Model.Path != "m" || got.Input != "a.csv" || got.Output != "-" || *got.Threshold != 0.3 || got.TopK != 2 ||
+		!got.Logits || got.Format != "jsonl" || got.Pretty || got.Rows.OnBadRow != data.ReportBadRows {
+		t.Errorf("%+v, exit %d %s", got, code, stderr)
+	}
+	if got, stderr, code := cmdtest.Options(t, newPredictCmd, "predict", "--model", "m"); code != cli.ExitOK || got.Threshold != nil {
+		t.Errorf("%+v, exit %d %s", got, code, stderr)
+	}
+	for args, want := range map[string]string{
+		"--output-format xml":            "want jsonl, csv, tsv",
+		"--threshold 1.5":                "--threshold 1.5",
+		"--top-k -1":                     "--top-k wants 1 or more",
+		"--output-format csv --logits":   "the output format jsonl",
+		"--pretty --output-format jsonl": "--pretty is for people",
+		"--hidden-act gelu_new":          "--hidden-act",
+	} {
+		_, stderr, code := cmdtest.Options(t, newPredictCmd, append([]string{"predict", "--model", "m"}, strings.Fields(args)...)...)
+		wrongUsage(t, args, want, stderr, code)
+	}
+}
+
+func TestEvalOptions(t *testing.T) {
+	t.Parallel()
+	page := t.TempDir() + "/r.html"
+	got, stderr, code := cmdtest.Options(t, newEvalCmd, "eval", "--model", "m", "--data", "d.csv", "--report", page, "--pretty",
+		"--threshold", "0.25")
+	if code != cli.ExitOK || got.Model.Path != "m" || got.Data != "d.csv" || got.Page != page || got.Plots != "" || !got.Pretty ||
+		*got.Threshold != 0.25 || got.Explained != 10 || got.Rows.OnBadRow != data.StopAtBadRow {
+		t.Errorf("%+v, exit %d %s", got, code, stderr)
+	} else if want := "bertlabel eval --model=m --data=d.csv --threshold=0.25 --report=" + page + " --pretty=true"; got.Call.Line != want {
+		t.Errorf("called %s, want %s", got.Call.Line, want)
+	}
+	for args, want := range map[string]string{
+		"--report -":              "stdout has the metrics",
+		"--report no/such/r.html": "--report: ",
+		"--report .":              "is a folder",
+		"--plots eval.go":         "is a file",
+		"--explain-rows -1":       "--explain-rows -1",
+		"--threshold -1":          "--threshold -1",
+	} {
+		args := "eval --model m --data d " + args
+		_, stderr, code := cmdtest.Options(t, newEvalCmd, strings.Fields(args)...)
+		wrongUsage(t, args, want, stderr, code)
+	}
+}
+
+func TestEmbedOptions(t *testing.T) {
+	t.Parallel()
+	got, stderr, code := cmdtest.Options(t, newEmbedCmd,
+		strings.Fields("embed --model m --pooling mean --output v.safetensors --all-layers")...)
+	if code != cli.ExitOK || got.Pooling != "mean" || !got.tensorFile() || !got.AllLayers || got.Input != "-" {
+		t.Errorf("%+v, exit %d %s", got, code, stderr)
+	}
+	_, stderr, code = cmdtest.Options(t, newEmbedCmd, "embed", "--model", "m", "--all-layers")
+	wrongUsage(t, "--all-layers", "--all-layers needs", stderr, code)
+}
+
+func TestExplainOptions(t *testing.T) {
+	t.Parallel()
+	got, stderr, code := cmdtest.Options(t, newExplainCmd, "explain", "--model", "m", "--text", "a b", "--label", "x,y", "--label", "z",
+		"--json=false")
+	want := model.ExplainOptions{Method: model.IntegratedGradients, Steps: model.DefaultSteps}
+	if code != cli.ExitOK || *got.Text != "a b" || !reflect.DeepEqual(got.Labels, []string{"x,y", "z"}) || *got.JSON ||
+		got.ExplainOptions != want {
+		t.Errorf("%+v, exit %d %s", got, code, stderr)
+	}
+	if got, _, _ := cmdtest.Options(t, newExplainCmd, "explain", "--model", "m"); got.Text != nil || got.JSON != nil || got.Labels != nil {
+		t.Errorf("%+v", got)
+	}
+	for args, want := range map[string]string{
+		"--method lime":      "want integrated-gradients",
+		"--steps 0":          "--steps 0",
+		"--text a --input b": "[input text]",
+	} {
+		_, stderr, code := cmdtest.Options(t, newExplainCmd, append([]string{"explain", "--model", "m"}, strings.Fields(args)...)...)
+		wrongUsage(t, args, want, stderr, code)
+	}
+}
+
+func TestMetricsOptions(t *testing.T) {
+	t.Parallel()
+	got, stderr, code := cmdtest.Options(t, newMetricsCmd, "metrics", "--truth", "t", "--scores", "s")
+	if code != cli.ExitOK || *got != (metricsOptions{"t", "s", "0.5"}) {
+		t.Errorf("%+v, exit %d %s", got, code, stderr)
+	}
+	_, stderr, code = cmdtest.Options(t, newMetricsCmd, "metrics", "--truth", "t")
+	wrongUsage(t, "metrics", "metrics needs --scores", stderr, code)
+}

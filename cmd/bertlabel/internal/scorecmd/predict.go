@@ -1,0 +1,146 @@
+// Package scorecmd has the verbs that run a trained model, and judge what it says: predict, eval, embed, explain, metrics.
+package scorecmd
+
+import (
+	"context"
+	"errors"
+
+	"bertlabel/bert/model"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
+	"bertlabel/train/data"
+	"bertlabel/train/diagnosis"
+	"bertlabel/train/score"
+
+	"github.com/spf13/cobra"
+)
+
+// predictOptions say which texts get labels, and how they are shown.
+type predictOptions struct {
+	Model         flags.Source
+	Rows          *flags.Data
+	Input, Output string
+	Format        string   // jsonl, csv or tsv
+	Threshold     *float32 // probability above which a label is predicted; nil: the model's
+	TopK          int      // labels that are shown; 0: all
+	Logits        bool     // are shown, too
+	Pretty        bool     // bars for people instead of Format
+}
+
+// NewPredict returns the verb predict.
+func NewPredict(a *cli.App) *cobra.Command { return newPredictCmd(a, runPredict) }
+
+func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
+	var o predictOptions
+	var threshold float32
+	cmd := &cobra.Command{
+		Use:   "predict",
+		Short: "Predict the labels of texts: one line out for each row in, in order, as soon as it is known",
+		Example: "  bertlabel predict --model model --input texts.csv --output predictions.jsonl\n" +
+			"  echo '{\"text\": \"My parcel never came.\"}' | bertlabel predict --model model\n" +
+			"  bertlabel predict --model model --input texts.tsv --output-format csv --threshold 0.3",
+	}
+	models := flags.AddModel(cmd)
+	o.Rows = flags.AddData(cmd, data.ReportBadRows)
+	f := cmd.Flags()
+	f.StringVar(&o.Input, "input", "-", "`FILE` of texts; - is stdin")
+	f.StringVar(&o.Output, "output", "-", "`FILE` to write; - is stdout")
+	f.StringVar(&o.Format, "output-format", "jsonl", "jsonl, csv or tsv (id, then one probability a label)")
+	f.Float32Var(&threshold, "threshold", 0, "probability above which a label is predicted (default: the model's)")
+	f.IntVar(&o.TopK, "top-k", 0, "show the K most probable labels only, most probable first")
+	f.BoolVar(&o.Logits, "logits", false, "add the logits")
+	flags.AddPretty(cmd, &o.Pretty)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		if f.Changed("threshold") {
+			o.Threshold = &threshold
+		}
+		if err := o.check(f.Changed("output-format")); err != nil {
+			return err
+		}
+		if !f.Changed("pretty") {
+			o.Pretty = o.Output == "-" && a.OnTerminal() && !f.Changed("output-format") && !o.Logits
+		}
+		if o.Model, err = models.Source(); err != nil {
+			return err
+		}
+		return run(cmd.Context(), a, o)
+	}
+	return cmd
+}
+
+// check refuses flags that do not go together. chosen says that the format was given.
+func (o *predictOptions) check(chosen bool) error {
+	if err := cli.OneOf("output-format", o.Format, "jsonl", "csv", "tsv"); err != nil {
+		return err
+	}
+	switch {
+	case o.Threshold != nil && !(*o.Threshold >= 0 && *o.Threshold <= 1):
+		return cli.Usagef("--threshold %v: want 0 to 1", *o.Threshold)
+	case o.TopK < 0 || o.Format != "jsonl" && (o.TopK > 0 || o.Logits):
+		return cli.Usagef("--top-k wants 1 or more, and like --logits the output format jsonl")
+	case o.Pretty && (chosen || o.Logits):
+		return cli.Usagef("--pretty is for people: it has no --output-format and no --logits")
+	}
+	return nil
+}
+
+func runPredict(ctx context.Context, a *cli.App, o predictOptions) error {
+	m, err := o.Model.OpenWithHead(a)
+	if err != nil {
+		return err
+	}
+	if o.Threshold != nil {
+		for i := range m.Thresholds {
+			m.Thresholds[i] = *o.Threshold
+		}
+	} else {
+		flags.SayTuning(a, m)
+	}
+	flags.Found(a, flags.DiagnoseModel(m)...)
+	scores := diagnosis.NewScores(m.Labels, m.Predicts)
+	in, err := newRowStream(a, m, o.Rows, o.Input, "predict", score.Options{}, false)
+	if err != nil {
+		return err
+	}
+	out, err := a.CreateOutput(o.Output)
+	if err != nil {
+		return err
+	}
+	defer out.Discard()
+	writer := o.writer(a, out, m)
+	err = in.run(ctx, func(chunk []score.Row) error {
+		for i := range chunk {
+			row := &chunk[i]
+			if row.Bad == nil {
+				scores.Add(row.Text+row.Pair, row.Prediction.Probabilities)
+			}
+			if err := writer.row(row); err != nil {
+				return err
+			}
+		}
+		return writer.Flush()
+	})
+	if err != nil {
+		return err
+	}
+	flags.Found(a, scores.Findings()...)
+	flags.Found(a, scores.Unlabelled()...)
+	return errors.Join(writer.Flush(), out.Commit(), in.verdict())
+}
+
+// rowWriter writes the rows of predict in order.
+type rowWriter interface {
+	row(*score.Row) error // a prediction or, in its place, a row that could not be read
+	Flush() error         // hands everything on to the writer below
+}
+
+// writer returns what writes rows in the form that was asked for.
+func (o *predictOptions) writer(a *cli.App, out *cli.Output, m *model.Model) rowWriter {
+	if !o.Pretty {
+		return newPredictionWriter(out, o.Format, m, o.TopK, o.Logits)
+	}
+	if o.Output == "-" {
+		a.Log.NoBar() // a progress bar would stand between the rows
+	}
+	return newPrettyPredictions(a.Canvas(out.Writer), m, o.TopK)
+}

@@ -1,0 +1,107 @@
+package data
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Classes returns how many rows say 0 for a label, and how many 1; label is its place in the list.
+func (d *Dataset) Classes(label int) (n [2]int) {
+	c := d.Labels.Len()
+	for i := label; i < len(d.Y); i += c {
+		if d.Y[i] != Unknown {
+			n[d.Y[i]]++
+		}
+	}
+	return n
+}
+
+// CheckClasses refuses a data set, with a *RowError, unless its rows say both 1 and 0 of each label.
+func (d *Dataset) CheckClasses() error {
+	for l, label := range d.Labels.Names() {
+		if n := d.Classes(l); n[0] == 0 || n[1] == 0 {
+			return &RowError{File: d.File, Column: label, Found: fmt.Sprintf("%d rows that say 1 and %d that say 0", n[1], n[0]),
+				Expected: "some of both"}
+		}
+	}
+	return nil
+}
+
+// Columns returns the data set with the given labels only, in that order. Texts and all that is not of labels are shared with d. The
+// error names a label that d lacks.
+func (d *Dataset) Columns(names ...string) (*Dataset, error) {
+	list, err := NewLabelList(names, "the columns")
+	if err != nil {
+		return nil, err
+	}
+	if d.Labels == nil {
+		return nil, fmt.Errorf("%s was read without its labels", d.File)
+	}
+	places := make([]int, len(names))
+	for i, name := range names {
+		place, found := d.Labels.Index(name)
+		if !found {
+			return nil, fmt.Errorf("%s: no label %q", d.File, name)
+		}
+		places[i] = place
+	}
+	part := *d
+	part.Labels, part.Y = list, make([]int8, 0, d.Rows()*len(names))
+	for i := range d.Rows() {
+		row := d.Row(i)
+		for _, place := range places {
+			part.Y = append(part.Y, row[place])
+		}
+	}
+	return &part, nil
+}
+
+// AnyOf returns the data set with one label, called name: 1 where a label of d is, 0 where all are, else unknown. Texts and all that is
+// not of labels are shared with d.
+func (d *Dataset) AnyOf(name string) (*Dataset, error) {
+	list, err := NewLabelList([]string{name}, "the label")
+	if err != nil {
+		return nil, err
+	}
+	if d.Labels == nil {
+		return nil, fmt.Errorf("%s was read without its labels", d.File)
+	}
+	merged := *d
+	merged.Labels, merged.Y = list, make([]int8, 0, d.Rows())
+	for i := range d.Rows() {
+		row := d.Row(i)
+		cell := slices.Max(row)
+		if cell == 0 && slices.Contains(row, Unknown) {
+			cell = Unknown
+		}
+		merged.Y = append(merged.Y, cell)
+	}
+	return &merged, nil
+}
+
+// Known returns the rows that say something of one of the labels, in their order.
+func (d *Dataset) Known() *Dataset {
+	part := *d
+	part.Texts, part.Pairs, part.IDs, part.Lines, part.Raw, part.Y = nil, nil, nil, nil, nil, nil
+	for i := range d.Rows() {
+		row := d.Row(i)
+		if slices.Max(row) == Unknown {
+			continue
+		}
+		part.Texts, part.Y = append(part.Texts, d.Texts[i]), append(part.Y, row...)
+		keep(&part.Pairs, d.Pairs, i)
+		keep(&part.IDs, d.IDs, i)
+		keep(&part.Raw, d.Raw, i)
+		if d.Lines != nil {
+			part.Lines = append(part.Lines, d.Lines[i])
+		}
+	}
+	return &part
+}
+
+// keep appends element i of a list that may be nil.
+func keep(to *[]string, from []string, i int) {
+	if from != nil {
+		*to = append(*to, from[i])
+	}
+}

@@ -1,0 +1,120 @@
+package fit
+
+import (
+	"context"
+	"slices"
+
+	"bertlabel/bert/model"
+	"bertlabel/layers"
+	"bertlabel/tensor"
+	"bertlabel/train/data"
+	"bertlabel/train/fit/note"
+)
+
+// Outputs finds outputs for the labels of rows on the features that m's head reads; m stays as it is. Each label is found on the rows
+// that say 1 or 0 for it, by an exact solver: LBFGS, or LDA where the options say so. What happens to one label does not move
+// the others:
+//
+//	added, err := fit.Outputs(ctx, m, rows, fit.Options{Dev: dev})
+//	m.SetOutputs(append(m.Outputs(), added...))
+//
+// data.Dataset.Columns and AnyOf make the cells of a label that is to be added or merged. Of the options Dev, Solver, L2, Tuning, Cache,
+// OnLong, the seed of Config, MaxMemory and Observer count; others than their zero values are refused. Rows that say nothing of any
+// label are left out. A label without rows of both kinds, in rows or Dev, is a *data.RowError; other errors are those of Model.
+func Outputs(ctx context.Context, m *model.Model, rows *data.Dataset, o Options) ([]model.Output, error) {
+	if ctx == nil {
+		return nil, errNoContext
+	}
+	if err := checkOutputs(m, rows, &o); err != nil {
+		return nil, err
+	}
+	o.Pooling = m.Pooling
+	if o.Solver == Gradient {
+		o.Solver = LBFGS
+	}
+	sets := []**data.Dataset{&rows}
+	if o.Dev != nil {
+		sets = append(sets, &o.Dev)
+	}
+	for _, set := range sets {
+		if err := (*set).CheckClasses(); err != nil {
+			return nil, err
+		}
+		*set = (*set).Known()
+	}
+	r := &run{m: m, rows: rows, o: &o, config: o.config(), pooling: m.Pooling, labels: rows.Labels.Names(),
+		workers: tensor.NewWorkers(m.Threads())}
+	ctx, r.cancel = context.WithCancelCause(ctx)
+	defer r.cancel(nil)
+	r.watch = &watcher{o: o.Observer, cancel: r.cancel}
+	h := &headRun{run: r, loss: layers.SigmoidCrossEntropy{}, pooling: m.Pooling}
+	found, err := h.findOutputs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if old, err := RecordOf(m); err == nil && old.Calibrate != "" && o.calibration() == AsNeeded {
+		r.watch.note(note.Uncalibrated{Model: old.Calibrate, Labels: r.labels})
+	}
+	part := &model.Model{Encoder: m.Encoder} // only the new labels
+	part.SetHead(found.head, slices.Clone(r.labels), m.Pooling)
+	if o.Dev != nil {
+		if _, err := r.settle(part, h.dev, nil); err != nil {
+			return nil, err
+		}
+	}
+	for l, label := range r.labels {
+		r.watch.note(note.Found{Label: label, Rows: rows.Classes(l), L2: found.solutions[l].L2, Threshold: part.Thresholds[l]})
+	}
+	return part.Outputs(), nil
+}
+
+// findOutputs computes the features and solves.
+func (h *headRun) findOutputs(ctx context.Context) (found headFound, err error) {
+	r := h.run
+	if err := r.encode(); err != nil {
+		return found, err
+	}
+	if r.width, err = r.m.Encoder.PoolingWidth(r.pooling); err == nil && r.o.MaxMemory > 0 {
+		err = r.admitHead()
+	}
+	if err != nil {
+		return found, err
+	}
+	if h.train, err = r.features(ctx, r.pooling, r.rows, r.texts); err == nil && r.o.Dev != nil {
+		h.dev, err = r.features(ctx, r.pooling, r.o.Dev, r.devTexts)
+	}
+	if err != nil {
+		return found, err
+	}
+	return h.solve(ctx, headTask{rows: h.train, dev: h.dev, work: "solve"}, h.loss)
+}
+
+// checkOutputs refuses what new labels cannot be found with.
+func checkOutputs(m *model.Model, rows *data.Dataset, o *Options) error {
+	if err := checkInputs(m, rows, o); err != nil {
+		return err
+	}
+	switch {
+	case m.Head == nil:
+		return refuse("model", " has no head that labels could be added to: train one first")
+	case o.Tune != Head:
+		return refuse("tune", " %s: new labels leave the encoder as it is, want head", o.Tune)
+	case o.Folds != 0:
+		return refuse("folds", " %d: new labels are judged on `dev`, want 0", o.Folds)
+	case o.Folder != Folder{}:
+		return refuse("output", " is not for new labels: m.SetOutputs takes them, and m.Save writes the model")
+	case len(o.Poolings) > 0 || o.Pooling != "" && o.Pooling != m.Pooling:
+		return refuse("pooling", " is that of the model's head, %s", m.Pooling)
+	case o.Loss != nil || o.Balance != 0:
+		return refuse("loss", " is the sigmoid cross-entropy for new labels")
+	case o.LossSource != "" || o.LogOddsBias:
+		return refuse("bias_init", " and the weights of a loss are not for new labels, which an exact solver finds: want neither")
+	case o.Recompute || o.EncoderDropout != nil:
+		return refuse("recompute", " and `dropout` are for training the encoder, which stays as it is: want neither")
+	}
+	c := *o
+	if c.Solver == Gradient {
+		c.Solver = LBFGS
+	}
+	return c.Check()
+}

@@ -1,0 +1,54 @@
+package fit
+
+import (
+	"slices"
+
+	"bertlabel/bert"
+	"bertlabel/layers"
+	"bertlabel/train"
+	"bertlabel/train/fit/note"
+)
+
+// startHead returns the head that training starts from: the model's own if it is for the same labels and features, its rows in the
+// order of the run's labels, else a new one.
+func (r *run) startHead(pooling bert.Pooling, width int) *layers.Classifier {
+	m := r.m
+	if m.Head == nil {
+		return r.newHead(width, r.rows.Y)
+	}
+	names := m.Labels
+	if m.Unnamed && len(names) == len(r.labels) {
+		names = r.labels // in their order, as there is no other
+	}
+	if !sameSet(names, r.labels) || m.Pooling != pooling {
+		r.watch.note(note.FromHead{Own: false})
+		return r.newHead(width, r.rows.Y)
+	}
+	head := layers.NewClassifier(len(r.labels), width)
+	for _, p := range head.Params() {
+		p.Value = make([]float32, p.Size())
+	}
+	for i, label := range r.labels {
+		j := slices.Index(names, label)
+		copy(head.Weights.Value[i*width:(i+1)*width], m.Head.Weights.Value[j*width:(j+1)*width])
+		head.Bias.Value[i] = m.Head.Bias.Value[j]
+	}
+	r.watch.note(note.FromHead{Own: true})
+	return head
+}
+
+// newHead returns a head as before any training, whose bias the training cells y may decide.
+func (r *run) newHead(width int, y []int8) *layers.Classifier {
+	head := layers.NewClassifier(len(r.labels), width)
+	train.InitClassifier(head, r.config.Seed)
+	if r.o.LogOddsBias {
+		train.LogOddsBias(head, y)
+	}
+	return head
+}
+
+// sameSet reports whether two lists have the same names, in any order.
+func sameSet(a, b []string) bool {
+	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))
+	return slices.Equal(a, b)
+}

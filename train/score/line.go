@@ -1,0 +1,158 @@
+package score
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"math"
+	"slices"
+	"strconv"
+
+	"bertlabel/bert/model"
+	"bertlabel/train/data"
+)
+
+// Line is the form of a row as a line of JSON. The zero Line is that of predict:
+//
+//	{"id":"7","labels":["late"],"probabilities":{"late":0.93,"damaged":0.02}}
+//	{"id":"7","embedding":[0.12,-0.5]}          with a Row.Vector
+//	{"id":"7","error":"in.jsonl:3: column …"}   of a row that has no result
+//
+// Without an id the line has none; one that was a number in JSON stays as it was written. A number is the shortest that gives back the
+// float32; all are taken to be finite, as those of Chunks are.
+type Line struct {
+	TopK   int  // the so many most probable labels are shown, most probable first; 0: all, in their order
+	Logits bool // they are shown, too
+}
+
+// AppendJSON appends a row of Chunks as a line of JSON, its line end included, to dst: Line{}.Append.
+func AppendJSON(dst []byte, m *model.Model, r *Row) []byte { return Line{}.Append(dst, m, r) }
+
+// Append appends a row with a result of m, or a bad one, as a line of JSON, its line end included, to dst, and returns that.
+func (l Line) Append(dst []byte, m *model.Model, r *Row) []byte {
+	dst = AppendID(append(dst, '{'), &r.Example)
+	switch {
+	case r.Bad != nil:
+		dst = appendString(append(dst, `"error":`...), r.Bad.Error())
+	case r.Err != nil:
+		dst = appendString(append(dst, `"error":`...), r.Err.Error())
+	case r.Vector != nil:
+		dst = appendVector(append(dst, `"embedding":`...), r.Vector)
+	default:
+		dst = l.appendPrediction(dst, m, r.Prediction)
+	}
+	return append(dst, "}\n"...)
+}
+
+// AppendID appends the member "id" of a row, with a comma after it, to dst; nothing if the row has no id.
+func AppendID(dst []byte, ex *data.Example) []byte {
+	if !ex.HasID {
+		return dst
+	}
+	dst = append(dst, `"id":`...)
+	if ex.NumericID {
+		dst = append(dst, ex.ID...)
+	} else {
+		dst = appendString(dst, ex.ID)
+	}
+	return append(dst, ',')
+}
+
+func (l Line) appendPrediction(dst []byte, m *model.Model, p model.Prediction) []byte {
+	dst = append(dst, `"labels":[`...)
+	first := true
+	for i, v := range p.Probabilities {
+		if m.Predicts(i, v) {
+			dst = appendString(appendComma(dst, &first), m.Labels[i])
+		}
+	}
+	order := l.order(p.Probabilities)
+	dst = appendObject(append(dst, `],"probabilities":`...), m.Labels, p.Probabilities, order)
+	if l.Logits {
+		dst = appendObject(append(dst, `,"logits":`...), m.Labels, p.Logits, order)
+	}
+	return dst
+}
+
+// order returns the labels that are shown; nil for all in their order.
+func (l Line) order(probabilities []float32) []int {
+	if l.TopK <= 0 {
+		return nil
+	}
+	order := make([]int, len(probabilities))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(probabilities[b], probabilities[a]) })
+	return order[:min(l.TopK, len(order))]
+}
+
+// appendObject appends {"label":value,…} for the labels in order, nil for all.
+func appendObject(dst []byte, labels []string, values []float32, order []int) []byte {
+	dst = append(dst, '{')
+	first := true
+	add := func(i int) {
+		dst = append(appendString(appendComma(dst, &first), labels[i]), ':')
+		dst = appendFloat(dst, values[i])
+	}
+	if order == nil {
+		for i := range values {
+			add(i)
+		}
+	}
+	for _, i := range order {
+		add(i)
+	}
+	return append(dst, '}')
+}
+
+// appendVector appends x as a JSON list.
+func appendVector(dst []byte, x []float32) []byte {
+	dst = append(dst, '[')
+	first := true
+	for _, v := range x {
+		dst = appendFloat(appendComma(dst, &first), v)
+	}
+	return append(dst, ']')
+}
+
+func appendComma(dst []byte, first *bool) []byte {
+	if !*first {
+		dst = append(dst, ',')
+	}
+	*first = false
+	return dst
+}
+
+// appendFloat appends a finite float32 as JSON: the shortest decimal that gives it back.
+func appendFloat(dst []byte, v float32) []byte {
+	format := byte('f')
+	if abs := math.Abs(float64(v)); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
+		format = 'e'
+	}
+	return strconv.AppendFloat(dst, float64(v), format, -1, 32)
+}
+
+// appendString appends s as a JSON string; <, > and & stay as they are.
+func appendString(dst []byte, s string) []byte {
+	if plain(s) {
+		return append(append(append(dst, '"'), s...), '"')
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(s); err != nil {
+		panic(err) // a string can always be encoded
+	}
+	return append(dst, bytes.TrimSuffix(b.Bytes(), []byte("\n"))...)
+}
+
+// plain reports whether s needs no escape: printable ASCII without " and \.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
