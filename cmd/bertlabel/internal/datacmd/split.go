@@ -134,7 +134,8 @@ func parseParts(words []string) (parts []splitPart, err error) {
 	sum := 0.0
 	for _, word := range words {
 		name, number, _ := strings.Cut(word, "=")
-		share, err := strconv.ParseFloat(number, 64)
+		name = strings.TrimSpace(name)
+		share, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
 		switch {
 		case err != nil || !(share > 0 && share < 1):
 			return nil, cli.Usagef("--parts: found %q, want a name and a share between 0 and 1, such as dev=0.1", word)
