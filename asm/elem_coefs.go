@@ -26,8 +26,9 @@ func all(c float32) lanes { return lanes{c, c, c, c, c, c, c, c} }
 
 var coefs = coef{
 	one: all(1), two: all(2), half: all(0.5), minusHalf: all(-0.5),
-	sign: all(float32(math.Copysign(0, -1))), abs: all(math.Float32frombits(1<<31 - 1)), inf: all(float32(math.Inf(1))), minusInf: all(float32(math.Inf(-1))),
-	log2e: all(log2e), ln2Hi: all(ln2Hi), ln2Lo: all(ln2Lo), minusLn2: all(-ln2), expMin: all(expMin), expMax: all(expMax),
+	sign: all(float32(math.Copysign(0, -1))), abs: all(math.Float32frombits(1<<31 - 1)), inf: all(float32(math.Inf(1))),
+	minusInf: all(float32(math.Inf(-1))),
+	log2e:    all(log2e), ln2Hi: all(ln2Hi), ln2Lo: all(ln2Lo), minusLn2: all(-ln2), expMin: all(expMin), expMax: all(expMax),
 	exp2: all(exp2), exp3: all(exp3), exp4: all(exp4), exp5: all(exp5), exp6: all(exp6),
 	tanhPoly: all(tanhPoly), tanhOne: all(tanhOne),
 	tanh3: all(tanh3), tanh5: all(tanh5), tanh7: all(tanh7), tanh9: all(tanh9), tanh11: all(tanh11),

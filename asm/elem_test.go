@@ -128,7 +128,8 @@ func TestElementAccuracy(t *testing.T) {
 					for i, v := range x {
 						share, ok := e.check(v, y[i], want[i])
 						if !ok {
-							t.Fatalf("%s: %s(%g = %x) = %g, want %g ± %g", set.Name, e.name, v, v, y[i], want[i], e.bound(float64(v), want[i]))
+							t.Fatalf("%s: %s(%g = %x) = %g, want %g ± %g", set.Name, e.name, v, v, y[i], want[i],
+								e.bound(float64(v), want[i]))
 						}
 						if share > worst[s] {
 							worst[s], at[s] = share, v

@@ -139,7 +139,8 @@ func (r *product) run(set Kernels, tile Tile, l layout, i, q int, alloc func(n i
 		for j := range n {
 			got, want := o.c[row*o.ldc+j], r.want[(i+row)*r.n+q*set.NR+j]
 			if !sameBits(got, want) {
-				return fmt.Errorf("C[%d,%d] = %g (%#08x), want %g (%#08x)", row, j, got, math.Float32bits(got), want, math.Float32bits(want))
+				return fmt.Errorf("C[%d,%d] = %g (%#08x), want %g (%#08x)", row, j, got, math.Float32bits(got), want,
+					math.Float32bits(want))
 			}
 		}
 		copy(c[row*o.ldc:][:n], o.c[row*o.ldc:][:n])
@@ -248,7 +249,8 @@ func checkTiles(t *testing.T, set Kernels, r *product, rng *rand.Rand) {
 // TestGEMMTileSpecial: the same with zeros of both signs, denormals, values near overflow, infinities and NaN.
 func TestGEMMTileSpecial(t *testing.T) {
 	inf := float32(math.Inf(1))
-	finite := []float32{0, float32(math.Copysign(0, -1)), 1, -1, 0x1p-149, -0x1p-149, 0x1p-126, 0x1.8p-75, -0x1.8p-75, 3.4e38, -3.4e38, 1e-3}
+	finite := []float32{0, float32(math.Copysign(0, -1)), 1, -1, 0x1p-149, -0x1p-149, 0x1p-126, 0x1.8p-75, -0x1.8p-75, 3.4e38, -3.4e38,
+		1e-3}
 	all := append(slices.Clone(finite), inf, -inf, nan)
 	for _, set := range Sets() {
 		t.Run(set.Name, func(t *testing.T) {

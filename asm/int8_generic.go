@@ -52,13 +52,6 @@ func quantizeWideGeneric(dst []uint8, x []float32, inv float32, zero int32) {
 	}
 }
 
-// quantizeShiftedGeneric is Quantize with a byte q − 128 for each element.
-func quantizeShiftedGeneric(dst []uint8, x []float32, inv float32, zero int32) {
-	for i, v := range x {
-		dst[i] = uint8(quantize1(v, inv, zero) - 128)
-	}
-}
-
 func rangeGeneric(x []float32) (lo, hi float32) {
 	finite := float32(0)
 	for _, v := range x {

@@ -20,7 +20,7 @@ type Kernels struct {
 
 	// Tiles are the register tiles of the matrix product, most rows first. Tiles[0] has Rows = MR and Panels = 1; the last
 	// has Rows = 1, so any number of rows is a sum of tiles. Tiles with few rows span several panels to hide the latency of
-	// FMA; for each number of rows there is also a tile with Panels = 1, which stands behind the wider one.
+	// FMA; for each number of rows there is also a tile with Panels = 1, which stands after the wider one.
 	Tiles []Tile
 
 	// PackCols sets dst[p·NR + j] = src[j·ld + p] for p < k and j < n ≤ NR, and zero for n ≤ j < NR: one panel of B = srcᵀ.

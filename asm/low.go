@@ -5,7 +5,7 @@ package asm
 // instruction of one CPU does, the others do by other means. docs/precision.md has the formulas, docs/kernels.md the tiles.
 
 // LowTile is one register tile of a product in low precision, Rows rows of C and one panel of B. A call goes through several panels
-// that lie one behind the other.
+// that lie one after the other.
 type LowTile struct {
 	Rows int
 	GEMM func(t *TileArgs)
@@ -34,8 +34,9 @@ type TileArgs struct {
 	Rows      []RowFactor // of A, [rows]
 	ColSums   []int32     // Σ over k of B, [Panels·NR]
 	ColScales []float32   // [Panels·NR]
-	Pairs     int         // outlier channels, in pairs, that stand in bf16 behind the quads of A and B
+	Pairs     int         // outlier channels, in pairs, that stand in bf16 after the quads of A and B
 
+	//lint:ignore U1000 assembly uses them
 	at, left int // of the kernels: 4 times the first column of the panel in work; panels left
 }
 
@@ -95,7 +96,7 @@ type Int8 struct {
 	// Depth is how many elements of k lie side by side in B: 4, or 2. A panel of B is [k/Depth][NR][Depth].
 	Depth int
 
-	// Outliers is Round for the outlier channels, which stand behind the quads.
+	// Outliers is Round for the outlier channels, which stand after the quads.
 	Outliers     func(dst []uint8, x []float32)
 	OutlierBytes int // of a pair
 

@@ -38,7 +38,8 @@ func BenchmarkLowTile(b *testing.B) {
 				r := newBF16Product(set.MR, set.NR, k, rng.Float32)
 				args := r.bf16Args(set, tile.Rows, alloc)
 				b.Run(fmt.Sprintf("bf16/%s/%dx%d/k=%d", name, tile.Rows, r.nr, k), func(b *testing.B) {
-					benchmarkLow(b, 2*tile.Rows*r.nr*k, func() float64 { return peakRate(set.peak, set.peakFLOP) }, func() { tile.GEMM(args) })
+					benchmarkLow(b, 2*tile.Rows*r.nr*k, func() float64 { return peakRate(set.peak, set.peakFLOP) },
+						func() { tile.GEMM(args) })
 				})
 			}
 		}
@@ -48,7 +49,8 @@ func BenchmarkLowTile(b *testing.B) {
 					r := newInt8Product(rng, set.MR, set.NR, k, outliers)
 					args := r.int8Args(set, pairsGeneric, tile.Rows, alloc)
 					b.Run(fmt.Sprintf("int8/%s/%dx%d/k=%d,outliers=%d", name, tile.Rows, r.nr, k, outliers), func(b *testing.B) {
-						benchmarkLow(b, 2*tile.Rows*r.nr*k, func() float64 { return peakRate(set.peak, set.peakOps) }, func() { tile.GEMM(args) })
+						benchmarkLow(b, 2*tile.Rows*r.nr*k, func() float64 { return peakRate(set.peak, set.peakOps) },
+							func() { tile.GEMM(args) })
 					})
 				}
 			}

@@ -79,3 +79,10 @@ func int8SDOT() Int8 {
 	s.peak = peakSDOT
 	return s
 }
+
+// quantizeShiftedGeneric is Quantize with a byte q − 128 for each element.
+func quantizeShiftedGeneric(dst []uint8, x []float32, inv float32, zero int32) {
+	for i, v := range x {
+		dst[i] = uint8(quantize1(v, inv, zero) - 128)
+	}
+}

@@ -312,7 +312,8 @@ func TestRound(t *testing.T) {
 			t.Fatalf("RoundBF16(%g) = %g, want %g", x, got, want)
 		}
 	}
-	special := []float32{0, float32(math.Copysign(0, -1)), nan, float32(math.Inf(1)), float32(math.Inf(-1)), math.MaxFloat32, -math.MaxFloat32,
+	special := []float32{0, float32(math.Copysign(0, -1)), nan, float32(math.Inf(1)), float32(math.Inf(-1)), math.MaxFloat32,
+		-math.MaxFloat32,
 		0x1p-56, -0x1p-56, math.Nextafter32(0x1p-56, 0), 0x1p-149, 0x1.01p0, 0x1.03p0, 0x1.010002p0,
 		math.Float32frombits(0x7F800001), math.Float32frombits(0xFFFFFFFF)}
 	mixed := func() float32 {

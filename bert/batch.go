@@ -2,7 +2,7 @@ package bert
 
 import "fmt"
 
-// Batch is the tokens of some texts, one behind the other, without padding. Text t is tokens [Offsets[t], Offsets[t+1]).
+// Batch is the tokens of some texts, one after the other, without padding. Text t is tokens [Offsets[t], Offsets[t+1]).
 // The zero Batch is empty.
 type Batch struct {
 	IDs      []int32 // word piece ids, [tokens]
@@ -39,7 +39,8 @@ func (b *Batch) Check(c *Config) error {
 	for t := range b.Texts() {
 		n := b.Offsets[t+1] - b.Offsets[t]
 		if n < 1 || n > c.MaxPositionEmbeddings {
-			return fmt.Errorf("text %d of the batch has %d tokens, expected 1 to %d (max_position_embeddings)", t, n, c.MaxPositionEmbeddings)
+			return fmt.Errorf("text %d of the batch has %d tokens, expected 1 to %d (max_position_embeddings)", t, n,
+				c.MaxPositionEmbeddings)
 		}
 	}
 	for i, id := range b.IDs {

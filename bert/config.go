@@ -108,7 +108,8 @@ func (c *Config) Check() error {
 	if _, err := layers.ParseActivation(c.HiddenAct); err != nil {
 		errs = append(errs, fmt.Errorf("hidden_act: %w", err))
 	}
-	for field, p := range map[string]float64{"hidden_dropout_prob": c.HiddenDropoutProb, "attention_probs_dropout_prob": c.AttentionProbsDropoutProb} {
+	for field, p := range map[string]float64{"hidden_dropout_prob": c.HiddenDropoutProb,
+		"attention_probs_dropout_prob": c.AttentionProbsDropoutProb} {
 		if !(p >= 0 && p < 1) {
 			bad(field, p, "0 or more and below 1")
 		}

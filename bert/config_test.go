@@ -14,7 +14,8 @@ import (
 func goodConfig() map[string]any {
 	return map[string]any{
 		"attention_probs_dropout_prob": 0.1, "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "hidden_size": 32, "initializer_range": 0.02,
-		"intermediate_size": 128, "max_position_embeddings": 64, "num_attention_heads": 4, "num_hidden_layers": 2, "type_vocab_size": 2, "vocab_size": 1000,
+		"intermediate_size": 128, "max_position_embeddings": 64, "num_attention_heads": 4, "num_hidden_layers": 2, "type_vocab_size": 2,
+		"vocab_size": 1000,
 	}
 }
 
@@ -24,7 +25,8 @@ func TestParseConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, unknown, err := ParseConfig(text)
-	want := Config{VocabSize: 1000, HiddenSize: 32, NumHiddenLayers: 2, NumAttentionHeads: 4, IntermediateSize: 128, HiddenAct: "gelu", HiddenDropoutProb: 0.1,
+	want := Config{VocabSize: 1000, HiddenSize: 32, NumHiddenLayers: 2, NumAttentionHeads: 4, IntermediateSize: 128, HiddenAct: "gelu",
+		HiddenDropoutProb:         0.1,
 		AttentionProbsDropoutProb: 0.1, MaxPositionEmbeddings: 64, TypeVocabSize: 2, InitializerRange: 0.02}
 	if err != nil || unknown != nil || c != want {
 		t.Errorf("%+v, unknown %v, %v", c, unknown, err)
@@ -51,7 +53,8 @@ func TestBadConfigs(t *testing.T) {
 		}
 		cases = append(cases, badConfig{strings.Replace(string(text), `"@"`, value, 1), want})
 	}
-	sizes := []string{"hidden_size", "intermediate_size", "max_position_embeddings", "num_attention_heads", "num_hidden_layers", "type_vocab_size", "vocab_size"}
+	sizes := []string{"hidden_size", "intermediate_size", "max_position_embeddings", "num_attention_heads", "num_hidden_layers",
+		"type_vocab_size", "vocab_size"}
 	for _, key := range sizes {
 		for _, size := range []string{"0", "-1", "1000000000", "9223372036854775807", "-9223372036854775808"} {
 			change(key, size, key+" is "+size+", expected ")
@@ -81,7 +84,8 @@ func TestBadConfigs(t *testing.T) {
 	change("new", `1, "hidden_size": 32`, `key "hidden_size" comes twice`)
 	change("new", `{"a": 1, "a": 1}`, `key "a" comes twice`)
 	change("new", "1} {", "behind the object")
-	cases = append(cases, badConfig{"", "expected a JSON object"}, badConfig{"[]", "expected a JSON object"}, badConfig{"{}", "vocab_size is missing"},
+	cases = append(cases, badConfig{"", "expected a JSON object"}, badConfig{"[]", "expected a JSON object"},
+		badConfig{"{}", "vocab_size is missing"},
 		badConfig{`{"vocab_size": 7, "x": "` + strings.Repeat("a", MaxConfigBytes) + `"}`, "the limit is 1048576"})
 	if len(cases) < 50 {
 		t.Fatalf("%d cases", len(cases))

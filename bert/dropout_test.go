@@ -84,7 +84,8 @@ func (m *masks) forward(model *plain.Model, p *plain.Pass) plain.Matrix {
 	}
 	for n := frozen; n < model.Layers; n++ {
 		scope := fmt.Sprintf("bert/encoder/layer_%d/", n)
-		q, k, v := dense(w, scope+"attention/self/query", x), dense(w, scope+"attention/self/key", x), dense(w, scope+"attention/self/value", x)
+		q, k, v := dense(w, scope+"attention/self/query", x), dense(w, scope+"attention/self/key", x),
+			dense(w, scope+"attention/self/value", x)
 		context := make(plain.Matrix, len(x))
 		for head := range m.heads {
 			d := len(x[0]) / m.heads

@@ -170,7 +170,8 @@ func BenchmarkForward(b *testing.B) {
 	} {
 		config := DefaultConfig()
 		config.VocabSize, config.TypeVocabSize = 1000, 2
-		config.NumHiddenLayers, config.HiddenSize, config.NumAttentionHeads, config.IntermediateSize = c.layers, c.hidden, c.heads, 4*c.hidden
+		config.NumHiddenLayers, config.HiddenSize, config.NumAttentionHeads, config.IntermediateSize = c.layers, c.hidden, c.heads,
+			4*c.hidden
 		m, err := New(config)
 		if err != nil {
 			b.Fatal(err)

@@ -5,7 +5,7 @@ import "bertlabel/tensor"
 // FrozenStates keeps what the frozen layers below a Trainer give for the texts of a training set: without dropout, and with the same
 // bits in every batch, that is the same in each epoch.
 type FrozenStates struct {
-	states  tensor.Tensor // [tokens, hidden], the texts one behind the other
+	states  tensor.Tensor // [tokens, hidden], the texts one after the other
 	offsets []int         // text t has rows [offsets[t], offsets[t+1])
 	known   []bool        // texts whose rows have been computed, [texts]
 }

@@ -108,7 +108,7 @@ func (l *Layer) ForwardCLS(ws *Workspace, y, x *tensor.Tensor, offsets []int) {
 	}
 	ws.clsOffsets = append(ws.clsOffsets, texts)
 
-	// Columns are computed by whole panels: queries up to the panel that ends at or behind h, keys from the one that holds h.
+	// Columns are computed by whole panels: queries up to the panel that ends at or after h, keys from the one that holds h.
 	nr := l.qkv.PanelWidth()
 	ws.qkv.Resize(x.Rows, 3*h)
 	ws.MatMulPanels(&ws.qkv, x, l.qkv, h/nr, (3*h+nr-1)/nr, tensor.Epilogue{Bias: l.qkvBias})
@@ -118,7 +118,7 @@ func (l *Layer) ForwardCLS(ws *Workspace, y, x *tensor.Tensor, offsets []int) {
 	l.afterQKV(ws, y, first, &query, &key, &value, ws.clsOffsets, offsets)
 }
 
-// afterQKV is the layer behind the three products, for as many rows as there are queries; y and x have these rows.
+// afterQKV is the layer after the three products, for as many rows as there are queries; y and x have these rows.
 //
 //	context = attention(query, key, value)
 //	a       = LayerNorm(context·W + b + x)
@@ -194,7 +194,8 @@ func (t *layerTraining) forward(ws *Workspace, y, x *tensor.Tensor, rows *rowSet
 
 	t.context.Resize(y.Rows, h)
 	t.probs.At = rows.at
-	t.Attention.ForwardDropout(w, &ws.attention, &t.context, &t.projected.Query, &t.projected.Key, &t.projected.Value, rows.queries, rows.keys, &t.probs)
+	t.Attention.ForwardDropout(w, &ws.attention, &t.context, &t.projected.Query, &t.projected.Key, &t.projected.Value, rows.queries,
+		rows.keys, &t.probs)
 	t.attended.Resize(y.Rows, h)
 	t.attentionOutput.Forward(w, &t.attended, &t.context, residual, rows.at, &t.attentionNorm)
 
@@ -224,10 +225,11 @@ func (t *layerTraining) backward(ws *Workspace, g *layerGradients, dx, dy *tenso
 	g.dqkv.Value.Resize(t.x.Rows, h)
 
 	// dy is the gradient of one thing after another: y, sum, a, sum, x.
-	t.output.Backward(w, &g.dintermediate, &g.dh, dy, dy, &t.intermediate, rows.at, &t.outputNorm)   // y = LayerNorm(dropout(i·W + b) + a)
-	w.MapGradient(&g.dintermediate, &g.dintermediate, &t.inner, t.Activation.Gradient())             // i = act(inner)
-	t.Intermediate.Backward(w, dy, &g.dintermediate, &t.attended, dy)                                // inner = a·W + b
-	t.attentionOutput.Backward(w, &g.dcontext, &g.dh, dy, dy, &t.context, rows.at, &t.attentionNorm) // a = LayerNorm(dropout(context·W + b) + x)
+	t.output.Backward(w, &g.dintermediate, &g.dh, dy, dy, &t.intermediate, rows.at, &t.outputNorm) // y = LayerNorm(dropout(i·W + b) + a)
+	w.MapGradient(&g.dintermediate, &g.dintermediate, &t.inner, t.Activation.Gradient())           // i = act(inner)
+	t.Intermediate.Backward(w, dy, &g.dintermediate, &t.attended, dy)                              // inner = a·W + b
+	// a = LayerNorm(dropout(context·W + b) + x)
+	t.attentionOutput.Backward(w, &g.dcontext, &g.dh, dy, dy, &t.context, rows.at, &t.attentionNorm)
 	t.Attention.Backward(w, &ws.attention, g.dqkv, &g.dcontext, t.projected, rows.queries, rows.keys, &t.probs)
 	if rows.first {
 		t.firstRowsBackward(w, g, dx, dy, rows)

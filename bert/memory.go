@@ -5,7 +5,7 @@ import (
 	"bertlabel/tensor"
 )
 
-// BatchSize is the largest of each among the batches that pass through a model: what the memory of a pass hangs on.
+// BatchSize is the largest of each among the batches that pass through a model: what the memory of a pass depends on.
 type BatchSize struct {
 	Tokens  int // of a batch
 	Texts   int // of a batch
@@ -57,7 +57,8 @@ func (m *Model) FeaturesMemory(size BatchSize, workers int) int {
 		scratch += attention.ForwardMemory(size.Longest, size.Longest, h/attention.Heads)
 		return rows + shared + workers*(scratch+pooler)
 	}
-	return rows + workers*(attention.ForwardMemory(size.Longest, size.Longest, h/attention.Heads)+tensor.ProductMemory(size.Tokens, max(h, i), false))
+	return rows + workers*(attention.ForwardMemory(size.Longest, size.Longest, h/attention.Heads)+
+		tensor.ProductMemory(size.Tokens, max(h, i), false))
 }
 
 func elements(ps []*tensor.Param) (n int) {
@@ -103,7 +104,8 @@ func (t *Trainer) activationsMemory(size BatchSize) int {
 	for i := range t.layers {
 		rows, first := t.rowsMemory(i, size)
 		hidden += 4 * rows * h
-		n := 4*(2*size.Tokens*h+rows*(5*h+2*inter)) + 2*4*(rows+2*h) // key, value; query, context, a, x̂, x̂; inner, intermediate; rstd, ones, zeros
+		// key, value; query, context, a, x̂, x̂; inner, intermediate; rstd, ones, zeros
+		n := 4*(2*size.Tokens*h+rows*(5*h+2*inter)) + 2*4*(rows+2*h)
 		if first {
 			n += 4 * size.Texts * h
 		}
@@ -137,7 +139,8 @@ func (t *Trainer) workspaceMemory(size BatchSize, workers int) int {
 	operand, scratch, sums, forward, backward := 0, 0, 0, 0, 0
 	product := func(rows, in, out int) { // y [rows, out] = x [rows, in]·W, and its gradients
 		operand = max(operand, tensor.PackedMemory(in, out), tensor.PackedMemory(out, in), tensor.PackedMemory(rows, out))
-		scratch = max(scratch, tensor.ProductMemory(rows, in, false), tensor.ProductMemory(rows, out, false), tensor.ProductMemory(in, rows, true))
+		scratch = max(scratch, tensor.ProductMemory(rows, in, false), tensor.ProductMemory(rows, out, false),
+			tensor.ProductMemory(in, rows, true))
 		sums = max(sums, tensor.SumMemory(rows, max(out, 2*h)))
 	}
 	for i := range t.layers {

@@ -94,9 +94,11 @@ func TestMemory(t *testing.T) {
 					}
 					compare("gradients", gradients, want.Gradients, 0)
 					compare("kernels", kernels, want.Kernels, 0)
-					model := []any{&Model{}, &Layer{}, &Embeddings{}, &Pooler{}, &Batch{}, &layers.Dense{}, &layers.LayerNorm{}, &tensor.Param{}, &tensor.Workers{}}
+					model := []any{&Model{}, &Layer{}, &Embeddings{}, &Pooler{}, &Batch{}, &layers.Dense{}, &layers.LayerNorm{},
+						&tensor.Param{}, &tensor.Workers{}}
 					compare("activations", reachable(r.Trainer, model...), want.Activations, 200)
-					if got := reachable(ws, model...); workers == 1 || 100*got > 102*want.Workspace { // a small product does not use all workers
+					// a small product does not use all workers
+					if got := reachable(ws, model...); workers == 1 || 100*got > 102*want.Workspace {
 						compare("workspace", got, want.Workspace, 200)
 					}
 					r.ws = ws
@@ -135,7 +137,8 @@ func TestFeaturesMemory(t *testing.T) {
 			}
 			got := reachable(ws, &Model{}, &Layer{}, &layers.Dense{}, &layers.LayerNorm{}, &tensor.Param{}, &tensor.Workers{}, &Batch{})
 			if want := r.model.FeaturesMemory(size, 1); !(got <= want+1024 && want <= got+got/5) {
-				t.Errorf("%v, lengths %v: %d bytes, estimated %d (%+.1f %%)", pooling, lengths, got, want, 100*float64(want-got)/float64(got))
+				t.Errorf("%v, lengths %v: %d bytes, estimated %d (%+.1f %%)", pooling, lengths, got, want,
+					100*float64(want-got)/float64(got))
 			}
 		}
 	}

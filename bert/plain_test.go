@@ -207,7 +207,8 @@ func TestForwardPlain(t *testing.T) {
 			if err := c.Features(ws, features, c.batch, pooling.Pooling); err != nil {
 				t.Fatal(err)
 			}
-			worst(t, &largest, forwardBound, pooling.String(), tensortest.Widen(features.Data), join(c.passes(pooling.vectors...), "features"))
+			worst(t, &largest, forwardBound, pooling.String(), tensortest.Widen(features.Data),
+				join(c.passes(pooling.vectors...), "features"))
 			if len(pooling.vectors) == 1 {
 				c.checkHead(t, &largest, features, pooling.vectors[0])
 			}

@@ -16,7 +16,8 @@ func testPoolings(t *testing.T, m *Model) (poolings []Pooling) {
 	t.Helper()
 	n := len(m.Layers)
 	for _, s := range []string{
-		"pooled", "cls", "mean", "max", "concat:cls,mean", "concat:pooled,cls", "concat:pooled,max", fmt.Sprintf("mean:%d", -n-1), fmt.Sprintf("cls:-1..%d", -n-1),
+		"pooled", "cls", "mean", "max", "concat:cls,mean", "concat:pooled,cls", "concat:pooled,max", fmt.Sprintf("mean:%d", -n-1),
+		fmt.Sprintf("cls:-1..%d", -n-1),
 		fmt.Sprintf("mean:%d..-1", -n-1), fmt.Sprintf("concat:cls,mean:%d,max:%d", -n, -n-1), fmt.Sprintf("concat:cls:%d,max:%d", -n, -n-1),
 	} {
 		p, err := ParsePooling(s)
@@ -54,8 +55,10 @@ func TestParsePooling(t *testing.T) {
 		}
 	}
 	for _, s := range []string{
-		"", "Mean", "auto", "avg", "mean:", "mean:0", "mean:1", "mean:-0", "mean:-1..", "mean:..-2", "mean:-1..-2..-3", "mean:-1001", "mean:x", "pooled:-2",
-		"pooled:-1", "concat:", "concat:cls,", "concat:cls,cls", "concat:mean:-1..-3,mean:-2", "cls,mean", "concat:concat:cls", "mean:-99999999999999999999",
+		"", "Mean", "auto", "avg", "mean:", "mean:0", "mean:1", "mean:-0", "mean:-1..", "mean:..-2", "mean:-1..-2..-3", "mean:-1001",
+		"mean:x", "pooled:-2",
+		"pooled:-1", "concat:", "concat:cls,", "concat:cls,cls", "concat:mean:-1..-3,mean:-2", "cls,mean", "concat:concat:cls",
+		"mean:-99999999999999999999",
 	} {
 		if p, err := ParsePooling(s); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", s)) {
 			t.Errorf("ParsePooling(%q) = %q, %v, want an error that names it", s, p, err)
@@ -86,7 +89,8 @@ func TestFeatures(t *testing.T) {
 		b.Append(randomText(rng, &m.Config, tokens))
 	}
 	hidden := map[int][]float32{}
-	if _, err := m.Forward(NewWorkspace(nil), b, true, func(layer int, x *tensor.Tensor) { hidden[layer] = slices.Clone(x.Data) }); err != nil {
+	if _, err := m.Forward(NewWorkspace(nil), b, true,
+		func(layer int, x *tensor.Tensor) { hidden[layer] = slices.Clone(x.Data) }); err != nil {
 		t.Fatal(err)
 	}
 	pooled := tensor.New(b.Texts(), h)

@@ -321,7 +321,8 @@ func BenchmarkPrecision(b *testing.B) {
 	} {
 		config := DefaultConfig()
 		config.VocabSize, config.TypeVocabSize = 1000, 2
-		config.NumHiddenLayers, config.HiddenSize, config.NumAttentionHeads, config.IntermediateSize = c.layers, c.hidden, c.heads, 4*c.hidden
+		config.NumHiddenLayers, config.HiddenSize, config.NumAttentionHeads, config.IntermediateSize = c.layers, c.hidden, c.heads,
+			4*c.hidden
 		rng, batch := rand.New(rand.NewPCG(3, 4)), &Batch{}
 		for range c.texts {
 			ids, segments := randomText(rng, &config, c.tokens)

@@ -14,7 +14,7 @@ type TrainerOptions struct {
 	Layers     int     // how many layers are trained, counted from the last; at least 1
 	Embeddings bool    // train the embeddings too; needs all layers
 
-	HiddenDropout    float64 // hidden_dropout_prob: behind the embeddings and the two dense outputs of each layer
+	HiddenDropout    float64 // hidden_dropout_prob: after the embeddings and the two dense outputs of each layer
 	AttentionDropout float64 // attention_probs_dropout_prob
 	Seed             uint64  // of dropout
 
@@ -27,7 +27,7 @@ type TrainerOptions struct {
 // Sites of dropout (layers.NewDropout). Site 0 is left to the head's.
 const (
 	embeddingsSite = 1
-	firstLayerSite = 2 // layer n has the sites firstLayerSite + n·(heads + 2) and those behind: its heads, its two outputs
+	firstLayerSite = 2 // layer n has the sites firstLayerSite + n·(heads + 2) and those after: its heads, its two outputs
 )
 
 // Trainer runs the encoder forward and backward. What it trains it reads from Params, where an optimizer may step it between
@@ -172,7 +172,7 @@ func (t *Trainer) Release() {
 	}
 }
 
-// Forward sets features [texts, hidden] to the vectors that stand for the texts of b, behind dropout within the encoder. Text i of
+// Forward sets features [texts, hidden] to the vectors that stand for the texts of b, after dropout within the encoder. Text i of
 // b is example first + i of the endless stream of training texts. b must stay as it is until Backward. The error says that b
 // does not fit the model.
 func (t *Trainer) Forward(features *tensor.Tensor, b *Batch, first uint64) error {

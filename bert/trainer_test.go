@@ -25,7 +25,8 @@ func newRun(t testing.TB, o TrainerOptions, workers int, act string, lengths ...
 	m := small(t, 3, 48, 3)
 	if act != "" {
 		for _, l := range m.Layers {
-			l.Activation = map[string]*Layer{act: newLayer(&Config{HiddenSize: 1, NumAttentionHeads: 1, IntermediateSize: 1, HiddenAct: act}, 0)}[act].Activation
+			l.Activation = map[string]*Layer{act: newLayer(&Config{HiddenSize: 1, NumAttentionHeads: 1, IntermediateSize: 1,
+				HiddenAct: act}, 0)}[act].Activation
 		}
 	}
 	trainer, err := m.NewTrainer(o, tensor.NewWorkers(workers))
@@ -334,7 +335,8 @@ func TestTrainerInference(t *testing.T) {
 		if err := r.model.Features(NewWorkspace(nil), y, r.batch, pooling); err != nil {
 			t.Fatal(err)
 		}
-		if diff := tensortest.MaxDiff(t, tensortest.Widen(y.Data), tensortest.Widen(r.features.Data)); !(diff <= 1e-5) { // values of about 1
+		// values of about 1
+		if diff := tensortest.MaxDiff(t, tensortest.Widen(y.Data), tensortest.Widen(r.features.Data)); !(diff <= 1e-5) {
 			t.Errorf("%v: training's features differ from inference's by %g", pooling, diff)
 		}
 		params := r.Params()
@@ -357,7 +359,8 @@ func TestTrainerAllocatesNothing(t *testing.T) {
 				o := allWithDropout
 				o.Pooling, o.Recompute = pooling, recompute
 				r := newRun(t, o, workers, "", 40, 7, 64, 20)
-				tensortest.NoAllocs(t, fmt.Sprintf("%v, %d workers, recompute %t", pooling, workers, recompute), func() { r.forward(t); r.backward() })
+				tensortest.NoAllocs(t, fmt.Sprintf("%v, %d workers, recompute %t", pooling, workers, recompute),
+					func() { r.forward(t); r.backward() })
 			}
 		}
 	}
@@ -366,7 +369,8 @@ func TestTrainerAllocatesNothing(t *testing.T) {
 func TestTrainerRefuses(t *testing.T) {
 	m := small(t, 2, 32, 2)
 	for _, o := range []TrainerOptions{
-		{}, {Layers: 3}, {Layers: -1}, {Layers: 1, Embeddings: true}, {Layers: 1, HiddenDropout: 1}, {Layers: 1, AttentionDropout: math.NaN()},
+		{}, {Layers: 3}, {Layers: -1}, {Layers: 1, Embeddings: true}, {Layers: 1, HiddenDropout: 1},
+		{Layers: 1, AttentionDropout: math.NaN()},
 	} {
 		if _, err := m.NewTrainer(o, nil); err == nil {
 			t.Errorf("%+v: no error", o)

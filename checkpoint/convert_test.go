@@ -42,7 +42,8 @@ func TestToFloat32(t *testing.T) {
 		{Float32, le.AppendUint32(le.AppendUint32(nil, math.Float32bits(1.5)), math.Float32bits(-2)), []float32{1.5, -2}},
 		{BFloat16, []byte{0x80, 0x3f, 0x20, 0xc0}, []float32{1, -2.5}},
 		{Float16, []byte{0x00, 0x3c, 0x00, 0xc1}, []float32{1, -2.5}},
-		{Float64, le.AppendUint64(le.AppendUint64(nil, math.Float64bits(0.1)), math.Float64bits(math.Inf(-1))), []float32{0.1, float32(math.Inf(-1))}},
+		{Float64, le.AppendUint64(le.AppendUint64(nil, math.Float64bits(0.1)), math.Float64bits(math.Inf(-1))),
+			[]float32{0.1, float32(math.Inf(-1))}},
 	} {
 		got := make([]float32, 3)
 		if n, err := toFloat32(got, c.raw, c.dtype); n != 2 || err != nil || !slices.Equal(got[:2], c.want) {
@@ -91,7 +92,8 @@ func TestDType(t *testing.T) {
 	for dtype, want := range map[DType]struct {
 		name            string
 		size, component int
-	}{Float32: {"float32", 4, 4}, String: {"string", 0, 0}, Complex128: {"complex128", 16, 8}, Complex64: {"complex64", 8, 4}, 11: {"dtype 11", 0, 0}, 24: {"dtype 24", 0, 0}, 200: {"dtype 200", 0, 0}} {
+	}{Float32: {"float32", 4, 4}, String: {"string", 0, 0}, Complex128: {"complex128", 16, 8}, Complex64: {"complex64", 8, 4},
+		11: {"dtype 11", 0, 0}, 24: {"dtype 24", 0, 0}, 200: {"dtype 200", 0, 0}} {
 		if dtype.String() != want.name || dtype.Size() != want.size || dtype.component() != want.component {
 			t.Errorf("%d: %v, %d, %d, want %v", dtype, dtype, dtype.Size(), dtype.component(), want)
 		}

@@ -28,8 +28,10 @@ func directoryOf(swap bool, tensors ...Tensor) *Directory {
 		if swap {
 			reverse(stored, t.DType.component())
 		}
-		info := Info{Name: t.Name, DType: t.DType, Shape: t.Shape, Bytes: int64(len(stored)), Offset: int64(len(data)), CRC32C: MaskCRC(CRC32C(0, stored))}
-		store = append(store, Span{File: f, Offset: info.Offset, Size: info.Bytes, DType: t.DType, Swap: swap, Checked: true, CRC: info.CRC32C})
+		info := Info{Name: t.Name, DType: t.DType, Shape: t.Shape, Bytes: int64(len(stored)), Offset: int64(len(data)),
+			CRC32C: MaskCRC(CRC32C(0, stored))}
+		store = append(store, Span{File: f, Offset: info.Offset, Size: info.Bytes, DType: t.DType, Swap: swap, Checked: true,
+			CRC: info.CRC32C})
 		infos, data = append(infos, info), append(data, stored...)
 	}
 	f.ReaderAt = bytes.NewReader(data)

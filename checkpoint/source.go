@@ -17,7 +17,7 @@ type Source interface {
 	ReadInt64(name string) ([]int64, error)
 
 	// ReadRaw returns the tensor's bytes as stored, little-endian, after verification. A tensor of strings comes as its
-	// elements, each behind its length as a uint64.
+	// elements, each after its length as a uint64.
 	ReadRaw(name string) ([]byte, error)
 
 	// Stream hands the bytes of ReadRaw to visit piece by piece, of whole elements each (of strings: any), so that a tensor

@@ -13,7 +13,7 @@ type Tensor struct {
 	Name  string
 	DType DType
 	Shape []int  // empty for a scalar
-	Bytes []byte // row-major, little-endian; strings: each element behind its length as a uint64, as Source.ReadRaw
+	Bytes []byte // row-major, little-endian; strings: each element after its length as a uint64, as Source.ReadRaw
 }
 
 // Float32Tensor returns a tensor of values, row-major. Its bytes may be the memory of values: leave that unchanged until

@@ -7,7 +7,7 @@ import (
 	"bertlabel/asm"
 )
 
-// Activation is the element-wise function behind a dense layer.
+// Activation is the element-wise function after a dense layer.
 type Activation uint8
 
 // The activations of modeling.py's get_activation, and the exact GELU.

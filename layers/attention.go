@@ -7,7 +7,7 @@ import (
 	"bertlabel/tensor"
 )
 
-// Attention is scaled dot-product attention with several heads, over texts that lie one behind the other without padding
+// Attention is scaled dot-product attention with several heads, over texts that lie one after the other without padding
 // (Vaswani et al. 2017, §3.2). For each text and each head, with the head's D = H/Heads columns of query, key and value,
 //
 //	scores  = Q·Kᵀ              [queries, keys]
@@ -74,7 +74,8 @@ type AttentionDropout struct {
 }
 
 // ForwardDropout is Forward with dropout on the probs, nil for none.
-func (a *Attention) ForwardDropout(ws *tensor.Workspace, aws *AttentionWorkspace, context, query, key, value *tensor.Tensor, queries, keys []int, drop *AttentionDropout) {
+func (a *Attention) ForwardDropout(ws *tensor.Workspace, aws *AttentionWorkspace, context, query, key, value *tensor.Tensor, queries,
+	keys []int, drop *AttentionDropout) {
 	job := &aws.job
 	*job = attentionJob{a, ws, aws.reserve(ws), *context, *query, *key, *value, queries, keys, drop}
 	ws.Workers.Do((len(keys)-1)*a.Heads, job)
@@ -159,7 +160,8 @@ type QKV struct{ Query, Key, Value tensor.Tensor }
 //	dquery = dscores·K    dkey = dscoresᵀ·Q
 //
 // The tensors of dx must not share memory with the others.
-func (a *Attention) Backward(ws *tensor.Workspace, aws *AttentionWorkspace, dx QKV, dcontext *tensor.Tensor, x QKV, queries, keys []int, drop *AttentionDropout) {
+func (a *Attention) Backward(ws *tensor.Workspace, aws *AttentionWorkspace, dx QKV, dcontext *tensor.Tensor, x QKV, queries, keys []int,
+	drop *AttentionDropout) {
 	job := &aws.back
 	*job = attentionBackward{a, ws, aws.reserve(ws), dx, *dcontext, x, queries, keys, drop}
 	ws.Workers.Do((len(keys)-1)*a.Heads, job)
@@ -225,7 +227,7 @@ func (j *attentionBackward) Run(worker, turn int) {
 	}
 }
 
-// scores computes the probs of a block of queries again, and returns the gradient by their scores and the probs behind dropout.
+// scores computes the probs of a block of queries again, and returns the gradient by their scores and the probs after dropout.
 // The first query of the block is row first of all queries.
 func (j *attentionBackward) scores(worker, head, first int, dcontext, query *tensor.Tensor) (dscores, dropped tensor.Tensor) {
 	w := &j.workers[worker].backward

@@ -41,10 +41,12 @@ func BenchmarkBackward(b *testing.B) {
 		for t := range texts {
 			offsets = append(offsets, (t+1)*seq)
 		}
-		add, addCache, dh := &AddNorm{Dense: NewDense("dense", h, h), Dropout: NewDropout(0.1, 1, 0), Norm: norm}, &AddNormCache{}, random(h)
+		add, addCache, dh := &AddNorm{Dense: NewDense("dense", h, h), Dropout: NewDropout(0.1, 1, 0), Norm: norm}, &AddNormCache{},
+			random(h)
 		withGradients(rng, add.Dense.Params()...)
 		residual := random(h)
-		pair("AddNorm", func() { add.Forward(ws, y, x, residual, at, addCache) }, func() { add.Backward(ws, dx, dh, dy, dy, x, at, addCache) })
+		pair("AddNorm", func() { add.Forward(ws, y, x, residual, at, addCache) },
+			func() { add.Backward(ws, dx, dh, dy, dy, x, at, addCache) })
 
 		attention, aws, drop := Attention{Heads: 12}, &AttentionWorkspace{}, &AttentionDropout{At: at}
 		for head := range attention.Heads {

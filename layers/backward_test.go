@@ -84,7 +84,8 @@ func TestDenseGradient(t *testing.T) {
 		rows, in, out := s[0], s[1], s[2]
 		d := NewDense("dense", in, out)
 		withGradients(rng, d.Params()...)
-		x, y, dy, plus, dx := newRandom(rng, rows, in), newRandom(rng, rows, out), newRandom(rng, rows, out), newRandom(rng, rows, in), newRandom(rng, rows, in)
+		x, y, dy, plus, dx := newRandom(rng, rows, in), newRandom(rng, rows, out), newRandom(rng, rows, out), newRandom(rng, rows, in),
+			newRandom(rng, rows, in)
 		loss := func() float64 {
 			d.ForwardTraining(ws, y, x, nil)
 			return project(dy, y) + project(plus, x) // x is used elsewhere too

@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// adviseHugePages asks for huge pages behind x, which make has just returned and nobody has touched. It is advice only: where
+// adviseHugePages asks for huge pages under x, which make has just returned and nobody has touched. It is advice only: where
 // the system does not take it, all works the same, more slowly.
 func adviseHugePages[T float32 | uint8](x []T) {
 	const worthwhile = 4 << 20 // bytes: two huge pages

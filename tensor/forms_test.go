@@ -43,7 +43,8 @@ func TestForms(t *testing.T) {
 	for _, s := range append(shapes(rng, 30), [3]int{300, 400, 300}, [3]int{700, 90, 1100}) {
 		m, n, k := s[0], s[1], s[2]
 		a, b, start := random(rng, m, k), random(rng, k, n), random(rng, m, n)
-		for _, e := range []Epilogue{{}, {Accumulate: true}, {Bias: random(rng, 1, n).Data, Residual: random(rng, m, n), Rows: doubling{}}} {
+		for _, e := range []Epilogue{{}, {Accumulate: true},
+			{Bias: random(rng, 1, n).Data, Residual: random(rng, m, n), Rows: doubling{}}} {
 			want := From(slices.Clone(start.Data), m, n)
 			NewWorkspace(nil).MatMul(want, a, packed(rng, b, false), e)
 			for workers, w := range ws {

@@ -241,7 +241,8 @@ func (p *product) block(s *scratch, ars, acs, i0, i1, pc, p0, p1 int, next []flo
 		f = fetch{next, (len(next) + steps - 1) / steps}
 	}
 	for i, rows := i0, 0; i < i1; i += rows {
-		rows = tiles(s.tile, depth, s.a[(i-i0)*ars:], ars, acs, b, bps, p1-p0, p.c.Data[i*p.c.Stride+j0:], p.c.Stride, i1-i, p.c.Cols-j0, &f)
+		rows = tiles(s.tile, depth, s.a[(i-i0)*ars:], ars, acs, b, bps, p1-p0, p.c.Data[i*p.c.Stride+j0:], p.c.Stride, i1-i, p.c.Cols-j0,
+			&f)
 	}
 }
 
@@ -264,7 +265,8 @@ func (f *fetch) share(k int, here []float32) (next []float32, nps int) {
 // tiles adds A·B to the upper rows of C, and returns how many: m rows are cut into ⌈m/MR⌉ tiles of nearly equal height, as
 // short ones are slow. A has strides ars and acs; b holds the given number of panels, bps floats apart; C is [m, n] with row stride
 // ldc. Tiles over its right border work on a copy of C. Meanwhile they fetch their share of f.
-func tiles(scratch []float32, k int, a []float32, ars, acs int, b []float32, bps, panels int, c []float32, ldc, m, n int, f *fetch) (rows int) {
+func tiles(scratch []float32, k int, a []float32, ars, acs int, b []float32, bps, panels int, c []float32, ldc, m, n int,
+	f *fetch) (rows int) {
 	nr := asm.Best.NR
 	rows = evenPart(m, asm.Best.MR)
 	t := 0
@@ -273,7 +275,7 @@ func tiles(scratch []float32, k int, a []float32, ars, acs int, b []float32, bps
 	}
 	rows = asm.Best.Tiles[t].Rows
 	for q := 0; q < panels; {
-		for q+asm.Best.Tiles[t].Panels > panels { // the narrower tiles of the same height stand behind
+		for q+asm.Best.Tiles[t].Panels > panels { // the narrower tiles of the same height stand after
 			t++
 		}
 		tile := &asm.Best.Tiles[t]

@@ -47,7 +47,7 @@ const (
 // lowScratch is one worker's.
 type lowScratch struct {
 	args asm.TileArgs
-	row  []float32 // of A, without its outlier channels, and behind it these
+	row  []float32 // of A, without its outlier channels, and after it these
 
 	// Of a tile over the right border of C, [MR][NR]; bias [NR].
 	tile, base, bias []float32

@@ -38,7 +38,7 @@ func (p *lowPacked) PanelWidth() int { return p.nr }
 
 func (p *lowPacked) low() *lowPacked { return p }
 
-// check panics unless b is a [K, b.Cols] matrix that fits behind column col.
+// check panics unless b is a [K, b.Cols] matrix that fits after column col.
 func (p *lowPacked) check(what string, col int, b *Tensor) {
 	if b.Rows != p.K || col < 0 || col+b.Cols > p.N {
 		panic(fmt.Sprintf("tensor.%s: [%d, %d] at column %d of [%d, %d]", what, b.Rows, b.Cols, col, p.K, p.N))

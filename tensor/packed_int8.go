@@ -13,7 +13,7 @@ import (
 //	B[p, j] = scale[j]·w[p, j],    scale[j] = max over p of |B[p, j]| / 127,    w = round(B/scale), ties to even,
 //
 // but for its outlier rows, a few rows whose numbers, or those that they are multiplied by, are so large that they would spoil the
-// scales: these are held in bf16. A panel is [K/Depth][NR][Depth] bytes, where outlier rows are zero, and behind them the outlier
+// scales: these are held in bf16. A panel is [K/Depth][NR][Depth] bytes, where outlier rows are zero, and after them the outlier
 // rows in pairs, [outliers/2][NR][2] bf16. It is one block: the sum over K is an exact integer.
 type PackedInt8 struct {
 	lowPacked

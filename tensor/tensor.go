@@ -2,7 +2,7 @@ package tensor
 
 import "fmt"
 
-// Tensor is a row-major matrix of float32. Activations are [rows, width]: the rows of all texts of a batch one behind the
+// Tensor is a row-major matrix of float32. Activations are [rows, width]: the rows of all texts of a batch one after the
 // other, without padding. Element (i, j) is Data[i·Stride + j]; a view of some columns of a wider matrix has Stride > Cols.
 type Tensor struct {
 	Rows, Cols int

@@ -32,8 +32,9 @@ type Config struct {
 
 	OnNaN string `json:"on_nan"` // StopOnNaN, SkipOnNaN or RestoreOnNaN; "" is StopOnNaN
 
-	LogSteps      int    `json:"log_steps"`      // steps between two rows of metrics.csv; 0: the last step only
-	EvalSteps     int    `json:"eval_steps"`     // steps between two evaluations; 0: at the end of each epoch. The last step always evaluates
+	LogSteps int `json:"log_steps"` // steps between two rows of metrics.csv; 0: the last step only
+	// steps between two evaluations; 0: at the end of each epoch. The last step always evaluates
+	EvalSteps     int    `json:"eval_steps"`
 	BestMetric    string `json:"best_metric"`    // a name of metrics.Summary; "" is f1_macro
 	EarlyStopping int    `json:"early_stopping"` // evaluations in a row without a better one that end the run; 0: never
 }
@@ -89,10 +90,11 @@ func (c Config) Check() error {
 	}
 	nonNegative := func(x float64) bool { return x >= 0 && finite(x) }
 	want(c.BatchSize >= 1 && c.BatchSize <= maxStepRows, "train_batch_size", c.BatchSize, fmt.Sprintf("from 1 to %d", maxStepRows))
-	want(c.AccumulationSteps >= 1 && c.AccumulationSteps <= maxStepRows/max(1, c.BatchSize), "gradient_accumulation_steps", c.AccumulationSteps,
+	want(c.AccumulationSteps >= 1 && c.AccumulationSteps <= maxStepRows/max(1, c.BatchSize), "gradient_accumulation_steps",
+		c.AccumulationSteps,
 		fmt.Sprintf("at least 1, and at most %d rows a step", maxStepRows))
-	want(c.MaxSteps >= 0, "max_steps", c.MaxSteps, "at least 0")
-	want(c.MaxSteps > 0 || c.Epochs > 0 && finite(c.Epochs), "num_train_epochs", c.Epochs, "more than 0")
+	want(c.MaxSteps >= 0 && c.MaxSteps <= math.MaxInt32, "max_steps", c.MaxSteps, fmt.Sprintf("at least 0, at most %d", math.MaxInt32))
+	want((c.Epochs > 0 || c.Epochs == 0 && c.MaxSteps > 0) && finite(c.Epochs), "num_train_epochs", c.Epochs, "more than 0")
 	want(c.Optimizer == Google || c.Optimizer == AdamW, "optimizer", c.Optimizer, Google+" or "+AdamW)
 	want(nonNegative(c.LearningRate), "learning_rate", c.LearningRate, "at least 0")
 	want(c.WarmupProportion >= 0 && c.WarmupProportion <= 1, "warmup_proportion", c.WarmupProportion, "from 0 to 1")
@@ -100,7 +102,8 @@ func (c Config) Check() error {
 	want(nonNegative(c.ClipNorm), "clip_norm", c.ClipNorm, "at least 0")
 	want(c.LayerDecay > 0 && c.LayerDecay <= 1, "layer_decay", c.LayerDecay, "more than 0, at most 1")
 	want(c.Dropout >= 0 && c.Dropout < 1, "dropout", c.Dropout, "at least 0 and below 1")
-	want(c.OnNaN == StopOnNaN || c.OnNaN == SkipOnNaN || c.OnNaN == RestoreOnNaN, "on_nan", c.OnNaN, StopOnNaN+", "+SkipOnNaN+" or "+RestoreOnNaN)
+	want(c.OnNaN == StopOnNaN || c.OnNaN == SkipOnNaN || c.OnNaN == RestoreOnNaN, "on_nan", c.OnNaN,
+		StopOnNaN+", "+SkipOnNaN+" or "+RestoreOnNaN)
 	want(c.LogSteps >= 0, "log_steps", c.LogSteps, "at least 0")
 	want(c.EvalSteps >= 0, "eval_steps", c.EvalSteps, "at least 0")
 	want(c.EarlyStopping >= 0, "early_stopping", c.EarlyStopping, "at least 0")
@@ -117,7 +120,8 @@ func (c Config) Schedule(rows int) (Schedule, error) {
 	steps := c.MaxSteps
 	if steps == 0 {
 		if n := float64(rows) / float64(c.StepRows()) * c.Epochs; n > math.MaxInt32 {
-			return Schedule{}, fmt.Errorf("%d rows in steps of %d for %v epochs are %.0f steps, the limit is %d", rows, c.StepRows(), c.Epochs, n, math.MaxInt32)
+			return Schedule{}, fmt.Errorf("%d rows in steps of %d for %v epochs are %.0f steps, the limit is %d", rows, c.StepRows(),
+				c.Epochs, n, math.MaxInt32)
 		}
 		steps = TotalSteps(rows, c.StepRows(), c.Epochs)
 	}

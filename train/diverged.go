@@ -79,8 +79,8 @@ func (l *Loop) leaveOut(d *DivergedError) error {
 	return nil
 }
 
-// markRegular makes the variables behind step p those to go back to: its regular checkpoint is about to be written. One that a
-// signal asks for is none, or where a run goes back to would hang on when it was stopped.
+// markRegular makes the variables after step p those to go back to: its regular checkpoint is about to be written. One that a
+// signal asks for is none, or where a run goes back to would depend on when it was stopped.
 func (l *Loop) markRegular(p Progress) {
 	if l.Config.OnNaN != RestoreOnNaN {
 		return

@@ -58,7 +58,8 @@ func TestLeftOut(t *testing.T) {
 				want = regular
 			}
 			same := slices.EqualFunc(now, want, slices.Equal[[]float32])
-			if leftOut := strings.HasSuffix(p.LeftOut, fmt.Sprintf("step %d: gradient of output_weights[1,1] is NaN", p.Step)); leftOut != someSteps(p.Step) || leftOut && !same {
+			if leftOut := strings.HasSuffix(p.LeftOut,
+				fmt.Sprintf("step %d: gradient of output_weights[1,1] is NaN", p.Step)); leftOut != someSteps(p.Step) || leftOut && !same {
 				t.Errorf("%s, step %d: %q; variables as they should be: %t", onNaN, p.Step, p.LeftOut, same)
 			}
 			if before = now; p.Step%5 == 0 {
@@ -74,7 +75,8 @@ func TestLeftOut(t *testing.T) {
 		}
 		for line := range strings.Lines(s.log.String()) {
 			fields := strings.Split(line, ",")
-			if empty := fields[2] == "" && fields[4] == ""; empty != (fields[0] == "8" || fields[0] == "36" || fields[0] == "40") { // those that the log has
+			// those that the log has
+			if empty := fields[2] == "" && fields[4] == ""; empty != (fields[0] == "8" || fields[0] == "36" || fields[0] == "40") {
 				t.Errorf("%s: line %q of the log", onNaN, line)
 			}
 		}

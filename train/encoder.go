@@ -13,7 +13,7 @@ import (
 
 // EncoderTask is the training of an encoder, or of its last layers, together with a label head.
 type EncoderTask struct {
-	Config     Config              // Config.Dropout is that of the features, behind pooling
+	Config     Config              // Config.Dropout is that of the features, after pooling
 	Encoder    *bert.Model         // where training starts, and where its result goes
 	Classifier *layers.Classifier  // likewise; see InitClassifier
 	Tune       bert.TrainerOptions // what of the encoder is trained, and its dropout. Tune.Seed is set to Config.Seed

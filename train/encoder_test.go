@@ -282,7 +282,10 @@ func TestEncoderDiverges(t *testing.T) {
 				task.Classifier.Weights.Value[i] = 0
 			}
 		},
-		"step 1: bert/embeddings/word_embeddings[": func(task *EncoderTask) { task.Config.LearningRate, task.Config.WarmupProportion = 3e38, 0 },
+		"step 1: bert/embeddings/word_embeddings[": func(task *EncoderTask) {
+			task.Config.LearningRate,
+				task.Config.WarmupProportion = 3e38, 0
+		},
 	} {
 		task := newEncoderTask(t, 7, 40)
 		task.Config.Shuffle = false

@@ -31,7 +31,7 @@ type FeatureKey [sha256.Size]byte
 // featureFormat is the version of the files; another one is another key.
 const featureFormat = "bertlabel features 1"
 
-// NewFeatureKey returns SHA-256 over all that features hang on, which parts has to say: the encoder (model.Fingerprint), the
+// NewFeatureKey returns SHA-256 over all that features depend on, which parts has to say: the encoder (model.Fingerprint), the
 // texts or the data file's hash and how it is read, pooling, longest text. The kernel set, on which their last bits hang, is
 // added.
 func NewFeatureKey(parts ...string) FeatureKey {

@@ -28,6 +28,16 @@ type Features struct {
 	Y []int8         // row-major [rows, labels]: 1, 0, or −1 for unknown
 }
 
+// Subset returns copies of some rows, whose labels are so many.
+func (f Features) Subset(rows []int, labels int) Features {
+	part := Features{X: tensor.New(len(rows), f.X.Cols), Y: make([]int8, 0, len(rows)*labels)}
+	for i, row := range rows {
+		copy(part.X.Row(i), f.X.Row(row))
+		part.Y = append(part.Y, f.Y[row*labels:(row+1)*labels]...)
+	}
+	return part
+}
+
 // TrainHead trains task.Classifier in place and returns how the run went. With Dev the classifier ends with the weights of
 // the step that was best by Config.BestMetric, without it with those of the last step. After an error it holds those of the
 // last whole step.
@@ -103,7 +113,8 @@ func CheckFeatures(labels []string, c *layers.Classifier, train, dev Features) e
 	}
 	for name, f := range map[string]Features{"training": train, "dev": dev} {
 		if f.X != nil && (f.X.Cols != hidden || len(f.Y) != f.X.Rows*n) {
-			return fmt.Errorf("%s features [%d, %d] with %d label cells, want width %d and %d labels a row", name, f.X.Rows, f.X.Cols, len(f.Y), hidden, n)
+			return fmt.Errorf("%s features [%d, %d] with %d label cells, want width %d and %d labels a row", name, f.X.Rows, f.X.Cols,
+				len(f.Y), hidden, n)
 		}
 	}
 	return nil
@@ -127,7 +138,7 @@ type head struct {
 	workers    *tensor.Workers
 
 	batch   Batch
-	x       tensor.Tensor // [batch, hidden], features of the batch behind dropout
+	x       tensor.Tensor // [batch, hidden], features of the batch after dropout
 	logits  tensor.Tensor // [batch, labels]
 	dlogits tensor.Tensor // [batch, labels]
 }

@@ -344,7 +344,8 @@ func TestHeadEnd(t *testing.T) {
 	}
 	task.Dev = Features{}
 	InitClassifier(task.Classifier, 5)
-	if state, err = TrainHead(context.Background(), task); err != nil || state.BestStep != 0 || !slices.Equal(task.Classifier.Weights.Value, at[100]) {
+	if state, err = TrainHead(context.Background(), task); err != nil || state.BestStep != 0 ||
+		!slices.Equal(task.Classifier.Weights.Value, at[100]) {
 		t.Errorf("without dev: state %+v, %v, want the weights of step 100", state, err)
 	}
 }
@@ -391,10 +392,12 @@ func TestHeadDiverges(t *testing.T) {
 		spoil func(*HeadTask)
 		want  string
 	}{
-		"feature":    {func(task *HeadTask) { task.Train.X.Row(17)[3] = nan }, "training diverged at step 3: features[17,3] is NaN"},
-		"weight":     {func(task *HeadTask) { task.Classifier.Weights.Value[1*6+5] = inf }, "training diverged at step 1: output_weights[1,5] is +Inf"},
-		"bias":       {func(task *HeadTask) { task.Classifier.Bias.Value[2] = nan }, "training diverged at step 1: output_bias[2] is NaN"},
-		"overflow":   {func(task *HeadTask) { clearTo(task.Classifier.Weights.Value, math.MaxFloat32) }, "training diverged at step 1: logits["},
+		"feature": {func(task *HeadTask) { task.Train.X.Row(17)[3] = nan }, "training diverged at step 3: features[17,3] is NaN"},
+		"weight": {func(task *HeadTask) { task.Classifier.Weights.Value[1*6+5] = inf },
+			"training diverged at step 1: output_weights[1,5] is +Inf"},
+		"bias": {func(task *HeadTask) { task.Classifier.Bias.Value[2] = nan }, "training diverged at step 1: output_bias[2] is NaN"},
+		"overflow": {func(task *HeadTask) { clearTo(task.Classifier.Weights.Value, math.MaxFloat32) },
+			"training diverged at step 1: logits["},
 		"large rate": {func(task *HeadTask) { task.Config.LearningRate = 3e38 }, "training diverged at step 2: output_weights["},
 		"loss":       {func(task *HeadTask) { task.Loss = nanLoss{} }, "training diverged at step 1: loss is NaN"},
 		"gradient":   {func(task *HeadTask) { task.Loss = infGradient{} }, "training diverged at step 1: gradient of output_weights["},
@@ -555,5 +558,18 @@ func BenchmarkHeadStep(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// A subset has copies of its rows, in the order asked for.
+func TestSubset(t *testing.T) {
+	all := Features{X: tensor.From([]float32{1, 2, 3, 4, 5, 6}, 3, 2), Y: []int8{1, 0, -1}}
+	part := all.Subset([]int{2, 0}, 1)
+	if !slices.Equal(part.X.Data, []float32{5, 6, 1, 2}) || !slices.Equal(part.Y, []int8{-1, 1}) {
+		t.Errorf("%v, %v", part.X.Data, part.Y)
+	}
+	part.X.Data[0], part.Y[0] = 9, 0
+	if all.X.Data[4] != 5 || all.Y[2] != -1 {
+		t.Error("the rows of a subset are those of the whole")
 	}
 }

@@ -11,7 +11,7 @@ import (
 // initializerRange is the standard deviation of a new head (create_model of run_classifier.py).
 const initializerRange = 0.02
 
-// InitClassifier gives a head its first values: weights from a truncated normal of standard deviation 0.02 that hangs on seed,
+// InitClassifier gives a head its first values: weights from a truncated normal of standard deviation 0.02 that depends on seed,
 // and a bias of zero.
 func InitClassifier(c *layers.Classifier, seed uint64) {
 	c.Weights.Value = make([]float32, c.Weights.Size())

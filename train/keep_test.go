@@ -189,7 +189,8 @@ func (s *saveSequence) save() {
 	s.saved = append(s.saved, s.state.Step)
 	s.saved = slices.DeleteFunc(s.saved, func(step int64) bool { return !s.needed(step) })
 	if got, err := s.checkpoints.steps(); err != nil || !slices.Equal(got, s.saved) {
-		s.t.Errorf("step %d, best %d, to go back to %d: %v are there, %v; want %v", s.state.Step, s.state.BestStep, s.state.RestoreStep, got, err, s.saved)
+		s.t.Errorf("step %d, best %d, to go back to %d: %v are there, %v; want %v", s.state.Step, s.state.BestStep, s.state.RestoreStep,
+			got, err, s.saved)
 	}
 }
 

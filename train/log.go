@@ -3,11 +3,15 @@ package train
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
+	"os"
 	"strconv"
 
+	"bertlabel/checkpoint/atomic"
 	"bertlabel/train/metrics"
 )
 
@@ -32,6 +36,47 @@ type Log struct {
 // NewLog returns a log to w, which gets one Write a row. logSteps is Config.LogSteps; dev says whether there are dev columns.
 func NewLog(w io.Writer, logSteps int, dev bool) *Log {
 	return &Log{w: w, logSteps: logSteps, dev: dev}
+}
+
+// OpenLog opens a metrics.csv for a run that stands after step after: the rows up to that stay, those after it come again. With 0, or
+// where no file is, it begins with the header. The caller closes the file.
+func OpenLog(path string, after int64, logSteps int, dev bool) (*Log, *os.File, error) {
+	goesOn, err := false, error(nil)
+	if after > 0 {
+		if goesOn, err = trimFile(path, after); err != nil {
+			return nil, nil, err
+		}
+	}
+	flags := os.O_CREATE | os.O_WRONLY | os.O_TRUNC
+	if goesOn {
+		flags = os.O_WRONLY | os.O_APPEND
+	}
+	f, err := os.OpenFile(path, flags, 0o666)
+	if err != nil {
+		return nil, nil, err
+	}
+	l := NewLog(f, logSteps, dev)
+	if !goesOn {
+		err = l.Header()
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return l, f, nil
+}
+
+// trimFile takes the rows after step out of a metrics.csv; false if there is none.
+func trimFile(path string, step int64) (found bool, err error) {
+	old, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer old.Close()
+	return true, atomic.WriteFile(atomic.OS{}, path, func(w io.Writer) error { return TrimLog(w, old, step) })
 }
 
 // Header writes the first line: a new file needs it.
@@ -103,7 +148,7 @@ func (l *Log) end() error {
 	return err
 }
 
-// TrimLog copies a metrics.csv up to and with the rows of step, so that a run that goes on behind that step can append to it. A
+// TrimLog copies a metrics.csv up to and with the rows of step, so that a run that goes on after that step can append to it. A
 // last line without a newline, as a crash leaves it, is dropped.
 func TrimLog(dst io.Writer, src io.Reader, step int64) error {
 	lines := bufio.NewReader(src)

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/csv"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,7 +22,8 @@ func TestLogRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	for step := int64(1); step <= 23; step++ {
-		p := Progress{Step: step, Epoch: float64(step) / 8, Loss: 1 / float64(step), LearningRate: 0.1, GradNorm: 2.5, Rows: 4, Seconds: 0.125, Last: step == 23}
+		p := Progress{Step: step, Epoch: float64(step) / 8, Loss: 1 / float64(step), LearningRate: 0.1, GradNorm: 2.5, Rows: 4,
+			Seconds: 0.125, Last: step == 23}
 		if err := log.Observe(p); err != nil {
 			t.Fatal(err)
 		}
@@ -110,3 +113,47 @@ func TestLogReportsWriteErrors(t *testing.T) {
 type failingWriter struct{ err error }
 
 func (w failingWriter) Write([]byte) (int, error) { return 0, w.err }
+
+// OpenLog goes on behind a step, begins where nothing is, and leaves no file open when it fails.
+func TestOpenLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "metrics.csv")
+	write := func(after int64, steps ...int64) {
+		t.Helper()
+		log, f, err := OpenLog(path, after, 1, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		for _, step := range steps {
+			if err := log.Observe(Progress{Step: step, Rows: 1, Seconds: 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	const header, row = "step,epoch,loss,learning_rate,grad_norm,examples_per_second\n", ",0,0,0,0,1\n"
+	for _, c := range []struct {
+		after int64
+		steps []int64
+		want  string
+	}{
+		{7, []int64{8}, header + "8" + row}, // no file yet
+		{0, []int64{1, 2, 3}, header + "1" + row + "2" + row + "3" + row},
+		{2, []int64{3}, header + "1" + row + "2" + row + "3" + row},
+		{0, nil, header},
+	} {
+		write(c.after, c.steps...)
+		if got, err := os.ReadFile(path); err != nil || string(got) != c.want {
+			t.Errorf("after %d:\n%s, want\n%s (%v)", c.after, got, c.want, err)
+		}
+	}
+	full := filepath.Join(t.TempDir(), "full")
+	if os.Symlink("/dev/full", full) != nil {
+		t.Skip("no links here")
+	}
+	if _, err := os.Stat(full); err != nil {
+		t.Skip("no full device here")
+	}
+	if log, f, err := OpenLog(full, 0, 1, false); err == nil || log != nil || f != nil {
+		t.Errorf("a full disk: %v, %v, %v", log, f, err)
+	}
+}

@@ -68,9 +68,10 @@ type State struct {
 	Best     float64 `json:"best"`                   // the value of the best metric there
 	Worse    int     `json:"evaluations_since_best"` // for early stopping
 
-	LeftOut       int64 `json:"left_out,omitempty"`          // steps that made no update, because something was not finite
-	LeftOutInARow int   `json:"left_out_in_a_row,omitempty"` // of these, since the last good step; with RestoreOnNaN since the last good one that was saved
-	RestoreStep   int64 `json:"restore_step,omitempty"`      // the last regular checkpoint, to which RestoreOnNaN goes back
+	LeftOut int64 `json:"left_out,omitempty"` // steps that made no update, because something was not finite
+	// of these, since the last good step; with RestoreOnNaN since the last good one that was saved
+	LeftOutInARow int   `json:"left_out_in_a_row,omitempty"`
+	RestoreStep   int64 `json:"restore_step,omitempty"` // the last regular checkpoint, to which RestoreOnNaN goes back
 
 	// Owed is the report of the last step when the run was stopped in the middle of its evaluation, which is then made first.
 	Owed *Progress `json:"evaluation_owed,omitempty"`
@@ -140,12 +141,12 @@ func (l *Loop) Variables() []*tensor.Param {
 // State returns how far the run has come.
 func (l *Loop) State() State { return l.state }
 
-// Restore makes Run go on behind a state. The variables must be those saved with it.
+// Restore makes Run go on after a state. The variables must be those saved with it.
 func (l *Loop) Restore(s State) { l.state = s }
 
 // Run makes the steps that are left. It ends after the last one, after Config.EarlyStopping evaluations in a row that were no
 // better, or with an error: a *DivergedError, one from Evaluate or Observe, or the cause of ctx's end, which it looks at
-// between two steps. The loop then stands behind its last whole step.
+// between two steps. The loop then stands after its last whole step.
 func (l *Loop) Run(ctx context.Context) error {
 	for l.state.Owed != nil || !l.finished() {
 		if ctx.Err() != nil {

@@ -28,7 +28,8 @@ type Memory struct {
 // Total returns the sum.
 func (m *Memory) Total() int {
 	e := &m.Model
-	return e.Weights + e.Kernels + e.Gradients + e.Activations + e.Workspace + m.Head + m.Moments + m.Features + m.Frozen + m.Saving + m.Evaluation + m.Other
+	return e.Weights + e.Kernels + e.Gradients + e.Activations + e.Workspace + m.Head + m.Moments + m.Features + m.Frozen + m.Saving +
+		m.Evaluation + m.Other
 }
 
 // Memory returns what training by t takes, but for Evaluation and Other. With P the trained parameters, gradients are 4·P bytes, the
@@ -111,8 +112,10 @@ func (m *Memory) String() string {
 		what  string
 		bytes int
 	}{
-		{"weights", m.Model.Weights + m.Head}, {"row-major kernels", m.Model.Kernels}, {"gradients", m.Model.Gradients}, {"moments", m.Moments},
-		{activations, m.Model.Activations}, {"workspace", m.Model.Workspace}, {"features", m.Features}, {"frozen layers' outputs", m.Frozen},
+		{"weights", m.Model.Weights + m.Head}, {"row-major kernels", m.Model.Kernels}, {"gradients", m.Model.Gradients},
+		{"moments", m.Moments},
+		{activations, m.Model.Activations}, {"workspace", m.Model.Workspace}, {"features", m.Features},
+		{"frozen layers' outputs", m.Frozen},
 		{"saving", m.Saving}, {"dev", m.Evaluation}, {"program and texts", m.Other},
 	} {
 		if p.bytes > 0 {

@@ -109,7 +109,8 @@ func TestMomentsMemory(t *testing.T) {
 		if got != want.Model.Gradients {
 			t.Errorf("%+v: gradients of %d bytes, foreseen %d", tune, got, want.Model.Gradients)
 		}
-		if total := want.Total(); total != want.Model.Weights+want.Model.Kernels+want.Model.Gradients+want.Model.Activations+want.Model.Workspace+
+		if total := want.Total(); total != want.Model.Weights+want.Model.Kernels+want.Model.Gradients+want.Model.Activations+
+			want.Model.Workspace+
 			want.Moments+want.Head+want.Saving {
 			t.Errorf("%+v: %+v has a total of %d", tune, want, total)
 		}

@@ -137,7 +137,8 @@ func TestLearningRateScale(t *testing.T) {
 		if err := newOptimizer(t, []*tensor.Param{scaled}, half, nil).Step(0, 0.25, 1); err != nil {
 			t.Fatal(err)
 		}
-		if err := newOptimizer(t, []*tensor.Param{plain}, OptimizerConfig{Form: form, WeightDecay: 0.01}, nil).Step(0, 0.125, 1); err != nil {
+		if err := newOptimizer(t, []*tensor.Param{plain}, OptimizerConfig{Form: form, WeightDecay: 0.01}, nil).Step(0, 0.125,
+			1); err != nil {
 			t.Fatal(err)
 		}
 		if !slices.Equal(scaled.Value, plain.Value) {

@@ -29,7 +29,7 @@ type Run struct {
 	Flush func() error
 }
 
-// Resume puts the loop behind the newest good checkpoint and returns its state; false if there is no checkpoint yet. A run that is
+// Resume puts the loop after the newest good checkpoint and returns its state; false if there is no checkpoint yet. A run that is
 // no longer the same is a *ChangedError.
 func (r *Run) Resume() (State, bool, error) {
 	saved, err := r.Checkpoints.Newest()

@@ -54,7 +54,8 @@ func newSmallRun(t *testing.T, dir string, fs atomic.FS, threads int) *smallRun 
 	config := DefaultHeadConfig()
 	config.BatchSize, config.AccumulationSteps, config.MaxSteps, config.Dropout, config.LogSteps, config.EvalSteps = 3, 2, 40, 0.3, 4, 6
 	loop, err := NewHeadLoop(HeadTask{
-		Config: config, Labels: []string{"a", "b"}, Train: features(17), Dev: features(9), Classifier: s.head, Workers: tensor.NewWorkers(threads),
+		Config: config, Labels: []string{"a", "b"}, Train: features(17), Dev: features(9), Classifier: s.head,
+		Workers: tensor.NewWorkers(threads),
 	})
 	if err != nil {
 		t.Fatal(err)

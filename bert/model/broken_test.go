@@ -67,8 +67,9 @@ func TestMisfits(t *testing.T) {
 		case "output_bias":
 			t.Shape, t.Bytes = []int{2}, t.Bytes[:8]
 		case wordEmbeddings:
-			return []checkpoint.Tensor{t, {Name: "bert/new", DType: checkpoint.Float32, Shape: []int{1}, Bytes: make([]byte, 4)}, {Name: "bert/encoder/layer_2/output/dense/bias",
-				DType: checkpoint.Float32, Shape: []int{16}, Bytes: make([]byte, 64)}}
+			return []checkpoint.Tensor{t, {Name: "bert/new", DType: checkpoint.Float32, Shape: []int{1}, Bytes: make([]byte, 4)},
+				{Name: "bert/encoder/layer_2/output/dense/bias",
+					DType: checkpoint.Float32, Shape: []int{16}, Bytes: make([]byte, 64)}}
 		}
 		return []checkpoint.Tensor{t}
 	})
@@ -95,7 +96,8 @@ func TestLetterCase(t *testing.T) {
 		return []checkpoint.Tensor{t}
 	})
 	_, err := Open(dir, nil)
-	failsWith(t, "all names in capitals", err, `"bert/embeddings/word_embeddings" [`+number(len(tinyVocab()))+` 16] is missing (there is "BERT/EMBEDDINGS/WORD_EMBEDDINGS"`)
+	failsWith(t, "all names in capitals", err,
+		`"bert/embeddings/word_embeddings" [`+number(len(tinyVocab()))+` 16] is missing (there is "BERT/EMBEDDINGS/WORD_EMBEDDINGS"`)
 }
 
 // A head of odd shapes is misshapen, not another number of labels.
@@ -105,11 +107,13 @@ func TestMisshapenHead(t *testing.T) {
 		weights, bias []int
 		words         []string
 	}{
-		"other width":       {[]int{3, 8}, []int{3}, []string{`"output_weights": shape [3 8], expected [3 16]`}},
-		"transposed":        {[]int{16, 3}, []int{3}, []string{`"output_bias": shape [3], expected [16]`, `"output_weights": shape [16 3], expected [16 16]`}},
-		"scalar bias":       {[]int{3, 16}, []int{}, []string{`"output_bias": shape [], expected [3]`}},
-		"too many axes":     {[]int{3, 4, 4}, []int{3}, []string{`"output_weights": shape [3 4 4], expected [3 16]`}},
-		"scalars":           {[]int{}, []int{}, []string{`"output_weights": shape [], expected [1 16]`, `"output_bias": shape [], expected [1]`}},
+		"other width": {[]int{3, 8}, []int{3}, []string{`"output_weights": shape [3 8], expected [3 16]`}},
+		"transposed": {[]int{16, 3}, []int{3},
+			[]string{`"output_bias": shape [3], expected [16]`, `"output_weights": shape [16 3], expected [16 16]`}},
+		"scalar bias":   {[]int{3, 16}, []int{}, []string{`"output_bias": shape [], expected [3]`}},
+		"too many axes": {[]int{3, 4, 4}, []int{3}, []string{`"output_weights": shape [3 4 4], expected [3 16]`}},
+		"scalars": {[]int{}, []int{},
+			[]string{`"output_weights": shape [], expected [1 16]`, `"output_bias": shape [], expected [1]`}},
 		"no labels":         {[]int{0, 16}, []int{0}, []string{`"output_bias"`, "no labels"}},
 		"weights missing":   {nil, []int{3}, []string{`"output_weights" [3 16] is missing`}},
 		"bias missing":      {[]int{3, 16}, nil, []string{`"output_bias" [3] is missing`}},
@@ -196,7 +200,8 @@ func TestDamagedHeader(t *testing.T) {
 // Row H14 of the hostile files: numbers that are none are named with their tensor and place; others are kept to the bit.
 func TestOddWeights(t *testing.T) {
 	source := saved(t, tinyWithHead(t, 6, bert.Pooled))
-	for _, name := range []string{wordEmbeddings, "bert/encoder/layer_1/intermediate/dense/kernel", "bert/embeddings/LayerNorm/beta", "output_weights", "output_bias"} {
+	for _, name := range []string{wordEmbeddings, "bert/encoder/layer_1/intermediate/dense/kernel", "bert/embeddings/LayerNorm/beta",
+		"output_weights", "output_bias"} {
 		for _, value := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
 			dir := copyFolder(t, source)
 			var index []int
@@ -212,12 +217,14 @@ func TestOddWeights(t *testing.T) {
 				binary.LittleEndian.PutUint32(t.Bytes[4*at:], math.Float32bits(float32(value)))
 			}))
 			_, err := Open(dir, nil)
-			failsWith(t, fmt.Sprint(name, " with ", value), err, dir, fmt.Sprintf("tensor %q: element %v is %v, expected a finite number", name, index, value))
+			failsWith(t, fmt.Sprint(name, " with ", value), err, dir,
+				fmt.Sprintf("tensor %q: element %v is %v, expected a finite number", name, index, value))
 		}
 	}
 
 	m := tiny(t, 7)
-	for i, v := range []float32{math.SmallestNonzeroFloat32, -math.SmallestNonzeroFloat32, math.MaxFloat32, -math.MaxFloat32, float32(math.Copysign(0, -1))} {
+	for i, v := range []float32{math.SmallestNonzeroFloat32, -math.SmallestNonzeroFloat32, math.MaxFloat32, -math.MaxFloat32,
+		float32(math.Copysign(0, -1))} {
 		m.Encoder.Embeddings.Word.Table.Value[i] = v
 	}
 	sameModel(t, open(t, saved(t, m), nil), m)
@@ -320,7 +327,8 @@ func TestVocabularies(t *testing.T) {
 func TestPathTricks(t *testing.T) {
 	m := tinyWithHead(t, 9, bert.Pooled)
 	source := saved(t, m)
-	names := []string{"bert_config.json", "vocab.txt", "labels.txt", "bertlabel.json", "bert_model.ckpt.index", "bert_model.ckpt.data-00000-of-00001", "checkpoint"}
+	names := []string{"bert_config.json", "vocab.txt", "labels.txt", "bertlabel.json", "bert_model.ckpt.index",
+		"bert_model.ckpt.data-00000-of-00001", "checkpoint"}
 	for _, name := range names {
 		for kind, put := range map[string]func(path string) error{
 			"folder":        func(path string) error { return os.Mkdir(path, 0o777) },

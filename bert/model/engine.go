@@ -40,7 +40,8 @@ func (e *FeatureError) Unwrap() error { return ErrNotFinite }
 // other. When the texts cannot be shared out like that, all threads work on each product together. The bits of a row depend on
 // its text only. progress, unless nil, is told how many texts are done; it may be called by several goroutines at once. The error is that
 // of the pooling, the cause of ctx's end, a *FeatureError, or says what is wrong with a row of tokens.
-func (m *Model) Features(ctx context.Context, texts []tokenizer.Encoding, pooling bert.Pooling, progress func(done int)) (*tensor.Tensor, error) {
+func (m *Model) Features(ctx context.Context, texts []tokenizer.Encoding, pooling bert.Pooling, progress func(done int)) (*tensor.Tensor,
+	error) {
 	width, err := m.Encoder.PoolingWidth(pooling)
 	if err != nil {
 		return nil, err

@@ -172,7 +172,8 @@ func TestOddTexts(t *testing.T) {
 		}
 	}
 	long := strings.Repeat("the cat sat on a mat. ", 1000)
-	texts := []Text{{}, {A: " \t\n"}, {A: "\x00\xff"}, {B: "a cat"}, {A: "a"}, {A: "?"}, {A: "日本"}, {A: strings.Repeat("x", 300)}, {A: long}, {A: long, B: long}, {A: "a", B: long}}
+	texts := []Text{{}, {A: " \t\n"}, {A: "\x00\xff"}, {B: "a cat"}, {A: "a"}, {A: "?"}, {A: "日本"}, {A: strings.Repeat("x", 300)},
+		{A: long}, {A: long, B: long}, {A: "a", B: long}}
 	encoded := m.encode(texts)
 	for i, n := range []int{2, 2, 2, 5, 3, 3, 4, 3, 40, 40, 40} {
 		if len(encoded[i].IDs) != n || (encoded[i].Cut > 0) != (n == 40) {
@@ -206,9 +207,10 @@ func TestBadEncodings(t *testing.T) {
 		text tokenizer.Encoding
 		want string
 	}{
-		"too long":      {tokenizer.Encoding{IDs: make([]int32, 41), Segments: make([]int32, 41)}, "41 tokens, expected 1 to 40"},
-		"no tokens":     {tokenizer.Encoding{}, "0 tokens, expected 1 to 40"},
-		"unknown id":    {tokenizer.Encoding{IDs: []int32{int32(len(tinyVocab()))}, Segments: []int32{0}}, "id " + number(len(tinyVocab())) + ", expected 0 to "},
+		"too long":  {tokenizer.Encoding{IDs: make([]int32, 41), Segments: make([]int32, 41)}, "41 tokens, expected 1 to 40"},
+		"no tokens": {tokenizer.Encoding{}, "0 tokens, expected 1 to 40"},
+		"unknown id": {tokenizer.Encoding{IDs: []int32{int32(len(tinyVocab()))}, Segments: []int32{0}},
+			"id " + number(len(tinyVocab())) + ", expected 0 to "},
 		"other segment": {tokenizer.Encoding{IDs: []int32{1}, Segments: []int32{2}}, "segment 2, expected 0 to 1"},
 	} {
 		for _, texts := range [][]tokenizer.Encoding{{c.text}, {good, c.text, good, good}} {
@@ -322,7 +324,8 @@ func TestSharesOfTexts(t *testing.T) {
 	for _, c := range []struct {
 		threads, texts int
 		want           bool
-	}{{2, 1, false}, {2, 2, true}, {2, 3, false}, {2, 5, false}, {2, 10, true}, {2, 100, true}, {4, 4, true}, {4, 5, false}, {4, 40, true}} {
+	}{{2, 1, false}, {2, 2, true}, {2, 3, false}, {2, 5, false}, {2, 10, true}, {2, 100, true}, {4, 4, true}, {4, 5, false},
+		{4, 40, true}} {
 		if got := cutting(2*c.threads, slices.Repeat([]int{100}, c.texts)...).even(c.threads); got != c.want {
 			t.Errorf("%d texts for %d threads: side by side %t, want %t", c.texts, c.threads, got, c.want)
 		}

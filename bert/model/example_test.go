@@ -62,7 +62,8 @@ func ExampleModel_SetHead() {
 	train.InitClassifier(head, 42)
 	config := train.DefaultHeadConfig()
 	config.BatchSize, config.Epochs, config.LearningRate, config.Dropout = 6, 200, 0.05, 0
-	if _, err = train.TrainHead(ctx, train.HeadTask{Config: config, Labels: labels, Classifier: head, Train: train.Features{X: features, Y: truth}}); err != nil {
+	if _, err = train.TrainHead(ctx,
+		train.HeadTask{Config: config, Labels: labels, Classifier: head, Train: train.Features{X: features, Y: truth}}); err != nil {
 		log.Fatal(err)
 	}
 	m.SetHead(head, labels, bert.Mean)

@@ -109,7 +109,8 @@ func (e *Explainer) Explain(ctx context.Context, text Text, labels []string, o E
 		o.Steps = DefaultSteps
 	}
 	if o.Method != IntegratedGradients && o.Method != GradientTimesInput || o.Steps < 1 || o.Steps > MaxSteps {
-		return nil, fmt.Errorf("method %q with %d steps, want %s or %s with 1 to %d", o.Method, o.Steps, IntegratedGradients, GradientTimesInput, MaxSteps)
+		return nil, fmt.Errorf("method %q with %d steps, want %s or %s with 1 to %d", o.Method, o.Steps, IntegratedGradients,
+			GradientTimesInput, MaxSteps)
 	}
 	rows := make([]int, len(labels)) // of the head
 	for i, label := range labels {
@@ -217,7 +218,7 @@ func (e *Explainer) integrate(ctx context.Context, l *line, label int, places, w
 	return sum, err
 }
 
-// passes runs the places of a line forward, as many at a time as a pass takes well, and calls f behind each pass.
+// passes runs the places of a line forward, as many at a time as a pass takes well, and calls f after each pass.
 func (e *Explainer) passes(ctx context.Context, l *line, places []float64, f func(first, end int)) error {
 	together := max(1, batchTokens/len(l.ids))
 	for first := 0; first < len(places); first += together {
@@ -279,10 +280,11 @@ func (e *Explainer) backward(sum []float64, label int, step *tensor.Tensor, weig
 // join adds up the contributions of the pieces of each word.
 func (e *Explainer) join(text Text, encoded tokenizer.Encoding, tokens []float64) Explanation {
 	x := Explanation{Cut: encoded.Cut}
-	var ends []int // of each text, the token behind its last one: a [SEP]
+	var ends []int // of each text, the token after its last one: a [SEP]
 	for i := range tokens {
 		if isMarker(encoded, i) {
-			x.Special = append(x.Special, Contribution{Word: e.m.Tokenizer.Token(encoded.IDs[i]), Pieces: e.m.Tokenizer.Tokens(encoded.IDs[i : i+1]), Value: tokens[i]})
+			x.Special = append(x.Special, Contribution{Word: e.m.Tokenizer.Token(encoded.IDs[i]),
+				Pieces: e.m.Tokenizer.Tokens(encoded.IDs[i : i+1]), Value: tokens[i]})
 			ends = append(ends, i)
 		}
 	}
@@ -293,7 +295,8 @@ func (e *Explainer) join(text Text, encoded tokenizer.Encoding, tokens []float64
 			if pieces == 0 {
 				break // cut
 			}
-			c := Contribution{Word: s[w.Start:w.End], Second: second == 1, Start: w.Start, End: w.End, Pieces: e.m.Tokenizer.Tokens(encoded.IDs[at : at+pieces])}
+			c := Contribution{Word: s[w.Start:w.End], Second: second == 1, Start: w.Start, End: w.End,
+				Pieces: e.m.Tokenizer.Tokens(encoded.IDs[at : at+pieces])}
 			for _, v := range tokens[at : at+pieces] {
 				c.Value += v
 			}

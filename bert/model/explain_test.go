@@ -32,7 +32,8 @@ func explain(t *testing.T, e *Explainer, text Text, o ExplainOptions, labels ...
 }
 
 var explained = []Text{
-	{A: "My parcel never came!"}, {A: "the cat, it's broken", B: "it sat on the mat"}, {A: "qqq"}, {}, {A: strings.Repeat("never came ", 30)},
+	{A: "My parcel never came!"}, {A: "the cat, it's broken", B: "it sat on the mat"}, {A: "qqq"}, {},
+	{A: strings.Repeat("never came ", 30)},
 }
 
 // checkComplete: the contributions add up to the difference of the logits to 1 % of it, or of a fifth where that is less.

@@ -75,7 +75,8 @@ func FuzzTokenizerFiles(f *testing.F) {
 		"vocab":{"[PAD]":0,"[UNK]":1,"[CLS]":2,"[SEP]":3,"a":4,"##b":5}}}`
 	const template = `"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"[CLS]","type_id":0}},{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"[SEP]","type_id":0}}]}`
 	f.Add([]byte(file), []byte(`{"tokenizer_class":"BertTokenizer","do_lower_case":true,"strip_accents":null,"unk_token":{"content":"[UNK]"}}`))
-	f.Add([]byte(strings.Replace(file, `"post_processor":{"type":"BertProcessing","sep":["[SEP]",3],"cls":["[CLS]",2]}`, template, 1)), []byte(`{}`))
+	f.Add([]byte(strings.Replace(file, `"post_processor":{"type":"BertProcessing","sep":["[SEP]",3],"cls":["[CLS]",2]}`, template, 1)),
+		[]byte(`{}`))
 	f.Add([]byte{}, []byte(`{"tokenizer_class":"BertTokenizerFast","do_basic_tokenize":true,"added_tokens_decoder":{"5":{"content":"x"}},"never_split":[]}`))
 	f.Fuzz(func(t *testing.T, file, config []byte) {
 		hf := hfTokenizer{options: tokenizer.Options{MaxWordChars: hfMaxWordChars}}

@@ -75,8 +75,9 @@ func readHFTokenizer(configPath, path string) (t hfTokenizer, err error) {
 func (t *hfTokenizer) readConfig(o strictjson.Object, beside bool) error {
 	class, basic, never, decoder := "BertTokenizer", true, []string(nil), map[string]hfAddedToken(nil)
 	lower, strip, chinese := false, false, true
-	for key, dst := range map[string]any{"tokenizer_class": &class, "do_basic_tokenize": &basic, "never_split": &never, "added_tokens_decoder": &decoder,
-		"do_lower_case": &lower, "strip_accents": &strip, "tokenize_chinese_chars": &chinese} {
+	for key, dst := range map[string]any{"tokenizer_class": &class, "do_basic_tokenize": &basic, "never_split": &never,
+		"added_tokens_decoder": &decoder,
+		"do_lower_case":        &lower, "strip_accents": &strip, "tokenize_chinese_chars": &chinese} {
 		if o.Has(key) {
 			if err := o.Read(key, dst); err != nil {
 				return err
@@ -163,12 +164,14 @@ func (t *hfTokenizer) readTokenizer(o strictjson.Object) error {
 	if err := o.Read("model", &model); err != nil {
 		return err
 	}
-	if err := errors.Join(model.Read("unk_token", &unknown), model.Read("continuing_subword_prefix", &prefix), model.Read("vocab", &t.vocab),
+	if err := errors.Join(model.Read("unk_token", &unknown), model.Read("continuing_subword_prefix", &prefix),
+		model.Read("vocab", &t.vocab),
 		model.Read("max_input_chars_per_word", &t.options.MaxWordChars)); err != nil {
 		return fmt.Errorf("model: %w", err)
 	}
 	if unknown != "[UNK]" || prefix != "##" || t.options.MaxWordChars < 1 || t.vocab == nil {
-		return fmt.Errorf("model: unk_token %q, continuing_subword_prefix %q, max_input_chars_per_word %d, vocab of %d tokens, expected \"[UNK]\", \"##\", 1 or more, and a vocab",
+		return fmt.Errorf("model: unk_token %q, continuing_subword_prefix %q, max_input_chars_per_word %d, vocab of %d tokens, "+
+			"expected \"[UNK]\", \"##\", 1 or more, and a vocab",
 			unknown, prefix, t.options.MaxWordChars, len(t.vocab))
 	}
 	return nil
@@ -182,7 +185,8 @@ func (t *hfTokenizer) readNormalizer(o strictjson.Object) error {
 	var normalizer strictjson.Object
 	clean, chinese, lower, strip := true, true, true, false
 	err := o.Read("normalizer", &normalizer)
-	for key, dst := range map[string]any{"clean_text": &clean, "handle_chinese_chars": &chinese, "lowercase": &lower, "strip_accents": &strip} {
+	for key, dst := range map[string]any{"clean_text": &clean, "handle_chinese_chars": &chinese, "lowercase": &lower,
+		"strip_accents": &strip} {
 		if normalizer.Has(key) {
 			err = errors.Join(err, normalizer.Read(key, dst))
 		}
@@ -227,7 +231,8 @@ func checkPostProcessor(o strictjson.Object) error {
 	const want = "[map[SpecialToken:{[CLS] 0}] map[Sequence:{A 0}] map[SpecialToken:{[SEP] 0}]] " +
 		"[map[SpecialToken:{[CLS] 0}] map[Sequence:{A 0}] map[SpecialToken:{[SEP] 0}] map[Sequence:{B 1}] map[SpecialToken:{[SEP] 1}]]"
 	if p.Type != "BertProcessing" && (p.Type != "TemplateProcessing" || row != want) {
-		return fmt.Errorf("post_processor is %.80q and makes the rows %.300s, expected [CLS] A [SEP] and [CLS] A [SEP] B [SEP]", p.Type, row)
+		return fmt.Errorf("post_processor is %.80q and makes the rows %.300s, expected [CLS] A [SEP] and [CLS] A [SEP] B [SEP]", p.Type,
+			row)
 	}
 	return nil
 }
@@ -288,7 +293,8 @@ func (t *hfTokenizer) addTokens(text []byte, vocab *tokenizer.Vocab) ([]byte, er
 		case slices.Contains(hfSpecial, a.Content) && ok:
 			continue
 		case a.Single || a.Left || a.Right || a.Normal:
-			return nil, fmt.Errorf("added token %.80q: single_word, lstrip, rstrip or normalized is true, expected false: only words that stand as they are in the text are kept whole", a.Content)
+			return nil, fmt.Errorf("added token %.80q: single_word, lstrip, rstrip or normalized is true, expected false: only "+
+				"words that stand as they are in the text are kept whole", a.Content)
 		case !ok:
 			next++
 			text = append(bytes.TrimRight(text, " \t\r\n"), "\n"+a.Content+"\n"...)

@@ -36,9 +36,11 @@ func TestHuggingFaceTokenizer(t *testing.T) {
 		{"tokenizer_config.json", `"strip_accents": null`, `"strip_accents": true`, google},
 		{"tokenizer_config.json", `"strip_accents": null`, `"strip_accents": false`, tokenizer.Options{LowerCase: true, StripAccents: &no}},
 		{"tokenizer.json", `"strip_accents": null`, `"strip_accents": false`, tokenizer.Options{LowerCase: true, StripAccents: &no}},
-		{"tokenizer_config.json", `"tokenize_chinese_chars": true`, `"tokenize_chinese_chars": false`, tokenizer.Options{LowerCase: true, TokenizeChinese: &no}},
+		{"tokenizer_config.json", `"tokenize_chinese_chars": true`, `"tokenize_chinese_chars": false`,
+			tokenizer.Options{LowerCase: true, TokenizeChinese: &no}},
 		{"tokenizer.json", `"handle_chinese_chars": true`, `"handle_chinese_chars": false`, google},
-		{"tokenizer.json", `"max_input_chars_per_word": 200`, `"max_input_chars_per_word": 100`, tokenizer.Options{LowerCase: true, MaxWordChars: 100}},
+		{"tokenizer.json", `"max_input_chars_per_word": 200`, `"max_input_chars_per_word": 100`,
+			tokenizer.Options{LowerCase: true, MaxWordChars: 100}},
 		{"tokenizer_config.json", `"BertTokenizer"`, `"BertTokenizerFast"`, google},
 		{"tokenizer_config.json", `"BertTokenizer"`, `"PreTrainedTokenizerFast"`, google},
 		{"tokenizer_config.json", `"[CLS]"`, `{"__type": "AddedToken", "content": "[CLS]"}`, google},
@@ -63,7 +65,8 @@ func TestHuggingFaceTokenizer(t *testing.T) {
 	}
 	os.Remove(filepath.Join(dir, "tokenizer.json"))
 	var messages []string
-	if got := open(t, dir, logged(&messages)).Tokenizer.Options(); !sameOptions(got, tokenizer.Options{LowerCase: true, MaxWordChars: 100}) || !strings.Contains(messages[0], "guessed") {
+	if got := open(t, dir, logged(&messages)).Tokenizer.Options(); !sameOptions(got,
+		tokenizer.Options{LowerCase: true, MaxWordChars: 100}) || !strings.Contains(messages[0], "guessed") {
 		t.Errorf("vocab.txt alone: %+v, logged %q", got, messages)
 	}
 	os.Remove(filepath.Join(dir, "vocab.txt"))
@@ -126,9 +129,11 @@ func TestHuggingFaceTokenizerRefused(t *testing.T) {
 		{fast, `"type_id": 1`, `"type_id": 0`, "post_processor"},
 		{fast, `"id": "A"`, `"id": "B"`, "post_processor"},
 		{fast, `"content": "[PAD]"`, `"content": "[NEW]"`, `added token "[NEW]" has id 0`},
-		{fast, `"added_tokens": [`, `"added_tokens": [{"id": 86, "content": "[NAME]", "normalized": true},`, `added token "[NAME]": single_word, lstrip, rstrip or normalized is true`},
+		{fast, `"added_tokens": [`, `"added_tokens": [{"id": 86, "content": "[NAME]", "normalized": true},`,
+			`added token "[NAME]": single_word, lstrip, rstrip or normalized is true`},
 		{fast, `"added_tokens": [`, `"added_tokens": [{"id": 87, "content": "[NAME]"},`, `added token "[NAME]" has id 87`},
-		{fast, `"added_tokens": [`, `"added_tokens": [{"id": 86, "content": "[NAME]"},`, "87 tokens, but vocab_size"}, // no row of the embedding for it
+		// no row of the embedding for it
+		{fast, `"added_tokens": [`, `"added_tokens": [{"id": 86, "content": "[NAME]"},`, "87 tokens, but vocab_size"},
 		{fast, `"added_tokens": [`, `"added_tokens": [7,`, "expected"},
 	} {
 		dir := bareHF(t)
@@ -170,11 +175,13 @@ func TestHuggingFaceTokenizerRefused(t *testing.T) {
 func TestHuggingFaceAddedTokens(t *testing.T) {
 	for name, add := range map[string]func(dir string){
 		"tokenizer.json": func(dir string) {
-			replaceIn(t, filepath.Join(dir, "tokenizer.json"), `"added_tokens": [`, `"added_tokens": [{"id": 86, "content": "[NAME]"}, {"id": 5, "content": "[unused0]"},`)
+			replaceIn(t, filepath.Join(dir, "tokenizer.json"), `"added_tokens": [`,
+				`"added_tokens": [{"id": 86, "content": "[NAME]"}, {"id": 5, "content": "[unused0]"},`)
 		},
 		"tokenizer_config.json": func(dir string) {
 			os.Remove(filepath.Join(dir, "tokenizer.json"))
-			replaceIn(t, filepath.Join(dir, "tokenizer_config.json"), "{", `{"added_tokens_decoder": {"0": {"content": "[PAD]", "lstrip": false}, "86": {"content": "[NAME]"}, "5": {"content": "[unused0]"}},`)
+			replaceIn(t, filepath.Join(dir, "tokenizer_config.json"), "{",
+				`{"added_tokens_decoder": {"0": {"content": "[PAD]", "lstrip": false}, "86": {"content": "[NAME]"}, "5": {"content": "[unused0]"}},`)
 		},
 	} {
 		wide := tinyConfig()
@@ -189,7 +196,8 @@ func TestHuggingFaceAddedTokens(t *testing.T) {
 		add(dir)
 		m = open(t, dir, nil)
 		encoded := m.encode([]Text{{A: "The [NAME][unused0] [name]"}})[0]
-		if tokens := strings.Join(m.Tokenizer.Tokens(encoded.IDs), " "); tokens != "[CLS] the [NAME] [unused0] [UNK] n ##a ##m ##e [UNK] [SEP]" || encoded.IDs[2] != 86 {
+		if tokens := strings.Join(m.Tokenizer.Tokens(encoded.IDs),
+			" "); tokens != "[CLS] the [NAME] [unused0] [UNK] n ##a ##m ##e [UNK] [SEP]" || encoded.IDs[2] != 86 {
 			t.Errorf("%s: %s", name, tokens)
 		}
 		sameModel(t, open(t, saved(t, m), nil), m)

@@ -22,8 +22,10 @@ var hfActivations = map[string]string{
 const hfNormEps = 1e-12
 
 // hfIgnoredKeys stand in config.json and mean nothing to the encoder and its head.
-var hfIgnoredKeys = strings.Fields(`_name_or_path architectures attn_implementation bos_token_id chunk_size_feed_forward classifier_dropout dtype eos_token_id
-	finetuning_task gradient_checkpointing id2label is_decoder add_cross_attention is_encoder_decoder label2id model_type num_labels output_attentions
+var hfIgnoredKeys = strings.Fields(`_name_or_path architectures attn_implementation bos_token_id
+	chunk_size_feed_forward classifier_dropout dtype eos_token_id
+	finetuning_task gradient_checkpointing id2label is_decoder add_cross_attention is_encoder_decoder label2id model_type
+	num_labels output_attentions
 	output_hidden_states output_past pad_token_id position_embedding_type problem_type pruned_heads return_dict tie_word_embeddings
 	torch_dtype torchscript transformers_version use_cache`)
 
@@ -79,14 +81,17 @@ func checkArchitecture(o strictjson.Object) error {
 		}
 	}
 	if modelType != "bert" {
-		return fmt.Errorf("model_type is %q: a model of the architecture %s, bertlabel runs BERT only", modelType, architectureName(modelType))
+		return fmt.Errorf("model_type is %q: a model of the architecture %s, bertlabel runs BERT only", modelType,
+			architectureName(modelType))
 	}
 	for _, name := range architectures {
 		switch {
 		case !o.Has("model_type") && !strings.HasPrefix(name, "Bert"):
 			return fmt.Errorf("architectures is %q: another architecture, bertlabel runs BERT only", name)
-		case strings.HasSuffix(name, "TokenClassification"), strings.HasSuffix(name, "MultipleChoice"), strings.HasSuffix(name, "QuestionAnswering"):
-			return fmt.Errorf("architectures is %q: its head does not label texts, bertlabel runs encoders and BertForSequenceClassification", name)
+		case strings.HasSuffix(name, "TokenClassification"), strings.HasSuffix(name, "MultipleChoice"),
+			strings.HasSuffix(name, "QuestionAnswering"):
+			return fmt.Errorf("architectures is %q: its head does not label texts, bertlabel runs encoders and "+
+				"BertForSequenceClassification", name)
 		}
 	}
 	switch {
@@ -122,12 +127,18 @@ func foreignConfig(folder string) error {
 // architectureName spells a model_type as people do.
 func architectureName(modelType string) string {
 	spelled := map[string]string{
-		"albert": "ALBERT", "bart": "BART", "bert-generation": "BERT for generation", "big_bird": "BigBird", "camembert": "CamemBERT (RoBERTa)", "canine": "CANINE",
-		"convbert": "ConvBERT", "data2vec-text": "data2vec (RoBERTa)", "deberta": "DeBERTa", "deberta-v2": "DeBERTa", "distilbert": "DistilBERT", "electra": "ELECTRA",
-		"ernie": "ERNIE", "ernie_m": "ERNIE-M", "flaubert": "FlauBERT (XLM)", "fnet": "FNet", "funnel": "Funnel Transformer", "gpt2": "GPT-2", "ibert": "I-BERT",
-		"layoutlm": "LayoutLM", "llama": "Llama", "longformer": "Longformer", "luke": "LUKE", "megatron-bert": "Megatron-BERT", "mobilebert": "MobileBERT",
-		"modernbert": "ModernBERT", "mpnet": "MPNet", "nezha": "NEZHA", "nomic_bert": "NomicBERT", "nystromformer": "Nyströmformer", "rembert": "RemBERT", "roberta": "RoBERTa",
-		"roc_bert": "RoCBert", "roformer": "RoFormer", "splinter": "Splinter", "squeezebert": "SqueezeBERT", "t5": "T5", "xlm": "XLM", "xlm-roberta": "XLM-RoBERTa",
+		"albert": "ALBERT", "bart": "BART", "bert-generation": "BERT for generation", "big_bird": "BigBird",
+		"camembert": "CamemBERT (RoBERTa)", "canine": "CANINE",
+		"convbert": "ConvBERT", "data2vec-text": "data2vec (RoBERTa)", "deberta": "DeBERTa", "deberta-v2": "DeBERTa",
+		"distilbert": "DistilBERT", "electra": "ELECTRA",
+		"ernie": "ERNIE", "ernie_m": "ERNIE-M", "flaubert": "FlauBERT (XLM)", "fnet": "FNet", "funnel": "Funnel Transformer",
+		"gpt2": "GPT-2", "ibert": "I-BERT",
+		"layoutlm": "LayoutLM", "llama": "Llama", "longformer": "Longformer", "luke": "LUKE", "megatron-bert": "Megatron-BERT",
+		"mobilebert": "MobileBERT",
+		"modernbert": "ModernBERT", "mpnet": "MPNet", "nezha": "NEZHA", "nomic_bert": "NomicBERT", "nystromformer": "Nyströmformer",
+		"rembert": "RemBERT", "roberta": "RoBERTa",
+		"roc_bert": "RoCBert", "roformer": "RoFormer", "splinter": "Splinter", "squeezebert": "SqueezeBERT", "t5": "T5", "xlm": "XLM",
+		"xlm-roberta":    "XLM-RoBERTa",
 		"xlm-roberta-xl": "XLM-RoBERTa", "xlnet": "XLNet", "xmod": "X-MOD (RoBERTa)", "yoso": "YOSO",
 	}
 	if name, ok := spelled[modelType]; ok {
@@ -146,7 +157,8 @@ func hfLabels(o strictjson.Object) (labels, odd []string, err error) {
 		}
 	}
 	if problem != "" && problem != problemType {
-		odd = append(odd, fmt.Sprintf("problem_type is %q: the head was not trained for several labels a text, but its outputs are taken for that", problem))
+		odd = append(odd, fmt.Sprintf("problem_type is %q: the head was not trained for several labels a text, but its outputs "+
+			"are taken for that", problem))
 	}
 	if !o.Has("id2label") {
 		return nil, odd, nil
@@ -234,11 +246,13 @@ func checkRelatives(c *bert.Config, o strictjson.Object) error {
 	}
 	switch {
 	case o.Has("num_hidden_groups") || o.Has("inner_group_num"):
-		return errors.New("num_hidden_groups or inner_group_num is there: a config of ALBERT, which shares its layers; bertlabel runs BERT only")
+		return errors.New("num_hidden_groups or inner_group_num is there: a config of ALBERT, which shares its layers; " +
+			"bertlabel runs BERT only")
 	case o.Has("intra_bottleneck_size") || o.Has("use_bottleneck"):
 		return errors.New("intra_bottleneck_size or use_bottleneck is there: a config of MobileBERT; bertlabel runs BERT only")
 	case embedding != c.HiddenSize:
-		return fmt.Errorf("embedding_size is %d, hidden_size %d: factorised embeddings, as ALBERT and ELECTRA have them; bertlabel runs BERT only", embedding, c.HiddenSize)
+		return fmt.Errorf("embedding_size is %d, hidden_size %d: factorised embeddings, as ALBERT and ELECTRA have them; "+
+			"bertlabel runs BERT only", embedding, c.HiddenSize)
 	}
 	return nil
 }

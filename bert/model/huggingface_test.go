@@ -102,7 +102,8 @@ func TestHuggingFaceFiles(t *testing.T) {
 	if err := f.ReadFloat32(name, stored); err != nil {
 		t.Fatal(err)
 	}
-	if info, _ := f.Lookup(name); !slices.Equal(info.Shape, []int{32, 16}) || stored[3*16+5] != value[5*32+3] || stored[31*16] != value[31] {
+	if info, _ := f.Lookup(name); !slices.Equal(info.Shape, []int{32, 16}) || stored[3*16+5] != value[5*32+3] ||
+		stored[31*16] != value[31] {
 		t.Errorf("%s has shape %v, or is not the transpose", name, info.Shape)
 	}
 	if info, ok := f.Lookup("classifier.weight"); !ok || !slices.Equal(info.Shape, []int{3, 16}) {
@@ -120,7 +121,8 @@ func TestHuggingFaceFiles(t *testing.T) {
 	if err := json.Unmarshal([]byte(readText(t, filepath.Join(dir, "config.json"))), &config); err != nil {
 		t.Fatal(err)
 	}
-	if config.Architectures[0] != "BertForSequenceClassification" || config.HiddenAct != "gelu_new" || config.ModelType != "bert" || config.LayerNormEps != 1e-12 ||
+	if config.Architectures[0] != "BertForSequenceClassification" || config.HiddenAct != "gelu_new" || config.ModelType != "bert" ||
+		config.LayerNormEps != 1e-12 ||
 		config.ProblemType != "multi_label_classification" || config.ID2Label["2"] != "Überraschung" || config.Label2ID[m.Labels[1]] != 1 {
 		t.Errorf("%+v", config)
 	}
@@ -131,7 +133,8 @@ func TestHuggingFaceFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if _, ok := f.Lookup("encoder.layer.0.attention.self.query.weight"); !ok || !strings.Contains(readText(t, filepath.Join(headless, "config.json")), `"BertModel"`) {
+	if _, ok := f.Lookup("encoder.layer.0.attention.self.query.weight"); !ok ||
+		!strings.Contains(readText(t, filepath.Join(headless, "config.json")), `"BertModel"`) {
 		t.Error("a model without a head is no BertModel")
 	}
 }
@@ -178,7 +181,8 @@ func TestSaveHuggingFaceRefuses(t *testing.T) {
 		}
 	}
 	google := saved(t, tiny(t, 1))
-	failsWith(t, "a checkpoint of TensorFlow", tiny(t, 2).SaveHuggingFace(google), google, "bert_model.ckpt", "in place of model.safetensors")
+	failsWith(t, "a checkpoint of TensorFlow", tiny(t, 2).SaveHuggingFace(google), google, "bert_model.ckpt",
+		"in place of model.safetensors")
 	sameModel(t, open(t, google, nil), tiny(t, 1))
 	// The other way round TensorFlow's files count, as they should.
 	hf := savedHF(t, tiny(t, 1))
@@ -235,7 +239,8 @@ func hfGolden(t *testing.T, dir string) string {
 	}
 	writeFile(t, filepath.Join(to, "config.json"), string(text))
 	writeFile(t, filepath.Join(to, "vocab.txt"), readText(t, filepath.Join(dir, "model", "vocab.txt")))
-	writeFile(t, filepath.Join(to, "tokenizer_config.json"), fmt.Sprintf(`{"do_lower_case": %t, "tokenizer_class": "BertTokenizer", "model_max_length": 512}`, m.Tokenizer.Options().LowerCase))
+	writeFile(t, filepath.Join(to, "tokenizer_config.json"),
+		fmt.Sprintf(`{"do_lower_case": %t, "tokenizer_class": "BertTokenizer", "model_max_length": 512}`, m.Tokenizer.Options().LowerCase))
 	return to
 }
 
@@ -282,7 +287,8 @@ func TestOpenHuggingFace(t *testing.T) {
 func TestHuggingFaceActivations(t *testing.T) {
 	dir := hfGolden(t, numerics(t)[0])
 	path := filepath.Join(dir, "config.json")
-	for hf, google := range map[string]string{"gelu": "gelu_erf", "gelu_new": "gelu", "gelu_pytorch_tanh": "gelu", "relu": "relu", "tanh": "tanh", "linear": "linear"} {
+	for hf, google := range map[string]string{"gelu": "gelu_erf", "gelu_new": "gelu", "gelu_pytorch_tanh": "gelu", "relu": "relu",
+		"tanh": "tanh", "linear": "linear"} {
 		text := readText(t, path)
 		replaceIn(t, path, `"hidden_act":"gelu_pytorch_tanh"`, `"hidden_act":"`+hf+`"`)
 		if m := open(t, dir, nil); m.Encoder.Config.HiddenAct != google {
@@ -365,7 +371,8 @@ func TestHuggingFaceWeights(t *testing.T) {
 	writeSafetensors(t, filepath.Join(dir, "model.safetensors"), tensors)
 	var messages []string
 	got := open(t, dir, logged(&messages))
-	if want := []float32{57344, 65504, 0x1p-24}; !slices.Equal(got.Head.Bias.Value, want) || !slices.Contains(messages, "1 tensors of dtype float16 are converted to float32") {
+	if want := []float32{57344, 65504, 0x1p-24}; !slices.Equal(got.Head.Bias.Value, want) ||
+		!slices.Contains(messages, "1 tensors of dtype float16 are converted to float32") {
 		t.Errorf("bias %v, logged %q", got.Head.Bias.Value, messages)
 	}
 	tensors = m.hfTensors()
@@ -397,7 +404,8 @@ func TestHuggingFaceConfigs(t *testing.T) {
 		{`"model_type":"bert"`, `"model_type":7`, "model_type is 7, expected a string"},
 		{`"model_type":"bert"`, `"architectures":["RobertaModel"]`, `"RobertaModel"`},
 		{`"model_type":"bert"`, `"model_type":"bert","architectures":["BertForTokenClassification"]`, "does not label texts"},
-		{`"model_type":"bert"`, `"model_type":"bert","position_embedding_type":"relative_key"`, `position_embedding_type is "relative_key", expected "absolute"`},
+		{`"model_type":"bert"`, `"model_type":"bert","position_embedding_type":"relative_key"`,
+			`position_embedding_type is "relative_key", expected "absolute"`},
 		{`"model_type":"bert"`, `"model_type":"bert","is_decoder":true`, "a decoder"},
 		{`"model_type":"bert"`, `"model_type":"bert","pruned_heads":{"0":[1]}`, "pruned_heads"},
 		{`"model_type":"bert"`, `"model_type":"bert","quantization_config":{"bits":8}`, "quantised"},
@@ -424,7 +432,8 @@ func TestHuggingFaceConfigs(t *testing.T) {
 	}
 	for _, c := range []struct{ old, replacement, want string }{
 		{`"model_type":"bert"`, `"model_type":"bert","new":1`, "ignored the unknown keys new"},
-		{`"model_type":"bert"`, `"model_type":"bert","problem_type":"single_label_classification"`, `problem_type is "single_label_classification"`},
+		{`"model_type":"bert"`, `"model_type":"bert","problem_type":"single_label_classification"`,
+			`problem_type is "single_label_classification"`},
 		{`"model_type":"bert"`, `"model_type":"bert","label2id":{"x":0}`, "label2id"},
 		{`"model_type":"bert"`, `"model_type":"bert","problem_type":null,"pruned_heads":{},"torch_dtype":"float16"`, ""},
 		{`"model_type":"bert",`, ``, ""}, // configs of 2019
@@ -478,7 +487,8 @@ func TestForeignVariables(t *testing.T) {
 
 // Files of formats that run code, or that we do not read, are refused with a hint.
 func TestRefusedFormats(t *testing.T) {
-	for _, name := range []string{"pytorch_model.bin", "model.pt", "tf_model.h5", "flax_model.msgpack", "pytorch_model-00001-of-00002.bin"} {
+	for _, name := range []string{"pytorch_model.bin", "model.pt", "tf_model.h5", "flax_model.msgpack",
+		"pytorch_model-00001-of-00002.bin"} {
 		dir := hfGolden(t, numerics(t)[0])
 		os.Remove(filepath.Join(dir, "model.safetensors"))
 		path := filepath.Join(dir, name)

@@ -15,13 +15,15 @@ func (m *Model) openHead(f files, o *Options, s *Settings, labels []string) erro
 		m.MaxSeqLength, m.training = s.MaxSeqLength, s.Training
 	}
 	if s != nil && s.MaxSeqLength > m.Encoder.Config.MaxPositionEmbeddings {
-		return fmt.Errorf("%s: max_seq_length is %d, over max_position_embeddings, %d", f.settings, s.MaxSeqLength, m.Encoder.Config.MaxPositionEmbeddings)
+		return fmt.Errorf("%s: max_seq_length is %d, over max_position_embeddings, %d", f.settings, s.MaxSeqLength,
+			m.Encoder.Config.MaxPositionEmbeddings)
 	}
 	if m.Head == nil {
 		return nil
 	}
 	if _, err := m.Encoder.PoolingWidth(m.Pooling); err != nil {
-		return fmt.Errorf("checkpoint %s: the head reads the pooled output, but the tensors bert/pooler/dense/kernel and bias are missing", f.checkpoint)
+		return fmt.Errorf("checkpoint %s: the head reads the pooled output, but the tensors bert/pooler/dense/kernel and bias "+
+			"are missing", f.checkpoint)
 	}
 	if err := m.openLabels(f, o, labels); err != nil {
 		return err
@@ -48,7 +50,8 @@ func (m *Model) openLabels(f files, o *Options, labels []string) error {
 			m.Labels = append(m.Labels, fmt.Sprintf("label_%d", i))
 		}
 		m.Unnamed = true
-		o.logf("checkpoint %s has a head of %d labels, but there is no labels.txt: they are called label_0 to label_%d", f.checkpoint, n, n-1)
+		o.logf("checkpoint %s has a head of %d labels, but there is no labels.txt: they are called label_0 to label_%d", f.checkpoint, n,
+			n-1)
 		return nil
 	case labels == nil:
 		from = f.labels

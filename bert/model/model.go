@@ -154,7 +154,8 @@ func (m *Model) Predicted(p Prediction) []string {
 // It panics unless head reads features of that width and has as many outputs as there are labels.
 func (m *Model) SetHead(head *layers.Classifier, labels []string, pooling bert.Pooling) {
 	if width, err := m.Encoder.PoolingWidth(pooling); err != nil || head.Labels() != len(labels) || head.Weights.Shape[1] != width {
-		panic(fmt.Sprintf("model.SetHead: a head of shape %v for %d labels and pooling %s of width %d (%v)", head.Weights.Shape, len(labels), pooling, width, err))
+		panic(fmt.Sprintf("model.SetHead: a head of shape %v for %d labels and pooling %s of width %d (%v)", head.Weights.Shape,
+			len(labels), pooling, width, err))
 	}
 	m.Head, m.Labels, m.Unnamed, m.Pooling = head, labels, false, pooling
 	m.Thresholds = make([]float32, len(labels))

@@ -11,7 +11,7 @@ import (
 )
 
 // New returns a model with random weights, as BERT is before pre-training (modeling.py, initializer_range): for demonstrations
-// and benchmarks. vocab is the contents of vocab.txt, with at most config.VocabSize lines. The weights hang on seed alone. It has
+// and benchmarks. vocab is the contents of vocab.txt, with at most config.VocabSize lines. The weights depend on seed alone. It has
 // no head. Of o, LowerCase (nil: false), KeepTokens, Threads, Precision and Log count.
 func New(config bert.Config, vocab []byte, seed uint64, o *Options) (*Model, error) {
 	if o == nil {
@@ -28,7 +28,8 @@ func New(config bert.Config, vocab []byte, seed uint64, o *Options) (*Model, err
 	if v.Size() > config.VocabSize {
 		return nil, fmt.Errorf("vocabulary of %d tokens for vocab_size %d", v.Size(), config.VocabSize)
 	}
-	if m.Tokenizer, err = tokenizer.New(v, tokenizer.Options{LowerCase: o.LowerCase != nil && *o.LowerCase, KeepTokens: o.KeepTokens}); err != nil {
+	if m.Tokenizer, err = tokenizer.New(v,
+		tokenizer.Options{LowerCase: o.LowerCase != nil && *o.LowerCase, KeepTokens: o.KeepTokens}); err != nil {
 		return nil, err
 	}
 	if m.Encoder, err = bert.New(config); err != nil {

@@ -37,7 +37,8 @@ func TestOpenGoldenFolders(t *testing.T) {
 				continue
 			}
 			want := strings.Fields(readText(t, filepath.Join(dir, "model_with_head/labels.txt")))
-			if !slices.Equal(m.Labels, want) || len(m.Thresholds) != len(want) || slices.ContainsFunc(m.Thresholds, func(v float32) bool { return v != 0.5 }) {
+			if !slices.Equal(m.Labels, want) || len(m.Thresholds) != len(want) ||
+				slices.ContainsFunc(m.Thresholds, func(v float32) bool { return v != 0.5 }) {
 				t.Errorf("labels %v, thresholds %v", m.Labels, m.Thresholds)
 			}
 			if text := strings.Join(messages, "\n"); strings.Count(text, "do_lower_case") != 1 || len(messages) != 1 {
@@ -49,7 +50,11 @@ func TestOpenGoldenFolders(t *testing.T) {
 
 // TF2's checkpoints have the bytes of Google's variables under other names and shapes.
 func TestOpenTF2(t *testing.T) {
-	root := tensortest.Shared(t, "fixtures/checkpoints")
+	testOpenTF2(t, "../../checkpoint/testdata", 1)
+	t.Run("shared", func(t *testing.T) { testOpenTF2(t, tensortest.Shared(t, "fixtures/checkpoints"), 2) })
+}
+
+func testOpenTF2(t *testing.T, root string, fixtures int) {
 	var manifest struct {
 		Good []struct {
 			Name    string
@@ -69,11 +74,12 @@ func TestOpenTF2(t *testing.T) {
 		}
 		opened++
 		dir := copyFolder(t, filepath.Join(root, "good", c.Name))
-		vocab := tinyVocab()[:40]
+		vocab := tinyVocab()[:15]
 		writeFile(t, filepath.Join(dir, "vocab.txt"), strings.Join(vocab, "\n"))
 		var messages []string
 		m := open(t, dir, logged(&messages))
-		if text := strings.Join(messages, "\n"); !strings.Contains(text, "names of TensorFlow 2") || !strings.Contains(text, "40 tokens for ") {
+		if text := strings.Join(messages, "\n"); !strings.Contains(text, "names of TensorFlow 2") ||
+			!strings.Contains(text, "15 tokens for ") {
 			t.Errorf("%s: logged %q", c.Name, messages)
 		}
 		// What Save writes under Google's names has the bytes that the manifest lists for them.
@@ -94,8 +100,8 @@ func TestOpenTF2(t *testing.T) {
 			t.Errorf("%s: compared %d of %d variables", c.Name, compared, len(m.Encoder.Params()))
 		}
 	}
-	if opened != 2 {
-		t.Errorf("%d fixtures, want 2", opened)
+	if opened != fixtures {
+		t.Errorf("%d fixtures, want %d", opened, fixtures)
 	}
 }
 
@@ -143,7 +149,8 @@ func TestOverrides(t *testing.T) {
 		t.Error("another vocabulary was read")
 	}
 	lower := false
-	if m := open(t, a, &Options{LowerCase: &lower, KeepTokens: []string{"[NAME]"}, Threads: 3}); m.Tokenizer.Options().LowerCase || len(m.Tokenizer.Options().KeepTokens) != 1 || m.threads != 3 {
+	if m := open(t, a, &Options{LowerCase: &lower, KeepTokens: []string{"[NAME]"}, Threads: 3}); m.Tokenizer.Options().LowerCase ||
+		len(m.Tokenizer.Options().KeepTokens) != 1 || m.threads != 3 {
 		t.Errorf("%s, threads %d", optionsText(m), m.threads)
 	}
 
@@ -248,7 +255,8 @@ func TestLabels(t *testing.T) {
 	os.Remove(labels)
 	var messages []string
 	m := open(t, dir, logged(&messages))
-	if !slices.Equal(m.Labels, []string{"label_0", "label_1", "label_2"}) || !strings.Contains(strings.Join(messages, "\n"), "no labels.txt") {
+	if !slices.Equal(m.Labels, []string{"label_0", "label_1", "label_2"}) ||
+		!strings.Contains(strings.Join(messages, "\n"), "no labels.txt") {
 		t.Errorf("labels %q, logged %q", m.Labels, messages)
 	}
 }

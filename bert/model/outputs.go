@@ -23,7 +23,8 @@ func (m *Model) Outputs() (outputs []Output) {
 	}
 	width := m.Head.Weights.Shape[1]
 	for i, label := range m.Labels {
-		outputs = append(outputs, Output{label, slices.Clone(m.Head.Weights.Value[i*width : (i+1)*width]), m.Head.Bias.Value[i], m.Thresholds[i]})
+		outputs = append(outputs, Output{label, slices.Clone(m.Head.Weights.Value[i*width : (i+1)*width]), m.Head.Bias.Value[i],
+			m.Thresholds[i]})
 	}
 	return outputs
 }

@@ -69,7 +69,8 @@ func TestPrecisionQuality(t *testing.T) {
 		}
 		t.Logf("%v: cosine with float32, mean %.6f, least %.6f of %d texts", c.precision, mean, least, got.Rows)
 		if !(mean >= c.mean && least >= c.least) {
-			t.Errorf("%v: cosine with float32 is %.6f in the mean and %.6f at least, want %g and %g", c.precision, mean, least, c.mean, c.least)
+			t.Errorf("%v: cosine with float32 is %.6f in the mean and %.6f at least, want %g and %g", c.precision, mean, least, c.mean,
+				c.least)
 		}
 	}
 }
@@ -183,7 +184,8 @@ func TestPrecisionNotFinite(t *testing.T) {
 	for _, p := range []bert.Precision{bert.BF16, bert.Int8} {
 		m := open(t, dir, &Options{Precision: p})
 		m.Encoder.Embeddings.Word.Row(8)[3] = float32(math.NaN())
-		encoded := []tokenizer.Encoding{{IDs: []int32{2, 7, 3}, Segments: []int32{0, 0, 0}}, {IDs: []int32{2, 8, 3}, Segments: []int32{0, 0, 0}}}
+		encoded := []tokenizer.Encoding{{IDs: []int32{2, 7, 3}, Segments: []int32{0, 0, 0}},
+			{IDs: []int32{2, 8, 3}, Segments: []int32{0, 0, 0}}}
 		_, err := m.Features(context.Background(), encoded, bert.CLS, nil)
 		if !errors.Is(err, ErrNotFinite) || !strings.Contains(err.Error(), "text 1") {
 			t.Errorf("%v: features of a text with NaN: %v", p, err)

@@ -18,9 +18,9 @@ const CheckpointName = "bert_model.ckpt"
 // Save writes the model into the folder dir, which is made if need be: vocab.txt; labels.txt, if there is a head; bertlabel.json;
 // the checkpoint bert_model.ckpt with encoder, pooler and head under Google's names, which TensorFlow reads, and its state file;
 // bert_config.json. training is the record of the run that made the head; nil keeps the model's own: that of the folder that
-// it was opened from, or what SetTraining has set. The folder stands alone: it can be moved, and the model it came from deleted. Files of these names that
-// are there are replaced once all new ones are on disk; bert_config.json, without which a folder is no model, comes last and is
-// gone while the others change.
+// it was opened from, or what SetTraining has set. The folder stands alone: it can be moved, and the model it came from deleted. Files of
+// these names that are there are replaced once all new ones are on disk; bert_config.json, without which a folder is no model, comes last
+// and is gone while the others change.
 func (m *Model) Save(dir string, training json.RawMessage) error {
 	return m.save(atomic.OS{}, dir, training)
 }
@@ -97,8 +97,9 @@ func (m *Model) settingsFile(training json.RawMessage) ([]byte, error) {
 	reading := m.Tokenizer.Options()
 	s := Settings{
 		FormatVersion: settingsVersion, ProblemType: problemType, MaxSeqLength: m.MaxSeqLength, DoLowerCase: reading.LowerCase,
-		KeepTokens: reading.KeepTokens, StripAccents: reading.StripAccents, TokenizeChinese: reading.TokenizeChinese, MaxWordChars: reading.MaxWordChars,
-		Pooling: m.Pooling.String(), Thresholds: map[string]float32{}, Training: training,
+		KeepTokens: reading.KeepTokens, StripAccents: reading.StripAccents, TokenizeChinese: reading.TokenizeChinese,
+		MaxWordChars: reading.MaxWordChars,
+		Pooling:      m.Pooling.String(), Thresholds: map[string]float32{}, Training: training,
 	}
 	for i, label := range m.Labels {
 		s.Thresholds[label] = m.Thresholds[i]

@@ -77,7 +77,8 @@ func TestSaveSettings(t *testing.T) {
 		sameModel(t, open(t, saved(t, m), nil), m)
 	}
 	upper := false
-	m, err := New(tinyConfig(), []byte(strings.Join(tinyVocab(), "\r\n")), 3, &Options{LowerCase: &upper, KeepTokens: []string{"[NAME]", "[X]"}})
+	m, err := New(tinyConfig(), []byte(strings.Join(tinyVocab(), "\r\n")), 3,
+		&Options{LowerCase: &upper, KeepTokens: []string{"[NAME]", "[X]"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,8 @@ func (m *Model) SaveHuggingFace(dir string) error { return m.saveHuggingFace(ato
 
 func (m *Model) saveHuggingFace(fs atomic.FS, dir string) error {
 	if m.Head != nil && m.Pooling != bert.Pooled {
-		return fmt.Errorf("the head reads %q features, but BertForSequenceClassification has a place for a head on the pooled output only", m.Pooling)
+		return fmt.Errorf("the head reads %q features, but BertForSequenceClassification has a place for a head on the pooled "+
+			"output only", m.Pooling)
 	}
 	if prefixes, err := formats.Prefixes(dir); err == nil && len(prefixes) > 0 {
 		return fmt.Errorf("%s: holds the TensorFlow checkpoint %s, which would be read in place of %s", dir, prefixes[0], hfWeightsName)
@@ -84,10 +85,14 @@ func (m *Model) hfConfig() ([]byte, error) {
 		eps = hfNormEps
 	}
 	config := map[string]any{
-		"model_type": "bert", "architectures": []string{"BertModel"}, "torch_dtype": "float32", "position_embedding_type": "absolute", "pad_token_id": 0, "use_cache": true,
-		"vocab_size": c.VocabSize, "hidden_size": c.HiddenSize, "num_hidden_layers": c.NumHiddenLayers, "num_attention_heads": c.NumAttentionHeads,
-		"intermediate_size": c.IntermediateSize, "hidden_dropout_prob": c.HiddenDropoutProb, "attention_probs_dropout_prob": c.AttentionProbsDropoutProb,
-		"max_position_embeddings": c.MaxPositionEmbeddings, "type_vocab_size": c.TypeVocabSize, "initializer_range": c.InitializerRange, "layer_norm_eps": eps,
+		"model_type": "bert", "architectures": []string{"BertModel"}, "torch_dtype": "float32", "position_embedding_type": "absolute",
+		"pad_token_id": 0, "use_cache": true,
+		"vocab_size": c.VocabSize, "hidden_size": c.HiddenSize, "num_hidden_layers": c.NumHiddenLayers,
+		"num_attention_heads": c.NumAttentionHeads,
+		"intermediate_size":   c.IntermediateSize, "hidden_dropout_prob": c.HiddenDropoutProb,
+		"attention_probs_dropout_prob": c.AttentionProbsDropoutProb,
+		"max_position_embeddings":      c.MaxPositionEmbeddings, "type_vocab_size": c.TypeVocabSize,
+		"initializer_range": c.InitializerRange, "layer_norm_eps": eps,
 		"classifier_dropout": nil,
 	}
 	for hf, google := range hfActivations {
@@ -136,7 +141,8 @@ func (m *Model) hfTokenizerConfig(tokens []string) []byte {
 	text, err := indentedJSON(map[string]any{
 		"tokenizer_class": "BertTokenizer", "do_lower_case": o.LowerCase, "strip_accents": o.StripAccents,
 		"tokenize_chinese_chars": o.TokenizeChinese == nil || *o.TokenizeChinese, "model_max_length": m.MaxSeqLength,
-		"unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": special(tokens, "[PAD]"), "mask_token": special(tokens, "[MASK]"),
+		"unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": special(tokens, "[PAD]"),
+		"mask_token": special(tokens, "[MASK]"),
 	})
 	if err != nil {
 		panic(err) // strings, numbers and flags only
@@ -194,7 +200,8 @@ func (m *Model) hfTokenizer(tokens []string) []byte {
 		vocab = append(vocab, member{token, id})
 		isSpecial := slices.Contains(hfSpecial, token)
 		if isSpecial || slices.Contains(o.KeepTokens, token) {
-			added = append(added, object{{"id", id}, {"content", token}, {"single_word", false}, {"lstrip", false}, {"rstrip", false}, {"normalized", false}, {"special", isSpecial}})
+			added = append(added, object{{"id", id}, {"content", token}, {"single_word", false}, {"lstrip", false}, {"rstrip", false},
+				{"normalized", false}, {"special", isSpecial}})
 		}
 	}
 	specials := object{}
@@ -203,7 +210,8 @@ func (m *Model) hfTokenizer(tokens []string) []byte {
 	}
 	text, err := indentedJSON(object{
 		{"version", "1.0"}, {"truncation", nil}, {"padding", nil}, {"added_tokens", added},
-		{"normalizer", object{{"type", "BertNormalizer"}, {"clean_text", true}, {"handle_chinese_chars", o.TokenizeChinese == nil || *o.TokenizeChinese},
+		{"normalizer", object{{"type", "BertNormalizer"}, {"clean_text", true},
+			{"handle_chinese_chars", o.TokenizeChinese == nil || *o.TokenizeChinese},
 			{"strip_accents", o.StripAccents}, {"lowercase", o.LowerCase}}},
 		{"pre_tokenizer", object{{"type", "BertPreTokenizer"}}},
 		{"post_processor", object{{"type", "TemplateProcessing"},
@@ -211,7 +219,8 @@ func (m *Model) hfTokenizer(tokens []string) []byte {
 			{"pair", []object{hfPiece("[CLS]", 0), hfPiece("A", 0), hfPiece("[SEP]", 0), hfPiece("B", 1), hfPiece("[SEP]", 1)}},
 			{"special_tokens", specials}}},
 		{"decoder", object{{"type", "WordPiece"}, {"prefix", "##"}, {"cleanup", true}}},
-		{"model", object{{"type", "WordPiece"}, {"unk_token", "[UNK]"}, {"continuing_subword_prefix", "##"}, {"max_input_chars_per_word", maxWordChars}, {"vocab", vocab}}},
+		{"model", object{{"type", "WordPiece"}, {"unk_token", "[UNK]"}, {"continuing_subword_prefix", "##"},
+			{"max_input_chars_per_word", maxWordChars}, {"vocab", vocab}}},
 	})
 	if err != nil {
 		panic(err) // strings, numbers and flags only

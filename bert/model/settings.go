@@ -63,8 +63,9 @@ func parseSettings(data []byte) (s *Settings, unknown []string, err error) {
 	}
 	s = &Settings{Training: object["training"]}
 	fields := map[string]any{
-		"format_version": &s.FormatVersion, "problem_type": &s.ProblemType, "max_seq_length": &s.MaxSeqLength, "do_lower_case": &s.DoLowerCase,
-		"keep_tokens": &s.KeepTokens, "pooling": &s.Pooling, "thresholds": &s.Thresholds, "training": new(any),
+		"format_version": &s.FormatVersion, "problem_type": &s.ProblemType, "max_seq_length": &s.MaxSeqLength,
+		"do_lower_case": &s.DoLowerCase,
+		"keep_tokens":   &s.KeepTokens, "pooling": &s.Pooling, "thresholds": &s.Thresholds, "training": new(any),
 		"strip_accents": &s.StripAccents, "tokenize_chinese_chars": &s.TokenizeChinese, "max_input_chars_per_word": &s.MaxWordChars,
 	}
 	for _, key := range []string{"format_version", "problem_type", "max_seq_length", "do_lower_case", "pooling"} {
@@ -108,7 +109,8 @@ func (s *Settings) check() error {
 
 // tokenizerOptions returns how text is read.
 func (s *Settings) tokenizerOptions() tokenizer.Options {
-	return tokenizer.Options{LowerCase: s.DoLowerCase, StripAccents: s.StripAccents, TokenizeChinese: s.TokenizeChinese, KeepTokens: s.KeepTokens,
+	return tokenizer.Options{LowerCase: s.DoLowerCase, StripAccents: s.StripAccents, TokenizeChinese: s.TokenizeChinese,
+		KeepTokens:   s.KeepTokens,
 		MaxWordChars: s.MaxWordChars}
 }
 

@@ -1,9 +1,11 @@
 package model
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -13,6 +15,7 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/tokenizer"
+	"bertlabel/checkpoint"
 	"bertlabel/layers"
 )
 
@@ -66,7 +69,8 @@ func TestSettings(t *testing.T) {
 	want := tokenizer.Options{StripAccents: &yes, TokenizeChinese: &no, MaxWordChars: 3, KeepTokens: []string{"[NAME]"}}
 	if !sameOptions(m.Tokenizer.Options(), want) || m.MaxSeqLength != 7 || m.Pooling != bert.Mean ||
 		!slices.Equal(m.Thresholds, []float32{0.125, 0.25, 0.75}) || string(m.Training()) != `{"seed":3}` {
-		t.Errorf("found %s, length %d, pooling %s, thresholds %v, training %s", optionsText(m), m.MaxSeqLength, m.Pooling, m.Thresholds, m.Training())
+		t.Errorf("found %s, length %d, pooling %s, thresholds %v, training %s",
+			optionsText(m), m.MaxSeqLength, m.Pooling, m.Thresholds, m.Training())
 	}
 	// And it does what they say: "T" is no lower-case letter, the accent goes, "came" is too long, the text is cut.
 	tokens := m.Tokenizer.Tokens(m.encode([]Text{{A: "The càt[NAME] came 我 my mat"}})[0].IDs)
@@ -100,14 +104,17 @@ func TestSettingsRefused(t *testing.T) {
 		value any // nil: left out
 		want  string
 	}{
-		{"format_version", nil, "format_version is missing"}, {"problem_type", nil, "problem_type is missing"}, {"pooling", nil, "pooling is missing"},
-		{"max_seq_length", nil, "max_seq_length is missing"}, {"do_lower_case", nil, "do_lower_case is missing"},
+		{"format_version", nil, "format_version is missing"}, {"problem_type", nil, "problem_type is missing"},
+		{"pooling", nil, "pooling is missing"}, {"max_seq_length", nil, "max_seq_length is missing"},
+		{"do_lower_case", nil, "do_lower_case is missing"},
 		{"format_version", 0, "format_version is 0, this program reads 1 to 1"}, {"format_version", 2, "format_version is 2"},
 		{"problem_type", "regression", `problem_type is "regression"`}, {"max_seq_length", 1, "max_seq_length is 1, expected 2 or more"},
-		{"max_seq_length", 41, "max_seq_length is 41, over max_position_embeddings, 40"}, {"max_seq_length", 2, ""}, {"max_seq_length", 40, ""},
+		{"max_seq_length", 41, "max_seq_length is 41, over max_position_embeddings, 40"}, {"max_seq_length", 2, ""},
+		{"max_seq_length", 40, ""},
 		{"max_input_chars_per_word", -1, "max_input_chars_per_word is -1"}, {"max_input_chars_per_word", 1, ""},
 		{"pooling", "average", `"average"`}, {"pooling", "mean:-4", "bertlabel.json"}, {"do_lower_case", "yes", "do_lower_case is"},
-		{"thresholds", map[string]any{"joy": -0.001}, `"joy" is -0.001, expected 0 to 1`}, {"thresholds", map[string]any{"joy": 1.001}, "expected 0 to 1"},
+		{"thresholds", map[string]any{"joy": -0.001}, `"joy" is -0.001, expected 0 to 1`},
+		{"thresholds", map[string]any{"joy": 1.001}, "expected 0 to 1"},
 		{"thresholds", map[string]any{"joy": 0}, ""}, {"thresholds", map[string]any{"joy": 1}, ""},
 		{"keep_tokens", "x", "keep_tokens is"}, {"strip_accents", 1, "strip_accents is"},
 	} {
@@ -138,17 +145,20 @@ func TestSettingsRefused(t *testing.T) {
 func oddConfig() (c bert.Config, google, hf map[string]any) {
 	c = bert.Config{
 		VocabSize: len(tinyVocab()), HiddenSize: 12, NumHiddenLayers: 3, NumAttentionHeads: 4, IntermediateSize: 20, HiddenAct: "relu",
-		HiddenDropoutProb: 0.25, AttentionProbsDropoutProb: 0.125, MaxPositionEmbeddings: 33, TypeVocabSize: 3, InitializerRange: 0.5, LayerNormEps: 0.0625,
+		HiddenDropoutProb: 0.25, AttentionProbsDropoutProb: 0.125, MaxPositionEmbeddings: 33, TypeVocabSize: 3, InitializerRange: 0.5,
+		LayerNormEps: 0.0625,
 	}
 	google = map[string]any{
-		"vocab_size": float64(c.VocabSize), "hidden_size": 12.0, "num_hidden_layers": 3.0, "num_attention_heads": 4.0, "intermediate_size": 20.0,
-		"hidden_act": "relu", "hidden_dropout_prob": 0.25, "attention_probs_dropout_prob": 0.125, "max_position_embeddings": 33.0,
+		"vocab_size": float64(c.VocabSize), "hidden_size": 12.0, "num_hidden_layers": 3.0, "num_attention_heads": 4.0,
+		"intermediate_size": 20.0,
+		"hidden_act":        "relu", "hidden_dropout_prob": 0.25, "attention_probs_dropout_prob": 0.125, "max_position_embeddings": 33.0,
 		"type_vocab_size": 3.0, "initializer_range": 0.5, "layer_norm_eps": 0.0625,
 	}
 	hf = maps.Clone(google)
 	maps.Copy(hf, map[string]any{
-		"model_type": "bert", "architectures": []any{"BertForSequenceClassification"}, "torch_dtype": "float32", "position_embedding_type": "absolute",
-		"pad_token_id": 0.0, "use_cache": true, "classifier_dropout": nil, "problem_type": "multi_label_classification",
+		"model_type": "bert", "architectures": []any{"BertForSequenceClassification"}, "torch_dtype": "float32",
+		"position_embedding_type": "absolute", "pad_token_id": 0.0,
+		"use_cache": true, "classifier_dropout": nil, "problem_type": "multi_label_classification",
 		"id2label": map[string]any{"0": "no", "1": "yes"}, "label2id": map[string]any{"no": 0.0, "yes": 1.0},
 	})
 	return c, google, hf
@@ -233,19 +243,24 @@ func TestTokenizerFiles(t *testing.T) {
 	no := false
 	m := tiny(t, 3)
 	m.MaxSeqLength = 21
-	m.Tokenizer = tokenizerWith(t, m, tokenizer.Options{LowerCase: true, StripAccents: &no, TokenizeChinese: &no, MaxWordChars: 3, KeepTokens: []string{"[unused1]"}})
+	m.Tokenizer = tokenizerWith(t, m, tokenizer.Options{
+		LowerCase: true, StripAccents: &no, TokenizeChinese: &no, MaxWordChars: 3, KeepTokens: []string{"[unused1]"},
+	})
 	dir := savedHF(t, m)
 	sameObject(t, filepath.Join(dir, "tokenizer_config.json"), map[string]any{
-		"tokenizer_class": "BertTokenizer", "do_lower_case": true, "strip_accents": false, "tokenize_chinese_chars": false, "model_max_length": 21.0,
-		"unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "mask_token": "[MASK]",
+		"tokenizer_class": "BertTokenizer", "do_lower_case": true, "strip_accents": false, "tokenize_chinese_chars": false,
+		"model_max_length": 21.0, "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]",
+		"mask_token": "[MASK]",
 	})
 	fast := jsonFile(t, filepath.Join(dir, "tokenizer.json"))
-	if got, want := fmt.Sprint(fast["normalizer"]), "map[clean_text:true handle_chinese_chars:false lowercase:true strip_accents:false type:BertNormalizer]"; got != want {
+	const want = "map[clean_text:true handle_chinese_chars:false lowercase:true strip_accents:false type:BertNormalizer]"
+	if got := fmt.Sprint(fast["normalizer"]); got != want {
 		t.Errorf("normalizer %s, want %s", got, want)
 	}
 	wordPiece := fast["model"].(map[string]any)
 	vocab := wordPiece["vocab"].(map[string]any)
-	if wordPiece["max_input_chars_per_word"] != 3.0 || wordPiece["unk_token"] != "[UNK]" || wordPiece["continuing_subword_prefix"] != "##" || len(vocab) != len(tinyVocab()) {
+	if wordPiece["max_input_chars_per_word"] != 3.0 || wordPiece["unk_token"] != "[UNK]" ||
+		wordPiece["continuing_subword_prefix"] != "##" || len(vocab) != len(tinyVocab()) {
 		t.Errorf("model %v", wordPiece)
 	}
 	for i, token := range tinyVocab() {
@@ -257,14 +272,15 @@ func TestTokenizerFiles(t *testing.T) {
 	for _, a := range fast["added_tokens"].([]any) {
 		added = append(added, fmt.Sprint(a))
 	}
-	want := []string{}
+	special := []string{}
 	for id, token := range []string{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "", "[unused1]"} {
 		if token != "" {
-			want = append(want, fmt.Sprintf("map[content:%s id:%d lstrip:false normalized:false rstrip:false single_word:false special:%t]", token, id, id < 5))
+			const form = "map[content:%s id:%d lstrip:false normalized:false rstrip:false single_word:false special:%t]"
+			special = append(special, fmt.Sprintf(form, token, id, id < 5))
 		}
 	}
-	if !slices.Equal(added, want) {
-		t.Errorf("added tokens\n%q\nwant\n%q", added, want)
+	if !slices.Equal(added, special) {
+		t.Errorf("added tokens\n%q\nwant\n%q", added, special)
 	}
 	processor := fmt.Sprint(fast["post_processor"].(map[string]any)["special_tokens"])
 	if processor != "map[[CLS]:map[id:[CLS] ids:[2] tokens:[[CLS]]] [SEP]:map[id:[SEP] ids:[3] tokens:[[SEP]]]]" {
@@ -272,5 +288,91 @@ func TestTokenizerFiles(t *testing.T) {
 	}
 	if os.Remove(filepath.Join(dir, "bertlabel.json")); !sameOptions(open(t, dir, nil).Tokenizer.Options(), m.Tokenizer.Options()) {
 		t.Errorf("read back: %s", optionsText(open(t, dir, nil)))
+	}
+}
+
+// TestStoredTypes: float64, float16 and bfloat16 are read as float32, and said to be; integers are refused.
+func TestStoredTypes(t *testing.T) {
+	m := tinyWithHead(t, 1, bert.Mean)
+	for _, p := range m.Encoder.Params() { // eighths below 4, which every type has
+		for i, v := range p.Value {
+			if p.Value[i] = float32(math.Round(8*float64(min(max(v, -3), 3)))) / 8; p.Value[i] == 0 {
+				p.Value[i] = 0 // and not −0
+			}
+		}
+	}
+	m.Encoder.Pack()
+	const name = "bert/encoder/layer_1/output/dense/bias"
+	for dtype, encode := range map[checkpoint.DType]func(v float32) []byte{
+		checkpoint.Float64:  func(v float32) []byte { return binary.LittleEndian.AppendUint64(nil, math.Float64bits(float64(v))) },
+		checkpoint.BFloat16: func(v float32) []byte { return binary.LittleEndian.AppendUint16(nil, uint16(math.Float32bits(v)>>16)) },
+		checkpoint.Float16: func(v float32) []byte { // of an eighth
+			if v == 0 {
+				return []byte{0, 0}
+			}
+			fraction, exponent := math.Frexp(math.Abs(float64(v)))
+			bits := uint16(exponent+14)<<10 | uint16((2*fraction-1)*1024)
+			if v < 0 {
+				bits |= 1 << 15
+			}
+			return binary.LittleEndian.AppendUint16(nil, bits)
+		},
+		checkpoint.Int32: func(v float32) []byte { return binary.LittleEndian.AppendUint32(nil, uint32(v)) },
+	} {
+		dir := saved(t, m)
+		changeTensors(t, dir, named(name, func(t *checkpoint.Tensor) {
+			values := make([]float32, t.Shape[0])
+			for i := range values {
+				values[i] = math.Float32frombits(binary.LittleEndian.Uint32(t.Bytes[4*i:]))
+			}
+			t.DType, t.Bytes = dtype, nil
+			for _, v := range values {
+				t.Bytes = append(t.Bytes, encode(v)...)
+			}
+		}))
+		var messages []string
+		got, err := Open(dir, logged(&messages))
+		if dtype == checkpoint.Int32 {
+			failsWith(t, "integers", err, name, "dtype int32, expected float32")
+			continue
+		}
+		if err != nil {
+			t.Errorf("%v: %v", dtype, err)
+			continue
+		}
+		if sameModel(t, got, m); len(messages) != 1 || messages[0] != fmt.Sprintf("1 tensors of dtype %v are converted to float32", dtype) {
+			t.Errorf("%v: logged %q", dtype, messages)
+		}
+	}
+}
+
+// TestSetHead: a head that is given to a model has the names it is given with, and thresholds of 0.5, whatever was there before.
+func TestSetHead(t *testing.T) {
+	dir := saved(t, tinyWithHead(t, 1, bert.Mean))
+	os.Remove(filepath.Join(dir, "labels.txt"))
+	os.Remove(filepath.Join(dir, "bertlabel.json"))
+	m := open(t, dir, nil)
+	if !m.Unnamed {
+		t.Error("a head without labels.txt has names")
+	}
+	head := layers.NewClassifier(2, 48)
+	m.SetHead(head, []string{"a", "b"}, "mean:-1..-3")
+	if m.Unnamed || m.Head != head || !slices.Equal(m.Labels, []string{"a", "b"}) || m.Pooling != "mean:-1..-3" ||
+		!slices.Equal(m.Thresholds, []float32{0.5, 0.5}) {
+		t.Errorf("%t, %q, %s, %v", m.Unnamed, m.Labels, m.Pooling, m.Thresholds)
+	}
+	for name, call := range map[string]func(){
+		"labels":  func() { m.SetHead(head, []string{"a"}, "mean:-1..-3") },
+		"width":   func() { m.SetHead(head, []string{"a", "b"}, bert.Mean) },
+		"pooling": func() { m.SetHead(head, []string{"a", "b"}, "mean:-1..-9") },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s that do not fit: no panic", name)
+				}
+			}()
+			call()
+		}()
 	}
 }

@@ -2,12 +2,14 @@ package names
 
 import "strings"
 
-// foreign lists what only the variables of BERT's relatives have in their names, at the beginning or behind a dot or a slash: first
+// foreign lists what only the variables of BERT's relatives have in their names, at the beginning or after a dot or a slash: first
 // the names that models give themselves, then parts that several models may share.
 var foreign = []struct{ part, model string }{
-	{"albert.", "ALBERT"}, {"roberta.", "RoBERTa"}, {"distilbert.", "DistilBERT"}, {"electra.", "ELECTRA"}, {"electra/", "ELECTRA"}, {"deberta.", "DeBERTa"},
+	{"albert.", "ALBERT"}, {"roberta.", "RoBERTa"}, {"distilbert.", "DistilBERT"}, {"electra.", "ELECTRA"}, {"electra/", "ELECTRA"},
+	{"deberta.", "DeBERTa"},
 	{"mpnet.", "MPNet"}, {"mobilebert.", "MobileBERT"}, {"convbert.", "ConvBERT"}, {"layoutlm.", "LayoutLM"}, {"longformer.", "Longformer"},
-	{"funnel.", "Funnel Transformer"}, {"xlm.", "XLM"}, {"ernie.", "ERNIE"}, {"ernie_m.", "ERNIE-M"}, {"rembert.", "RemBERT"}, {"roformer.", "RoFormer"},
+	{"funnel.", "Funnel Transformer"}, {"xlm.", "XLM"}, {"ernie.", "ERNIE"}, {"ernie_m.", "ERNIE-M"}, {"rembert.", "RemBERT"},
+	{"roformer.", "RoFormer"},
 	{"nezha.", "NEZHA"}, {"splinter.", "Splinter"}, {"luke.", "LUKE"}, {"canine.", "CANINE"}, {"ibert.", "I-BERT"}, {"fnet.", "FNet"},
 	{"nystromformer.", "Nyströmformer"}, {"yoso.", "YOSO"},
 

@@ -37,7 +37,8 @@ func TestForeign(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
-	if got := Foreign([]string{"roformer.embeddings_project.weight", "roformer.encoder.layer.0.attention.self.query.weight"}); got != "RoFormer" {
+	if got := Foreign([]string{"roformer.embeddings_project.weight",
+		"roformer.encoder.layer.0.attention.self.query.weight"}); got != "RoFormer" {
 		t.Errorf("a model that gives its name is taken for %s", got)
 	}
 	for _, google := range googleNames(3) {

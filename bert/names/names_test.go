@@ -50,7 +50,8 @@ func TestToHuggingFace(t *testing.T) {
 			t.Errorf("%s: %s, %v, %v, want %v", google, hf, transpose, ok, want)
 		}
 	}
-	for _, other := range []string{"", "bert", "bert/", "global_step", "embeddings/word_embeddings", "bert/encoder/layer_/output/dense/bias",
+	for _, other := range []string{"", "bert", "bert/", "global_step", "embeddings/word_embeddings",
+		"bert/encoder/layer_/output/dense/bias",
 		"bert/encoder/layer_00/output/dense/bias", "bert/encoder/layer_-1/output/dense/bias", "bert/encoder/layer_0/output/dense",
 		"bert/encoder/layer_0output/dense/bias", "cls/predictions/output_bias", "bert/pooler/dense/kernel/adam_m"} {
 		if hf, _, ok := ToHuggingFace(other); ok {
@@ -95,7 +96,8 @@ func TestResolve(t *testing.T) {
 		}
 		m, err := Resolve(stored)
 		if err != nil || m.Layout != c.layout || m.Scope != c.scope || len(m.Unknown)+len(m.Ignored) > 0 || len(m.Places) != len(want) {
-			t.Errorf("%s: %v, layout %v, scope %q, %d places of %d, unknown %v", c.name, err, m.Layout, m.Scope, len(m.Places), len(want), m.Unknown)
+			t.Errorf("%s: %v, layout %v, scope %q, %d places of %d, unknown %v", c.name, err, m.Layout, m.Scope, len(m.Places), len(want),
+				m.Unknown)
 		}
 		for _, name := range want {
 			_, transpose, _ := ToHuggingFace(name)
@@ -109,7 +111,8 @@ func TestResolve(t *testing.T) {
 func TestIgnored(t *testing.T) {
 	for _, c := range []struct{ stored, ignored, unknown []string }{
 		{
-			[]string{"bert/embeddings/word_embeddings", "bert/embeddings/word_embeddings/adam_v", "cls/predictions/output_bias", "global_step", "extra"},
+			[]string{"bert/embeddings/word_embeddings", "bert/embeddings/word_embeddings/adam_v", "cls/predictions/output_bias",
+				"global_step", "extra"},
 			[]string{"bert/embeddings/word_embeddings/adam_v", "cls/predictions/output_bias", "global_step"},
 			[]string{"extra"},
 		}, {
@@ -117,7 +120,8 @@ func TestIgnored(t *testing.T) {
 			[]string{"m/adam_m", "m/cls/x", "m/global_step"},
 			[]string{"m", "m/bert/x"},
 		}, {
-			[]string{"bert.embeddings.word_embeddings.weight", "bert.embeddings.position_ids", "cls.predictions.bias", "bert.encoder.layer.01.output.dense.bias"},
+			[]string{"bert.embeddings.word_embeddings.weight", "bert.embeddings.position_ids", "cls.predictions.bias",
+				"bert.encoder.layer.01.output.dense.bias"},
 			[]string{"bert.embeddings.position_ids", "cls.predictions.bias"},
 			[]string{"bert.encoder.layer.01.output.dense.bias"},
 		}, {
@@ -148,7 +152,12 @@ func TestTwice(t *testing.T) {
 
 // TestTF2 has the two namings of tensorflow/models, as the fixtures give them with Google's names and shapes.
 func TestTF2(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(tensortest.Shared(t, "fixtures/checkpoints"), "manifest.json"))
+	testTF2(t, "../../checkpoint/testdata", 1)
+	t.Run("shared", func(t *testing.T) { testTF2(t, tensortest.Shared(t, "fixtures/checkpoints"), 2) })
+}
+
+func testTF2(t *testing.T, folder string, want int) {
+	text, err := os.ReadFile(filepath.Join(folder, "manifest.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,15 +211,16 @@ func TestTF2(t *testing.T) {
 			t.Errorf("%s: %d variables, want %d", c.Name, len(m.Places), places)
 		}
 	}
-	if cases != 2 {
-		t.Errorf("%d fixtures, want 2", cases)
+	if cases != want {
+		t.Errorf("%d fixtures, want %d", cases, want)
 	}
 }
 
 func TestTF2Other(t *testing.T) {
 	key := func(s string) string { return s + valueSuffix }
 	m, err := Resolve([]string{
-		key("model/layer_with_weights-0/embeddings"), key("model/layer_with_weights-4/_output_dense/bias"), key("model/layer_with_weights-5/kernel"),
+		key("model/layer_with_weights-0/embeddings"), key("model/layer_with_weights-4/_output_dense/bias"),
+		key("model/layer_with_weights-5/kernel"),
 		key("model/layer_with_weights-6/kernel"), key("save_counter"), "_CHECKPOINTABLE_OBJECT_GRAPH", key("optimizer/iter"), key("new"),
 		key("model/layer_with_weights-5/kernel/.OPTIMIZER_SLOT/optimizer/m"),
 	})

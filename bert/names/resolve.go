@@ -37,8 +37,9 @@ type Place struct {
 
 // Map says where the variables of a model are in a file.
 type Map struct {
-	Layout  Layout
-	Scope   string           // prefix that all names of the model had, such as "module/" before Google's "bert/"; "" or "bert." for Hugging Face
+	Layout Layout
+	// prefix that all names of the model had, such as "module/" before Google's "bert/"; "" or "bert." for Hugging Face
+	Scope   string
 	Places  map[string]Place // by Google's name
 	Ignored []string         // stored names that Ignorable lists, sorted
 	Unknown []string         // stored names that are neither, sorted

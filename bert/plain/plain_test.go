@@ -53,7 +53,7 @@ func TestGradient(t *testing.T) {
 	labels := []int8{1, -1, 0}
 	for seed, vectors := range poolings {
 		for i, act := range []string{"gelu", "gelu_erf", "relu", "tanh", "linear"} {
-			if seed > 0 && seed%5 != i {
+			if seed > 0 && seed%5 != i || testing.Short() && seed > 0 && seed < len(poolings)-2 {
 				continue // all of them with the first pooling only
 			}
 			m, ids, segments := random(uint64(seed), act, 6*len(vectors))

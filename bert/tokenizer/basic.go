@@ -58,7 +58,7 @@ func newASCII(classes []class, lower bool) (table [256]byte) {
 	return table
 }
 
-// nextWord sets s.word to the first white-space word of text, cleaned and folded, and returns the text behind it. The word is
+// nextWord sets s.word to the first white-space word of text, cleaned and folded, and returns the text after it. The word is
 // empty if there is none, or if nothing was left of it.
 func (t *Tokenizer) nextWord(s *scratch, text string) (rest string) {
 	for text != "" && t.ascii[text[0]] == ' ' {

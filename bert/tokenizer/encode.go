@@ -10,7 +10,7 @@ import (
 // Encoding is one row of BERT's input, without padding.
 type Encoding struct {
 	IDs      []int32 // [CLS] a [SEP], or [CLS] a [SEP] b [SEP]
-	Segments []int32 // token_type_ids: 0 up to and including the first [SEP], 1 behind it
+	Segments []int32 // token_type_ids: 0 up to and including the first [SEP], 1 after it
 	Cut      int     // how many tokens of the texts were left out to keep to the length
 }
 

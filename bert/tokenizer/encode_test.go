@@ -26,7 +26,8 @@ func checkEncode(t *testing.T, tok *Tokenizer, text, pair string, maxLen int) {
 	} else {
 		a = a[:min(len(a), maxLen-2)]
 	}
-	want := Encoding{IDs: slices.Concat([]int32{tok.cls}, a, []int32{tok.sep}), Segments: make([]int32, len(a)+2), Cut: total - len(a) - len(b)}
+	want := Encoding{IDs: slices.Concat([]int32{tok.cls}, a, []int32{tok.sep}), Segments: make([]int32, len(a)+2),
+		Cut: total - len(a) - len(b)}
 	if len(b) > 0 {
 		want.IDs = slices.Concat(want.IDs, b, []int32{tok.sep})
 		want.Segments = append(want.Segments, slices.Repeat([]int32{1}, len(b)+1)...)

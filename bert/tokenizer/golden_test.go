@@ -75,7 +75,8 @@ func checkRow(t *testing.T, tok *Tokenizer, r row) {
 	tokens := tok.Tokens(e.IDs)
 	mask := e.Pad(r.MaxSeqLength)
 	if !slices.Equal(tokens, r.Tokens) {
-		t.Errorf("tokens of %+q, %+q (lower %v, length %d):\n got %+q\nwant %+q", r.Text, r.TextPair, r.DoLowerCase, r.MaxSeqLength, tokens, r.Tokens)
+		t.Errorf("tokens of %+q, %+q (lower %v, length %d):\n got %+q\nwant %+q", r.Text, r.TextPair, r.DoLowerCase, r.MaxSeqLength,
+			tokens, r.Tokens)
 	}
 	if !slices.Equal(e.IDs, r.InputIDs) || !slices.Equal(mask, r.InputMask) || !slices.Equal(e.Segments, r.SegmentIDs) {
 		t.Errorf("row of %+q, %+q (lower %v, length %d):\n got %v %v %v\nwant %v %v %v", r.Text, r.TextPair, r.DoLowerCase, r.MaxSeqLength,

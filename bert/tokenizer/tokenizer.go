@@ -35,7 +35,8 @@ type Tokenizer struct {
 // [unused0], [unused1] …, in the order of the vocabulary. The error is a *KeepError: of an entry that is empty, given twice, not UTF-8
 // or holds white space, and of a vocabulary with too few [unusedN] left.
 func New(v *Vocab, o Options) (*Tokenizer, error) {
-	t := &Tokenizer{vocab: v, options: o, lower: o.LowerCase, strip: o.LowerCase, splitChinese: true, maxWordChars: GoogleMaxWordChars, classes: newClasses()}
+	t := &Tokenizer{vocab: v, options: o, lower: o.LowerCase, strip: o.LowerCase, splitChinese: true, maxWordChars: GoogleMaxWordChars,
+		classes: newClasses()}
 	if o.StripAccents != nil {
 		t.strip = *o.StripAccents
 	}

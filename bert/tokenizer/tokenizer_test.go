@@ -90,7 +90,8 @@ func TestWordsOf200Characters(t *testing.T) {
 func TestMaxWordChars(t *testing.T) {
 	o := Options{LowerCase: true, MaxWordChars: 100}
 	tok := newTokenizer(t, o, "[UNK] [CLS] [SEP] a ##a е ##е")
-	for text, pieces := range map[string]int{strings.Repeat("a", 100): 100, strings.Repeat("a", 101): 1, strings.Repeat("ё", 100): 100, strings.Repeat("ё", 101): 1} {
+	for text, pieces := range map[string]int{strings.Repeat("a", 100): 100, strings.Repeat("a", 101): 1, strings.Repeat("ё", 100): 100,
+		strings.Repeat("ё", 101): 1} {
 		if got := tok.Tokenize(text); len(got) != pieces {
 			t.Errorf("%d pieces of %+q, want %d", len(got), text, pieces)
 		}
@@ -102,7 +103,8 @@ func TestMaxWordChars(t *testing.T) {
 
 func TestInvalidUTF8(t *testing.T) {
 	tok := newTokenizer(t, Options{LowerCase: true}, "[UNK] [CLS] [SEP] cat c ##at")
-	for _, text := range []string{"c\xffat", "ca\xc3t", "cat\xe2\x82", "\x80cat", "c\xed\xa0\x80at", "c\xf4\x90\x80\x80at", "c\xc0\xa0at", "c\ufffdat"} {
+	for _, text := range []string{"c\xffat", "ca\xc3t", "cat\xe2\x82", "\x80cat", "c\xed\xa0\x80at", "c\xf4\x90\x80\x80at", "c\xc0\xa0at",
+		"c\ufffdat"} {
 		if got := tok.Tokenize(text); !slices.Equal(got, []string{"cat"}) {
 			t.Errorf("%+q: %q, want cat: bytes that are not UTF-8 are ignored", text, got)
 		}
@@ -173,7 +175,8 @@ func TestLongTexts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, part := range []string{
-		"a", "A.", "\xff", "\x00", "[", "[NAME", "[NAME]", "é", "東", "한", "😀", "\u0301", "\u0301\u0323", "\u302e\u1b44", "Σ", "Σ'", "ʰΣ", "a\u00a0", "\u2028", "İ",
+		"a", "A.", "\xff", "\x00", "[", "[NAME", "[NAME]", "é", "東", "한", "😀", "\u0301", "\u0301\u0323", "\u302e\u1b44", "Σ", "Σ'", "ʰΣ",
+		"a\u00a0", "\u2028", "İ",
 		strings.Repeat("catcat", 33) + "z ", strings.Repeat("aaaa", 50) + "\u0301 ", "a" + strings.Repeat("\u0301", 10_000),
 	} {
 		start := time.Now()

@@ -119,7 +119,7 @@ func (b *trieBuilder) labels(lo, hi, depth int) (labels []byte) {
 	return labels
 }
 
-// place finds a base of which all children's units are free, the first of at most 256 that it tries, else the one behind all
+// place finds a base of which all children's units are free, the first of at most 256 that it tries, else the one after all
 // units in use, and takes the units. What it tried in vain moves the place where the next search begins, so that the searches
 // together take time linear in the number of units.
 func (b *trieBuilder) place(labels []byte) (base int) {

@@ -90,7 +90,7 @@ func appendLower(dst, word []rune) []rune {
 	return dst
 }
 
-// finalSigma reports whether a cased letter stands before word[i] and none behind, both looked for past any number of characters
+// finalSigma reports whether a cased letter stands before word[i] and none after, both looked for past any number of characters
 // that case ignores: handle_capital_sigma of CPython's unicodeobject.c.
 func finalSigma(word []rune, i int) bool {
 	before := i - 1

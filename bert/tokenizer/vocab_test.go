@@ -65,7 +65,8 @@ func TestReadVocabErrors(t *testing.T) {
 		{"carriage returns alone", "[UNK]\r[CLS]\r[SEP]\r", "vocabulary v.txt:1: carriage return inside the line"},
 		{"carriage return inside", specials + "ca\rt\n", "vocabulary v.txt:4: carriage return inside the line"},
 		{"long token", specials + strings.Repeat("a", 1025) + "\n", "vocabulary v.txt:4: token of 1025 bytes, at most 1024"},
-		{"long line of spaces, long token", specials + strings.Repeat(" ", 9999) + strings.Repeat("a", 1025), "vocabulary v.txt:4: token of 1025 bytes"},
+		{"long line of spaces, long token", specials + strings.Repeat(" ", 9999) + strings.Repeat("a", 1025),
+			"vocabulary v.txt:4: token of 1025 bytes"},
 		{"too many lines", specials + strings.Repeat("a\n", maxVocabLines), "vocabulary v.txt:1000001: more than 1000000 lines"},
 		{"too large", strings.Repeat(strings.Repeat("a", 1000)+"\n", maxVocabBytes/1000), "vocabulary v.txt: larger than 32 MiB"},
 	} {
@@ -112,7 +113,8 @@ func TestCased(t *testing.T) {
 		want   bool
 		share  float64
 	}{
-		{"cat ##s [NAME] ß 東 ａ ℝ ##ℝ", false, 2. / 11}, {"Cat", true, 1. / 4}, {"##S", true, 1. / 4}, {"Ä", true, 1. / 4}, {"Σ", true, 1. / 4}, {"a ǅ", true, 0},
+		{"cat ##s [NAME] ß 東 ａ ℝ ##ℝ", false, 2. / 11}, {"Cat", true, 1. / 4}, {"##S", true, 1. / 4}, {"Ä", true, 1. / 4},
+		{"Σ", true, 1. / 4}, {"a ǅ", true, 0},
 	} {
 		v, err := NewVocab(append(strings.Fields(specials), strings.Fields(c.tokens)...))
 		if err != nil {

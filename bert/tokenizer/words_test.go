@@ -23,7 +23,8 @@ func checkWords(t *testing.T, tok *Tokenizer, text string, pieces int) {
 }
 
 func TestWords(t *testing.T) {
-	tok := newTokenizer(t, Options{LowerCase: true, KeepTokens: []string{"[NAME]"}}, "[UNK] [CLS] [SEP] [NAME] un ##aff ##able it ##s ' s ! ` a")
+	tok := newTokenizer(t, Options{LowerCase: true, KeepTokens: []string{"[NAME]"}},
+		"[UNK] [CLS] [SEP] [NAME] un ##aff ##able it ##s ' s ! ` a")
 	for text, want := range map[string]string{
 		"":                      "",
 		" \t\n":                 "",

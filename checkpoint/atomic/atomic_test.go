@@ -187,7 +187,8 @@ func TestEveryFault(t *testing.T) {
 			if _, err := VerifyFolder(OS{}, filepath.Join(dir, "ckpt-2")); err != nil && !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("fault %d: the new folder: %v", n, err)
 			}
-			if names, _ := (OS{}).List(dir); !slices.Equal(names, []string{"ckpt-1"}) && !slices.Equal(names, []string{"ckpt-1", "ckpt-2"}) {
+			if names, _ := (OS{}).List(dir); !slices.Equal(names, []string{"ckpt-1"}) &&
+				!slices.Equal(names, []string{"ckpt-1", "ckpt-2"}) {
 				t.Errorf("fault %d leaves %v", n, names)
 			}
 		}

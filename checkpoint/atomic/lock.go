@@ -38,7 +38,8 @@ func acquire(path string) (*Lock, error) {
 		owner, _ := os.ReadFile(path) // for the message only
 		f.Close()
 		if errors.Is(err, errLockHeld) {
-			return nil, fmt.Errorf("%s: %w (process %s)", filepath.Dir(path), ErrLocked, strings.TrimSpace(string(owner[:min(len(owner), 20)])))
+			return nil, fmt.Errorf("%s: %w (process %s)", filepath.Dir(path), ErrLocked,
+				strings.TrimSpace(string(owner[:min(len(owner), 20)])))
 		}
 		return nil, fmt.Errorf("locking %s: %w", path, err)
 	}

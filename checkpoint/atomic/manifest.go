@@ -55,7 +55,8 @@ func ParseManifest(text []byte) (Manifest, error) {
 	}
 	for i, f := range m.Files {
 		if checkPlain(f.Name) != nil || f.Bytes < 0 || i > 0 && m.Files[i-1].Name >= f.Name {
-			return Manifest{}, checkpoint.Refuse(checkpoint.BadManifest, "file %d, %s, is malformed, or out of order", i, checkpoint.Quote(f.Name))
+			return Manifest{}, checkpoint.Refuse(checkpoint.BadManifest, "file %d, %s, is malformed, or out of order", i,
+				checkpoint.Quote(f.Name))
 		}
 	}
 	return m, nil
@@ -106,7 +107,8 @@ func verifyFile(fs FS, path string, want ManifestFile) error {
 		return err
 	}
 	if got := fmt.Sprintf("%08x", crc); n != want.Bytes || got != want.CRC32C {
-		return checkpoint.InFile(checkpoint.Refuse(checkpoint.BadManifest, "%d bytes with checksum %s, the manifest says %d and %s", n, got, want.Bytes,
+		return checkpoint.InFile(checkpoint.Refuse(checkpoint.BadManifest, "%d bytes with checksum %s, the manifest says %d and %s", n,
+			got, want.Bytes,
 			want.CRC32C), path)
 	}
 	return nil

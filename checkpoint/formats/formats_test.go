@@ -14,7 +14,6 @@ import (
 	"bertlabel/checkpoint/formats"
 	"bertlabel/checkpoint/safetensors"
 	"bertlabel/checkpoint/tfbundle"
-	"bertlabel/tensor/tensortest"
 )
 
 // saveV2 writes one tensor under a V2 prefix.
@@ -62,7 +61,7 @@ func write(t *testing.T, path, text string) {
 
 // TestFolders opens folders: the tensor that is found says which checkpoint was taken.
 func TestFolders(t *testing.T) {
-	file, err := os.ReadFile(filepath.Join(tensortest.Shared(t, "fixtures/checkpoints/good/v1"), "model.ckpt"))
+	file, err := os.ReadFile("../testdata/good/v1/model.ckpt")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +74,8 @@ func TestFolders(t *testing.T) {
 	}{
 		{"one prefix", func(dir string) { saveV2(t, dir+"/x.ckpt-3") }, "x.ckpt-3", ""},
 		{"variables/", func(dir string) { saveV2(t, dir+"/variables/variables") }, "variables", ""},
-		{"bert_model.ckpt among others", func(dir string) { saveV2(t, dir+"/a"); saveV2(t, dir+"/bert_model.ckpt") }, "bert_model.ckpt", ""},
+		{"bert_model.ckpt among others", func(dir string) { saveV2(t, dir+"/a"); saveV2(t, dir+"/bert_model.ckpt") }, "bert_model.ckpt",
+			""},
 		{"several", func(dir string) { saveV2(t, dir+"/a"); saveV2(t, dir+"/b") }, "", checkpoint.Ambiguous},
 		{"state file", func(dir string) {
 			saveV2(t, dir+"/bert_model.ckpt")
@@ -99,7 +99,8 @@ func TestFolders(t *testing.T) {
 		}, "bias", ""},
 		{"nothing", func(dir string) {}, "", checkpoint.MissingFile},
 		{"a pickle alone", func(dir string) { write(t, dir+"/pytorch_model.bin", "x") }, "", checkpoint.MissingFile},
-		{"index without data", func(dir string) { saveV2(t, dir+"/a"); os.Remove(dir + "/a.data-00000-of-00001") }, "", checkpoint.MissingFile},
+		{"index without data", func(dir string) { saveV2(t, dir+"/a"); os.Remove(dir + "/a.data-00000-of-00001") }, "",
+			checkpoint.MissingFile},
 	} {
 		dir := t.TempDir()
 		c.make(dir)
@@ -128,7 +129,7 @@ func TestRecognise(t *testing.T) {
 	saveV2(t, dir+"/model.ckpt")
 	saveSafetensors(t, dir+"/model.safetensors")
 	os.Link(dir+"/model.safetensors", dir+"/weights")
-	v1, err := os.ReadFile(filepath.Join(tensortest.Shared(t, "fixtures/checkpoints/good/v1"), "model.ckpt"))
+	v1, err := os.ReadFile("../testdata/good/v1/model.ckpt")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,18 +149,26 @@ func TestRecognise(t *testing.T) {
 		src.Close()
 	}
 	for name, c := range map[string]struct{ text, says string }{
-		"empty": {"", "neither"}, "text": {"hello", "neither"}, "long": {strings.Repeat("x", 1000), "neither"}, "model.ckpt-1.txt": {"x", "neither"},
-		"a.bin": {"PK\x03\x04zip", "PyTorch"}, "b.pt": {"\x80\x02}q", "PyTorch"}, "unnamed": {"PK\x03\x04zip", "PyTorch"}, "pickled": {"\x80\x04\x95", "PyTorch"},
-		"pytorch_model.bin.index.json": {"{}", "PyTorch"}, "X.PTH": {"", "PyTorch"}, "c.h5": {"\x89HDF\r\n\x1a\n", "Keras"}, "h": {"\x89HDF\r\n\x1a\n", "Keras"},
-		"m.keras": {"PK\x03\x04", "Keras"}, "flax_model.msgpack": {"\x82", "Flax"}, "model.onnx": {"\x08\x07", "ONNX"}, "q.gguf": {"GGUF\x03", "llama.cpp"},
-		"model.bin": {"GGUF\x03", "llama.cpp"}, "m.tflite": {"\x1c\x00\x00\x00TFL3", "Lite"}, "w.npz": {"PK\x03\x04", "NumPy"}, "uncased_L-12.zip": {"PK\x03\x04", "unpack"},
-		"x": {"\x1f\x8b\x08", "unpack"}, "saved_model.pb": {"\x08\x01", "variables/"}, "model.ckpt.meta": {"\x0a", "without .meta"},
-		"lfs": {"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"}, "rust_model.ot": {"PK\x03\x04", "PyTorch"},
+		"empty": {"", "neither"}, "text": {"hello", "neither"}, "long": {strings.Repeat("x", 1000), "neither"},
+		"model.ckpt-1.txt": {"x", "neither"},
+		"a.bin":            {"PK\x03\x04zip", "PyTorch"}, "b.pt": {"\x80\x02}q", "PyTorch"}, "unnamed": {"PK\x03\x04zip", "PyTorch"},
+		"pickled":                      {"\x80\x04\x95", "PyTorch"},
+		"pytorch_model.bin.index.json": {"{}", "PyTorch"}, "X.PTH": {"", "PyTorch"}, "c.h5": {"\x89HDF\r\n\x1a\n", "Keras"},
+		"h":       {"\x89HDF\r\n\x1a\n", "Keras"},
+		"m.keras": {"PK\x03\x04", "Keras"}, "flax_model.msgpack": {"\x82", "Flax"}, "model.onnx": {"\x08\x07", "ONNX"},
+		"q.gguf":    {"GGUF\x03", "llama.cpp"},
+		"model.bin": {"GGUF\x03", "llama.cpp"}, "m.tflite": {"\x1c\x00\x00\x00TFL3", "Lite"}, "w.npz": {"PK\x03\x04", "NumPy"},
+		"uncased_L-12.zip": {"PK\x03\x04", "unpack"},
+		"x":                {"\x1f\x8b\x08", "unpack"}, "saved_model.pb": {"\x08\x01", "variables/"},
+		"model.ckpt.meta": {"\x0a", "without .meta"},
+		"lfs":             {"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"},
+		"rust_model.ot":   {"PK\x03\x04", "PyTorch"},
 	} {
 		write(t, filepath.Join(dir, name), c.text)
 		_, err := formats.Open(filepath.Join(dir, name), checkpoint.Limits{})
 		var refused *checkpoint.FormatError
-		if !errors.As(err, &refused) || refused.Class != checkpoint.BadMagic || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") {
+		if !errors.As(err, &refused) || refused.Class != checkpoint.BadMagic || !strings.Contains(err.Error(), c.says) ||
+			strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, want that it says %q", name, err, c.says)
 		}
 	}

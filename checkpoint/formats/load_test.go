@@ -27,9 +27,25 @@ func openBERT(t testing.TB) (src checkpoint.Source, dst map[string][]float32, by
 	return src, dst, bytes
 }
 
+// TestReadFloat32 reads many tensors at once: those of the tiny model, and of real weights if they are here.
 func TestReadFloat32(t *testing.T) {
-	src, dst, _ := openBERT(t)
+	src, err := tfbundle.Open("../../bert/testdata/tiny/bert_model.ckpt", checkpoint.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	testReadFloat32(t, src)
+	t.Run("shared", func(t *testing.T) {
+		src, _, _ := openBERT(t)
+		testReadFloat32(t, src)
+	})
+}
+
+func testReadFloat32(t *testing.T, src checkpoint.Source) {
 	defer src.Close()
+	dst := map[string][]float32{}
+	for _, info := range src.Tensors() {
+		dst[info.Name] = make([]float32, info.Elements())
+	}
 	var group sync.WaitGroup
 	for name := range dst {
 		group.Go(func() {

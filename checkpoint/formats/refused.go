@@ -16,7 +16,8 @@ var refused = []struct {
 	what     string
 	instead  string
 }{
-	{[]string{".bin", ".pt", ".pth", ".pkl", ".pickle", ".joblib", ".mar"}, "PK\x03\x04", "a pickle of PyTorch or an archive of one, which can run code when it is read", toSafetensors},
+	{[]string{".bin", ".pt", ".pth", ".pkl", ".pickle", ".joblib", ".mar"}, "PK\x03\x04",
+		"a pickle of PyTorch or an archive of one, which can run code when it is read", toSafetensors},
 	{[]string{".h5", ".hdf5", ".keras"}, "\x89HDF", "a file of Keras (HDF5)", toSafetensors},
 	{[]string{".msgpack"}, "", "weights of Flax (msgpack)", toSafetensors},
 	{[]string{".onnx", ".ort"}, "", "an ONNX graph", "name the model that it was exported from"},
@@ -24,7 +25,8 @@ var refused = []struct {
 	{[]string{".tflite"}, "", "a TensorFlow Lite graph", "name the model that it was exported from"},
 	{[]string{".npz", ".npy"}, "\x93NUMPY", "NumPy arrays", toSafetensors},
 	{[]string{".ot", ".pdparams", ".mlmodel", ".caffemodel", ".nemo", ".params"}, "", "weights of another framework", toSafetensors},
-	{[]string{".pb", ".pbtxt"}, "", "a TensorFlow graph without weights", "name the folder of the SavedModel, whose weights are in variables/"},
+	{[]string{".pb", ".pbtxt"}, "", "a TensorFlow graph without weights",
+		"name the folder of the SavedModel, whose weights are in variables/"},
 	{[]string{".meta"}, "", "the graph of a TensorFlow checkpoint, which is not needed", "name the checkpoint without .meta"},
 	{[]string{".zip", ".tar", ".tgz", ".7z"}, "\x1f\x8b", "an archive", "unpack it and name the folder"},
 	{nil, "version https://git-lfs", "a pointer of Git LFS, not the file itself", "fetch the file with git lfs pull"},

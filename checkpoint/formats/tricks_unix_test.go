@@ -26,7 +26,8 @@ func TestTricks(t *testing.T) {
 		"loop":      func(path string) error { return os.Symlink(filepath.Base(path), path) },
 	}
 	for _, c := range []struct{ open, file string }{
-		{"m", "m.index"}, {"m", "m.data-00000-of-00001"}, {"model.safetensors", "model.safetensors"}, {"weights", "weights"}, {".", "checkpoint"},
+		{"m", "m.index"}, {"m", "m.data-00000-of-00001"}, {"model.safetensors", "model.safetensors"}, {"weights", "weights"},
+		{".", "checkpoint"},
 		{"model.safetensors.index.json", "model.safetensors.index.json"}, {"model.safetensors.index.json", "s1.safetensors"},
 	} {
 		for name, trick := range tricks {

@@ -28,7 +28,7 @@ type Tensor struct {
 	File   string `json:"file"`             // base name
 	Offset int64  `json:"offset"`           // in the file
 	CRC32C string `json:"crc32c,omitempty"` // as stored (masked), where there is one
-	SHA256 string `json:"sha256,omitempty"` // with Options.Verify: of the little-endian bytes; strings each behind their length as uint64
+	SHA256 string `json:"sha256,omitempty"` // with Options.Verify: of the little-endian bytes; strings each after their length as uint64
 	*Stats        // with Options.Stats; nil for strings and complex numbers
 }
 
@@ -45,7 +45,8 @@ func Describe(src checkpoint.Source, o Options) (*Report, error) {
 	infos := src.Tensors()
 	r := &Report{Format: src.Format(), Tensors: make([]Tensor, len(infos))}
 	for i, info := range infos {
-		r.Tensors[i] = Tensor{Name: info.Name, DType: info.DType.String(), Shape: info.Shape, Bytes: info.Bytes, File: info.File, Offset: info.Offset}
+		r.Tensors[i] = Tensor{Name: info.Name, DType: info.DType.String(), Shape: info.Shape, Bytes: info.Bytes, File: info.File,
+			Offset: info.Offset}
 		if info.CRC32C != 0 {
 			r.Tensors[i].CRC32C = fmt.Sprintf("%08x", info.CRC32C)
 		}

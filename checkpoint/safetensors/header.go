@@ -206,7 +206,8 @@ func (h *header) checkOffsets(dataBytes uint64) error {
 	at := uint64(0)
 	for _, e := range h.entries {
 		if e.begin != at {
-			return checkpoint.OfTensor(checkpoint.Refuse(checkpoint.STOffsets, "begins at %d, the tensor before it ends at %d", e.begin, at), e.name)
+			return checkpoint.OfTensor(checkpoint.Refuse(checkpoint.STOffsets, "begins at %d, the tensor before it ends at %d", e.begin,
+				at), e.name)
 		}
 		at = e.end
 	}

@@ -16,9 +16,12 @@ import (
 var token = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|[0-9]+|[ \t\r\n]+|(?s).`)
 
 // replacements are where sizes overflow and limits lie, and what stands elsewhere in headers.
-var replacements = []string{"0", "1", "2", "3", "4", "8", "9", "24", "-1", "1.5", "1e2", "2147483647", "2147483648", "4294967296", "4611686018427387904",
-	"9223372036854775807", "18446744073709551615", "18446744073709551616", `"F32"`, `"BF16"`, `"F64"`, `"U8"`, `"F8_E4M3"`, `"a"`, `"b"`, `"\u0061"`, `"\ud800"`,
-	`"dtype"`, `"shape"`, `"data_offsets"`, `"__metadata__"`, "null", "true", "[", "]", "{", "}", ",", ":", " ", "[]", "{}", "\x00", "\xff", `"`}
+var replacements = []string{"0", "1", "2", "3", "4", "8", "9", "24", "-1", "1.5", "1e2", "2147483647", "2147483648", "4294967296",
+	"4611686018427387904",
+	"9223372036854775807", "18446744073709551615", "18446744073709551616", `"F32"`, `"BF16"`, `"F64"`, `"U8"`, `"F8_E4M3"`, `"a"`, `"b"`,
+	`"\u0061"`, `"\ud800"`,
+	`"dtype"`, `"shape"`, `"data_offsets"`, `"__metadata__"`, "null", "true", "[", "]", "{", "}", ",", ":", " ", "[]", "{}", "\x00",
+	"\xff", `"`}
 
 // edit changes a text, given as tokens, as the bytes of a fuzzing engine say: three bytes an edit.
 func edit(tokens [][]byte, decisions []byte) []byte {
@@ -60,7 +63,8 @@ func FuzzFile(f *testing.F) {
 		text := edit(slices.Clone(tokens[int(header)%len(headers)]), decisions[:min(len(decisions), 60)])
 		file := binary.LittleEndian.AppendUint64(nil, uint64(len(text)+int(off)))
 		file = append(append(file, text...), data...)
-		src, err := open(&checkpoint.File{ReaderAt: bytes.NewReader(file), Closer: io.NopCloser(nil), Path: "f", Size: int64(len(file))}, checkpoint.Limits{})
+		src, err := open(&checkpoint.File{ReaderAt: bytes.NewReader(file), Closer: io.NopCloser(nil), Path: "f", Size: int64(len(file))},
+			checkpoint.Limits{})
 		if err != nil {
 			var refused *checkpoint.FormatError
 			if !errors.As(err, &refused) || refused.File == "" {
@@ -78,7 +82,8 @@ func FuzzFile(f *testing.F) {
 				t.Fatalf("%+v has other bytes than the file", info)
 			}
 			total += info.Bytes
-			if err := src.ReadFloat32(info.Name, make([]float32, info.Elements())); err != nil && (info.DType == checkpoint.Float32 || info.DType == checkpoint.BFloat16) {
+			if err := src.ReadFloat32(info.Name, make([]float32, info.Elements())); err != nil &&
+				(info.DType == checkpoint.Float32 || info.DType == checkpoint.BFloat16) {
 				t.Fatalf("%s: %v", info.Name, err)
 			}
 		}

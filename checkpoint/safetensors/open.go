@@ -69,7 +69,7 @@ func (s *store) add(f *checkpoint.File, limits checkpoint.Limits) (*header, []ch
 	return h, tensors, nil
 }
 
-// readHeader returns the header of a file and the offset of the data behind it.
+// readHeader returns the header of a file and the offset of the data after it.
 func readHeader(f *checkpoint.File, limits checkpoint.Limits) (h *header, start int64, err error) {
 	var length [8]byte
 	if n, err := f.ReadAt(length[:], 0); n < len(length) {
@@ -80,7 +80,8 @@ func readHeader(f *checkpoint.File, limits checkpoint.Limits) (h *header, start 
 	}
 	n := binary.LittleEndian.Uint64(length[:])
 	if n > uint64(limits.HeaderBytes) || n > uint64(f.Size-8) {
-		return nil, 0, checkpoint.Refuse(checkpoint.STHeaderLength, "header of %d bytes, at most %d, in a file of %d", n, limits.HeaderBytes, f.Size)
+		return nil, 0, checkpoint.Refuse(checkpoint.STHeaderLength, "header of %d bytes, at most %d, in a file of %d", n,
+			limits.HeaderBytes, f.Size)
 	}
 	text := make([]byte, n)
 	if got, err := f.ReadAt(text, 8); got < len(text) {
@@ -163,7 +164,8 @@ func (s *store) addShard(root *os.Root, shard string, want map[string]bool, limi
 	}
 	for _, t := range tensors {
 		if !want[t.Name] {
-			return nil, checkpoint.OfTensor(checkpoint.Refuse(checkpoint.STIndex, "%s holds it, the index does not have it there", checkpoint.Quote(shard)), t.Name)
+			return nil, checkpoint.OfTensor(checkpoint.Refuse(checkpoint.STIndex, "%s holds it, the index does not have it there",
+				checkpoint.Quote(shard)), t.Name)
 		}
 		delete(want, t.Name)
 	}

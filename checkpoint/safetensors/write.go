@@ -76,7 +76,8 @@ func headerText(tensors []checkpoint.Tensor, metadata map[string]string) ([]byte
 			return nil, err
 		}
 		if seen[t.Name] || rank(t.DType) < 0 {
-			return nil, fmt.Errorf("safetensors: tensor %s is given twice, or its type %v has no place in the format", checkpoint.Quote(t.Name), t.DType)
+			return nil, fmt.Errorf("safetensors: tensor %s is given twice, or its type %v has no place in the format",
+				checkpoint.Quote(t.Name), t.DType)
 		}
 		seen[t.Name] = true
 		if len(b) > 1 {

@@ -74,7 +74,8 @@ func (b *block) next() (bool, error) {
 		return false, err
 	}
 	if suffix := rest[:unshared]; !b.first && bytes.Compare(suffix, b.key[shared:]) <= 0 {
-		return false, checkpoint.Refuse(checkpoint.KeyOrder, "key %s follows %s", quote(append(b.key[:shared:shared], suffix...)), quote(b.key))
+		return false, checkpoint.Refuse(checkpoint.KeyOrder, "key %s follows %s", quote(append(b.key[:shared:shared], suffix...)),
+			quote(b.key))
 	}
 	b.key = append(b.key[:shared], rest[:unshared]...)
 	b.value = rest[unshared:][:length]

@@ -251,7 +251,8 @@ func (b *bundle) checkRegions() error {
 	all := make([]named, 0, len(b.variables)+len(b.slices))
 	b.eachRegion(func(r region, name string) { all = append(all, named{r, name}) })
 	slices.SortFunc(all, func(x, y named) int {
-		return cmp.Or(cmp.Compare(x.shard, y.shard), cmp.Compare(x.offset, y.offset), cmp.Compare(x.size, y.size), cmp.Compare(x.name, y.name))
+		return cmp.Or(cmp.Compare(x.shard, y.shard), cmp.Compare(x.offset, y.offset), cmp.Compare(x.size, y.size),
+			cmp.Compare(x.name, y.name))
 	})
 	var last named
 	for _, r := range all {
@@ -277,7 +278,8 @@ func (b *bundle) checkRegions() error {
 
 // span returns the bytes of a region of elements of the given type.
 func (b *bundle) span(r region, dtype checkpoint.DType) checkpoint.Span {
-	return checkpoint.Span{File: b.shards[r.shard], Offset: r.offset, Size: r.size, DType: dtype, Swap: b.bigEndian, Checked: true, CRC: r.crc}
+	return checkpoint.Span{File: b.shards[r.shard], Offset: r.offset, Size: r.size, DType: dtype, Swap: b.bigEndian, Checked: true,
+		CRC: r.crc}
 }
 
 // Fill implements checkpoint.Store.

@@ -151,7 +151,8 @@ func FuzzSnappy(f *testing.F) {
 func FuzzV1(f *testing.F) {
 	whole := []saved1{{nil, packedInts(7, 1, 2)}}
 	f.Add(v1File([]tensor1{{"a", 3, []int64{2}, []saved1{{[]extent{{0, -1}}, packedInts(7, 1, 2)}}}, {"b", 7, nil, whole}}, nil))
-	f.Add(v1File([]tensor1{{"a", 3, []int64{3}, []saved1{{[]extent{{0, 1}}, packedInts(7, 1)}, {[]extent{{1, 2}}, packedInts(7, 2, 3)}}}}, nil))
+	f.Add(v1File([]tensor1{{"a", 3, []int64{3}, []saved1{{[]extent{{0, 1}}, packedInts(7, 1)}, {[]extent{{1, 2}}, packedInts(7, 2, 3)}}}},
+		nil))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if _, err := readV1(repair(data)); err != nil {
 			classOf(t, err)

@@ -39,7 +39,8 @@ var headerPair = pair{nil, appendHeader(nil, 1)}
 func TestShapes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	data := make([]byte, 96)
-	dims := []int64{0, 1, 1, 2, 3, 4, 6, 1 << 16, 1 << 20, 1 << 30, 1<<31 - 1, 1 << 31, 1 << 32, 1<<32 + 1, 1 << 62, math.MaxInt64, -1, -2, math.MinInt64}
+	dims := []int64{0, 1, 1, 2, 3, 4, 6, 1 << 16, 1 << 20, 1 << 30, 1<<31 - 1, 1 << 31, 1 << 32, 1<<32 + 1, 1 << 62, math.MaxInt64, -1,
+		-2, math.MinInt64}
 	others := []int64{0, 4, 24, 48, 72, 92, 95, 96, 97, -4, 1 << 32, 1 << 62, math.MaxInt64, math.MaxInt64 - 3, math.MinInt64}
 	pick := func(of []int64) int64 { return of[rng.IntN(len(of))] }
 	accepted := 0
@@ -487,10 +488,77 @@ func TestStrings(t *testing.T) {
 	if got, err := m.readAll(); err != nil || !bytes.Equal(got["textstring [7 1]"], raw) {
 		t.Errorf("%d tensors, %v", len(got), err)
 	}
-	for crc, want := range map[uint32]checkpoint.Class{masked(nil): "", 0: checkpoint.DataChecksum, masked([]byte{0}): checkpoint.DataChecksum} {
+	for crc, want := range map[uint32]checkpoint.Class{masked(nil): "", 0: checkpoint.DataChecksum,
+		masked([]byte{0}): checkpoint.DataChecksum} {
 		m := bundleOf(buildTable([]pair{headerPair, {[]byte("none"), message(7, []int64{0, 4}, 0, 0, 0, crc)}}), nil)
 		if _, err := m.readAll(); want == "" && err != nil || want != "" && (err == nil || classOf(t, err) != want) {
 			t.Errorf("no strings in no bytes, checksum %08x: %v, want class %q", crc, err, want)
+		}
+	}
+}
+
+// TestLargeParts reads partitioned variables and big-endian ones whose parts are longer than what is read at a time, and refuses them when
+// a bit of any stretch is flipped.
+func TestLargeParts(t *testing.T) {
+	const rows, cols = 3000, 100
+	stacked := [][]extent{{{0, 700}, {0, cols}}, {{700, 1500}, {0, cols}}, {{2200, 800}, {0, cols}}} // 280, 600 and 320 kB
+	side := [][]extent{{{0, rows}, {0, 70}}, {{0, rows}, {70, 30}}}
+	var want []byte
+	for i := range rows * cols {
+		want = binary.LittleEndian.AppendUint32(want, uint32(i))
+	}
+	for what, boxes := range map[string][][]extent{"rows": stacked, "columns": side} {
+		good := partition([]int64{rows, cols}, boxes, boxes)
+		got, err := good.readAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, raw := range got {
+			if !bytes.Equal(raw, want) {
+				t.Errorf("%s: %s has other bytes", what, name)
+			}
+		}
+		data := dataName("m", 0, 1)
+		for at := len(good[data]) - 1; at > 0; at -= 150_001 {
+			bad := maps.Clone(good)
+			bad[data] = slices.Clone(good[data])
+			bad[data][at] ^= 1
+			if _, err := bad.readAll(); err == nil || classOf(t, err) != checkpoint.DataChecksum {
+				t.Errorf("%s: byte %d flipped: %v", what, at, err)
+			}
+		}
+	}
+
+	big := slices.Clone(want)
+	for i := 0; i < len(big); i += 4 {
+		slices.Reverse(big[i : i+4])
+	}
+	header := pair{nil, appendInt(headerPair.value, 2, 1)} // endianness: big
+	one := pair{[]byte("w"), message(3, []int64{rows * cols}, 0, 0, int64(len(big)), masked(big))}
+	got, err := bundleOf(buildTable([]pair{header, one}), big).readAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, raw := range got {
+		if !bytes.Equal(raw, want) {
+			t.Errorf("big-endian %s has other values", name)
+		}
+	}
+}
+
+// TestBeyondTheFile: bytes that would lie beyond the end of a data file are refused by Open, before anything of them is read.
+func TestBeyondTheFile(t *testing.T) {
+	data := make([]byte, 64)
+	for _, c := range []struct{ offset, floats int64 }{{0, 16}, {60, 1}, {64, 0}, {0, 17}, {4, 16}, {61, 1}, {64, 1}, {65, 0}, {1 << 40, 1}} {
+		index := buildTable([]pair{headerPair, {[]byte("w"), message(1, []int64{c.floats}, 0, c.offset, 4*c.floats, 0)}})
+		f := bundleOf(index, data)
+		src, err := open("m", checkpoint.Limits{}, f.open)
+		if legal := c.offset+4*c.floats <= 64; legal != (err == nil) {
+			t.Errorf("%d floats at %d of 64 bytes: %v", c.floats, c.offset, err)
+		} else if err != nil && classOf(t, err) != checkpoint.OutOfRange {
+			t.Errorf("%d floats at %d of 64 bytes: %v, want class %s", c.floats, c.offset, err, checkpoint.OutOfRange)
+		} else if err == nil {
+			src.Close()
 		}
 	}
 }

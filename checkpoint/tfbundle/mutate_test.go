@@ -33,7 +33,8 @@ func (e *edits) byte() byte {
 func (e *edits) below(n int) int { return int(e.byte()) % max(1, n) }
 
 // numbers are where sizes overflow, signs turn and limits lie.
-var numbers = []uint64{0, 1, 2, 3, 4, 7, 8, 9, 14, 19, 24, 100, 1 << 7, 1<<16 - 1, 1 << 31, 1<<31 - 1, 1 << 32, 1<<32 + 1, 1 << 40, 1 << 61, 1 << 62,
+var numbers = []uint64{0, 1, 2, 3, 4, 7, 8, 9, 14, 19, 24, 100, 1 << 7, 1<<16 - 1, 1 << 31, 1<<31 - 1, 1 << 32, 1<<32 + 1, 1 << 40,
+	1 << 61, 1 << 62,
 	math.MaxInt64, math.MaxInt64 - 3, 1 << 63, math.MaxUint64, math.MaxUint64 - 1}
 
 func (e *edits) number() uint64 {
@@ -248,7 +249,8 @@ func originalsV1() [][]byte {
 	return [][]byte{
 		v1File([]tensor1{{"a", 3, []int64{2}, []saved1{{[]extent{{0, -1}}, packedInts(7, 1, 2)}}},
 			{"b", 7, nil, []saved1{{nil, appendMessage(nil, 8, []byte("hi"))}}}}, nil),
-		v1File([]tensor1{{"a", 3, []int64{3}, []saved1{{[]extent{{0, 1}}, packedInts(7, 1)}, {[]extent{{1, 2}}, packedInts(7, 2, 3)}}}}, nil),
+		v1File([]tensor1{{"a", 3, []int64{3}, []saved1{{[]extent{{0, 1}}, packedInts(7, 1)}, {[]extent{{1, 2}}, packedInts(7, 2, 3)}}}},
+			nil),
 	}
 }
 

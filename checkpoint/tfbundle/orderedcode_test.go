@@ -12,7 +12,8 @@ import (
 // TestOrderedSigned has the examples of core/lib/strings/ordered_code_test.cc and of the format page.
 func TestOrderedSigned(t *testing.T) {
 	for v, want := range map[int64]string{
-		0: "80", 1: "81", -1: "7f", 63: "bf", 64: "c040", -64: "40", -65: "3fbf", 8191: "dfff", 8192: "e02000", -8192: "2000", -8193: "1fdfff",
+		0: "80", 1: "81", -1: "7f", 63: "bf", 64: "c040", -64: "40", -65: "3fbf", 8191: "dfff", 8192: "e02000", -8192: "2000",
+		-8193:   "1fdfff",
 		1 << 31: "f880000000", math.MaxInt64: "ffc07fffffffffffffff", math.MinInt64: "003f8000000000000000",
 	} {
 		if got := hex.EncodeToString(appendOrderedSigned(nil, v)); got != want {

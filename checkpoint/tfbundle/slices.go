@@ -91,7 +91,8 @@ func stacked(parts []part, shape []int) bool {
 func (c *contents) noOrphans() error {
 	for _, key := range slices.Sorted(maps.Keys(c.slices)) {
 		if !c.slices[key].owned {
-			return checkpoint.OfTensor(checkpoint.Refuse(checkpoint.BadSlices, "a slice is stored that the tensor does not list"), nameOf(key))
+			return checkpoint.OfTensor(checkpoint.Refuse(checkpoint.BadSlices, "a slice is stored that the tensor does not list"),
+				nameOf(key))
 		}
 	}
 	c.slices = nil
@@ -108,7 +109,8 @@ func boxOf(extents []extent, shape []int) ([]extent, error) {
 		if d := int64(shape[k]); e == (extent{0, -1}) {
 			box[k] = extent{0, d}
 		} else if e.start < 0 || e.length < 1 || e.start > d || e.length > d-e.start {
-			return nil, checkpoint.Refuse(checkpoint.BadSlices, "slice of dimension %d starts at %d and has length %d, shape is %v", k, e.start,
+			return nil, checkpoint.Refuse(checkpoint.BadSlices, "slice of dimension %d starts at %d and has length %d, shape is %v", k,
+				e.start,
 				e.length, shape)
 		}
 	}

@@ -27,10 +27,14 @@ func TestParseState(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"", "\n", "model_checkpoint_path", "model_checkpoint_path:", `model_checkpoint_path: "`, `model_checkpoint_path: "a`, `model_checkpoint_path: a`,
-		`model_checkpoint_path: ""`, `model_checkpoint_path: "a'`, `model_checkpoint_path: "a"b"`, `model_checkpoint_path: "a\"`, `model_checkpoint_path: "\q"`,
-		`model_checkpoint_path: "\400"`, `model_checkpoint_path: "\8"`, `model_checkpoint_path: "\x"`, `model_checkpoint_path: "/etc/passwd"`, `model_checkpoint_path: "../a"`,
-		`model_checkpoint_path: "a/../../b"`, `model_checkpoint_path: "\056\056/b"`, `model_checkpoint_path: "a\\b"`, `model_checkpoint_path: "a\000"`,
+		"", "\n", "model_checkpoint_path", "model_checkpoint_path:", `model_checkpoint_path: "`, `model_checkpoint_path: "a`,
+		`model_checkpoint_path: a`,
+		`model_checkpoint_path: ""`, `model_checkpoint_path: "a'`, `model_checkpoint_path: "a"b"`, `model_checkpoint_path: "a\"`,
+		`model_checkpoint_path: "\q"`,
+		`model_checkpoint_path: "\400"`, `model_checkpoint_path: "\8"`, `model_checkpoint_path: "\x"`,
+		`model_checkpoint_path: "/etc/passwd"`, `model_checkpoint_path: "../a"`,
+		`model_checkpoint_path: "a/../../b"`, `model_checkpoint_path: "\056\056/b"`, `model_checkpoint_path: "a\\b"`,
+		`model_checkpoint_path: "a\000"`,
 		"model_checkpoint_path: \"a\"\nmodel_checkpoint_path: \"b\"", "model_checkpoint_path: \"a\"\nall_model_checkpoint_paths: b", "\xff",
 		`all_model_checkpoint_paths: "a"`, strings.Repeat("#", stateBytes+1),
 	} {

@@ -7,7 +7,7 @@ import (
 	"bertlabel/checkpoint"
 )
 
-// streamStrings hands n strings to visit, each behind its length as a uint64. They are stored as (tensor_bundle.cc, WriteStringTensor)
+// streamStrings hands n strings to visit, each after its length as a uint64. They are stored as (tensor_bundle.cc, WriteStringTensor)
 //
 //	varint64 length of each, masked CRC32C of the lengths, all bytes
 //
@@ -70,7 +70,8 @@ func (b *bundle) checkStrings(raw []byte, n int64, stored uint32) (lengths, data
 	}
 	lengths = raw[:len(raw)-len(rest)]
 	if len(rest) < 4 || sum != uint64(len(rest)-4) {
-		return nil, nil, checkpoint.Refuse(checkpoint.BadString, "lengths add up to %d, %d bytes follow them and their checksum", sum, len(rest)-4)
+		return nil, nil, checkpoint.Refuse(checkpoint.BadString, "lengths add up to %d, %d bytes follow them and their checksum", sum,
+			len(rest)-4)
 	}
 	if got, want := checkpoint.MaskCRC(crc), b.order().Uint32(rest); got != want {
 		return nil, nil, checkpoint.Refuse(checkpoint.BadString, "checksum of the lengths is %08x, want %08x", got, want)

@@ -56,7 +56,8 @@ func (t *table) open() error {
 		return err
 	}
 	if got := binary.LittleEndian.Uint64(footer[40:]); got != magic {
-		return checkpoint.Refuse(checkpoint.BadMagic, "the last eight bytes are %016x, want %016x: not a TensorFlow table", got, uint64(magic))
+		return checkpoint.Refuse(checkpoint.BadMagic, "the last eight bytes are %016x, want %016x: not a TensorFlow table", got,
+			uint64(magic))
 	}
 	rest, err := footer[:40], error(nil)
 	if t.metaAt, rest, err = t.parseHandle(rest); err != nil {
@@ -112,7 +113,8 @@ func (t *table) eachBlock(visit func(key, value []byte, at place) error) error {
 			return err
 		}
 		if h.offset < low || h.overlaps(t.metaAt) || h.overlaps(t.topAt) {
-			return checkpoint.AtOffset(checkpoint.Refuse(checkpoint.BadHandle, "block of %d bytes overlaps another", h.size), int64(h.offset))
+			return checkpoint.AtOffset(checkpoint.Refuse(checkpoint.BadHandle, "block of %d bytes overlaps another", h.size),
+				int64(h.offset))
 		}
 		low = h.end()
 		n, err := t.eachOf(h, entries, floor, index.key, visit)

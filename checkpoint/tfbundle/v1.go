@@ -178,7 +178,8 @@ func (v *v1) data(key, value []byte, at place) error {
 	if err := count.read(s.tensor); err != nil {
 		return checkpoint.OfTensor(err, s.name)
 	}
-	v.slices[string(key)] = &slice{region: region{offset: int64(len(v.places)), size: count.bytes}, dtype: count.dtype, dims: []uint64{count.n}}
+	v.slices[string(key)] = &slice{region: region{offset: int64(len(v.places)), size: count.bytes}, dtype: count.dtype,
+		dims: []uint64{count.n}}
 	v.places = append(v.places, valuePlace{at, len(value)})
 	return nil
 }
@@ -233,11 +234,12 @@ type values struct {
 	dtype checkpoint.DType
 	n     uint64 // elements
 	bytes int64  // that they take
-	keep  bool   // whether to append them to raw, little-endian, strings behind their length as uint64
+	keep  bool   // whether to append them to raw, little-endian, strings after their length as uint64
 	raw   []byte
 }
 
-// valueField is the number of the value list of a type in TensorProto (core/framework/tensor.proto); 0 for a type that V1 files do not hold.
+// valueField is the number of the value list of a type in TensorProto (core/framework/tensor.proto); 0 for a type that V1 files do not
+// hold.
 func valueField(t checkpoint.DType) protowire.Number {
 	switch t {
 	case checkpoint.Float32:

@@ -141,7 +141,8 @@ func TestV1Types(t *testing.T) {
 // TestV1Slices has partitioned variables in a V1 file, and files that are wrong in one place.
 func TestV1Slices(t *testing.T) {
 	halves := []tensor1{
-		{"b", 3, []int64{2, 3}, []saved1{{[]extent{{0, -1}, {0, 1}}, packedInts(7, 0, 3)}, {[]extent{{0, -1}, {1, 2}}, packedInts(7, 1, 2, 4, 5)}}},
+		{"b", 3, []int64{2, 3}, []saved1{{[]extent{{0, -1}, {0, 1}}, packedInts(7, 0, 3)},
+			{[]extent{{0, -1}, {1, 2}}, packedInts(7, 1, 2, 4, 5)}}},
 		{"a", 1, []int64{0, 2}, []saved1{{whole(2), nil}}},
 	}
 	got, err := readV1(v1File(halves, nil))
@@ -183,7 +184,10 @@ func TestV1Slices(t *testing.T) {
 		{"long name", checkpoint.BadName, func(p map[string][]byte) {
 			p[""] = appendMessage(nil, 1, appendMessage(nil, 1, appendMessage(nil, 1, make([]byte, 2000))))
 		}},
-		{"newer", checkpoint.Version, func(p map[string][]byte) { p[""] = appendMessage(nil, 1, appendMessage(nil, 2, appendInt(nil, 2, 2))) }},
+		{"newer", checkpoint.Version, func(p map[string][]byte) {
+			p[""] = appendMessage(nil, 1,
+				appendMessage(nil, 2, appendInt(nil, 2, 2)))
+		}},
 		{"garbage", checkpoint.BadProto, func(p map[string][]byte) { p[first] = []byte{0xff} }},
 		{"data an integer", checkpoint.BadProto, func(p map[string][]byte) { p[first] = appendInt(nil, 2, 1) }},
 		{"strings in slices", checkpoint.BadSlices, func(p map[string][]byte) {

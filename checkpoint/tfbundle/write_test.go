@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"bertlabel/checkpoint"
@@ -15,10 +16,40 @@ import (
 	"bertlabel/tensor/tensortest"
 )
 
-// tensorflowPrefixes returns the prefixes of the checkpoints that TensorFlow wrote.
+// tensorflowPrefixes returns the prefixes of the checkpoints that TensorFlow wrote: the committed ones, and those of the shared folder
+// if it is here.
 func tensorflowPrefixes(t *testing.T) []string {
 	t.Helper()
-	folder := tensortest.Shared(t, "fixtures/checkpoints")
+	prefixes := append(listedPrefixes(t, committed), saverPrefix)
+	if folder, ok := tensortest.SharedToo(t, "fixtures/checkpoints"); ok {
+		prefixes = append(prefixes, listedPrefixes(t, folder)...)
+	}
+	return append(prefixes, numericsPrefixes(t)...)
+}
+
+// saverPrefix was written by tf.train.Saver, which sorts variables by name (bert/testdata/golden/golden.py).
+const saverPrefix = "../../bert/testdata/golden/resume_tf/model.ckpt-5"
+
+// numericsPrefixes returns the shared ones that tf.train.Saver wrote.
+func numericsPrefixes(t *testing.T) (prefixes []string) {
+	t.Helper()
+	folder, ok := tensortest.SharedToo(t, "fixtures/numerics")
+	if !ok {
+		return nil
+	}
+	indexes, err := filepath.Glob(filepath.Join(folder, "*", "*", "*.index"))
+	if err != nil || len(indexes) == 0 {
+		t.Fatalf("%d checkpoints, %v", len(indexes), err)
+	}
+	for _, index := range indexes {
+		prefixes = append(prefixes, strings.TrimSuffix(index, ".index"))
+	}
+	return prefixes
+}
+
+// listedPrefixes returns those that the manifest of a folder says TensorFlow wrote.
+func listedPrefixes(t *testing.T, folder string) (prefixes []string) {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join(folder, "manifest.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -31,13 +62,6 @@ func tensorflowPrefixes(t *testing.T) []string {
 	}
 	if err := json.Unmarshal(text, &m); err != nil {
 		t.Fatal(err)
-	}
-	prefixes, err := filepath.Glob(filepath.Join(tensortest.Shared(t, "fixtures/numerics"), "*", "*", "*.index"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range prefixes {
-		prefixes[i] = prefixes[i][:len(prefixes[i])-len(".index")]
 	}
 	for _, c := range m.Good {
 		if c.Kind == "tf_v2" && c.MadeBy == "tensorflow" {
@@ -134,7 +158,8 @@ func TestBlockSizes(t *testing.T) {
 
 func TestSeparator(t *testing.T) {
 	for _, c := range []struct{ last, next, want string }{
-		{"abc", "abf", "abd"}, {"abc", "abd", "abc"}, {"abcx", "abd", "abcx"}, {"ab", "abc", "ab"}, {"a\xff", "b", "a\xff"}, {"a\xff", "c", "b"},
+		{"abc", "abf", "abd"}, {"abc", "abd", "abc"}, {"abcx", "abd", "abcx"}, {"ab", "abc", "ab"}, {"a\xff", "b", "a\xff"},
+		{"a\xff", "c", "b"},
 		{"\xff", "\xff\x01", "\xff"}, {"", "a", ""},
 	} {
 		if got := string(separator([]byte(c.last), []byte(c.next))); got != c.want {
@@ -170,12 +195,7 @@ func readTensors(t *testing.T, prefix string) []checkpoint.Tensor {
 // TestWriteAsTensorFlow writes checkpoints again that tf.train.Saver wrote, which sorts variables by name as Write does:
 // both files are the same to the byte.
 func TestWriteAsTensorFlow(t *testing.T) {
-	prefixes, err := filepath.Glob(filepath.Join(tensortest.Shared(t, "fixtures/numerics"), "*", "*", "*.index"))
-	if err != nil || len(prefixes) == 0 {
-		t.Fatalf("%d checkpoints, %v", len(prefixes), err)
-	}
-	for _, index := range prefixes {
-		prefix := index[:len(index)-len(".index")]
+	for _, prefix := range append(numericsPrefixes(t), saverPrefix, "../../bert/testdata/tiny/bert_model.ckpt") {
 		dir, base := t.TempDir(), filepath.Base(prefix)
 		if err := save(dir, base, readTensors(t, prefix)); err != nil {
 			t.Fatal(err)

@@ -84,7 +84,8 @@ func TestProcess(t *testing.T) {
 			err = cmd.Start()
 		}
 		if err == nil {
-			_, err = io.WriteString(in, "joy\n"+strings.Repeat("0\n", 1<<17)) // more than a pipe holds: when it is written, the program reads
+			// more than a pipe holds: when it is written, the program reads
+			_, err = io.WriteString(in, "joy\n"+strings.Repeat("0\n", 1<<17))
 		}
 		if err == nil {
 			err = cmd.Process.Signal(sig)

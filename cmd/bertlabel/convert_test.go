@@ -43,7 +43,8 @@ func TestConvert(t *testing.T) {
 	texts := filepath.Join(filepath.Dir(source), "texts.jsonl")
 	want, _, _ := bertlabel(t, "", "predict", "--model", source, "--input", texts, "--logits", "--do-lower-case")
 	for _, folder := range []string{google, hf, back} {
-		if got, stderr, code := bertlabel(t, "", "predict", "--model", folder, "--input", texts, "--logits"); code != cli.ExitOK || got != want {
+		if got, stderr, code := bertlabel(t, "", "predict", "--model", folder, "--input", texts, "--logits"); code != cli.ExitOK ||
+			got != want {
 			t.Errorf("%s predicts otherwise: exit %d, %s", folder, code, stderr)
 		}
 	}

@@ -29,7 +29,8 @@ func TestDataFlags(t *testing.T) {
 			`"positive": 1`, ""},
 		{"f.csv", "a,b\n", "--no-header", cli.ExitUsage, "", "--text-column N"},
 		{"f.csv", "body,other,key,tags\na,b,k,joy;love\n",
-			"--text-column body --text-pair-column other --id-column key --labels-column tags --label-separator ;", cli.ExitOK, `"love"`, ""},
+			"--text-column body --text-pair-column other --id-column key --labels-column tags --label-separator ;", cli.ExitOK, `"love"`,
+			""},
 		{"f.csv", "text,joy,score,love\na,1,0.3,0\n", "--label-columns joy,love", cli.ExitOK, `"love"`, ""},
 		{"f.csv", "text,joy,score,love\na,1,0.3,0\n", "", cli.ExitData, "",
 			"f.csv:2: column score: found the value \"0.3\", expected 0, 1 or nothing (unknown); fix:"},
@@ -51,7 +52,8 @@ func TestDataFlags(t *testing.T) {
 		cmdtest.WriteFile(t, path, c.content)
 		stdout, stderr, code := bertlabel(t, "", append([]string{"check-data", "--json", "--train", path}, strings.Fields(c.args)...)...)
 		if code != c.code || !strings.Contains(stdout, c.stdout) || !strings.Contains(stderr, c.stderr) {
-			t.Errorf("%.40q %s: exit %d, stdout %.300s, stderr %.500s\nwant exit %d, %q, %q", c.content, c.args, code, stdout, stderr, c.code,
+			t.Errorf("%.40q %s: exit %d, stdout %.300s, stderr %.500s\nwant exit %d, %q, %q", c.content, c.args, code, stdout, stderr,
+				c.code,
 				c.stdout, c.stderr)
 		}
 	}

@@ -75,14 +75,17 @@ func TestDiagnosis(t *testing.T) {
 		{"predict --model " + halfLoadedFolder(t) + " --input " + rows, "1 of the encoder's 3 parts"},
 		{"train --tune all --model " + halfLoadedFolder(t) + " --max-steps 1 --train " + rows, "1 of the encoder's 4 parts"},
 		{"train --learning-rate 5e-5 --model " + base + " --train " + rows, "far too low for a head"},
-		{"train --tune all --learning-rate 1e-2 --max-steps 1 --model " + base + " --train " + rows, "far too high for a pre-trained encoder"},
+		{"train --tune all --learning-rate 1e-2 --max-steps 1 --model " + base + " --train " + rows,
+			"far too high for a pre-trained encoder"},
 		{"train --learning-rate 1e-3 --max-steps 3 --model " + base + " --train " + rows, "learnt nothing"},
 		{"train --tune last:1 --max-steps 3 --model " + base + " --train " + rows, "learnt nothing"},
 		{"train --pooling mean --learning-rate 0.5 --model " + base + " --train " + rows + " --dev " + swapped, "by heart"},
-		{"train --tune all --pooling mean --learning-rate 1e-3 --num-train-epochs 30 --eval-steps 10 --model " + base + " --train " + rows + " --dev " + swapped, "the loss on dev rose"},
+		{"train --tune all --pooling mean --learning-rate 1e-3 --num-train-epochs 30 --eval-steps 10 --model " + base + " --train " +
+			rows + " --dev " + swapped, "the loss on dev rose"},
 		{"train --max-steps 1 --model " + base + " --train " + rows + " --dev " + animals, `1 of 2 labels are far more frequent in one of`},
 		{"train --max-steps 1 --model " + base + " --train " + rows + " --dev " + long, "differ in length"},
-		{"train --max-steps 1 --max-seq-length 5 --model " + base + " --train " + rows, "Raise --max-seq-length (the model takes up to 24)"},
+		{"train --max-steps 1 --max-seq-length 5 --model " + base + " --train " + rows,
+			"Raise --max-seq-length (the model takes up to 24)"},
 		{"eval --max-seq-length 5 --model " + sound + " --data " + rows, "80 of 80 texts (100.0 %) were longer than 5 tokens"},
 		{"predict --max-seq-length 5 --model " + sound + " --input " + rows, "80 of 80 texts (100.0 %) were longer than 5 tokens"},
 		{"eval --model " + constant + " --data " + rows, "all 80 rows have the same scores"},
@@ -94,7 +97,8 @@ func TestDiagnosis(t *testing.T) {
 		{"eval --threshold 0 --model " + sound + " --data " + rows, `2 of 2 labels are predicted for every row`},
 		{"predict --threshold 1 --model " + sound + " --input " + rows, `labels are predicted for none of 80 rows`},
 		{"predict --threshold 0 --model " + sound + " --input " + rows, `2 of 2 labels are predicted for every row`},
-		{"train --max-steps 1 --learning-rate 1e-3 --bias-init log-odds --model " + base + " --train " + rows + " --dev " + dev, "are predicted for"},
+		{"train --max-steps 1 --learning-rate 1e-3 --bias-init log-odds --model " + base + " --train " + rows + " --dev " + dev,
+			"are predicted for"},
 	} {
 		args := strings.Fields(c.args)
 		if args[0] == "train" {
@@ -140,14 +144,18 @@ func TestNoFalseDiagnosis(t *testing.T) {
 	cmdtest.WriteFile(t, rareDev, rareCSV(4))
 	base := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil))
 	for _, args := range []string{
-		"train --pooling mean --solver lbfgs --pos-weight balanced --calibrate --tune-thresholds --model " + base + " --train " + rare + " --dev " + rareDev + " --output " + output,
+		"train --pooling mean --solver lbfgs --pos-weight balanced --calibrate --tune-thresholds --model " + base + " --train " + rare +
+			" --dev " + rareDev + " --output " + output,
 		"train --overwrite --pooling mean --solver lda --l2 1 --model " + base + " --train " + rare + " --output " + output,
-		"train --overwrite --pooling mean --solver lda --tune-thresholds --model " + base + " --train " + rare + " --dev " + rareDev + " --output " + output,
+		"train --overwrite --pooling mean --solver lda --tune-thresholds --model " + base + " --train " + rare + " --dev " + rareDev +
+			" --output " + output,
 		"eval --model " + output + " --data " + rareDev,
-		"train --overwrite --pooling mean --learning-rate 0.1 --num-train-epochs 20 --model " + base + " --train " + rows + " --output " + output,
+		"train --overwrite --pooling mean --learning-rate 0.1 --num-train-epochs 20 --model " + base + " --train " + rows + " --output " +
+			output,
 		"eval --model " + output + " --data " + dev,
 		"predict --model " + output + " --input " + dev,
-		"train --overwrite --tune all --pooling mean --learning-rate 1e-3 --num-train-epochs 20 --model " + base + " --train " + rows + " --output " + output,
+		"train --overwrite --tune all --pooling mean --learning-rate 1e-3 --num-train-epochs 20 --model " + base + " --train " + rows +
+			" --output " + output,
 		"eval --model " + output + " --data " + dev,
 		"predict --model " + output + " --input " + dev,
 	} {

@@ -50,7 +50,8 @@ func TestEmbed(t *testing.T) {
 			}
 		}
 		file := filepath.Join(t.TempDir(), "e.safetensors")
-		if stdout, stderr, code := bertlabel(t, cmdtest.JSONLines(texts), append(args, "--output", file)...); code != cli.ExitOK || stdout != "" {
+		if stdout, stderr, code := bertlabel(t, cmdtest.JSONLines(texts), append(args, "--output", file)...); code != cli.ExitOK ||
+			stdout != "" {
 			t.Fatalf("exit %d, stdout %q: %s", code, stdout, stderr)
 		}
 		golden := tensortest.ReadGolden(t, file)

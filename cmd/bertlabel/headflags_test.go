@@ -16,7 +16,8 @@ import (
 // firstLoss makes one step at a rate of 0, which changes nothing, and returns the loss of its batch, which is all rows.
 func (h headTask) firstLoss(t *testing.T, args ...string) float64 {
 	t.Helper()
-	args = append([]string{"--pooling", "mean", "--train-batch-size", "120", "--max-steps", "1", "--learning-rate", "0", "--dropout", "0"}, args...)
+	args = append([]string{"--pooling", "mean", "--train-batch-size", "120", "--max-steps", "1", "--learning-rate", "0", "--dropout",
+		"0"}, args...)
 	h.run(t, "first", args...)
 	header, rows := metricsTable(t, filepath.Join(h.dir, "first"))
 	return rows[0][slices.Index(header, "loss")]
@@ -86,7 +87,8 @@ func TestUnknownCellsCountNowhere(t *testing.T) {
 	task := newHeadTask(t)
 	head := strings.SplitAfter(cmdtest.LabelledCSV(60, 2), "\n")
 	cmdtest.WriteFile(t, task.dev, strings.Join(head, ""))
-	args := []string{"--pooling", "mean", "--train-batch-size", "8", "--max-steps", "20", "--dropout", "0", "--dev", task.dev, "--tune-thresholds", "--calibrate=temperature"}
+	args := []string{"--pooling", "mean", "--train-batch-size", "8", "--max-steps", "20", "--dropout", "0", "--dev", task.dev,
+		"--tune-thresholds", "--calibrate=temperature"}
 	plain, _ := task.run(t, "plain", args...)
 	before := evaluate(t, "--model", filepath.Join(task.dir, "plain"), "--data", task.dev)
 	for i := range 40 {
@@ -108,7 +110,8 @@ func TestKeptThresholds(t *testing.T) {
 	t.Parallel()
 	task := newHeadTask(t)
 	for _, objective := range []string{"f1", "f2", "f0.5", "precision@0.9", "recall@0.9"} {
-		m, _ := task.run(t, "kept", "--pooling", "mean", "--train-batch-size", "8", "--max-steps", "20", "--dropout", "0", "--dev", task.dev, "--tune-thresholds", "--threshold-objective", objective)
+		m, _ := task.run(t, "kept", "--pooling", "mean", "--train-batch-size", "8", "--max-steps", "20", "--dropout", "0", "--dev",
+			task.dev, "--tune-thresholds", "--threshold-objective", objective)
 		dir := filepath.Join(task.dir, "kept")
 		stdout, stderr, code := bertlabel(t, cmdtest.JSONLines(cmdtest.TinyTexts(30)), "predict", "--model", dir)
 		if code != cli.ExitOK || !strings.Contains(stderr, "tuned per-label for "+objective) {
@@ -125,7 +128,8 @@ func TestKeptThresholds(t *testing.T) {
 			}
 			for i, label := range m.Labels {
 				if is := slices.Contains(p.Labels, label); is != (p.Probabilities[label] > m.Thresholds[i]) {
-					t.Errorf("%s: label %s predicted: %v, with %v and threshold %v", objective, label, is, p.Probabilities[label], m.Thresholds[i])
+					t.Errorf("%s: label %s predicted: %v, with %v and threshold %v", objective, label, is, p.Probabilities[label],
+						m.Thresholds[i])
 				}
 			}
 			predicted += len(p.Labels)
@@ -180,7 +184,8 @@ func TestUnusedFlagsAreNamed(t *testing.T) {
 	task := newHeadTask(t)
 	cmdtest.WriteFile(t, task.train, cmdtest.LabelledCSV(30, 1))
 	for _, c := range []struct{ args, want string }{
-		{"--solver lbfgs --learning-rate 3 --optimizer adamw", "--solver lbfgs takes no steps, so --learning-rate, --optimizer changes nothing"},
+		{"--solver lbfgs --learning-rate 3 --optimizer adamw",
+			"--solver lbfgs takes no steps, so --learning-rate, --optimizer changes nothing"},
 		{"--max-steps 1 --recompute", "--tune head leaves the encoder as it is, so --recompute changes nothing"},
 		{"--max-steps 1 --eval-steps 1", "there is no --dev to evaluate on, so --eval-steps changes nothing"},
 		{"--max-steps 1", ""},

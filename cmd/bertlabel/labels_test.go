@@ -82,11 +82,14 @@ func TestLabels(t *testing.T) {
 		text += fmt.Sprintf("the cat %s,,1,%s,%d\n", []string{"sat", "ran home"}[home], cell, rng.IntN(2))
 	}
 	cmdtest.WriteFile(t, fresh, text)
-	added, said := change("added", "add", "--model", baseDir, "--names", "home", "--train", fresh, "--dev", fresh, "--tune-thresholds", "--calibrate=temperature")
-	if !slices.Equal(added.Labels, []string{"animal", "colour", "home"}) || !slices.Equal(added.Thresholds[:2], base.Thresholds) || added.Pooling != base.Pooling {
+	added, said := change("added", "add", "--model", baseDir, "--names", "home", "--train", fresh, "--dev", fresh, "--tune-thresholds",
+		"--calibrate=temperature")
+	if !slices.Equal(added.Labels, []string{"animal", "colour", "home"}) || !slices.Equal(added.Thresholds[:2], base.Thresholds) ||
+		added.Pooling != base.Pooling {
 		t.Errorf("labels %v, thresholds %v, pooling %s", added.Labels, added.Thresholds, added.Pooling)
 	}
-	if !strings.Contains(said, "rows that say 1") || !strings.Contains(said, "calibrated on dev (temperature)") || strings.Contains(said, "noise") || added.Thresholds[2] == 0.5 {
+	if !strings.Contains(said, "rows that say 1") || !strings.Contains(said, "calibrated on dev (temperature)") ||
+		strings.Contains(said, "noise") || added.Thresholds[2] == 0.5 {
 		t.Errorf("thresholds %v, stderr %s", added.Thresholds, said)
 	}
 	// Rows that say nothing of the label change nothing: without them the same head comes out.
@@ -100,7 +103,8 @@ func TestLabels(t *testing.T) {
 	again, said := change("again", "add", "--model", baseDir, "--names", "home", "--train", fresh)
 	cmdtest.WriteFile(t, fresh, text)
 	plain, _ := change("plain", "add", "--model", baseDir, "--names", "home", "--train", fresh)
-	if len(known) != 81 || !slices.Equal(again.Outputs()[2].Weights, plain.Outputs()[2].Weights) || !strings.Contains(said, "calibrated (platt), and those of home are not") {
+	if len(known) != 81 || !slices.Equal(again.Outputs()[2].Weights, plain.Outputs()[2].Weights) ||
+		!strings.Contains(said, "calibrated (platt), and those of home are not") {
 		t.Errorf("%d lines, stderr %s", len(known), said)
 	}
 	// Cells that name labels by their index in --labels, of which only one is wanted.
@@ -108,7 +112,8 @@ func TestLabels(t *testing.T) {
 	cmdtest.WriteFile(t, list, "noise\nhome\n")
 	cmdtest.WriteFile(t, indexed, strings.Repeat("the cat sat\t0\nthe cat ran home\t0,1\n", 30))
 	if m, said := change("indexed", "add", "--model", baseDir, "--names", "home", "--train", indexed, "--labels", list,
-		"--no-header", "--text-column", "1", "--labels-column", "2"); m.Labels[2] != "home" || !strings.Contains(said, "from 30 rows that say 1 and 30 that say 0") {
+		"--no-header", "--text-column", "1", "--labels-column", "2"); m.Labels[2] != "home" ||
+		!strings.Contains(said, "from 30 rows that say 1 and 30 that say 0") {
 		t.Errorf("labels %v, stderr %s", m.Labels, said)
 	}
 	r := evaluate(t, "--model", filepath.Join(dir, "added"), "--data", fresh, "--drop-unknown-labels")
@@ -121,11 +126,13 @@ func TestLabels(t *testing.T) {
 		t.Errorf("labels %v, thresholds %v", dropped.Labels, dropped.Thresholds)
 	}
 	renamed, _ := change("renamed", "rename", "--model", baseDir, "--names", "animal", "--into", "beast, wild")
-	if !slices.Equal(renamed.Labels, []string{"beast, wild", "colour"}) || !slices.Equal(logitsOf(t, filepath.Join(dir, "renamed"))["beast, wild"], before["animal"]) {
+	if !slices.Equal(renamed.Labels, []string{"beast, wild", "colour"}) ||
+		!slices.Equal(logitsOf(t, filepath.Join(dir, "renamed"))["beast, wild"], before["animal"]) {
 		t.Errorf("labels %v, or other logits", renamed.Labels)
 	}
 
-	merged, _ := change("merged", "merge", "--model", filepath.Join(dir, "added"), "--names", "colour,animal", "--into", "any", "--train", task.train)
+	merged, _ := change("merged", "merge", "--model", filepath.Join(dir, "added"), "--names", "colour,animal", "--into", "any", "--train",
+		task.train)
 	if !slices.Equal(merged.Labels, []string{"any", "home"}) {
 		t.Errorf("labels %v", merged.Labels)
 	}
@@ -153,12 +160,14 @@ func TestLabels(t *testing.T) {
 			Names  []string
 		} `json:"label_changes"`
 	}
-	if err := json.Unmarshal(merged.Training(), &record); err != nil || record.Solver != "lbfgs" || len(record.Changes) != 2 || record.Changes[1].Action != "merge" {
+	if err := json.Unmarshal(merged.Training(), &record); err != nil || record.Solver != "lbfgs" || len(record.Changes) != 2 ||
+		record.Changes[1].Action != "merge" {
 		t.Errorf("%s, %v", merged.Training(), err)
 	}
 
 	// In place.
-	if _, stderr, code := bertlabel(t, "", "labels", "drop", "--model", baseDir, "--names", "colour", "--output", baseDir, "--overwrite"); code != cli.ExitOK {
+	if _, stderr, code := bertlabel(t, "", "labels", "drop", "--model", baseDir, "--names", "colour", "--output", baseDir,
+		"--overwrite"); code != cli.ExitOK {
 		t.Errorf("in place: exit %d, %s", code, stderr)
 	} else if !slices.Equal(logitsOf(t, baseDir)["animal"], before["animal"]) {
 		t.Error("in place: other logits")
@@ -173,7 +182,8 @@ func TestLabelsOfTunedEncoder(t *testing.T) {
 	before := logitsOf(t, filepath.Join(task.dir, "tuned"))
 	fresh, out := filepath.Join(task.dir, "new.csv"), filepath.Join(task.dir, "added")
 	cmdtest.WriteFile(t, fresh, strings.Replace(cmdtest.LabelledCSV(60, 3), "animal,colour", "beast,hue", 1))
-	if _, stderr, code := bertlabel(t, "", "labels", "add", "--model", filepath.Join(task.dir, "tuned"), "--names", "beast,hue", "--train", fresh, "--output", out); code != cli.ExitOK {
+	if _, stderr, code := bertlabel(t, "", "labels", "add", "--model", filepath.Join(task.dir, "tuned"), "--names", "beast,hue",
+		"--train", fresh, "--output", out); code != cli.ExitOK {
 		t.Fatalf("exit %d, %s", code, stderr)
 	}
 	after := logitsOf(t, out)
@@ -218,7 +228,8 @@ func TestLabelsRefuses(t *testing.T) {
 		{"drop --calibrate --model " + folder + " --names animal" + out, "makes no new label", cli.ExitUsage},
 		{"add --model " + folder + " --names bird --train " + good + out, "bird", cli.ExitData},
 		{"add --model " + folder + " --names fish --train " + good + out, "2 rows that say 1 and 0 that say 0", cli.ExitData},
-		{"drop --model " + cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil)) + " --names animal" + out, "has no head", cli.ExitModel},
+		{"drop --model " + cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil)) + " --names animal" + out, "has no head",
+			cli.ExitModel},
 		{"drop --model " + folder + " --names animal --output " + folder, "is not empty", cli.ExitUsage},
 	} {
 		stdout, stderr, code := bertlabel(t, "", append([]string{"labels"}, strings.Fields(c.args)...)...)

@@ -55,7 +55,8 @@ func TestWrongUsage(t *testing.T) {
 		lines := strings.Split(strings.TrimSpace(stderr), "\n")
 		if code != cli.ExitUsage || stdout != "" || len(lines) != 2 || !strings.Contains(lines[0], c.want) ||
 			!strings.Contains(lines[1], "--help") {
-			t.Errorf("bertlabel %s: exit %d, stdout %q, stderr:\n%s\nwant exit 2 and one line with %q, then the pointer to --help", c.args, code,
+			t.Errorf("bertlabel %s: exit %d, stdout %q, stderr:\n%s\nwant exit 2 and one line with %q, then the pointer to --help",
+				c.args, code,
 				stdout, stderr, c.want)
 		}
 	}

@@ -25,8 +25,10 @@ func TestMemoryRefused(t *testing.T) {
 	}{
 		{"--max-memory 100", []string{"weights, gradients and the optimizer's moments alone take", "--tune last:1"}},
 		{"--max-memory 100 --tune head", []string{"the weights alone take", "a smaller model"}},
-		{"--max-memory 3MiB", []string{"training needs about", "--train-batch-size 2, now 3: about", "--gradient-accumulation-steps 4, now 2", "--max-seq-length 4", "--recompute", "--tune last:1"}},
-		{"--max-memory 3MiB --tune head --pooling cls --solver lbfgs", []string{"training needs about", "a narrower --pooling than cls", "fewer rows than 34"}},
+		{"--max-memory 3MiB", []string{"training needs about", "--train-batch-size 2, now 3: about",
+			"--gradient-accumulation-steps 4, now 2", "--max-seq-length 4", "--recompute", "--tune last:1"}},
+		{"--max-memory 3MiB --tune head --pooling cls --solver lbfgs",
+			[]string{"training needs about", "a narrower --pooling than cls", "fewer rows than 34"}},
 	} {
 		_, stderr, code := bertlabel(t, "", append(args, strings.Fields(c.flags)...)...)
 		if code != cli.ExitResources {

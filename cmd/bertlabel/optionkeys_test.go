@@ -27,7 +27,8 @@ func TestOptionKeys(t *testing.T) {
 	}
 	option, flag, used := regexp.MustCompile("`[a-z][a-z0-9]*(_[a-z0-9]+)*`"), regexp.MustCompile(`--[a-z]`), 0
 	err := fs.WalkDir(os.DirFS(moduleRoot), ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") || strings.HasPrefix(path, "cmd/") ||
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") ||
+			strings.HasPrefix(path, "cmd/") ||
 			strings.Contains(path, "/_") {
 			return err
 		}

@@ -37,7 +37,8 @@ func TestReportPage(t *testing.T) {
 	}{
 		{"plain", nil, []string{"Loss", "Learning rate", "--num-train-epochs"}, []string{"F1 of each label", "Rows that are most wrong"}},
 		{"head", []string{"--dev", dev},
-			[]string{"Loss", "F1 of each label", "Reliability", "Rows that are most wrong", "features of train.csv", "bertlabel train --model="},
+			[]string{"Loss", "F1 of each label", "Reliability", "Rows that are most wrong", "features of train.csv",
+				"bertlabel train --model="},
 			nil},
 		{"baseline", []string{"--dev", dev, "--baseline"}, []string{"Against TF-IDF", "average_precision_macro"}, nil},
 		{"exact", []string{"--dev", dev, "--solver", "lbfgs", "--calibrate", "--tune-thresholds"}, []string{"F1 of each label"},
@@ -46,7 +47,8 @@ func TestReportPage(t *testing.T) {
 	} {
 		output := filepath.Join(dir, c.name)
 		args := []string{"train", "--model", base, "--train", data, "--output", output, "--log-steps", "1", "--pooling", "mean"}
-		if _, stderr, code := bertlabel(t, "", append(args, c.args...)...); code != cli.ExitOK || strings.Contains(stderr, "could not be written") {
+		if _, stderr, code := bertlabel(t, "", append(args, c.args...)...); code != cli.ExitOK ||
+			strings.Contains(stderr, "could not be written") {
 			t.Fatalf("%s: exit %d, %s", c.name, code, stderr)
 		}
 		page := read(filepath.Join(output, "report.html"))

@@ -78,12 +78,15 @@ func TestTrain(t *testing.T) {
 	cmdtest.WriteFile(t, trainFile, cmdtest.LabelledCSV(80, 1))
 	// The labels of dev are swapped: the better the head has learnt, the worse it looks, and the best step is not the last.
 	cmdtest.WriteFile(t, devFile, strings.Replace(cmdtest.LabelledCSV(40, 2), "animal,colour", "colour,animal", 1))
-	stdout, stderr, code := bertlabel(t, "", "train", "--model", base, "--train", trainFile, "--dev", devFile, "--output", output, "--pooling", "mean",
-		"--train-batch-size", "8", "--num-train-epochs", "6", "--learning-rate", "0.5", "--eval-steps", "4", "--log-steps", "7", "--max-seq-length", "16")
+	stdout, stderr, code := bertlabel(t, "", "train", "--model", base, "--train", trainFile, "--dev", devFile, "--output", output,
+		"--pooling", "mean",
+		"--train-batch-size", "8", "--num-train-epochs", "6", "--learning-rate", "0.5", "--eval-steps", "4", "--log-steps", "7",
+		"--max-seq-length", "16")
 	if code != cli.ExitOK || stdout != "" || !strings.Contains(stderr, "kept the weights of step") {
 		t.Fatalf("exit %d, stdout %q, stderr %s", code, stdout, stderr)
 	}
-	cmdtest.OnlyFile(t, output, "bert_config.json", "bert_model.ckpt.data-00000-of-00001", "bert_model.ckpt.index", "bertlabel.json", "checkpoint", "labels.txt",
+	cmdtest.OnlyFile(t, output, "bert_config.json", "bert_model.ckpt.data-00000-of-00001", "bert_model.ckpt.index", "bertlabel.json",
+		"checkpoint", "labels.txt",
 		"metrics.csv", "report.html", "vocab.txt")
 	if err := os.RemoveAll(base); err != nil {
 		t.Fatal(err)
@@ -129,7 +132,8 @@ func TestTrain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(m.Labels, []string{"animal", "colour"}) || m.MaxSeqLength != 16 || !m.Tokenizer.Options().LowerCase || m.Pooling != bert.Mean {
+	if !slices.Equal(m.Labels, []string{"animal", "colour"}) || m.MaxSeqLength != 16 || !m.Tokenizer.Options().LowerCase ||
+		m.Pooling != bert.Mean {
 		t.Errorf("labels %v, MaxSeqLength %d, options %+v, pooling %v", m.Labels, m.MaxSeqLength, m.Tokenizer.Options(), m.Pooling)
 	}
 	var settings struct {
@@ -144,7 +148,8 @@ func TestTrain(t *testing.T) {
 	if err != nil || settings.FormatVersion != 1 || settings.ProblemType != "multi_label_classification" {
 		t.Errorf("%s, %v", text, err)
 	}
-	for key, value := range map[string]any{"learning_rate": 0.5, "train_batch_size": 8.0, "tune": "head", "seed": 42.0, "optimizer": "google", "clip_norm": 1.0, "eval_steps": 4.0} {
+	for key, value := range map[string]any{"learning_rate": 0.5, "train_batch_size": 8.0, "tune": "head", "seed": 42.0,
+		"optimizer": "google", "clip_norm": 1.0, "eval_steps": 4.0} {
 		if settings.Training[key] != value {
 			t.Errorf("training config: %s is %v, want %v", key, settings.Training[key], value)
 		}
@@ -159,8 +164,10 @@ func TestTrainContinues(t *testing.T) {
 	data := filepath.Join(dir, "train.csv")
 	cmdtest.WriteFile(t, data, cmdtest.LabelledCSV(40, 1))
 	common := []string{"train", "--train", data, "--pooling", "cls", "--max-steps", "20", "--dropout", "0"}
-	for _, run := range [][]string{{"--model", cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil)), "--output", first}, {"--model", first, "--output", second}} {
-		if _, stderr, code := bertlabel(t, "", append(slices.Clone(common), run...)...); code != cli.ExitOK || strings.Contains(stderr, "own head") != (run[1] == first) {
+	for _, run := range [][]string{{"--model", cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil)), "--output", first},
+		{"--model", first, "--output", second}} {
+		if _, stderr, code := bertlabel(t, "", append(slices.Clone(common), run...)...); code != cli.ExitOK ||
+			strings.Contains(stderr, "own head") != (run[1] == first) {
 			t.Fatalf("%v: exit %d, stderr %s", run, code, stderr)
 		}
 	}
@@ -181,7 +188,8 @@ func TestTrainRefuses(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	base := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil))
-	good, bad, other, full := filepath.Join(dir, "good.csv"), filepath.Join(dir, "bad.csv"), filepath.Join(dir, "other.csv"), filepath.Join(dir, "full")
+	good, bad, other, full := filepath.Join(dir, "good.csv"), filepath.Join(dir, "bad.csv"), filepath.Join(dir, "other.csv"),
+		filepath.Join(dir, "full")
 	cmdtest.WriteFile(t, good, cmdtest.LabelledCSV(20, 1))
 	cmdtest.WriteFile(t, bad, "text,animal,colour\ncat,1,0\nmat,2,1\n")
 	cmdtest.WriteFile(t, other, "text,labels\ncat,fish\n")
@@ -241,7 +249,8 @@ func TestFeaturesCache(t *testing.T) {
 	train := func(name string, args ...string) (head string, stderr string) {
 		t.Helper()
 		out := filepath.Join(dir, name)
-		args = append([]string{"train", "--model", base, "--train", data, "--output", out, "--pooling", "mean", "--max-steps", "5"}, args...)
+		args = append([]string{"train", "--model", base, "--train", data, "--output", out, "--pooling", "mean", "--max-steps", "5"},
+			args...)
 		if _, errs, code := bertlabel(t, "", args...); code != cli.ExitOK {
 			t.Fatalf("exit %d: %s", code, errs)
 		} else {
@@ -267,9 +276,11 @@ func TestFeaturesCache(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, damaged := range map[string]string{"flipped": string(good[:len(good)-1]) + "\x00", "cut": string(good[:len(good)/2]), "empty": "", "other": "not a tensor file"} {
+	for name, damaged := range map[string]string{"flipped": string(good[:len(good)-1]) + "\x00", "cut": string(good[:len(good)/2]),
+		"empty": "", "other": "not a tensor file"} {
 		cmdtest.WriteFile(t, files[0], damaged)
-		if got, stderr := train(name, "--features-cache", cache); got != want || !strings.Contains(stderr, "is not used, the features are computed again") {
+		if got, stderr := train(name, "--features-cache", cache); got != want ||
+			!strings.Contains(stderr, "is not used, the features are computed again") {
 			t.Errorf("%s: other weights, or stderr %s", name, stderr)
 		}
 		if again, _ := os.ReadFile(files[0]); string(again) != string(good) {

@@ -51,7 +51,8 @@ func tinyTask(t *testing.T, dir string) []string {
 	t.Helper()
 	words := []string{"bad", "good", "late", "broken", "kind", "slow", "cheap", "loud"}
 	config := bert.DefaultConfig()
-	config.VocabSize, config.HiddenSize, config.NumHiddenLayers, config.NumAttentionHeads, config.IntermediateSize = 5+len(words), 16, 2, 2, 32
+	config.VocabSize, config.HiddenSize, config.NumHiddenLayers, config.NumAttentionHeads, config.IntermediateSize = 5+len(words), 16, 2,
+		2, 32
 	config.MaxPositionEmbeddings, config.TypeVocabSize = 16, 2
 	lower := true
 	vocab := strings.Join(append([]string{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}, words...), "\n") + "\n"
@@ -78,7 +79,8 @@ func tinyTask(t *testing.T, dir string) []string {
 		}
 		cmdtest.WriteFile(t, filepath.Join(dir, name), text)
 	}
-	return []string{"train", "--model", filepath.Join(dir, "bert"), "--train", filepath.Join(dir, "train.csv"), "--dev", filepath.Join(dir, "dev.csv"),
+	return []string{"train", "--model", filepath.Join(dir, "bert"), "--train", filepath.Join(dir, "train.csv"), "--dev",
+		filepath.Join(dir, "dev.csv"),
 		"--tune", "all", "--learning-rate", "0.01", "--train-batch-size", "3", "--gradient-accumulation-steps", "2", "--max-steps", "40",
 		"--save-checkpoints-steps", "5", "--eval-steps", "7", "--log-steps", "4"}
 }
@@ -157,7 +159,8 @@ func TestKills(t *testing.T) {
 			if !ours && !theirs || life == 20 {
 				t.Fatalf("run %d, life %d, %v: %v\n%s", run, life, sig, err, stderr)
 			}
-			if bytes.Contains(stderr.Bytes(), []byte("going on behind step")) || bytes.Contains(stderr.Bytes(), []byte("last good checkpoint")) {
+			if bytes.Contains(stderr.Bytes(), []byte("going on behind step")) ||
+				bytes.Contains(stderr.Bytes(), []byte("last good checkpoint")) {
 				midway++
 			}
 			if deaths++; sig == syscall.SIGKILL {
@@ -182,12 +185,14 @@ func TestSignalExit(t *testing.T) {
 	args := tinyTask(t, dir)
 	for sig, code := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130} {
 		output := filepath.Join(dir, fmt.Sprint("out-", code))
-		cmd, stderr := child(append(args, "--output", output, "--max-steps", "100000000", "--save-checkpoints-steps", "0", "--eval-steps", "1000000")...)
+		cmd, stderr := child(append(args, "--output", output, "--max-steps", "100000000", "--save-checkpoints-steps", "0", "--eval-steps",
+			"1000000")...)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
 		for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
-			if log, _ := os.ReadFile(filepath.Join(output, "metrics.csv")); bytes.Count(log, []byte("\n")) > 3 || time.Now().After(deadline) {
+			if log, _ := os.ReadFile(filepath.Join(output, "metrics.csv")); bytes.Count(log, []byte("\n")) > 3 ||
+				time.Now().After(deadline) {
 				break
 			}
 		}
@@ -246,11 +251,13 @@ func TestRunRefused(t *testing.T) {
 		t.Errorf("resuming a run that is done: exit %d\n%s", code, stderr)
 	}
 	stderr, code := train("--overwrite", "--learning-rate", "1e30", "--save-checkpoints-steps", "1")
-	if code != cli.ExitDiverged || !regexp.MustCompile(`diverged at step \d+: [^ ]+ is [-+]?(NaN|Inf)`).MatchString(stderr) || !strings.Contains(stderr, "last good checkpoint") {
+	if code != cli.ExitDiverged || !regexp.MustCompile(`diverged at step \d+: [^ ]+ is [-+]?(NaN|Inf)`).MatchString(stderr) ||
+		!strings.Contains(stderr, "last good checkpoint") {
 		t.Errorf("rate 1e30: exit %d, want %d, step and tensor\n%s", code, cli.ExitDiverged, stderr)
 	}
 	for flags, want := range map[string]string{ // weights that are finite and of no use
-		"skip": "left out (--on-nan skip)", "restore": "no checkpoint to go back to yet", "restore --save-checkpoints-steps 1": "left out (--on-nan restore)",
+		"skip": "left out (--on-nan skip)", "restore": "no checkpoint to go back to yet",
+		"restore --save-checkpoints-steps 1": "left out (--on-nan restore)",
 	} {
 		stderr, code := train(append([]string{"--overwrite", "--learning-rate", "1e38", "--on-nan"}, strings.Fields(flags)...)...)
 		if code != cli.ExitDiverged || !strings.Contains(stderr, want) {
@@ -305,8 +312,10 @@ func TestResumeFromTF(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, stderr, code := bertlabel(t, "", "train", "--model", filepath.Join(dir, "model"), "--train", filepath.Join(dir, "texts.jsonl"),
-			"--labels", filepath.Join(dir, "model_with_head", "labels.txt"), "--resume-from", filepath.Join(dir, "resume_tf", "model.ckpt-5"),
-			"--tune", "all", "--shuffle=false", "--train-batch-size", "4", "--max-steps", "10", "--warmup-proportion", "0.2", "--learning-rate", "1e-3",
+			"--labels", filepath.Join(dir, "model_with_head", "labels.txt"), "--resume-from",
+			filepath.Join(dir, "resume_tf", "model.ckpt-5"),
+			"--tune", "all", "--shuffle=false", "--train-batch-size", "4", "--max-steps", "10", "--warmup-proportion", "0.2",
+			"--learning-rate", "1e-3",
 			"--dropout", "0", "--max-seq-length", fmt.Sprint(about.Settings.MaxSeqLength), "--log-steps", "1", "--output", output)
 		if code != cli.ExitOK {
 			t.Fatalf("exit %d\n%s", code, stderr)
@@ -331,7 +340,8 @@ func TestResumeFromTF(t *testing.T) {
 			}
 		}
 		src.Close()
-		if log, err := os.ReadFile(filepath.Join(output, "metrics.csv")); err != nil || bytes.Count(log, []byte("\n")) != 6 || compared < 30 {
+		if log, err := os.ReadFile(filepath.Join(output, "metrics.csv")); err != nil || bytes.Count(log, []byte("\n")) != 6 ||
+			compared < 30 {
 			t.Errorf("%d variables compared; metrics.csv\n%s", compared, log)
 		}
 	}

@@ -32,8 +32,10 @@ func TestTrainBaseline(t *testing.T) {
 			c.args, rows = append(c.args, "--dev", task.dev), 60
 		}
 		_, stderr := task.run(t, "model", append(c.args, "--baseline")...)
-		if !strings.Contains(stderr, "baseline (TF-IDF of words and word pairs, logistic regression") || !strings.Contains(stderr, c.said) ||
-			!strings.Contains(stderr, "average_precision_macro on") || strings.Contains(stderr, "linear model of the words is ahead") == slices.Contains(c.args, "lbfgs") {
+		if !strings.Contains(stderr, "baseline (TF-IDF of words and word pairs, logistic regression") ||
+			!strings.Contains(stderr, c.said) ||
+			!strings.Contains(stderr, "average_precision_macro on") ||
+			strings.Contains(stderr, "linear model of the words is ahead") == slices.Contains(c.args, "lbfgs") {
 			t.Errorf("%v: stderr %s", c.args, stderr)
 		}
 		text, err := os.ReadFile(path)
@@ -56,7 +58,8 @@ func TestTrainBaseline(t *testing.T) {
 			t.Fatal(err)
 		}
 		perLabel, _ := report.Threshold.([]any)
-		if !(report.F1Macro > 0.9 && report.Tuned.F1Macro > 0.9) || report.Rows != rows || report.Terms == 0 || len(report.C) != 2 || len(report.PerLabel) != 2 ||
+		if !(report.F1Macro > 0.9 && report.Tuned.F1Macro > 0.9) || report.Rows != rows || report.Terms == 0 || len(report.C) != 2 ||
+			len(report.PerLabel) != 2 ||
 			(len(perLabel) == 2) != strings.Contains(strings.Join(c.args, " "), "thresholds") {
 			t.Errorf("%v: %s", c.args, text)
 		}
@@ -65,7 +68,8 @@ func TestTrainBaseline(t *testing.T) {
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
 		t.Errorf("the baseline of an earlier run is left: %v", err)
 	}
-	if _, stderr, code := bertlabel(t, "", "train", "--model", task.base, "--train", task.train, "--output", path+"x", "--baseline"); code != cli.ExitUsage || !strings.Contains(stderr, "give --dev or --folds") {
+	if _, stderr, code := bertlabel(t, "", "train", "--model", task.base, "--train", task.train, "--output", path+"x",
+		"--baseline"); code != cli.ExitUsage || !strings.Contains(stderr, "give --dev or --folds") {
 		t.Errorf("without dev: exit %d, %s", code, stderr)
 	}
 }

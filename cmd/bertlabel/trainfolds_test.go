@@ -54,11 +54,13 @@ func TestTrainFolds(t *testing.T) {
 			t.Errorf("%s: --folds changes the model", name)
 		}
 		f, text := foldsOf(t, task, name)
-		if !strings.Contains(stderr, "out of fold at 0.5: f1_macro") || f.Folds != 4 || f.Rows != 120 || len(f.Each) != 4 || !(f.F1Macro > 0.9) || trainingOf(t, m)["folds"] != 4.0 {
+		if !strings.Contains(stderr, "out of fold at 0.5: f1_macro") || f.Folds != 4 || f.Rows != 120 || len(f.Each) != 4 ||
+			!(f.F1Macro > 0.9) || trainingOf(t, m)["folds"] != 4.0 {
 			t.Errorf("%s: %+v\n%s", name, f, stderr)
 		}
 		page, err := os.ReadFile(filepath.Join(task.dir, name, "report.html"))
-		if err != nil || !strings.Contains(string(page), "120 rows, each by a head of the other folds") || !strings.Contains(string(page), fmt.Sprintf("%.4f", f.F1Macro)[:5]) {
+		if err != nil || !strings.Contains(string(page), "120 rows, each by a head of the other folds") ||
+			!strings.Contains(string(page), fmt.Sprintf("%.4f", f.F1Macro)[:5]) {
 			t.Errorf("%s: %v, the report does not show the folds", name, err)
 		}
 		rows, mean, squares := 0.0, 0.0, 0.0
@@ -70,12 +72,15 @@ func TestTrainFolds(t *testing.T) {
 			squares += math.Pow(fold["log_loss"].(float64)-mean, 2)
 		}
 		if rows != 120 || !(math.Abs(*f.Mean["log_loss"]-mean) <= 1e-12) || !(math.Abs(*f.Std["log_loss"]-math.Sqrt(squares/3)) <= 1e-12) {
-			t.Errorf("%s: %v rows, mean %v, std %v, want %v and %v", name, rows, *f.Mean["log_loss"], *f.Std["log_loss"], mean, math.Sqrt(squares/3))
+			t.Errorf("%s: %v rows, mean %v, std %v, want %v and %v", name, rows, *f.Mean["log_loss"], *f.Std["log_loss"], mean,
+				math.Sqrt(squares/3))
 		}
 		tuned, _ := task.run(t, name, append(args, "--folds", "4", "--tune-thresholds", "--threads", "3")...)
 		again, sameText := foldsOf(t, task, name)
-		if text != sameText || float64(tuned.Thresholds[0]) != float64(float32(again.Tuned.Threshold[0])) || tuned.Thresholds[0] == 0.5 && tuned.Thresholds[1] == 0.5 {
-			t.Errorf("%s: thresholds %v, chosen on the folds %v, same report %t", name, tuned.Thresholds, again.Tuned.Threshold, text == sameText)
+		if text != sameText || float64(tuned.Thresholds[0]) != float64(float32(again.Tuned.Threshold[0])) || tuned.Thresholds[0] == 0.5 &&
+			tuned.Thresholds[1] == 0.5 {
+			t.Errorf("%s: thresholds %v, chosen on the folds %v, same report %t", name, tuned.Thresholds, again.Tuned.Threshold,
+				text == sameText)
 		}
 	}
 	task.run(t, "exact", "--max-steps", "2")
@@ -128,7 +133,8 @@ func TestTrainFoldsRefuses(t *testing.T) {
 		{"--folds 5 --calibrate", "--calibrate needs --dev", cli.ExitUsage},
 		{"--folds 121 --pooling mean", "different texts, expected at least 121", cli.ExitData},
 	} {
-		args := append([]string{"train", "--model", task.base, "--train", task.train, "--output", filepath.Join(task.dir, "refused"), "--overwrite"}, strings.Fields(c.args)...)
+		args := append([]string{"train", "--model", task.base, "--train", task.train, "--output", filepath.Join(task.dir, "refused"),
+			"--overwrite"}, strings.Fields(c.args)...)
 		if _, stderr, code := bertlabel(t, "", args...); code != c.code || !strings.Contains(stderr, c.want) {
 			t.Errorf("%s: exit %d, %s", c.args, code, stderr)
 		}

@@ -66,7 +66,8 @@ func TestTrainLBFGS(t *testing.T) {
 	if exact, gradient := loss("exact"), loss("gradient"); !(exact < gradient) {
 		t.Errorf("loss %v by lbfgs, %v by 300 steps", exact, gradient)
 	}
-	if config := trainingOf(t, m); config["solver"] != "lbfgs" || config["l2"] != 1e-4 || !strings.Contains(stderr, "solved 2 labels on mean (16 features)") {
+	if config := trainingOf(t, m); config["solver"] != "lbfgs" || config["l2"] != 1e-4 ||
+		!strings.Contains(stderr, "solved 2 labels on mean (16 features)") {
 		t.Errorf("%v\n%s", config, stderr)
 	}
 	again, _ := task.run(t, "threads", "--pooling", "mean", "--solver", "lbfgs", "--l2", "1e-4", "--threads", "3")
@@ -90,7 +91,8 @@ func TestTrainLDA(t *testing.T) {
 	t.Parallel()
 	task := newHeadTask(t)
 	m, stderr := task.run(t, "lda", "--pooling", "mean:-1..-2", "--solver", "lda", "--dev", task.dev, "--tune-thresholds")
-	if config := trainingOf(t, m); config["solver"] != "lda" || config["calibrate"] != "platt" || !strings.Contains(stderr, "1 − average_precision_macro on dev") {
+	if config := trainingOf(t, m); config["solver"] != "lda" || config["calibrate"] != "platt" ||
+		!strings.Contains(stderr, "1 − average_precision_macro on dev") {
 		t.Errorf("%v\n%s", config, stderr)
 	}
 	if r := evaluate(t, "--model", filepath.Join(task.dir, "lda"), "--data", task.dev); !(r.F1Macro > 0.9) {
@@ -137,7 +139,8 @@ func TestTrainPoolings(t *testing.T) {
 			}
 		}
 	}
-	if chosen == "" || auto.Pooling.String() != chosen || trainingOf(t, auto)["pooling"] != "auto" || strings.Count(stderr, "solved 2") < 5 {
+	if chosen == "" || auto.Pooling.String() != chosen || trainingOf(t, auto)["pooling"] != "auto" ||
+		strings.Count(stderr, "solved 2") < 5 {
 		t.Errorf("pooling %s, want %s\n%s", auto.Pooling, chosen, stderr)
 	}
 	alone, _ := task.run(t, "alone", "--pooling", chosen, "--solver", "lbfgs", "--dev", task.dev)
@@ -152,7 +155,8 @@ func TestTrainTunesOnDev(t *testing.T) {
 	task := newHeadTask(t)
 	common := []string{"--pooling", "mean", "--dev", task.dev, "--train-batch-size", "8", "--max-steps", "20", "--dropout", "0"}
 	plain, said := task.run(t, "plain", common...)
-	if plain.Thresholds[0] != 0.5 || plain.Thresholds[1] != 0.5 || strings.Count(said, "f1_macro") < 3 || !strings.Contains(said, "--tune-thresholds keeps") {
+	if plain.Thresholds[0] != 0.5 || plain.Thresholds[1] != 0.5 || strings.Count(said, "f1_macro") < 3 ||
+		!strings.Contains(said, "--tune-thresholds keeps") {
 		t.Errorf("thresholds %v\n%s", plain.Thresholds, said)
 	}
 	each, said := task.run(t, "each", append(common, "--tune-thresholds")...)
@@ -174,13 +178,15 @@ func TestTrainTunesOnDev(t *testing.T) {
 	for _, method := range []string{"temperature", "platt"} {
 		calibrated, said := task.run(t, method, append(common, "--calibrate="+method, "--tune-thresholds")...)
 		config := trainingOf(t, calibrated)
-		if config["calibrate"] != method || config["tune_thresholds"] != "per-label" || config["threshold_objective"] != "f1" || !strings.Contains(said, "calibrated on dev ("+method+")") {
+		if config["calibrate"] != method || config["tune_thresholds"] != "per-label" || config["threshold_objective"] != "f1" ||
+			!strings.Contains(said, "calibrated on dev ("+method+")") {
 			t.Errorf("%v\n%s", config, said)
 		}
 		ratio := calibrated.Head.Weights.Value[0] / plain.Head.Weights.Value[0]
 		for j, w := range calibrated.Head.Weights.Value[:16] {
 			if !(math.Abs(float64(w/plain.Head.Weights.Value[j]-ratio)) <= 1e-5) || ratio == 1 {
-				t.Fatalf("%s: weight %d is %v times the plain one, the first %v: want one slope", method, j, w/plain.Head.Weights.Value[j], ratio)
+				t.Fatalf("%s: weight %d is %v times the plain one, the first %v: want one slope", method, j,
+					w/plain.Head.Weights.Value[j], ratio)
 			}
 		}
 		_, said, code := bertlabel(t, cmdtest.JSONLines([]string{"the cat"}), "predict", "--model", filepath.Join(task.dir, method))
@@ -198,7 +204,8 @@ func TestTrainLosses(t *testing.T) {
 	cmdtest.WriteFile(t, weights, `{"colour": 3}`)
 	common := []string{"--pooling", "mean", "--max-steps", "1", "--warmup-proportion", "0"}
 	seen := map[string]string{}
-	for _, args := range [][]string{nil, {"--loss", "focal"}, {"--loss", "asymmetric"}, {"--pos-weight", "balanced"}, {"--pos-weight", weights}, {"--label-smoothing", "0.2"}, {"--bias-init", "log-odds"}} {
+	for _, args := range [][]string{nil, {"--loss", "focal"}, {"--loss", "asymmetric"}, {"--pos-weight", "balanced"},
+		{"--pos-weight", weights}, {"--label-smoothing", "0.2"}, {"--bias-init", "log-odds"}} {
 		task.run(t, "out", append(slices.Clone(common), args...)...)
 		_, rows := metricsTable(t, filepath.Join(task.dir, "out"))
 		loss, _ := json.Marshal(rows[0][2])
@@ -266,12 +273,15 @@ func TestTrainHeadRefuses(t *testing.T) {
 func TestTrainAllTunesOnDev(t *testing.T) {
 	t.Parallel()
 	task := newHeadTask(t)
-	args := []string{"--tune", "last:1", "--pooling", "mean", "--dev", task.dev, "--train-batch-size", "16", "--num-train-epochs", "2", "--tune-thresholds", "--calibrate", "--tensorboard=false"}
+	args := []string{"--tune", "last:1", "--pooling", "mean", "--dev", task.dev, "--train-batch-size", "16", "--num-train-epochs", "2",
+		"--tune-thresholds", "--calibrate", "--tensorboard=false"}
 	m, said := task.run(t, "out", args...)
-	if !strings.Contains(said, "calibrated on dev") || m.Thresholds[0] == 0.5 || trainingOf(t, m)["calibrate"] != "platt" || trainingOf(t, m)["tune"] != "last:1" {
+	if !strings.Contains(said, "calibrated on dev") || m.Thresholds[0] == 0.5 || trainingOf(t, m)["calibrate"] != "platt" ||
+		trainingOf(t, m)["tune"] != "last:1" {
 		t.Errorf("thresholds %v, %s\n%s", m.Thresholds, m.Training(), said)
 	}
-	resumed := append([]string{"train", "--model", task.base, "--train", task.train, "--output", filepath.Join(task.dir, "out"), "--resume"}, args...)
+	resumed := append([]string{"train", "--model", task.base, "--train", task.train, "--output", filepath.Join(task.dir, "out"),
+		"--resume"}, args...)
 	if _, stderr, code := bertlabel(t, "", resumed...); code != cli.ExitOK || strings.Contains(stderr, "calibrated on dev") {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
@@ -285,7 +295,8 @@ func TestTrainAllTunesOnDev(t *testing.T) {
 func TestHeadClearsEncoderRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	task := headTask{base: cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil)), train: filepath.Join(dir, "train.csv"), dir: dir}
+	task := headTask{base: cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil)), train: filepath.Join(dir, "train.csv"),
+		dir: dir}
 	cmdtest.WriteFile(t, task.train, cmdtest.LabelledCSV(20, 1))
 	task.run(t, "model", "--tune", "all", "--max-steps", "4")
 	saved := func() []string {

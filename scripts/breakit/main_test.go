@@ -79,7 +79,7 @@ func TestParseRefuses(t *testing.T) {
 	for name, change := range map[string][2]string{
 		"section": {"### A", "## A"}, "want one of each": {"> no", "no"}, "commands": {"go test ./a", "go vet ./a"},
 		"without a `file.go`": {"`a/b.go`", "a"},
-		"no ```diff": {"```diff", "```go"}, "begins with none": {"-a", "?a"}, "changes nothing": {"-a\n+b", " a\n a"},
+		"no ```diff":          {"```diff", "```go"}, "begins with none": {"-a", "?a"}, "changes nothing": {"-a\n+b", " a\n a"},
 	} {
 		if _, err := parse(strings.Replace(good, change[0], change[1], 1)); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)

@@ -50,7 +50,8 @@ var masks = []struct {
 	{"*.html", regexp.MustCompile(`(<dt>[^<]*</dt><dd>)(?:\d+(?:\.\d+)?(?:h|m|s|ms|µs|ns))+(</dd>)`), "${1}T$2"}, // the card Time
 	{"*.html", regexp.MustCompile(`(<p class="muted" style="margin-top:24px"><bdi>bertlabel )[^<]*`), "${1}V"},
 	{"state.json", regexp.MustCompile(`("version": )"[^"]*"`), `$1"V"`},
-	{"MANIFEST.json", regexp.MustCompile(`("name": "state.json",\s*"bytes": )\d+(,\s*"crc32c": )"\w+"`), `${1}N$2"C"`}, // of the file with the version
+	// of the file with the version
+	{"MANIFEST.json", regexp.MustCompile(`("name": "state.json",\s*"bytes": )\d+(,\s*"crc32c": )"\w+"`), `${1}N$2"C"`},
 }
 
 func main() {
@@ -201,7 +202,8 @@ const (
 // difference says how b differs from a.
 func difference(a, b []byte) string {
 	short := func(content []byte) bool {
-		return !bytes.ContainsRune(content, 0) && !slices.ContainsFunc(bytes.Split(content, []byte("\n")), func(line []byte) bool { return len(line) > longLine })
+		return !bytes.ContainsRune(content, 0) &&
+			!slices.ContainsFunc(bytes.Split(content, []byte("\n")), func(line []byte) bool { return len(line) > longLine })
 	}
 	if short(a) && short(b) {
 		if text, err := unified(a, b); err == nil {

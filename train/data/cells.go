@@ -16,12 +16,26 @@ func (d *Dataset) Classes(label int) (n [2]int) {
 	return n
 }
 
+// CheckClasses refuses a data set, with a *RowError, unless its rows say both 1 and 0 of each label.
+func (d *Dataset) CheckClasses() error {
+	for l, label := range d.Labels.Names() {
+		if n := d.Classes(l); n[0] == 0 || n[1] == 0 {
+			return &RowError{File: d.File, Column: label, Found: fmt.Sprintf("%d rows that say 1 and %d that say 0", n[1], n[0]),
+				Expected: "some of both"}
+		}
+	}
+	return nil
+}
+
 // Columns returns the data set with the given labels only, in that order. Texts and all that is not of labels are shared with d. The
 // error names a label that d lacks.
 func (d *Dataset) Columns(names ...string) (*Dataset, error) {
 	list, err := NewLabelList(names, "the columns")
 	if err != nil {
 		return nil, err
+	}
+	if d.Labels == nil {
+		return nil, fmt.Errorf("%s was read without its labels", d.File)
 	}
 	places := make([]int, len(names))
 	for i, name := range names {
@@ -48,6 +62,9 @@ func (d *Dataset) AnyOf(name string) (*Dataset, error) {
 	list, err := NewLabelList([]string{name}, "the label")
 	if err != nil {
 		return nil, err
+	}
+	if d.Labels == nil {
+		return nil, fmt.Errorf("%s was read without its labels", d.File)
 	}
 	merged := *d
 	merged.Labels, merged.Y = list, make([]int8, 0, d.Rows())

@@ -41,7 +41,8 @@ func (t *tsvRecords) next() ([][]byte, error) {
 }
 
 func tooWide() error {
-	return &RowError{field: MaxColumns + 1, Found: fmt.Sprintf("more than %d fields", MaxColumns), Expected: "at most that", Hint: "look for a missing line end"}
+	return &RowError{field: MaxColumns + 1, Found: fmt.Sprintf("more than %d fields", MaxColumns), Expected: "at most that",
+		Hint: "look for a missing line end"}
 }
 
 // csvRecords cuts rows as RFC 4180 has them, section 2: fields between commas, or another delimiter; a field in quotes may hold it,
@@ -54,7 +55,7 @@ type csvRecords struct {
 }
 
 // next puts lines together until the quotes of the row are even, for a line break inside quotes has an odd number of them
-// before it. Should that have been a mistake, the line behind the row's first is the next row.
+// before it. Should that have been a mistake, the line after the row's first is the next row.
 func (c *csvRecords) next() ([][]byte, error) {
 	l := c.lines
 	for {
@@ -131,7 +132,7 @@ func (c *csvRecords) split(row []byte) error {
 	}
 }
 
-// plain returns the field without quotes that starts at row[at], and the place behind it.
+// plain returns the field without quotes that starts at row[at], and the place after it.
 func (c *csvRecords) plain(row []byte, at int) (field []byte, end int, err error) {
 	end = len(row)
 	if i := bytes.IndexByte(row[at:], c.delimiter); i >= 0 {
@@ -143,7 +144,7 @@ func (c *csvRecords) plain(row []byte, at int) (field []byte, end int, err error
 	return row[at:end], end, nil
 }
 
-// quoted returns what is between the quotes of the field that opens at row[at], and the place behind the closing quote.
+// quoted returns what is between the quotes of the field that opens at row[at], and the place after the closing quote.
 func (c *csvRecords) quoted(row []byte, at int) (field []byte, end int, err error) {
 	open, from := at, len(c.scratch)
 	for at++; ; {
@@ -173,6 +174,8 @@ func (c *csvRecords) fault(value []byte, found, expected string) error {
 func (c *csvRecords) unclosed(row []byte, open int) error {
 	line := c.lines.first + bytes.Count(row[:open], []byte{'\n'})
 	value, _, _ := bytes.Cut(row[open:], []byte{'\n'})
-	return &RowError{field: len(c.fields) + 1, Value: cut(string(value)), Found: fmt.Sprintf("a quote that opens on line %d and never closes:", line),
-		Expected: "a closing quote before the end of the file and of 16 MiB", Hint: `close it; a quote that is part of the text is doubled, in quotes: "say ""hi"""`}
+	return &RowError{field: len(c.fields) + 1, Value: cut(string(value)), Found: fmt.Sprintf("a quote that opens on line %d "+
+		"and never closes:", line),
+		Expected: "a closing quote before the end of the file and of 16 MiB",
+		Hint:     `close it; a quote that is part of the text is doubled, in quotes: "say ""hi"""`}
 }

@@ -2,7 +2,9 @@ package data
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"io"
+	"slices"
 )
 
 // Dataset is a whole file in memory, row by row in file order.
@@ -25,6 +27,31 @@ type Dataset struct {
 
 // Rows is the number of rows.
 func (d *Dataset) Rows() int { return len(d.Texts) }
+
+// Check returns an error for a data set whose lists do not go together, as one that was made by hand may be. Load gives none such.
+// The text goes on after the name of the set. Labels may be nil, and Lines too.
+func (d *Dataset) Check() error {
+	n, labels := d.Rows(), 0
+	if d.Labels != nil {
+		labels = d.Labels.Len()
+	}
+	switch {
+	case len(d.Y) != n*labels:
+		return fmt.Errorf("has %d label cells, want %d rows × %d labels", len(d.Y), n, labels)
+	case d.Pairs != nil && len(d.Pairs) != n:
+		return fmt.Errorf("has %d second texts, want none or %d", len(d.Pairs), n)
+	case d.IDs != nil && len(d.IDs) != n:
+		return fmt.Errorf("has %d ids, want none or %d", len(d.IDs), n)
+	case d.Lines != nil && len(d.Lines) != n:
+		return fmt.Errorf("has %d lines, want none or %d", len(d.Lines), n)
+	case d.Raw != nil && len(d.Raw) != n:
+		return fmt.Errorf("has %d raw rows, want none or %d", len(d.Raw), n)
+	}
+	if i := slices.IndexFunc(d.Y, func(y int8) bool { return y < Unknown || y > 1 }); i >= 0 {
+		return fmt.Errorf("has a cell %d in row %d, want 1, 0 or −1 for unknown", d.Y[i], i/labels)
+	}
+	return nil
+}
 
 // Row returns the labels of row i, [C]; it is a part of Y.
 func (d *Dataset) Row(i int) []int8 {

@@ -76,10 +76,61 @@ func TestGoEmotions(t *testing.T) {
 			t.Errorf("%s: SHA-256 %s, %d ids", c.file, sum, len(d.IDs))
 		}
 	}
-	if got, want := FindRepeats(parts[0]), (Repeats{Texts: 118, Rows: 183, Conflicting: 58, FirstConflict: [2]int{3512, 4622}}); got != want {
+	if got, want := FindRepeats(parts[0]),
+		(Repeats{Texts: 118, Rows: 183, Conflicting: 58, FirstConflict: [2]int{3512, 4622}}); got != want {
 		t.Errorf("repeats %+v, want %+v", got, want)
 	}
 	if got, want := FindOverlap(parts[0], parts[1]), (Overlap{Texts: 41, RowsA: 84, RowsB: 43}); got != want {
 		t.Errorf("overlap %+v, want %+v", got, want)
+	}
+}
+
+// A data set that was made by hand need not be whole: Check says what does not go together, and nothing else needs line numbers.
+func TestCheck(t *testing.T) {
+	labels, err := NewLabelList([]string{"joy", "love"}, "labels")
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := Dataset{Labels: labels, Texts: []string{"a", "a"}, Y: []int8{1, 0, 0, Unknown}}
+	if err := made.Check(); err != nil {
+		t.Error(err)
+	}
+	if got, want := FindRepeats(&made), (Repeats{Texts: 1, Rows: 1, Conflicting: 1}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	for want, spoil := range map[string]func(d *Dataset){
+		"3 label cells":   func(d *Dataset) { d.Y = d.Y[:3] },
+		"4 label cells":   func(d *Dataset) { d.Labels = nil },
+		"1 second texts":  func(d *Dataset) { d.Pairs = []string{"x"} },
+		"3 ids":           func(d *Dataset) { d.IDs = make([]string, 3) },
+		"1 lines":         func(d *Dataset) { d.Lines = []int{1} },
+		"1 raw rows":      func(d *Dataset) { d.Raw = []string{"x"} },
+		"cell 2 in row 1": func(d *Dataset) { d.Y = []int8{1, 0, 2, 0} },
+	} {
+		d := made
+		spoil(&d)
+		if err := d.Check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	if err := made.CheckClasses(); err == nil || !strings.Contains(err.Error(), "column love: found 0 rows that say 1 and 1 that say 0") {
+		t.Error(err)
+	}
+	unread := Dataset{Texts: []string{"a"}}
+	if _, err := unread.Columns("joy"); err == nil {
+		t.Error("columns of a data set without labels")
+	}
+	if _, err := unread.AnyOf("joy"); err == nil {
+		t.Error("any of the labels of a data set without labels")
+	}
+}
+
+// No reader is an error, not a panic.
+func TestNoReader(t *testing.T) {
+	if _, err := LoadFrom(nil, "f.csv", Options{}); err == nil {
+		t.Error("LoadFrom took nil")
+	}
+	if _, err := NewReader(nil, "f.csv", Options{IgnoreLabels: true}); err == nil {
+		t.Error("NewReader took nil")
 	}
 }

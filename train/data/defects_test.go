@@ -74,7 +74,8 @@ var defects = []defect{
 	{JSONL, "null", `¦null`, "", nil, false},
 	{JSONL, "nested text", `{"text":¦{"en":"a"},"labels":["joy"]}`, "text", nil, false},
 	{JSONL, "nested labels", `{"text":"a","labels":[¦["joy"]]}`, "labels", nil, false},
-	{JSONL, "deep nesting", `{"text":"a","labels":["joy"],"x":` + strings.Repeat("[", 32) + mark + `[` + strings.Repeat("]", 33) + "}", "x", nil, false},
+	{JSONL, "deep nesting", `{"text":"a","labels":["joy"],"x":` + strings.Repeat("[", 32) + mark + `[` + strings.Repeat("]", 33) + "}",
+		"x", nil, false},
 	{JSONL, "duplicate key", `{"text":"a",¦"text":"b","labels":["joy"]}`, "", nil, false},
 	{JSONL, "duplicate key by an escape", `{"text":"a",¦"te\u0078t":"b","labels":["joy"]}`, "", nil, false},
 	{JSONL, "two pairs", `{"text":"a","text_b":"b",¦"text_pair":"b","labels":["joy"]}`, "", nil, false},
@@ -196,7 +197,8 @@ func goodRow(rng *rand.Rand, f Format, noQuotes bool) (text, row string) {
 	case JSONL:
 		text = strings.NewReplacer("\x00", "", "\r", "", "\\", "").Replace(text)
 		labels := []string{`[]`, `["joy","in awe"]`, `[0,1,null,0]`, `{"joy":1,"love":null,"fear":0}`}[rng.IntN(4)]
-		return text + "\n\"\t😀", `{"id": "i", "extra": [1.5e-3, {"a": "b"}], "text": "` + text + `\n\"\u0009\ud83d\ude00", "labels": ` + labels + `}`
+		return text + "\n\"\t😀", `{"id": "i", "extra": [1.5e-3, {"a": "b"}], "text": "` + text + `\n\"\u0009\ud83d\ude00", "labels": ` +
+			labels + `}`
 	}
 	return text, []string{"", "__label__joy ", "__label__fear\t__label__0  "}[rng.IntN(3)] + text
 }
@@ -261,9 +263,11 @@ func checkStop(t *testing.T, d defect, p planted, o Options) {
 		t.Fatalf("error %v, want one at line %d", err, p.line)
 	}
 	if bad.Line != p.line || bad.Column != d.column || p.byte > 0 && bad.Byte != p.byte {
-		t.Errorf("%v\n\tgot  line %d, column %q, byte %d\n\twant line %d, column %q, byte %d", err, bad.Line, bad.Column, bad.Byte, p.line, d.column, p.byte)
+		t.Errorf("%v\n\tgot  line %d, column %q, byte %d\n\twant line %d, column %q, byte %d", err, bad.Line, bad.Column, bad.Byte,
+			p.line, d.column, p.byte)
 	}
-	if !strings.HasPrefix(err.Error(), fmt.Sprintf("%s:%d: ", p.name, p.line)) || bad.Found == "" || bad.Expected == "" || len([]rune(bad.Value)) > valueLength+1 {
+	if !strings.HasPrefix(err.Error(), fmt.Sprintf("%s:%d: ", p.name, p.line)) || bad.Found == "" || bad.Expected == "" ||
+		len([]rune(bad.Value)) > valueLength+1 {
 		t.Errorf("message %q", err)
 	}
 	if !errors.Is(err, ErrRefused) {

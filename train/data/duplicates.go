@@ -80,7 +80,7 @@ func FindRepeats(d *Dataset) Repeats {
 			s.conflict = true
 			r.Conflicting++
 			if r.Conflicting == 1 {
-				r.FirstConflict = [2]int{d.Lines[s.row], d.Lines[i]}
+				r.FirstConflict = [2]int{d.Line(s.row), d.Line(i)}
 			}
 		}
 	}

@@ -5,7 +5,7 @@ import "bytes"
 // labelPrefix begins a label in fastText's files, unless `label_prefix` says otherwise.
 const labelPrefix = "__label__"
 
-// fastTextRows reads lines of labels, each with the prefix __label__, and the text behind them.
+// fastTextRows reads lines of labels, each with the prefix __label__, and the text after them.
 type fastTextRows struct {
 	lines  *lines
 	set    *labelSet // nil: labels are passed over
@@ -57,8 +57,9 @@ func (r *fastTextRows) label(name string, only bool) error {
 func (r *fastTextRows) noMoreLabels(line, text []byte) error {
 	for _, space := range []string{" ", "\t"} {
 		if i := bytes.Index(text, []byte(space+r.prefix)); i >= 0 && r.set != nil {
-			return r.at(&RowError{Value: cut(string(text[i+1:])), Found: "a label behind the beginning of the text", Expected: "all labels before the text",
-				Hint: "move it to the front of the line"}, len(line)-len(text)+i+1)
+			return r.at(&RowError{Value: cut(string(text[i+1:])), Found: "a label behind the beginning of the text",
+				Expected: "all labels before the text",
+				Hint:     "move it to the front of the line"}, len(line)-len(text)+i+1)
 		}
 	}
 	return nil

@@ -12,7 +12,7 @@ func Folds(d *Dataset, k int, seed uint64) (fold []int, err error) {
 	group, texts := Groups(d)
 	if texts < k {
 		return nil, &RowError{File: d.File, Found: fmt.Sprintf("%d different texts", texts),
-			Expected: fmt.Sprintf("at least %d, one for each fold", k)}
+			Expected: fmt.Sprintf("at least %d, one for each fold", k), Hint: "lower `folds`"}
 	}
 	return Stratify(d.Positives(), group, slices.Repeat([]float64{1 / float64(k)}, k), seed), nil
 }

@@ -50,7 +50,7 @@ func TestFolds(t *testing.T) {
 	}
 	var refused *RowError
 	if _, err := Folds(d, 101, 7); !errors.As(err, &refused) ||
-		err.Error() != "f.csv: found 100 different texts, expected at least 101, one for each fold" {
+		err.Error() != "f.csv: found 100 different texts, expected at least 101, one for each fold; fix: lower `folds`" {
 		t.Errorf("%v", err)
 	}
 }

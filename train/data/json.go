@@ -154,7 +154,8 @@ func (j *jsonText) str() ([]byte, error) {
 			}
 			from = at
 		case c < ' ':
-			return nil, j.fault(at, fmt.Sprintf("the control character %q in a string", rune(c)), "an escape", fmt.Sprintf(`write \u%04x`, c))
+			return nil, j.fault(at, fmt.Sprintf("the control character %q in a string", rune(c)), "an escape",
+				fmt.Sprintf(`write \u%04x`, c))
 		default:
 			at++
 		}
@@ -162,7 +163,7 @@ func (j *jsonText) str() ([]byte, error) {
 	return nil, j.fault(len(j.b), "the end of the line", fmt.Sprintf("the end of the string that begins at column %d", open+1), "")
 }
 
-// escape appends the character that the backslash at byte at stands for, and returns the place behind it.
+// escape appends the character that the backslash at byte at stands for, and returns the place after it.
 func (j *jsonText) escape(to []byte, at int) ([]byte, int, error) {
 	if at+1 < len(j.b) {
 		if i := bytes.IndexByte([]byte(`"\/bfnrt`), j.b[at+1]); i >= 0 {

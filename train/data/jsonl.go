@@ -136,7 +136,8 @@ func (r *jsonRows) missing(key, what string) *RowError {
 		keys = append(keys, k)
 	}
 	slices.Sort(keys)
-	e := &RowError{Column: key, Found: "no such key, but " + list(keys), Expected: fmt.Sprintf("%q with %s", key, what), Hint: "add the key"}
+	e := &RowError{Column: key, Found: "no such key, but " + list(keys), Expected: fmt.Sprintf("%q with %s", key, what),
+		Hint: "add the key"}
 	if len(keys) == 0 {
 		e.Found = "an object without keys"
 	}

@@ -88,7 +88,8 @@ func (l *LabelList) grow(name string) error {
 	case strings.ContainsAny(name, "\r\n"):
 		return fault("a label name with a line break", "write the name on one line")
 	case len(l.names) == MaxLabels:
-		return &RowError{Found: fmt.Sprintf("more than %d labels", MaxLabels), Expected: "at most that", Hint: "check that this is the column of the labels"}
+		return &RowError{Found: fmt.Sprintf("more than %d labels", MaxLabels), Expected: "at most that",
+			Hint: "check that this is the column of the labels"}
 	case there:
 		return fault(fmt.Sprintf("label %d again:", place+1), "keep one of the two")
 	}
@@ -250,7 +251,8 @@ func (s *labelSet) place(name string) (int, error) {
 	}
 	i, err := strconv.Atoi(name)
 	if err != nil || i >= s.list.Len() {
-		return -1, &RowError{Value: cut(name), Found: "the label index", Expected: fmt.Sprintf("an index from 0 to %d, or a name of the list", s.list.Len()-1),
+		return -1, &RowError{Value: cut(name), Found: "the label index", Expected: fmt.Sprintf("an index from 0 to %d, or a "+
+			"name of the list", s.list.Len()-1),
 			Hint: "check that the label list is the one that the file was made with"}
 	}
 	return i, nil
@@ -271,7 +273,8 @@ func (s *labelSet) add(name string, value int8) error {
 // miss deals with a name that the list lacks.
 func (s *labelSet) miss(name string) error {
 	if strings.TrimSpace(name) == "" {
-		return &RowError{Found: "an empty label name", Expected: s.list.String(), Hint: "take away the surplus separator; no label at all is an empty field"}
+		return &RowError{Found: "an empty label name", Expected: s.list.String(), Hint: "take away the surplus separator; no " +
+			"label at all is an empty field"}
 	}
 	if s.tally {
 		s.missed = append(s.missed, name)
@@ -295,7 +298,8 @@ func (s *labelSet) put(place int, value int8) error {
 		s.rowOf = append(s.rowOf, 0)
 	}
 	if s.rowOf[place] == s.row {
-		return &RowError{Value: cut(s.list.names[place]), Found: "twice the label", Expected: "each label once a row", Hint: "take one away"}
+		return &RowError{Value: cut(s.list.names[place]), Found: "twice the label", Expected: "each label once a row",
+			Hint: "take one away"}
 	}
 	s.rowOf[place] = s.row
 	if value != 0 {

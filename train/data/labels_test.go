@@ -88,8 +88,9 @@ func TestNumbersAsNames(t *testing.T) {
 func TestNearest(t *testing.T) {
 	names := []string{"joy", "love", "happiness", "in awe", "text_pair"}
 	for name, want := range map[string]string{
-		"Joy": "joy", " joy": "joy", "jyo": "joy", "joyy": "joy", "lvoe": "love", "hapiness": "happiness", "in-awe": "in awe", "In_Awe": "in awe",
-		"pair": "text_pair", "hate": "", "": "", "x": "", "日本": "", strings.Repeat("joy", 1000): "",
+		"Joy": "joy", " joy": "joy", "jyo": "joy", "joyy": "joy", "lvoe": "love", "hapiness": "happiness", "in-awe": "in awe",
+		"In_Awe": "in awe",
+		"pair":   "text_pair", "hate": "", "": "", "x": "", "日本": "", strings.Repeat("joy", 1000): "",
 	} {
 		if got := nearest(name, names); got != want {
 			t.Errorf("nearest(%.20q) = %q, want %q", name, got, want)
@@ -102,7 +103,8 @@ func TestEditDistance(t *testing.T) {
 	for _, c := range []struct {
 		a, b string
 		want int
-	}{{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"kitten", "sitting", 3}, {"ab", "ba", 1}, {"abcd", "acbd", 1}, {"ca", "abc", 3}, {"flaw", "lawn", 2}} {
+	}{{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"kitten", "sitting", 3}, {"ab", "ba", 1}, {"abcd", "acbd", 1}, {"ca", "abc", 3},
+		{"flaw", "lawn", 2}} {
 		if got := editDistance([]rune(c.a), []rune(c.b)); got != c.want {
 			t.Errorf("editDistance(%q, %q) = %d, want %d", c.a, c.b, got, c.want)
 		}

@@ -15,7 +15,7 @@ type lines struct {
 	src    io.Reader
 	buf    []byte
 	start  int   // first byte of the row
-	second int   // first byte behind the row's first line
+	second int   // first byte after the row's first line
 	next   int   // first byte that was not handed out
 	end    int   // bytes in buf
 	first  int   // number of the row's first line, from 1
@@ -138,7 +138,8 @@ func (l *lines) checkLineEnds() error {
 
 // tooLong is the bad row over MaxRow.
 func tooLong(because string) error {
-	return &RowError{Found: "a row over 16 MiB" + because, Expected: "at most 16 MiB a row", Hint: "cut the text, or look for a missing line end"}
+	return &RowError{Found: "a row over 16 MiB" + because, Expected: "at most 16 MiB a row", Hint: "cut the text, or look for " +
+		"a missing line end"}
 }
 
 // trimLineEnd takes off LF or CRLF, and a CR at the end of the file.

@@ -36,7 +36,8 @@ func FuzzRaw(f *testing.F) {
 		c := rawFormats[uint(format)%uint(len(rawFormats))]
 		c.o.KeepRaw = true
 		whole, err := LoadFrom(bytes.NewReader(content), c.name, c.o)
-		if err != nil || bytes.HasPrefix(content, []byte("\x1f\x8b")) || bytes.HasPrefix(bytes.TrimLeft(bytes.TrimPrefix(content, []byte("\ufeff")), "\r"), []byte("\n")) {
+		if err != nil || bytes.HasPrefix(content, []byte("\x1f\x8b")) ||
+			bytes.HasPrefix(bytes.TrimLeft(bytes.TrimPrefix(content, []byte("\ufeff")), "\r"), []byte("\n")) {
 			return // blank lines before the header: it would come to stand where the encoding is looked for
 		}
 		_, rest, _ := bytes.Cut(content, []byte(whole.Head))
@@ -52,7 +53,8 @@ func FuzzRaw(f *testing.F) {
 		}
 		c.o.Labels = whole.Labels
 		again, err := LoadFrom(strings.NewReader(text), c.name, c.o)
-		if err != nil || !slices.Equal(again.Texts, whole.Texts) || !slices.Equal(again.Y, whole.Y) || !slices.Equal(again.IDs, whole.IDs) || !slices.Equal(again.Pairs, whole.Pairs) {
+		if err != nil || !slices.Equal(again.Texts, whole.Texts) || !slices.Equal(again.Y, whole.Y) ||
+			!slices.Equal(again.IDs, whole.IDs) || !slices.Equal(again.Pairs, whole.Pairs) {
 			t.Fatalf("%v\n%q\nreads back as %+v, was %+v", err, text, again, whole)
 		}
 	})

@@ -311,7 +311,8 @@ func (r *Reader) checkTexts(ex *Example) error {
 		}
 		if !utf8.ValidString(*t.text) {
 			if r.options.StrictUTF8 {
-				return &RowError{Column: t.name, Value: cut(*t.text), Found: fmt.Sprintf("invalid UTF-8 at byte %d of", firstInvalid(*t.text)+1),
+				return &RowError{Column: t.name, Value: cut(*t.text),
+					Found:    fmt.Sprintf("invalid UTF-8 at byte %d of", firstInvalid(*t.text)+1),
 					Expected: "UTF-8", Hint: "save the file as UTF-8, or leave out `strict_utf8`: the bytes are then dropped"}
 			}
 			invalid = true

@@ -24,7 +24,8 @@ var shapes = []struct {
 	{
 		"csv with a labels column", "f.csv", "id,text,labels\n1,hello,\"joy,love\"\n2,world,\n", Options{},
 		[]string{"joy", "love"},
-		[]Example{{ID: "1", HasID: true, Text: "hello", Labels: []int8{1, 1}, Line: 2}, {ID: "2", HasID: true, Text: "world", Labels: []int8{0, 0}, Line: 3}},
+		[]Example{{ID: "1", HasID: true, Text: "hello", Labels: []int8{1, 1}, Line: 2},
+			{ID: "2", HasID: true, Text: "world", Labels: []int8{0, 0}, Line: 3}},
 	}, {
 		"gathered names are sorted", "f.csv", "text,labels\na,\"zeal,joy\"\nb,Joy\n", Options{},
 		[]string{"Joy", "joy", "zeal"},
@@ -81,14 +82,17 @@ var shapes = []struct {
 	}, {
 		"headerless", "f.tsv", "a\tjoy\tx1\nb\t\tx2\n", Options{NoHeader: true, TextColumn: "1", LabelsColumn: "2", IDColumn: "3"},
 		[]string{"joy"},
-		[]Example{{Text: "a", ID: "x1", HasID: true, Labels: []int8{1}, Line: 1}, {Text: "b", ID: "x2", HasID: true, Labels: []int8{0}, Line: 2}},
+		[]Example{{Text: "a", ID: "x1", HasID: true, Labels: []int8{1}, Line: 1},
+			{Text: "b", ID: "x2", HasID: true, Labels: []int8{0}, Line: 2}},
 	}, {
-		"headerless, numbers without a list are names", "f.tsv", "a\t10,2\nb\t2\n", Options{NoHeader: true, TextColumn: "1", LabelsColumn: "2"},
+		"headerless, numbers without a list are names", "f.tsv", "a\t10,2\nb\t2\n",
+		Options{NoHeader: true, TextColumn: "1", LabelsColumn: "2"},
 		[]string{"10", "2"},
 		[]Example{{Text: "a", Labels: []int8{1, 1}, Line: 1}, {Text: "b", Labels: []int8{0, 1}, Line: 2}},
 	}, {
 		"jsonl", "f.jsonl", `{"text": "a", "text_pair": "b", "id": "x", "labels": ["joy", "love"]}` + "\n" +
-			`{"labels":[],"id":7,"text":"\u00e9\n","text_b":"c","other":{"labels":[2]}}` + "\r\n\n" + `{"text":"d","text_pair":null,"id":null,"labels":[]}`, Options{},
+			`{"labels":[],"id":7,"text":"\u00e9\n","text_b":"c","other":{"labels":[2]}}` + "\r\n\n" +
+			`{"text":"d","text_pair":null,"id":null,"labels":[]}`, Options{},
 		[]string{"joy", "love"},
 		[]Example{
 			{Text: "a", Pair: "b", HasPair: true, ID: "x", HasID: true, Labels: []int8{1, 1}, Line: 1},
@@ -96,19 +100,24 @@ var shapes = []struct {
 			{Text: "d", Labels: []int8{0, 0}, Line: 4},
 		},
 	}, {
-		"jsonl with objects", "f.ndjson", `{"text": "a", "labels": {"love": 1, "joy": null}}` + "\n" + `{"text": "b", "labels": {"fear": 0}}`, Options{},
+		"jsonl with objects", "f.ndjson",
+		`{"text": "a", "labels": {"love": 1, "joy": null}}` + "\n" + `{"text": "b", "labels": {"fear": 0}}`, Options{},
 		[]string{"fear", "joy", "love"},
 		[]Example{{Text: "a", Labels: []int8{0, Unknown, 1}, Line: 1}, {Text: "b", Labels: []int8{0, 0, 0}, Line: 2}},
 	}, {
-		"jsonl with lists of 0 and 1 and no names", "f.jsonl", `{"text": "a", "labels": []}` + "\n" + `{"text": "b", "labels": [0,1,null,0,0,0,0,0,0,0,1]}`, Options{},
+		"jsonl with lists of 0 and 1 and no names", "f.jsonl",
+		`{"text": "a", "labels": []}` + "\n" + `{"text": "b", "labels": [0,1,null,0,0,0,0,0,0,0,1]}`, Options{},
 		[]string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"},
-		[]Example{{Text: "a", Labels: make([]int8, 11), Line: 1}, {Text: "b", Labels: []int8{0, 1, Unknown, 0, 0, 0, 0, 0, 0, 0, 1}, Line: 2}},
+		[]Example{{Text: "a", Labels: make([]int8, 11), Line: 1},
+			{Text: "b", Labels: []int8{0, 1, Unknown, 0, 0, 0, 0, 0, 0, 0, 1}, Line: 2}},
 	}, {
-		"jsonl with other keys", "f.jsonl", `{"body": "a", "tags": ["joy"], "key": "k", "text": 5}`, Options{TextColumn: "body", LabelsColumn: "tags", IDColumn: "key"},
+		"jsonl with other keys", "f.jsonl", `{"body": "a", "tags": ["joy"], "key": "k", "text": 5}`,
+		Options{TextColumn: "body", LabelsColumn: "tags", IDColumn: "key"},
 		[]string{"joy"},
 		[]Example{{Text: "a", ID: "k", HasID: true, Labels: []int8{1}, Line: 1}},
 	}, {
-		"fasttext", "f.fasttext", "__label__joy __label__love the text\n\nno label here\n__label__joy\n  __label__love\tx __label y \n", Options{},
+		"fasttext", "f.fasttext", "__label__joy __label__love the text\n\nno label here\n__label__joy\n  __label__love\tx __label y \n",
+		Options{},
 		[]string{"joy", "love"},
 		[]Example{{Text: "the text", Labels: []int8{1, 1}, Line: 1}, {Text: "no label here", Labels: []int8{0, 0}, Line: 3},
 			{Text: "", Labels: []int8{1, 0}, Line: 4}, {Text: "x __label y ", Labels: []int8{0, 1}, Line: 5}},
@@ -199,11 +208,14 @@ func TestGivenList(t *testing.T) {
 		{"all other columns", "f.csv", "0,a,1\n", Options{NoHeader: true, TextColumn: "2"}, list("love", "joy"), [][]int8{{0, 1}}},
 		{"indices", "f.tsv", "a\t0,2\nb\tlove,0\n", headerless, list("joy", "love", "fear"), [][]int8{{1, 0, 1}, {1, 1, 0}}},
 		{"digits that are names", "f.tsv", "a\t7,0\nb\t1\n", headerless, list("2", "joy", "7"), [][]int8{{1, 0, 1}, {0, 1, 0}}},
-		{"digits in JSON", "f.jsonl", `{"text":"a","labels":["1"]}` + "\n" + `{"text":"b","labels":{"0":1}}`, Options{}, list("joy", "love"), [][]int8{{0, 1}, {1, 0}}},
+		{"digits in JSON", "f.jsonl", `{"text":"a","labels":["1"]}` + "\n" + `{"text":"b","labels":{"0":1}}`, Options{},
+			list("joy", "love"), [][]int8{{0, 1}, {1, 0}}},
 		{"digits in fastText", "f.ft", "__label__1 a\n", Options{}, list("joy", "love"), [][]int8{{0, 1}}},
 		{"0/1 list", "f.jsonl", `{"text":"a","labels":[1,null]}`, Options{}, list("joy", "love"), [][]int8{{1, Unknown}}},
-		{"unknown names dropped", "f.jsonl", `{"text":"a","labels":["hate","love"]}`, Options{DropUnknown: true}, list("joy", "love"), [][]int8{{0, 1}}},
-		{"unknown columns dropped", "f.csv", "text,hate,love,joy\na,9,1,0\n", Options{DropUnknown: true}, list("joy", "love"), [][]int8{{0, 1}}},
+		{"unknown names dropped", "f.jsonl", `{"text":"a","labels":["hate","love"]}`, Options{DropUnknown: true}, list("joy", "love"),
+			[][]int8{{0, 1}}},
+		{"unknown columns dropped", "f.csv", "text,hate,love,joy\na,9,1,0\n", Options{DropUnknown: true}, list("joy", "love"),
+			[][]int8{{0, 1}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.options.Labels = c.list
@@ -299,7 +311,8 @@ var refusals = []struct {
 	{"gzip cut off", "f.csv.gz", string(zip([]byte("text,joy\na,1\n"))[:30]), Options{}, 3, "", "damaged gzip data"},
 	{"gzip header cut off", "f.csv.gz", "\x1f\x8b\x08", Options{}, 1, "", "damaged gzip data"},
 	{"gzip with a wrong checksum", "f.csv.gz", string(flip(zip([]byte("text,joy\na,1\n")))), Options{}, 3, "", "damaged gzip data"},
-	{"names and lists of numbers", "f.jsonl", `{"text":"a","labels":["joy"]}` + "\n" + `{"text":"b","labels":[1]}`, Options{}, 2, "labels", "`labels`"},
+	{"names and lists of numbers", "f.jsonl", `{"text":"a","labels":["joy"]}` + "\n" + `{"text":"b","labels":[1]}`, Options{}, 2,
+		"labels", "`labels`"},
 	{"gathered name with a line break", "f.csv", "text,labels\na,\"jo\ny\"\n", Options{}, 2, "labels", "line break"},
 	{"gathered name that is blank", "f.csv", "text,labels\na,\"joy, \"\n", Options{}, 2, "labels", "blank label"},
 	{"gathered name that is no UTF-8", "f.ft", "__label__\xff a\n", Options{}, 1, "labels", "UTF-8"},
@@ -314,7 +327,8 @@ func TestRefusals(t *testing.T) {
 				t.Fatalf("error %v", err)
 			}
 			if bad.File != c.file || bad.Line != c.line || bad.Column != c.column || !strings.Contains(err.Error(), c.says) {
-				t.Errorf("%v\n\tgot  line %d, column %q\n\twant line %d, column %q, %q", err, bad.Line, bad.Column, c.line, c.column, c.says)
+				t.Errorf("%v\n\tgot  line %d, column %q\n\twant line %d, column %q, %q", err, bad.Line, bad.Column, c.line, c.column,
+					c.says)
 			}
 		})
 	}
@@ -358,11 +372,13 @@ func TestColumnsAgainstList(t *testing.T) {
 		}
 	}
 	o.LabelSeparator = " "
-	if _, err := readAll(t, []byte("text,labels\na,joy\n"), "f.csv", o); err == nil || !strings.Contains(err.Error(), `no separator " " inside`) {
+	if _, err := readAll(t, []byte("text,labels\na,joy\n"), "f.csv", o); err == nil ||
+		!strings.Contains(err.Error(), `no separator " " inside`) {
 		t.Errorf("separator inside a label: %v", err)
 	}
 	o = Options{Labels: testLabels(t), NoHeader: true, TextColumn: "1"}
-	if _, err := readAll(t, []byte("a,1,0,1\n"), "f.csv", o); err == nil || !strings.Contains(err.Error(), "3 columns of labels, expected one for each of the 4") {
+	if _, err := readAll(t, []byte("a,1,0,1\n"), "f.csv", o); err == nil ||
+		!strings.Contains(err.Error(), "3 columns of labels, expected one for each of the 4") {
 		t.Errorf("too few columns: %v", err)
 	}
 }
@@ -376,11 +392,13 @@ func TestUnknownLabels(t *testing.T) {
 	if !errors.As(err, &unknown) || !errors.Is(err, ErrRefused) {
 		t.Fatal(err)
 	}
-	want := []UnknownLabel{{"Love", 3, 2, "labels", "love"}, {"hate", 2, 4, "labels", ""}, {"in  awe", 1, 3, "labels", "in awe"}, {"feer", 1, 5, "labels", "fear"}}
+	want := []UnknownLabel{{"Love", 3, 2, "labels", "love"}, {"hate", 2, 4, "labels", ""}, {"in  awe", 1, 3, "labels", "in awe"},
+		{"feer", 1, 5, "labels", "fear"}}
 	if !slices.Equal(unknown.Labels, want) {
 		t.Errorf("%+v\nwant %+v", unknown.Labels, want)
 	}
-	if text := err.Error(); !strings.HasPrefix(text, `dev.csv:2: column labels: found "Love", expected one of the 4 labels of labels.txt`) ||
+	if text := err.Error(); !strings.HasPrefix(text,
+		`dev.csv:2: column labels: found "Love", expected one of the 4 labels of labels.txt`) ||
 		!strings.Contains(text, `"Love" in 3 rows, first on line 2 (did you mean "love"?)`) {
 		t.Errorf("message %q", text)
 	}
@@ -441,7 +459,8 @@ func TestPolicies(t *testing.T) {
 			}
 			d, err := LoadFrom(strings.NewReader(badFile), "f.csv", Options{Labels: labels, OnBadRow: policy, MaxBadRows: limit})
 			many := new(BadRowsError)
-			if c.ok && (err != nil || d.Rows() != 3) || !c.ok && (!errors.As(err, &many) || !errors.Is(err, ErrRefused) || many.Last == nil) {
+			if c.ok && (err != nil || d.Rows() != 3) || !c.ok &&
+				(!errors.As(err, &many) || !errors.Is(err, ErrRefused) || many.Last == nil) {
 				t.Errorf("%s, limit %q: %v", policy, c.limit, err)
 			}
 		}
@@ -475,7 +494,8 @@ func TestRefuse(t *testing.T) {
 		if c.policy == "" {
 			content = "id,text,labels\n1,a,joy\n3,c,love\n"
 		}
-		r, err := NewReader(strings.NewReader(content), "f.csv", Options{Labels: testLabels(t), OnBadRow: c.policy, MaxBadRows: c.limit, OnBad: func(*RowError) { shown++ }})
+		r, err := NewReader(strings.NewReader(content), "f.csv",
+			Options{Labels: testLabels(t), OnBadRow: c.policy, MaxBadRows: c.limit, OnBad: func(*RowError) { shown++ }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -530,7 +550,8 @@ func TestIDOfBadRow(t *testing.T) {
 
 // A gathered list has no label that only a skipped row had.
 func TestGatherWithoutBadRows(t *testing.T) {
-	d, err := LoadFrom(strings.NewReader("text,labels\na,joy\nb,\"love,love\"\nc,zeal\nd,\"fear,\"\n"), "f.csv", Options{OnBadRow: SkipBadRows})
+	d, err := LoadFrom(strings.NewReader("text,labels\na,joy\nb,\"love,love\"\nc,zeal\nd,\"fear,\"\n"), "f.csv",
+		Options{OnBadRow: SkipBadRows})
 	if err != nil || !slices.Equal(d.Labels.Names(), []string{"joy", "zeal"}) || !slices.Equal(d.Y, []int8{1, 0, 0, 1}) {
 		t.Errorf("%+v, %v", d, err)
 	}

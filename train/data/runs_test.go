@@ -47,7 +47,8 @@ func TestFindRuns(t *testing.T) {
 		return FindRuns(d)
 	}
 	sorted := load()
-	if s := sorted[0]; s.Runs != 2 || s.Expected != 501 || !s.InRuns || !sorted[1].InRuns || sorted[2] != (LabelRuns{"rare", 1, 1, 0, false}) {
+	if s := sorted[0]; s.Runs != 2 || s.Expected != 501 || !s.InRuns || !sorted[1].InRuns ||
+		sorted[2] != (LabelRuns{"rare", 1, 1, 0, false}) {
 		t.Errorf("sorted: %+v", sorted)
 	}
 	// Runs that are fewer by far than chance, and yet more than half of what it gives, are no alarm: 750 of 1001.

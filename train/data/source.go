@@ -45,6 +45,9 @@ func openSource(path string) (*source, error) {
 
 // newSource looks at the first bytes of r, whose errors are to call it name.
 func newSource(r io.Reader, name string) (*source, error) {
+	if r == nil {
+		return nil, fmt.Errorf("%s: no reader (nil)", name)
+	}
 	s := &source{name: name, sum: sha256.New()}
 	s.stored = io.TeeReader(r, s.sum)
 	s.text = bufio.NewReader(s.stored)
@@ -114,7 +117,8 @@ func (s *source) foreign(found, expected, hint string) error {
 // system reports stays what it is.
 func (s *source) fault(err error, line int) error {
 	var corrupt flate.CorruptInputError
-	damaged := errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &corrupt)
+	damaged := errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.As(err, &corrupt)
 	if s.zipped && damaged {
 		return &RowError{File: s.name, Line: line, Found: "damaged gzip data (" + err.Error() + ")", Expected: "a whole gzip file",
 			Hint: "copy or compress the file again", Err: err, fatal: true}

@@ -62,7 +62,7 @@ type stratifier struct {
 // item is what is dealt in one piece: the rows of one text.
 type item struct {
 	rows   int
-	labels []int // of each row, one behind the other
+	labels []int // of each row, one after the other
 	part   int   // -1 before it is dealt
 }
 

@@ -42,8 +42,9 @@ const pairedLabels = 2000
 
 // Summarize counts a data set with labels.
 func Summarize(d *Dataset) *Summary {
-	s := &Summary{File: d.File, SHA256: hex.EncodeToString(d.SHA256[:]), Rows: d.Rows(), BadRows: d.Stats.Bad, InvalidUTF8: d.Stats.InvalidUTF8,
-		Duplicates: FindRepeats(d), UnknownLabels: append([]UnknownLabel{}, d.Dropped...), WithoutPositives: []string{}, Runs: FindRuns(d)}
+	s := &Summary{File: d.File, SHA256: hex.EncodeToString(d.SHA256[:]), Rows: d.Rows(), BadRows: d.Stats.Bad,
+		InvalidUTF8: d.Stats.InvalidUTF8,
+		Duplicates:  FindRepeats(d), UnknownLabels: append([]UnknownLabel{}, d.Dropped...), WithoutPositives: []string{}, Runs: FindRuns(d)}
 	s.Duplicates.Similar = similarRepeats(d)
 	for i, text := range d.Texts {
 		if strings.TrimSpace(text+d.Pair(i)) == "" {

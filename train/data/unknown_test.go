@@ -31,7 +31,9 @@ func TestUnknownCells(t *testing.T) {
 	if got := similarRepeats(d); got != 5 {
 		t.Errorf("%d similar repeats", got)
 	}
-	for i, want := range []LabelRuns{{Name: "joy", Runs: 3, Expected: 3}, {Name: "love", Runs: 5, Expected: 3.4}, {Name: "fear", Runs: 1, Expected: 1}} {
+	for i, want := range []LabelRuns{
+		{Name: "joy", Runs: 3, Expected: 3}, {Name: "love", Runs: 5, Expected: 3.4}, {Name: "fear", Runs: 1, Expected: 1},
+	} {
 		got := FindRuns(d)[i]
 		if got.Name != want.Name || got.Runs != want.Runs || !(math.Abs(got.Expected-want.Expected) <= 1e-12) {
 			t.Errorf("runs %+v, want %+v", got, want)
@@ -131,5 +133,27 @@ func TestOddObjects(t *testing.T) {
 	row := `{"text": "a", "labels": [], "x": ` + deep(jsonDepth-1, `{"a":`, `}`) + "}\n"
 	if _, err := LoadFrom(strings.NewReader(row), "f.jsonl", Options{Labels: testLabels(t)}); err != nil {
 		t.Errorf("%d deep: %v", jsonDepth, err)
+	}
+}
+
+// TestStratifyLargeFirst: a large group is dealt while there is room for it, so that the parts have their sizes.
+func TestStratifyLargeFirst(t *testing.T) {
+	for _, labels := range [][]int{nil, {0}} {
+		y, group := make([][]int, 100), make([]int, 100)
+		for i := range group {
+			y[i] = labels
+			if group[i] = 0; i < 60 {
+				group[i] = i + 1
+			}
+		}
+		for seed := range uint64(10) {
+			var rows [2]int
+			for _, p := range Stratify(y, group, []float64{0.6, 0.4}, seed) {
+				rows[p]++
+			}
+			if rows != [2]int{60, 40} {
+				t.Errorf("labels %v, seed %d: parts of %v rows", labels, seed, rows)
+			}
+		}
 	}
 }

@@ -8,11 +8,13 @@ import (
 	"strings"
 	"syscall"
 
+	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/checkpoint/atomic"
 	"bertlabel/layers"
 	"bertlabel/train"
 	"bertlabel/train/data"
+	"bertlabel/train/metrics"
 )
 
 // Check returns every reason why the options cannot be used that needs neither model nor rows: *OptionErrors, joined. It changes
@@ -62,6 +64,17 @@ func (o *Options) checkLoss() error {
 				return refuse("pos_weight", " %v: want above 0, at most %g", w, float64(maxPosWeight))
 			}
 		}
+	case layers.Focal:
+		if !(l.Gamma >= 0 && l.Alpha >= 0 && l.Alpha <= 1) || math.IsInf(l.Gamma, 0) {
+			return refuse("loss", " focal with γ %v and α %v: want γ from 0, α from 0 to 1", l.Gamma, l.Alpha)
+		}
+	case layers.Asymmetric:
+		if !(l.GammaNeg >= 0 && l.GammaPos >= 0 && l.Clip >= 0 && l.Clip < 1) || math.IsInf(l.GammaNeg+l.GammaPos, 0) {
+			return refuse("loss", " asymmetric with γ %v and %v and clip %v: want γ from 0, clip from 0 and below 1",
+				l.GammaNeg, l.GammaPos, l.Clip)
+		}
+	case *layers.SigmoidCrossEntropy, *layers.WeightedSigmoidCrossEntropy, *layers.LabelSmoothing, *layers.Focal, *layers.Asymmetric:
+		return refuse("loss", " is a %T: want the value, not its address", l)
 	}
 	switch {
 	case o.Balance != 0 && o.Loss != nil:
@@ -116,11 +129,14 @@ func (o *Options) checkFolds() error {
 // checkTuning looks at what is done to a finished head.
 func (o *Options) checkTuning() error {
 	t := o.Tuning
+	_, err := metrics.ParseAim(t.Aim.String()) // a number of it may be out of range, or none
 	switch {
 	case t.Thresholds < Half || t.Thresholds > Global:
 		return refuse("tune_thresholds", " %s: want per-label or global", t.Thresholds)
 	case t.Calibrate < AsNeeded || t.Calibrate > Platt:
 		return refuse("calibrate", " %s: want temperature or platt", t.Calibrate)
+	case err != nil:
+		return refuse("threshold_objective", " %s: want f1, f2, f0.5, precision@P or recall@P with P from 0 to 1", t.Aim)
 	case o.Dev == nil && o.Folds == 0 && (t.Thresholds != Half || t.Calibrate != AsNeeded):
 		return refuse("tune_thresholds", " needs `dev` or `folds`, `calibrate` needs `dev`")
 	}
@@ -132,6 +148,8 @@ func (o *Options) checkPoolings() error {
 	switch {
 	case len(o.Poolings) > 0 && (o.Dev == nil || !o.exact()):
 		return refuse("pooling", " auto is chosen by the exact heads on `dev`: give `dev` and `solver` lbfgs or lda")
+	case len(o.Poolings) > 0 && o.Pooling != "":
+		return refuse("pooling", " %s has no place beside several to choose from: give one of Pooling and Poolings", o.Pooling)
 	case o.config().EarlyStopping > 0 && o.Dev == nil:
 		return refuse("early_stopping", " stops when `dev` gets no better: give `dev`")
 	}
@@ -181,6 +199,12 @@ func checkInputs(m *model.Model, rows *data.Dataset, o *Options) error {
 	if m == nil || m.Encoder == nil || m.Tokenizer == nil {
 		return refuse("model", " is nil: want one that model.Open or model.New has made")
 	}
+	if n, limit := m.MaxSeqLength, m.Encoder.Config.MaxPositionEmbeddings; n < 2 || n > limit {
+		return refuse("max_seq_length", " %d: want from 2 to the %d positions of the model", n, limit)
+	}
+	if p := m.Precision(); p != bert.FP32 && (o.Tune != Head || o.Folder.Path != "") {
+		return refuse("precision", " %s: rounded weights can be neither trained nor saved, want fp32", p)
+	}
 	if err := checkRows("train", rows); err != nil {
 		return err
 	}
@@ -203,13 +227,9 @@ func checkRows(option string, rows *data.Dataset) error {
 		return refuse(option, " has no rows: want at least one")
 	case rows.Labels == nil || rows.Labels.Len() == 0:
 		return refuse(option, " has no labels: want at least one, and no data.Options.IgnoreLabels")
-	case len(rows.Y) != rows.Rows()*rows.Labels.Len():
-		return refuse(option, " has %d label cells, want %d rows × %d labels", len(rows.Y), rows.Rows(), rows.Labels.Len())
-	case rows.Pairs != nil && len(rows.Pairs) != rows.Rows():
-		return refuse(option, " has %d second texts, want none or %d", len(rows.Pairs), rows.Rows())
 	}
-	if i := slices.IndexFunc(rows.Y, func(y int8) bool { return y < layers.Unknown || y > layers.Positive }); i >= 0 {
-		return refuse(option, " has a cell %d in row %d, want 1, 0 or −1 for unknown", rows.Y[i], i/rows.Labels.Len())
+	if err := rows.Check(); err != nil {
+		return refuse(option, " %v", err)
 	}
 	return nil
 }

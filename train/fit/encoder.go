@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"os"
+	"slices"
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
@@ -96,7 +97,7 @@ func (e *encoderRun) train(ctx context.Context) (tuned record.TuningSettings, er
 		return tuned, &OptionError{Option: "tune", Err: err}
 	}
 	defer e.encoder.Release()
-	r.m.SetHead(e.task.Classifier, r.labels, r.pooling)
+	r.m.SetHead(e.task.Classifier, slices.Clone(r.labels), r.pooling)
 	if err := e.begin(fingerprint); err != nil {
 		return tuned, err
 	}

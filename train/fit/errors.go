@@ -11,12 +11,12 @@ import (
 // such as "tune"; Problem goes on after it, and names other options by their keys in backquotes.
 type OptionError struct {
 	Option, Problem string
-	Err             error // the cause, whose text is the message where there is one
+	Err             error // the cause, whose text is the message where Problem is empty
 }
 
 // Error returns option and problem on one line, or the text of the cause.
 func (e *OptionError) Error() string {
-	if e.Err != nil {
+	if e.Problem == "" && e.Err != nil {
 		return e.Err.Error()
 	}
 	return e.Option + e.Problem
@@ -29,6 +29,9 @@ func (e *OptionError) Unwrap() error { return e.Err }
 func refuse(option, format string, args ...any) error {
 	return &OptionError{Option: option, Problem: fmt.Sprintf(format, args...)}
 }
+
+// errNoContext refuses a nil context.
+var errNoContext = refuse("ctx", " is nil: want a context, such as context.Background()")
 
 // wants refuses a value that is none of those that an option takes.
 func wants(option, found, expected string) error {

@@ -2,6 +2,8 @@ package fit
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -29,11 +31,15 @@ type Result struct {
 // use m meanwhile. It starts from m's own head where that is for the same labels and features: two calls are a two-stage recipe.
 //
 // When ctx ends, the run stops between two steps, writes a checkpoint if it trains the encoder and has a folder, and returns the cause
-// of ctx's end. After an error m is not to be used if its encoder was to be trained; a frozen one is as it was, with its old head.
+// of ctx's end. After an error m is not to be used if its encoder was to be trained, unless the run was refused (*OptionError,
+// *MemoryError); a frozen one is as it was, with its old head.
 //
 // Errors: *OptionError, *MemoryError, *CheckpointError, *train.DivergedError, *train.ChangedError, *data.RowError, the Observer's,
 // those of the file system.
 func Model(ctx context.Context, m *model.Model, rows *data.Dataset, o Options) (*Result, error) {
+	if ctx == nil {
+		return nil, errNoContext
+	}
 	r, err := newRun(m, rows, o)
 	if err != nil {
 		return nil, err
@@ -43,6 +49,7 @@ func Model(ctx context.Context, m *model.Model, rows *data.Dataset, o Options) (
 	}
 	ctx, r.cancel = context.WithCancelCause(ctx)
 	defer r.cancel(nil)
+	r.watch.cancel = r.cancel
 	r.inspect()
 	lock, err := r.enter()
 	if err != nil {
@@ -63,13 +70,28 @@ func Model(ctx context.Context, m *model.Model, rows *data.Dataset, o Options) (
 	if o.Tune != Head {
 		do = r.fitEncoder
 	}
+	finished := false
+	defer r.keepHead(&finished)()
 	if err := do(ctx); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx) // the observer's error at the last step
 	}
+	finished = true
 	return &r.result, nil
+}
+
+// keepHead returns what gives the model its old head back unless the run finished, where its encoder stays as it is anyway.
+func (r *run) keepHead(finished *bool) func() {
+	m := r.m
+	head, labels, unnamed, thresholds, pooling, training := m.Head, m.Labels, m.Unnamed, m.Thresholds, m.Pooling, m.Training()
+	return func() {
+		if !*finished && r.o.Tune == Head {
+			m.Head, m.Labels, m.Unnamed, m.Thresholds, m.Pooling = head, labels, unnamed, thresholds, pooling
+			m.SetTraining(training)
+		}
+	}
 }
 
 // run is one call of Model or Plan, whatever it trains.
@@ -81,6 +103,7 @@ type run struct {
 	pooling bert.Pooling // that is computed: of several candidates the one that has the vectors of all
 	width   int          // of its features
 	labels  []string
+	fold    []int // of each row, with Options.Folds
 	workers *tensor.Workers
 	watch   *watcher
 	cancel  context.CancelCauseFunc
@@ -106,7 +129,7 @@ func newRun(m *model.Model, rows *data.Dataset, o Options) (*run, error) {
 	if len(o.Poolings) > 0 {
 		var err error
 		if r.pooling, err = bert.JoinPoolings(o.Poolings...); err != nil {
-			return nil, &OptionError{Option: "pooling", Err: err}
+			return nil, refuse("pooling", ": %v", err)
 		}
 	}
 	var err error
@@ -119,13 +142,17 @@ func newRun(m *model.Model, rows *data.Dataset, o Options) (*run, error) {
 	if err := o.Folder.Check(); err != nil {
 		return nil, err
 	}
+	if o.Folds > 0 {
+		if r.fold, err = data.Folds(rows, o.Folds, r.config.Seed); err != nil {
+			return nil, err
+		}
+	}
 	r.workers = tensor.NewWorkers(m.Threads())
 	r.record = newRecord(m, &o, rows.File)
 	return r, nil
 }
 
-// enter makes the folder, keeps other processes out of it, and takes away what an earlier run has left beside its model. It returns
-// nil without a folder.
+// enter makes the folder and keeps others out of it. It returns nil without a folder.
 func (r *run) enter() (*atomic.Lock, error) {
 	dir := r.o.Folder.Path
 	if dir == "" {
@@ -135,14 +162,28 @@ func (r *run) enter() (*atomic.Lock, error) {
 		return nil, err
 	}
 	lock, err := atomic.Acquire(dir)
+	if errors.Is(err, atomic.ErrLocked) {
+		return nil, &OptionError{Option: "output", Problem: fmt.Sprintf(" %v: give another, or wait for its end", err), Err: err}
+	}
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Remove(filepath.Join(dir, foldsFile)); err != nil && !os.IsNotExist(err) {
+	if err := r.o.Folder.Check(); err != nil { // another run has come to its end between the first check and the lock
 		lock.Release()
 		return nil, err
 	}
 	return lock, nil
+}
+
+// removeFolds takes away what an earlier run in the folder has said of its folds.
+func (r *run) removeFolds() error {
+	if r.o.Folder.Path == "" {
+		return nil
+	}
+	if err := os.Remove(filepath.Join(r.o.Folder.Path, foldsFile)); !os.IsNotExist(err) {
+		return err
+	}
+	return nil
 }
 
 // encode tokenises the texts.

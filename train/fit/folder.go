@@ -1,12 +1,9 @@
 package fit
 
 import (
-	"io"
-	"os"
 	"path/filepath"
 
 	"bertlabel/bert/model"
-	"bertlabel/checkpoint/atomic"
 	"bertlabel/layers"
 	"bertlabel/train"
 	"bertlabel/train/fit/note"
@@ -54,7 +51,7 @@ func (e *encoderRun) begin(fingerprint string) (err error) {
 	return e.openLog()
 }
 
-// resume puts the loop behind the newest good checkpoint, if there is one.
+// resume puts the loop after the newest good checkpoint, if there is one.
 func (e *encoderRun) resume() (found bool, err error) {
 	state, found, err := e.keeper.Resume()
 	if err != nil {
@@ -70,31 +67,13 @@ func (e *encoderRun) resume() (found bool, err error) {
 }
 
 // openLog opens metrics.csv. Of a run that goes on, rows after the checkpoint are dropped: they come again.
-func (e *encoderRun) openLog() error {
-	path := filepath.Join(e.run.o.Folder.Path, metricsFile)
-	old, err := os.Open(path)
-	trimmed := e.resumed && err == nil
-	if trimmed {
-		err = atomic.WriteFile(atomic.OS{}, path, func(w io.Writer) error { return train.TrimLog(w, old, e.first) })
+func (e *encoderRun) openLog() (err error) {
+	r, after := e.run, int64(0)
+	if e.resumed {
+		after = e.first
 	}
-	if old != nil {
-		old.Close()
-	}
-	if trimmed && err != nil {
-		return err
-	}
-	flags := os.O_CREATE | os.O_WRONLY | os.O_TRUNC
-	if trimmed {
-		flags = os.O_WRONLY | os.O_APPEND
-	}
-	if e.csv, err = os.OpenFile(path, flags, 0o666); err != nil {
-		return err
-	}
-	e.log = train.NewLog(e.csv, e.run.config.LogSteps, e.run.o.Dev != nil)
-	if !trimmed {
-		return e.log.Header()
-	}
-	return nil
+	e.log, e.csv, err = train.OpenLog(filepath.Join(r.o.Folder.Path, metricsFile), after, r.config.LogSteps, r.o.Dev != nil)
+	return err
 }
 
 // save makes the present weights, those of a step, the model in the folder.

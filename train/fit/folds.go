@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"bertlabel/checkpoint/atomic"
-	"bertlabel/tensor"
-	"bertlabel/train"
 	"bertlabel/train/data"
 	"bertlabel/train/fit/note"
 	"bertlabel/train/metrics"
@@ -22,7 +20,7 @@ const foldsFile = "folds.json"
 // Folds is what cross-validation says, and the content of folds.json.
 type Folds = metrics.Folds
 
-// crossValidate deals the rows into folds, trains a head on all but one of them in turn as the run trains its own on all rows, scores
+// crossValidate trains a head on all but one of them in turn as the run trains its own on all rows, scores
 // the rows of that one, and writes folds.json.
 func (h *headRun) crossValidate(ctx context.Context) error {
 	r := h.run
@@ -30,24 +28,20 @@ func (h *headRun) crossValidate(ctx context.Context) error {
 		return nil
 	}
 	start := time.Now()
-	fold, err := data.Folds(r.rows, r.o.Folds, r.config.Seed)
-	if err != nil {
-		return err
-	}
 	c := len(r.labels)
 	outOfFold := &judged{Data: metrics.Data{Labels: r.labels, Truth: h.train.Y, Scores: make([]float32, len(h.train.Y))}}
 	for k := range r.o.Folds {
-		rest, held := data.SplitFold(fold, k)
-		found, err := h.find(ctx, headTask{rows: subset(h.train, rest, c), work: fmt.Sprintf("fold %d/%d", k+1, r.o.Folds)})
+		rest, held := data.SplitFold(r.fold, k)
+		found, err := h.find(ctx, headTask{rows: h.train.Subset(rest, c), work: fmt.Sprintf("fold %d/%d", k+1, r.o.Folds)})
 		if err != nil {
 			return fmt.Errorf("fold %d of %d: %w", k+1, r.o.Folds, err)
 		}
-		_, probabilities := found.head.Score(subset(h.train, held, c).X)
+		_, probabilities := found.head.Score(h.train.Subset(held, c).X)
 		for i, row := range held {
 			copy(outOfFold.Scores[row*c:(row+1)*c], probabilities.Row(i))
 		}
 	}
-	if err := h.judgeFolds(fold, outOfFold); err != nil {
+	if err := h.judgeFolds(outOfFold); err != nil {
 		return err
 	}
 	r.watch.note(note.Folded{Rows: r.rows.Rows(), Seconds: time.Since(start).Seconds(), Folds: r.result.Folds})
@@ -62,24 +56,14 @@ func (h *headRun) crossValidate(ctx context.Context) error {
 	})
 }
 
-// subset copies rows of features with c labels.
-func subset(all train.Features, rows []int, c int) train.Features {
-	f := train.Features{X: tensor.New(len(rows), all.X.Cols), Y: make([]int8, 0, len(rows)*c)}
-	for i, row := range rows {
-		copy(f.X.Row(i), all.X.Row(row))
-		f.Y = append(f.Y, all.Y[row*c:(row+1)*c]...)
-	}
-	return f
-}
-
 // judgeFolds evaluates the scores of all rows, and those of each fold, and chooses the thresholds of the model.
-func (h *headRun) judgeFolds(fold []int, all *judged) error {
+func (h *headRun) judgeFolds(all *judged) error {
 	r := h.run
 	tuned, err := metrics.Tune(all.Data, r.o.Tuning.Aim)
 	if err != nil {
 		return err
 	}
-	f, err := metrics.CrossValidate(all.Data, fold, r.o.Folds, tuned)
+	f, err := metrics.CrossValidate(all.Data, r.fold, r.o.Folds, tuned)
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func (r *run) fitHead(ctx context.Context) error {
 	if err := h.findBest(ctx); err != nil {
 		return err
 	}
-	r.m.SetHead(h.head, r.labels, h.pooling)
+	r.m.SetHead(h.head, slices.Clone(r.labels), h.pooling)
 	if r.o.Folds > 0 {
 		r.m.Thresholds = h.thresholds
 	}
@@ -127,11 +127,8 @@ func (h *headRun) open() (err error) {
 	if err := (&train.Checkpoints{Dir: filepath.Join(folder, checkpointsDir)}).Clear(); err != nil {
 		return err
 	}
-	if h.csv, err = os.Create(filepath.Join(folder, metricsFile)); err != nil {
-		return err
-	}
-	h.log = train.NewLog(h.csv, h.run.config.LogSteps, h.run.o.Dev != nil)
-	return h.log.Header()
+	h.log, h.csv, err = train.OpenLog(filepath.Join(folder, metricsFile), 0, h.run.config.LogSteps, h.run.o.Dev != nil)
+	return err
 }
 
 // headTask is one head to be found.
@@ -246,36 +243,12 @@ func (h *headRun) solveOn(ctx context.Context, pooling bert.Pooling, rows, dev t
 	note := note.Solved{Labels: len(h.run.labels), Pooling: pooling, Width: rows.X.Cols, Seconds: time.Since(start).Seconds(),
 		Rounds: found.rounds,
 		Ranked: h.run.o.Solver == LDA && dev.X != nil}
-	note.Strength, note.Loss = heldLoss(found.solutions)
+	note.Strength, note.Loss = solver.HeldLoss(found.solutions)
 	h.run.watch.note(note)
 	if dev.X != nil {
 		onDev = judge(found.head, h.run.labels, dev)
 	}
 	return found.head, onDev, note.Loss, h.logSolution(found, rows, onDev, note.Seconds)
-}
-
-// heldLoss returns the least and the largest strength of the labels that were solved, and the mean loss on the cells that chose; NaN
-// where there are none.
-func heldLoss(solutions []solver.Solution) (strength [2]float64, loss float64) {
-	var strengths []float64
-	n := 0
-	for _, s := range solutions {
-		if s.Rounds > 0 {
-			strengths = append(strengths, s.L2)
-		}
-		if !math.IsNaN(s.HeldLoss) {
-			loss += s.HeldLoss
-			n++
-		}
-	}
-	strength = [2]float64{math.NaN(), math.NaN()}
-	if len(strengths) > 0 {
-		strength = [2]float64{slices.Min(strengths), slices.Max(strengths)}
-	}
-	if len(strengths) == 0 || n == 0 {
-		return strength, math.NaN()
-	}
-	return strength, loss / float64(n)
 }
 
 // logSolution writes the row of metrics.csv: rounds for steps and epochs, the loss of all training rows, and the largest element of the

@@ -18,7 +18,6 @@ import (
 	"bertlabel/train/fit/note"
 	"bertlabel/train/metrics"
 	"bertlabel/train/record"
-	"bertlabel/train/solver"
 )
 
 // spread names every vector of each kind while there are few enough, else evenly spread ones from the last layer down.
@@ -95,27 +94,6 @@ func TestNarrow(t *testing.T) {
 	}
 	if _, err := narrow(wide, "concat:cls,mean,max", "mean:-2"); err == nil {
 		t.Error("a vector that is not there")
-	}
-}
-
-// heldLoss is the mean over the labels that something chose for; strengths are those of the labels that were solved.
-func TestHeldLoss(t *testing.T) {
-	none := math.NaN()
-	for _, c := range []struct {
-		of          []solver.Solution
-		least, most float64
-		loss        float64
-	}{
-		{[]solver.Solution{{L2: 0.1, HeldLoss: 0.3, Rounds: 2}, {L2: 0.01, HeldLoss: 0.5, Rounds: 1}}, 0.01, 0.1, 0.4},
-		{[]solver.Solution{{L2: 0.1, HeldLoss: none, Rounds: 2}, {L2: 0.5, HeldLoss: 0.5, Rounds: 1}}, 0.1, 0.5, 0.5},
-		{[]solver.Solution{{L2: 0.1, HeldLoss: none, Rounds: 2}}, 0.1, 0.1, none},
-		{[]solver.Solution{{L2: 0.1, HeldLoss: none}}, none, none, none},
-		{[]solver.Solution{{L2: 9, HeldLoss: 0.2}, {L2: 0.1, HeldLoss: 0.4, Rounds: 3}}, 0.1, 0.1, 0.3},
-	} {
-		strength, loss := heldLoss(c.of)
-		if got, want := fmt.Sprint(strength, float32(loss)), fmt.Sprint([2]float64{c.least, c.most}, float32(c.loss)); got != want {
-			t.Errorf("heldLoss(%v) = %s, want %s", c.of, got, want)
-		}
 	}
 }
 

@@ -37,6 +37,7 @@ func (j *judged) atHalf() (*metrics.Report, error) {
 
 // at evaluates with one threshold for each label.
 func (j *judged) at(thresholds []float32) (*metrics.Report, error) {
+	thresholds = slices.Clone(thresholds) // the report's own
 	if slices.ContainsFunc(thresholds, func(t float32) bool { return t != model.DefaultThreshold }) {
 		return metrics.Evaluate(j.Data, thresholds)
 	}
@@ -64,7 +65,7 @@ const calibrationStream = 1 << 40
 // reports what Dev says of the result. onDev is what the head was judged as before, nil if it was not.
 func (r *run) settle(m *model.Model, dev train.Features, onDev *judged) (*judged, error) {
 	if onDev == nil {
-		onDev = judge(m.Head, m.Labels, dev)
+		onDev = judge(m.Head, r.labels, dev)
 	}
 	if how := r.o.calibration(); how != AsNeeded {
 		random := rand.New(rand.NewPCG(r.config.Seed, calibrationStream))
@@ -74,7 +75,7 @@ func (r *run) settle(m *model.Model, dev train.Features, onDev *judged) (*judged
 		}
 		m.Head.Rescale(c.Slope, c.Intercept)
 		r.watch.note(note.Calibrated{How: how.String(), Before: c.Before, After: c.After})
-		onDev = judge(m.Head, m.Labels, dev) // with the bits that the model will give
+		onDev = judge(m.Head, r.labels, dev) // with the bits that the model will give
 	}
 	tuned, err := r.tune(onDev)
 	if err != nil {

@@ -52,13 +52,13 @@ func smallerTune(tune Tune) []string {
 	return append([]string{"`tune` last:1 trains one layer, `tune` head the head alone"}, lines...)
 }
 
-// admit tells what the run will take at its largest, and refuses one that the budget does not allow.
+// admit tells what the run will take at its largest, and refuses one that the budget does not allow. From here on the folder changes.
 func (r *run) admit(need train.Memory, smaller func() []string) error {
 	r.watch.note(note.Need{Memory: need, Limit: r.o.MaxMemory})
 	if r.o.MaxMemory > 0 && int64(need.Total()) > r.o.MaxMemory {
 		return &MemoryError{Need: need, Limit: r.o.MaxMemory, Smaller: smaller()}
 	}
-	return nil
+	return r.removeFolds()
 }
 
 // admitHead refuses a head that needs too much memory.

@@ -1,6 +1,8 @@
 package fit
 
 import (
+	"context"
+	"errors"
 	"sync"
 
 	"bertlabel/train"
@@ -12,7 +14,8 @@ import (
 type Note = note.Note
 
 // Observer is told of a run while it runs, one call at a time; nil functions are not called. No function may call into the run or its
-// model. Nothing that it does changes a bit of the result; it may end the context of the run.
+// model. Nothing that it does changes a bit of the result; it may end the context of the run. A panic of one comes out of the call that
+// runs.
 type Observer struct {
 	Work func(Work) // how far a piece of long work has come
 	// a gradient step, after its row in metrics.csv; an error ends the run as a context does, and is returned
@@ -31,9 +34,11 @@ type Work struct {
 
 // watcher hands everything to an Observer, one call at a time.
 type watcher struct {
-	mu  sync.Mutex
-	o   Observer
-	now Work
+	mu     sync.Mutex
+	o      Observer
+	now    Work
+	cancel context.CancelCauseFunc // of the run
+	fault  any                     // what the Observer panicked with on a goroutine that the caller of the run cannot save
 }
 
 func (w *watcher) note(n Note) {
@@ -62,11 +67,18 @@ func (w *watcher) begin(name, unit string, of int) {
 	w.tell()
 }
 
-// done tells how far the work has come. Goroutines may come out of order: what lies behind is left out.
+// done tells how far the work has come. Goroutines may come out of order: what comes late is left out. A panic of the Observer waits for
+// end, which is on the goroutine of the run.
 func (w *watcher) done(n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if n > w.now.Done {
+	defer func() {
+		if v := recover(); v != nil {
+			w.fault = v
+			w.cancel(errors.New("the observer panicked"))
+		}
+	}()
+	if n > w.now.Done && w.fault == nil {
 		w.now.Done = n
 		w.tell()
 	}
@@ -76,6 +88,9 @@ func (w *watcher) done(n int) {
 func (w *watcher) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.fault != nil {
+		panic(w.fault)
+	}
 	if w.now.Done < w.now.Of {
 		w.now.Done = w.now.Of
 		w.tell()

@@ -2,12 +2,11 @@ package fit
 
 import (
 	"context"
-	"fmt"
+	"slices"
 
 	"bertlabel/bert/model"
 	"bertlabel/layers"
 	"bertlabel/tensor"
-	"bertlabel/train"
 	"bertlabel/train/data"
 	"bertlabel/train/fit/note"
 )
@@ -17,12 +16,15 @@ import (
 // the others:
 //
 //	added, err := fit.Outputs(ctx, m, rows, fit.Options{Dev: dev})
-//	err = m.SetOutputs(append(m.Outputs(), added...))
+//	m.SetOutputs(append(m.Outputs(), added...))
 //
 // data.Dataset.Columns and AnyOf make the cells of a label that is to be added or merged. Of the options Dev, Solver, L2, Tuning, Cache,
-// OnLong, the seed of Config, and Observer count; others than their zero values are refused. Rows that say nothing of any label are
-// left out. A label without rows of both kinds, in rows or Dev, is a *data.RowError; other errors are those of Model.
+// OnLong, the seed of Config, MaxMemory and Observer count; others than their zero values are refused. Rows that say nothing of any
+// label are left out. A label without rows of both kinds, in rows or Dev, is a *data.RowError; other errors are those of Model.
 func Outputs(ctx context.Context, m *model.Model, rows *data.Dataset, o Options) ([]model.Output, error) {
+	if ctx == nil {
+		return nil, errNoContext
+	}
 	if err := checkOutputs(m, rows, &o); err != nil {
 		return nil, err
 	}
@@ -35,13 +37,16 @@ func Outputs(ctx context.Context, m *model.Model, rows *data.Dataset, o Options)
 		sets = append(sets, &o.Dev)
 	}
 	for _, set := range sets {
-		if err := bothClasses(*set); err != nil {
+		if err := (*set).CheckClasses(); err != nil {
 			return nil, err
 		}
 		*set = (*set).Known()
 	}
 	r := &run{m: m, rows: rows, o: &o, config: o.config(), pooling: m.Pooling, labels: rows.Labels.Names(),
-		workers: tensor.NewWorkers(m.Threads()), watch: &watcher{o: o.Observer}}
+		workers: tensor.NewWorkers(m.Threads())}
+	ctx, r.cancel = context.WithCancelCause(ctx)
+	defer r.cancel(nil)
+	r.watch = &watcher{o: o.Observer, cancel: r.cancel}
 	h := &headRun{run: r, loss: layers.SigmoidCrossEntropy{}, pooling: m.Pooling}
 	found, err := h.findOutputs(ctx)
 	if err != nil {
@@ -51,7 +56,7 @@ func Outputs(ctx context.Context, m *model.Model, rows *data.Dataset, o Options)
 		r.watch.note(note.Uncalibrated{Model: old.Calibrate, Labels: r.labels})
 	}
 	part := &model.Model{Encoder: m.Encoder} // only the new labels
-	part.SetHead(found.head, r.labels, m.Pooling)
+	part.SetHead(found.head, slices.Clone(r.labels), m.Pooling)
 	if o.Dev != nil {
 		if _, err := r.settle(part, h.dev, nil); err != nil {
 			return nil, err
@@ -64,22 +69,22 @@ func Outputs(ctx context.Context, m *model.Model, rows *data.Dataset, o Options)
 }
 
 // findOutputs computes the features and solves.
-func (h *headRun) findOutputs(ctx context.Context) (headFound, error) {
+func (h *headRun) findOutputs(ctx context.Context) (found headFound, err error) {
 	r := h.run
-	for _, set := range []struct {
-		of *data.Dataset
-		to *train.Features
-	}{{r.rows, &h.train}, {r.o.Dev, &h.dev}} {
-		if set.of == nil {
-			continue
-		}
-		texts, err := r.encodeSet(set.of)
-		if err != nil {
-			return headFound{}, err
-		}
-		if *set.to, err = r.features(ctx, r.pooling, set.of, texts); err != nil {
-			return headFound{}, err
-		}
+	if err := r.encode(); err != nil {
+		return found, err
+	}
+	if r.width, err = r.m.Encoder.PoolingWidth(r.pooling); err == nil && r.o.MaxMemory > 0 {
+		err = r.admitHead()
+	}
+	if err != nil {
+		return found, err
+	}
+	if h.train, err = r.features(ctx, r.pooling, r.rows, r.texts); err == nil && r.o.Dev != nil {
+		h.dev, err = r.features(ctx, r.pooling, r.o.Dev, r.devTexts)
+	}
+	if err != nil {
+		return found, err
 	}
 	return h.solve(ctx, headTask{rows: h.train, dev: h.dev, work: "solve"}, h.loss)
 }
@@ -102,21 +107,14 @@ func checkOutputs(m *model.Model, rows *data.Dataset, o *Options) error {
 		return refuse("pooling", " is that of the model's head, %s", m.Pooling)
 	case o.Loss != nil || o.Balance != 0:
 		return refuse("loss", " is the sigmoid cross-entropy for new labels")
+	case o.LossSource != "" || o.LogOddsBias:
+		return refuse("bias_init", " and the weights of a loss are not for new labels, which an exact solver finds: want neither")
+	case o.Recompute || o.EncoderDropout != nil:
+		return refuse("recompute", " and `dropout` are for training the encoder, which stays as it is: want neither")
 	}
 	c := *o
 	if c.Solver == Gradient {
 		c.Solver = LBFGS
 	}
 	return c.Check()
-}
-
-// bothClasses refuses rows that do not say both 1 and 0 of each label.
-func bothClasses(set *data.Dataset) error {
-	for l, label := range set.Labels.Names() {
-		if n := set.Classes(l); n[0] == 0 || n[1] == 0 {
-			return &data.RowError{File: set.File, Column: label, Found: fmt.Sprintf("%d rows that say 1 and %d that say 0", n[1], n[0]),
-				Expected: "some of both"}
-		}
-	}
-	return nil
 }

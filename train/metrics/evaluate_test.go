@@ -183,7 +183,8 @@ func TestUnknownCellsAreLeftOut(t *testing.T) {
 // TestUnknownLabelIsLeftOut: a label of which nothing is known changes no average.
 func TestUnknownLabelIsLeftOut(t *testing.T) {
 	want := evaluate(t, Data{[]string{"a", "b"}, []int8{1, 0, 0, 0, 1, 1}, []float32{0.9, 0.2, 0.4, 0.7, 0.3, 0.6}}, 0.5)
-	got := evaluate(t, Data{[]string{"a", "none", "b"}, []int8{1, -1, 0, 0, -1, 0, 1, -1, 1}, []float32{0.9, 0.8, 0.2, 0.4, 0.1, 0.7, 0.3, 0.6, 0.6}}, 0.5)
+	got := evaluate(t, Data{[]string{"a", "none", "b"}, []int8{1, -1, 0, 0, -1, 0, 1, -1, 1},
+		[]float32{0.9, 0.8, 0.2, 0.4, 0.1, 0.7, 0.3, 0.6, 0.6}}, 0.5)
 	for name, v := range want.All() {
 		if w, _ := got.Get(name); w != v {
 			t.Errorf("%s = %v, want %v as without the label", name, w, v)
@@ -284,7 +285,8 @@ func TestEvaluateRefuses(t *testing.T) {
 		thresholds []float32
 		want       string
 	}{
-		"NaN":               {Data{two, []int8{0, 1, 1, 0}, []float32{0, 1, 0.5, nan}}, []float32{0.5}, `row 2, label "fear": score is NaN`},
+		"NaN": {Data{two, []int8{0, 1, 1, 0}, []float32{0, 1, 0.5, nan}}, []float32{0.5},
+			`row 2, label "fear": score is NaN`},
 		"infinite":          {Data{two, []int8{0, 1, 1, 0}, []float32{0, 1, inf, 0}}, []float32{0.5}, `row 2, label "joy": score is +Inf`},
 		"NaN, unknown":      {Data{two, []int8{0, -1}, []float32{0, nan}}, []float32{0.5}, `row 1, label "fear": score is NaN`},
 		"above 1":           {Data{two, []int8{0, 1}, []float32{1.5, 0}}, []float32{0.5}, `row 1, label "joy": score is 1.5`},
@@ -325,7 +327,8 @@ func TestReportJSON(t *testing.T) {
 	if got := mustJSON(t, evaluate(t, d, 0.3, 0.25).Threshold); got != "[0.3,0.25]" {
 		t.Errorf("thresholds are %s, want [0.3,0.25]", got)
 	}
-	if got := mustJSON(t, evaluate(t, Data{[]string{"a"}, []int8{0}, []float32{1}}, 0.5).Undefined); got != `{"roc_auc":["a"],"average_precision":["a"]}` {
+	if got := mustJSON(t, evaluate(t, Data{[]string{"a"}, []int8{0}, []float32{1}},
+		0.5).Undefined); got != `{"roc_auc":["a"],"average_precision":["a"]}` {
 		t.Errorf("undefined is %s", got)
 	}
 }

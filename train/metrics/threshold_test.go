@@ -105,7 +105,8 @@ func TestAims(t *testing.T) {
 	if a := (Aim{}); a.String() != "f1" || a.value(c) != F(1).value(c) || a.value(c) != c.F1() {
 		t.Errorf("the zero aim is %s, with %v", a, a.value(c))
 	}
-	for _, bad := range []string{"", "f", "f0", "f-1", "fNaN", "fInf", "f1e9", "F1", "precision", "precision@", "precision@1.1", "precision@NaN", "recall@-0.1", "recall@x", "accuracy@0.5", "f1@0.5", "0.5"} {
+	for _, bad := range []string{"", "f", "f0", "f-1", "fNaN", "fInf", "f1e9", "F1", "precision", "precision@", "precision@1.1",
+		"precision@NaN", "recall@-0.1", "recall@x", "accuracy@0.5", "f1@0.5", "0.5"} {
 		if aim, err := ParseAim(bad); err == nil {
 			t.Errorf("aim %q is read as %s", bad, aim)
 		}

@@ -80,9 +80,14 @@ func TestCalibrateChooses(t *testing.T) {
 
 // TestOneKnownCell: a label with a single known cell counts in means, one with none does not, and all of them do if nothing is known.
 func TestOneKnownCell(t *testing.T) {
-	r := evaluate(t, Data{[]string{"a", "b", "none"}, []int8{1, 1, -1, 1, -1, -1, 0, -1, -1}, []float32{0.9, 0.1, 0.9, 0.9, 0.9, 0.9, 0.1, 0.9, 0.9}}, 0.5)
-	if r.F1Macro != 0.5 || r.RecallMacro != 0.5 || r.PrecisionMacro != 0.5 || r.JaccardMacro != 0.5 {
-		t.Errorf("macro F1 %v, recall %v, precision %v, Jaccard %v, want 0.5 each: the means of 1 and 0", r.F1Macro, r.RecallMacro, r.PrecisionMacro, r.JaccardMacro)
+	truth := []int8{1, 1, -1, 1, -1, -1, 0, -1, -1}
+	r := evaluate(t, Data{[]string{"a", "b", "none"}, truth, []float32{0.9, 0.1, 0.9, 0.9, 0.9, 0.9, 0.1, 0.9, 0.9}}, 0.5)
+	for name, got := range map[string]Number{
+		"F1": r.F1Macro, "recall": r.RecallMacro, "precision": r.PrecisionMacro, "Jaccard": r.JaccardMacro,
+	} {
+		if got != 0.5 {
+			t.Errorf("macro %s is %v, want 0.5, the mean of 1 and 0", name, got)
+		}
 	}
 	r = evaluate(t, Data{[]string{"a", "none"}, []int8{1, -1}, []float32{0.9, 0.9}}, 0.5)
 	if r.F1Macro != 1 {

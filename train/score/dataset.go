@@ -19,8 +19,8 @@ func Encode(m *model.Model, rows *data.Dataset, onLong data.LongTexts) (texts []
 	if err := checkModel(m, false); err != nil {
 		return nil, 0, err
 	}
-	if rows == nil {
-		return nil, 0, errors.New("score: no rows")
+	if err := checkRows(rows); err != nil {
+		return nil, 0, err
 	}
 	texts = m.Encode(rows.Texts, rows.Pairs)
 	for i := range texts {
@@ -34,6 +34,17 @@ func Encode(m *model.Model, rows *data.Dataset, onLong data.LongTexts) (texts []
 	return texts, cut, nil
 }
 
+// checkRows refuses no data set, and one that is not whole.
+func checkRows(rows *data.Dataset) error {
+	if rows == nil {
+		return errors.New("score: no rows")
+	}
+	if err := rows.Check(); err != nil {
+		return fmt.Errorf("score: %s %w", rows.File, err)
+	}
+	return nil
+}
+
 // Probabilities returns those of every row of a data set, [rows, labels] by the model's head. texts are the rows as Encode made them; nil:
 // they are made here, and cut where they are too long. progress, unless nil, is told how many rows are done, by several goroutines at
 // once. The error is a *NumberError for a logit or feature that is no number, the cause of ctx's end, or says what is missing.
@@ -42,8 +53,11 @@ func Probabilities(ctx context.Context, m *model.Model, rows *data.Dataset, text
 	if err := checkModel(m, true); err != nil {
 		return nil, err
 	}
-	if rows == nil {
-		return nil, errors.New("score: no rows")
+	if ctx == nil {
+		return nil, errNoContext
+	}
+	if err := checkRows(rows); err != nil {
+		return nil, err
 	}
 	if texts == nil {
 		texts = m.Encode(rows.Texts, rows.Pairs)

@@ -492,3 +492,39 @@ func TestEncode(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Rows that were made by hand and are not whole, a length that no text fits, and no context are errors.
+func TestMadeRows(t *testing.T) {
+	m := tinyModel(t)
+	labels, err := data.NewLabelList(testLabels, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := &data.Dataset{Labels: labels, Texts: []string{"the cat", "my mat"}, Y: []int8{1, 0, 0, 0, 1, -1}}
+	if _, err := Evaluate(t.Context(), m, made, nil); err != nil {
+		t.Error(err)
+	}
+	var none context.Context
+	if _, err := Evaluate(none, m, made, nil); err == nil {
+		t.Error("no context")
+	}
+	for rows, err := range Chunks(none, m, reader(t, strings.NewReader("{}"), data.Options{}), Options{}) {
+		if rows != nil || err == nil {
+			t.Errorf("no context: %v, %v", rows, err)
+		}
+	}
+	short := *made
+	short.Pairs = []string{"x"}
+	if _, err := Evaluate(t.Context(), m, &short, nil); err == nil || !strings.Contains(err.Error(), "1 second texts") {
+		t.Error(err)
+	}
+	if _, _, err := Encode(m, &short, ""); err == nil {
+		t.Error("Encode took rows that are not whole")
+	}
+	for _, n := range []int{-1, 1, 25} {
+		m.MaxSeqLength = n
+		if _, err := Evaluate(t.Context(), m, made, nil); err == nil || !strings.Contains(err.Error(), "max_seq_length") {
+			t.Errorf("%d tokens: %v", n, err)
+		}
+	}
+}

@@ -53,6 +53,10 @@ type Options struct {
 // can be ranged over once.
 func Chunks(ctx context.Context, m *model.Model, r *data.Reader, o Options) iter.Seq2[[]Row, error] {
 	return func(yield func([]Row, error) bool) {
+		if ctx == nil {
+			yield(nil, errNoContext)
+			return
+		}
 		if err := o.check(m, r); err != nil {
 			yield(nil, err)
 			return
@@ -99,6 +103,9 @@ func (o Options) check(m *model.Model, r *data.Reader) error {
 	return err
 }
 
+// errNoContext refuses a nil context.
+var errNoContext = errors.New("score: no context (nil)")
+
 // checkModel says what a model lacks.
 func checkModel(m *model.Model, head bool) error {
 	switch {
@@ -108,6 +115,9 @@ func checkModel(m *model.Model, head bool) error {
 		return errors.New("score: the model has no encoder or no tokenizer")
 	case head && m.Head == nil:
 		return errors.New("score: the model has no head (output_weights, output_bias): train one first")
+	case m.MaxSeqLength < 2 || m.MaxSeqLength > m.Encoder.Config.MaxPositionEmbeddings:
+		return fmt.Errorf("score: max_seq_length %d, want from 2 to the %d positions of the model", m.MaxSeqLength,
+			m.Encoder.Config.MaxPositionEmbeddings)
 	}
 	return nil
 }

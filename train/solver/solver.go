@@ -47,6 +47,30 @@ type Solution struct {
 	Rounds   int     // passes over the features that it took
 }
 
+// HeldLoss returns the least and the largest strength of the labels that were solved, and the mean loss on the cells that chose; NaN
+// where there are none.
+func HeldLoss(solutions []Solution) (strength [2]float64, loss float64) {
+	var strengths []float64
+	n := 0
+	for _, s := range solutions {
+		if s.Rounds > 0 {
+			strengths = append(strengths, s.L2)
+		}
+		if !math.IsNaN(s.HeldLoss) {
+			loss += s.HeldLoss
+			n++
+		}
+	}
+	strength = [2]float64{math.NaN(), math.NaN()}
+	if len(strengths) > 0 {
+		strength = [2]float64{slices.Min(strengths), slices.Max(strengths)}
+	}
+	if len(strengths) == 0 || n == 0 {
+		return strength, math.NaN()
+	}
+	return strength, loss / float64(n)
+}
+
 // DefaultL2 is the strength for labels about which nothing is known: no cell that is held out is positive, or none is negative.
 const DefaultL2 = 1e-2
 

@@ -688,3 +688,24 @@ func TestSolverRareLabel(t *testing.T) {
 		}
 	}
 }
+
+// HeldLoss is the mean over the labels that something chose for; strengths are those of the labels that were solved.
+func TestHeldLoss(t *testing.T) {
+	none := math.NaN()
+	for _, c := range []struct {
+		of          []Solution
+		least, most float64
+		loss        float64
+	}{
+		{[]Solution{{L2: 0.1, HeldLoss: 0.3, Rounds: 2}, {L2: 0.01, HeldLoss: 0.5, Rounds: 1}}, 0.01, 0.1, 0.4},
+		{[]Solution{{L2: 0.1, HeldLoss: none, Rounds: 2}, {L2: 0.5, HeldLoss: 0.5, Rounds: 1}}, 0.1, 0.5, 0.5},
+		{[]Solution{{L2: 0.1, HeldLoss: none, Rounds: 2}}, 0.1, 0.1, none},
+		{[]Solution{{L2: 0.1, HeldLoss: none}}, none, none, none},
+		{[]Solution{{L2: 9, HeldLoss: 0.2}, {L2: 0.1, HeldLoss: 0.4, Rounds: 3}}, 0.1, 0.1, 0.3},
+	} {
+		strength, loss := HeldLoss(c.of)
+		if got, want := fmt.Sprint(strength, float32(loss)), fmt.Sprint([2]float64{c.least, c.most}, float32(c.loss)); got != want {
+			t.Errorf("HeldLoss(%v) = %s, want %s", c.of, got, want)
+		}
+	}
+}

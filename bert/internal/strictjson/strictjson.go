@@ -33,7 +33,7 @@ func Parse(text []byte) (Object, error) {
 	return o, json.Unmarshal(text, &o)
 }
 
-// checkFile reads the whole text: one object and nothing behind it.
+// checkFile reads the whole text: one object and nothing after it.
 func checkFile(dec *json.Decoder, text []byte) error {
 	if start := bytes.TrimLeft(text, " \t\r\n"); !bytes.HasPrefix(start, []byte("{")) {
 		return fmt.Errorf("found %s, expected a JSON object", excerpt(start))

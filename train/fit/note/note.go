@@ -17,8 +17,8 @@ import (
 // Other options are named there by their keys in backquotes.
 type Note interface{ String() string }
 
-// Started: the options and the rows are sound, the folder is locked and rid of the results of an earlier run that this one would
-// contradict. Nothing has been computed yet.
+// Started: the options and the rows are sound, the folder is locked. Nothing has been computed yet, and nothing in the folder has
+// changed.
 type Started struct {
 	Rows, DevRows int
 	Labels        []string

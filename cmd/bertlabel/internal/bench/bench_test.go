@@ -47,7 +47,8 @@ func TestParseModel(t *testing.T) {
 	for name, want := range map[string][3]int{"base": {12, 768, 12}, "minilm": {6, 384, 12}, "2x128": {2, 128, 2}, "4x768": {4, 768, 12},
 		"3x1024": {3, 1024, 16}} {
 		c, ok := ParseModel(name)
-		if got := [3]int{c.NumHiddenLayers, c.HiddenSize, c.NumAttentionHeads}; !ok || got != want || c.IntermediateSize != 4*c.HiddenSize ||
+		if got := [3]int{c.NumHiddenLayers, c.HiddenSize, c.NumAttentionHeads}; !ok || got != want ||
+			c.IntermediateSize != 4*c.HiddenSize ||
 			c.Check() != nil {
 			t.Errorf("%s: layers, hidden, heads %v, want %v; intermediate %d, %v", name, got, want, c.IntermediateSize, c.Check())
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 // Train times steps of training all of m, forward, backward and update, after one to warm up. The texts are random tokens of the
-// given lengths: batch of them a step, in their order, and from the first again behind the last. As in programs that compare
+// given lengths: batch of them a step, in their order, and from the first again after the last. As in programs that compare
 // libraries, dropout is 0.1 everywhere, the optimizer AdamW, the gradient clipped to a norm of 1, and a tenth of the labels
 // positive. It needs a head, and leaves m trained.
 func Train(ctx context.Context, m *model.Model, lengths []int, batch, steps, threads int) (Times, error) {

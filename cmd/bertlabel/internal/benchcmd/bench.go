@@ -52,9 +52,11 @@ func newBenchCmd(a *cli.App, run cli.Runner[benchOptions]) *cobra.Command {
 			"  bertlabel bench --train --model minilm --shape 16x32",
 		Long: "Without --gemm, --model, --shape, --lengths and --train, everything is measured but training. " +
 			"The peak is that of --threads goroutines that do nothing but\n" +
-			"multiply and add in registers; the % of it are of the shortest times, as other programs disturb both. A forward pass is one call of\n" +
+			"multiply and add in registers; the % of it are of the shortest times, as other programs disturb both. A forward " +
+			"pass is one call of\n" +
 			"the engine behind predict, from tokens to logits, on random tokens; its GFLOP/s count the matrix products of the encoder,\n" +
-			"24·tokens·L·H² + 4·B·S²·H·L, so that a program which leaves work out gains by it. With --train it is a step of training everything\n" +
+			"24·tokens·L·H² + 4·B·S²·H·L, so that a program which leaves work out gains by it. With --train it is a step of " +
+			"training everything\n" +
 			"instead: forward, backward, clipping and AdamW, dropout 0.1, three times as many operations.",
 	}
 	f := cmd.Flags()
@@ -190,7 +192,8 @@ func (b *benchmark) peer() string {
 // shuffled returns the lengths of the texts of --steps whole batches, or of as many as there are.
 func (b *benchmark) shuffled(lengths []int) ([]int, error) {
 	if b.Batch < 1 || b.Batch > len(lengths) || b.Steps < 1 || b.Steps > 1e6 {
-		return nil, cli.Usagef("--batch %d, --steps %d: want 1 to %d, the number of lengths, and 1 to 1000000", b.Batch, b.Steps, len(lengths))
+		return nil, cli.Usagef("--batch %d, --steps %d: want 1 to %d, the number of lengths, and 1 to 1000000", b.Batch, b.Steps,
+			len(lengths))
 	}
 	rng := rand.New(rand.NewPCG(7, 8))
 	rng.Shuffle(len(lengths), func(i, j int) { lengths[i], lengths[j] = lengths[j], lengths[i] })
@@ -214,7 +217,8 @@ func (b *benchmark) readLengths() (lengths []int, err error) {
 			return nil, cli.WithCode(cli.ExitData, err)
 		}
 		if total += min(n, maxTokens); total > maxTokens {
-			return nil, cli.WithCode(cli.ExitData, fmt.Errorf("%s:%d:1: more than %d tokens together", b.Lengths, len(lengths)+1, maxTokens))
+			return nil, cli.WithCode(cli.ExitData,
+				fmt.Errorf("%s:%d:1: more than %d tokens together", b.Lengths, len(lengths)+1, maxTokens))
 		}
 		lengths = append(lengths, n)
 	}
@@ -259,8 +263,10 @@ func (b *benchmark) open() (m *model.Model, err error) {
 	config, random := bench.ParseModel(b.Model)
 	switch {
 	case !random:
-		if m, err = model.Open(b.Model, &model.Options{Threads: b.app.Threads, Log: func(s string) { b.app.Log.Infof("%s", s) }}); err != nil {
-			return nil, cli.WithCode(cli.ExitModel, fmt.Errorf("--model %s is not base, minilm or LxH; as a model folder: %w", b.Model, err))
+		if m, err = model.Open(b.Model,
+			&model.Options{Threads: b.app.Threads, Log: func(s string) { b.app.Log.Infof("%s", s) }}); err != nil {
+			return nil, cli.WithCode(cli.ExitModel,
+				fmt.Errorf("--model %s is not base, minilm or LxH; as a model folder: %w", b.Model, err))
 		}
 		if config = m.Encoder.Config; m.Head == nil {
 			bench.AddHead(m, b.Labels)

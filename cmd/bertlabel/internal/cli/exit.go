@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"bertlabel/checkpoint"
+	"bertlabel/checkpoint/atomic"
 	"bertlabel/train"
 	"bertlabel/train/data"
 	"bertlabel/train/fit"
@@ -73,6 +74,8 @@ func ExitCode(ctx context.Context, err error) int {
 		return ExitDiverged
 	case errors.As(err, new(*fit.MemoryError)):
 		return ExitResources
+	case errors.Is(err, atomic.ErrLocked): // no fault of the command line
+		return ExitFailure
 	case errors.As(err, new(*data.OptionError)), errors.As(err, new(*fit.OptionError)), errors.As(err, new(*train.ChangedError)),
 		errors.Is(err, fs.ErrNotExist):
 		return ExitUsage

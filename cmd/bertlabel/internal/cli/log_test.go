@@ -26,7 +26,8 @@ func TestProgressLines(t *testing.T) {
 	t.Parallel()
 	r, c, out := testReporter(false, "text")
 	for step := 100; step <= 1300; step++ {
-		r.Progress("train", Progress{Step: step, Steps: 1300, Examples: 32 * step, Epoch: float64(step) / 650, Loss: 0.25, LearningRate: 5e-5})
+		r.Progress("train", Progress{Step: step, Steps: 1300, Examples: 32 * step, Epoch: float64(step) / 650, Loss: 0.25,
+			LearningRate: 5e-5})
 		c.t = c.t.Add(time.Second / 2)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")

@@ -65,7 +65,7 @@ func flagged(err error) error {
 	case *data.OptionError:
 		return &data.OptionError{Option: asFlag(e.Option), Problem: AsFlags(e.Problem)}
 	case *fit.OptionError:
-		if e.Err == nil {
+		if e.Problem != "" {
 			return &fit.OptionError{Option: asFlag(e.Option), Problem: AsFlags(e.Problem)}
 		}
 	case *fit.CheckpointError:

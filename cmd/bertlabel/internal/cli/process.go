@@ -40,7 +40,7 @@ func (a *App) getenv(name string) string {
 }
 
 // applySwitches hands the global flags that are the process's own on to it.
-func (a *App) applySwitches(explicitMemory bool) error {
+func (a *App) applySwitches() error {
 	if a.Threads > 0 && a.process.Threads != nil {
 		a.process.Threads(a.Threads)
 	}
@@ -49,18 +49,18 @@ func (a *App) applySwitches(explicitMemory bool) error {
 			return WithCode(ExitUsage, err)
 		}
 	}
-	return a.limitMemory(explicitMemory)
+	return a.limitMemory()
 }
 
 // limitMemory settles the memory budget and hands it to the garbage collector as a soft limit, unless GOMEMLIMIT has set one.
-func (a *App) limitMemory(explicit bool) error {
-	if explicit && a.MaxMemory == 0 {
+func (a *App) limitMemory() error {
+	if a.memoryGiven && a.MaxMemory == 0 {
 		return Usagef("--max-memory 0: want a positive size")
 	}
-	if !explicit {
+	if !a.memoryGiven {
 		a.MaxMemory = ByteSize(float64(machine.TotalMemory()) * 0.8)
 	}
-	if a.MaxMemory > 0 && (explicit || a.getenv("GOMEMLIMIT") == "") && a.process.MemoryLimit != nil {
+	if a.MaxMemory > 0 && (a.memoryGiven || a.getenv("GOMEMLIMIT") == "") && a.process.MemoryLimit != nil {
 		a.process.MemoryLimit(int64(a.MaxMemory))
 	}
 	return nil

@@ -1,9 +1,14 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 	"slices"
 	"testing"
+
+	"bertlabel/asm/machine"
+
+	"github.com/spf13/cobra"
 )
 
 // switched runs `version` with some flags and returns what it did to its process.
@@ -45,6 +50,38 @@ func TestProcessSwitches(t *testing.T) {
 	} {
 		if got := switched(t, c.gomemlimit, c.flags...); !slices.Equal(got, append(c.want, bound...)) {
 			t.Errorf("GOMEMLIMIT=%s %v: %v, want %v", c.gomemlimit, c.flags, got, append(c.want, bound...))
+		}
+	}
+}
+
+// A command line that a verb runs has the global flags of that verb, and its own budget of memory where none was given.
+func TestRunPassesGlobalFlags(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		environment string
+		flags       []string
+		want        string
+	}{
+		{"", []string{"--max-memory", "5MiB", "--threads", "3", "--quiet", "--log-format", "json", "--kernels", "k"},
+			"5242880 3 true json k"},
+		{"6MiB", []string{"--max-memory", "5MiB"}, "5242880 0 false text "},
+		{"6MiB", nil, "6291456 0 false text "},
+		{"", nil, fmt.Sprint(int64(float64(machine.TotalMemory())*0.8)) + " 0 false text "},
+	} {
+		got := ""
+		verbs := func(a *App) []*cobra.Command {
+			outer := &cobra.Command{Use: "outer", RunE: func(cmd *cobra.Command, _ []string) error {
+				return a.Run(cmd.Context(), io.Discard, "inner")
+			}}
+			inner := &cobra.Command{Use: "inner", RunE: func(*cobra.Command, []string) error {
+				got = fmt.Sprint(int64(a.MaxMemory), a.Threads, a.Quiet) + " " + a.LogFormat + " " + a.kernels
+				return nil
+			}}
+			return []*cobra.Command{outer, inner}
+		}
+		p := Process{Env: func(name string) string { return map[string]string{"BERTLABEL_MAX_MEMORY": c.environment}[name] }}
+		if code := Main(p, verbs, append([]string{"outer"}, c.flags...), nil, io.Discard, io.Discard); code != ExitOK || got != c.want {
+			t.Errorf("%v: exit %d, %q, want %q", c.flags, code, got, c.want)
 		}
 	}
 }

@@ -28,6 +28,7 @@ type App struct {
 	kernels, config string // flags
 	process         Process
 	verbs           func(*App) []*cobra.Command // in the order of the help
+	memoryGiven     bool                        // MaxMemory, by --max-memory or its twins
 }
 
 // Runner does what a verb is for, with the options that its flags make. The constructor of a verb's command takes one, so that a test
@@ -51,13 +52,18 @@ func Main(p Process, verbs func(*App) []*cobra.Command, args []string, stdin io.
 	return a.finish(ctx, cmd, err)
 }
 
-// Run executes words as a command line of their own, with the global flags of this one, and data to stdout.
+// Run executes words as a command line of their own, with the global flags of this one but --config, and data to stdout.
 func (a *App) Run(ctx context.Context, stdout io.Writer, words ...string) error {
 	inner := *a
 	inner.Stdout = stdout
 	root := inner.Root() // its flags have their defaults
 	root.SetArgs(words)
 	inner.Quiet, inner.LogFormat, inner.Threads, inner.kernels, inner.config = a.Quiet, a.LogFormat, a.Threads, a.kernels, ""
+	if a.memoryGiven { // else the inner command line settles it for itself
+		if err := root.PersistentFlags().Set("max-memory", a.MaxMemory.String()); err != nil {
+			return err
+		}
+	}
 	_, err := root.ExecuteContextC(ctx)
 	return err
 }
@@ -122,7 +128,8 @@ func (a *App) setup(cmd *cobra.Command) error {
 	if a.Threads < 0 {
 		return Usagef("--threads %d: want 0 (all that are allowed) or more", a.Threads)
 	}
-	return a.applySwitches(cmd.Flags().Changed("max-memory"))
+	a.memoryGiven = cmd.Flags().Changed("max-memory")
+	return a.applySwitches()
 }
 
 // finish reports err on one line, points to the help after wrong usage, and returns the exit code.

@@ -38,7 +38,8 @@ func NewVersion(a *App) *cobra.Command {
 				return json.NewEncoder(a.Stdout).Encode(b)
 			}
 			_, err := fmt.Fprintf(a.Stdout, "bertlabel %s, revision %s\n%s, %s\nkernels %s, of %s\nCPU %s: %s\n",
-				b.Version, b.Revision, b.Go, b.Platform, b.Kernels, strings.Join(b.KernelSets, " "), b.CPU, strings.Join(b.CPUFeatures, " "))
+				b.Version, b.Revision, b.Go, b.Platform, b.Kernels, strings.Join(b.KernelSets, " "), b.CPU,
+				strings.Join(b.CPUFeatures, " "))
 			return err
 		},
 	}

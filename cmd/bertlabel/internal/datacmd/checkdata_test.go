@@ -83,7 +83,8 @@ func TestCheckData(t *testing.T) {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
 
-	stdout, table, code := bertlabel.Run(t, "", "check-data", "--train", train, "--dev", dev, "--vocab-file", vocab, "--max-seq-length", "4")
+	stdout, table, code := bertlabel.Run(t, "", "check-data", "--train", train, "--dev", dev, "--vocab-file", vocab, "--max-seq-length",
+		"4")
 	for _, line := range []string{
 		"                                          train          dev\n",
 		"rows that cannot be read                      2            0\n",
@@ -216,11 +217,13 @@ func TestCheckDataModel(t *testing.T) {
 	cmdtest.WriteFile(t, filepath.Join(dir, "bertlabel.json"), `{"format_version": 1, "problem_type": "multi_label_classification",`+
 		`"do_lower_case": true, "max_seq_length": 4, "keep_tokens": ["AB"], "pooling": "cls"}`)
 	for _, c := range []struct{ args, median, limit string }{
-		{"--model " + dir, `"p50": 6`, `"max_seq_length": 4`},                                                               // a b a AB
-		{"--model " + dir + "/model.ckpt --keep-tokens c", `"p50": 7`, `"max_seq_length": 4`},                               // a b a a ##b
-		{"--model " + dir + " --keep-tokens c --do-lower-case=false --max-seq-length 5", `"p50": 6`, `"max_seq_length": 5`}, // A [UNK] A [UNK]
+		{"--model " + dir, `"p50": 6`, `"max_seq_length": 4`},                                 // a b a AB
+		{"--model " + dir + "/model.ckpt --keep-tokens c", `"p50": 7`, `"max_seq_length": 4`}, // a b a a ##b
+		// A [UNK] A [UNK]
+		{"--model " + dir + " --keep-tokens c --do-lower-case=false --max-seq-length 5", `"p50": 6`, `"max_seq_length": 5`},
 	} {
-		stdout, stderr, code := bertlabel.Run(t, "", append([]string{"check-data", "--json", "--train", train}, strings.Fields(c.args)...)...)
+		stdout, stderr, code := bertlabel.Run(t, "",
+			append([]string{"check-data", "--json", "--train", train}, strings.Fields(c.args)...)...)
 		if code != cli.ExitOK || !strings.Contains(stdout, c.median) || !strings.Contains(stdout, c.limit) {
 			t.Errorf("%s: exit %d, no %s, %s in\n%s%s", c.args, code, c.median, c.limit, stdout, stderr)
 		}

@@ -127,7 +127,8 @@ func (w *warningList) tokens(t *checkedTokens, rows int) {
 		"the texts are lower-cased, but %.0f %% of the vocabulary has upper-case letters, which are then never used", 100*c.CasedPieces)
 	w.add(cased && !c.LowerCase && c.Letters > 0 && share(c.WithUpper, c.Letters) < fewWithUpper, "casing",
 		"use an uncased model, or texts as they were written",
-		"%d of %d texts have an upper-case letter, but the vocabulary is cased: names and beginnings of sentences look strange to the model",
+		"%d of %d texts have an upper-case letter, but the vocabulary is cased: names and beginnings of sentences look strange "+
+			"to the model",
 		c.WithUpper, c.Letters)
 	w.add(cased && !c.LowerCase && share(c.AllUpper, rows) >= manyUpper, "casing", "lower-case these texts, or use an uncased model",
 		"%d of %d texts are in capitals, which a cased vocabulary cuts into many pieces", c.AllUpper, rows)

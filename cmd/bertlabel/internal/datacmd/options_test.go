@@ -39,14 +39,17 @@ func TestVocabularyOptions(t *testing.T) {
 	}{
 		{"--model m", vocabulary{Model: "m"}, 0},
 		{"--vocab-file v --max-seq-length 64 --do-lower-case", vocabulary{File: "v", LowerCase: &yes}, 64},
-		{"--model m --keep-tokens [A],[B] --do-lower-case=false", vocabulary{Model: "m", KeepTokens: []string{"[A]", "[B]"}, LowerCase: &no}, 0},
+		{"--model m --keep-tokens [A],[B] --do-lower-case=false",
+			vocabulary{Model: "m", KeepTokens: []string{"[A]", "[B]"}, LowerCase: &no}, 0},
 	} {
-		got, stderr, code := cmdtest.Options(t, newCheckDataCmd, append([]string{"check-data", "--train", "t"}, strings.Fields(c.args)...)...)
+		got, stderr, code := cmdtest.Options(t, newCheckDataCmd,
+			append([]string{"check-data", "--train", "t"}, strings.Fields(c.args)...)...)
 		if code != cli.ExitOK || !reflect.DeepEqual(got.Vocabulary, c.want) || got.MaxSeqLength != c.length || got.Train != "t" {
 			t.Errorf("check-data %s: %+v, exit %d %s", c.args, got, code, stderr)
 		}
 	}
-	got, stderr, code := cmdtest.Options(t, newTokenizeCmd, "tokenize", "--vocab-file", "v", "--on-bad-row", "skip", "--max-seq-length", "8")
+	got, stderr, code := cmdtest.Options(t, newTokenizeCmd, "tokenize", "--vocab-file", "v", "--on-bad-row", "skip", "--max-seq-length",
+		"8")
 	if code != cli.ExitOK || got.Vocabulary.File != "v" || got.Vocabulary.LowerCase != nil || got.MaxSeqLength != 8 || got.Input != "-" ||
 		got.Rows.OnBadRow != data.SkipBadRows {
 		t.Errorf("tokenize: %+v, exit %d %s", got, code, stderr)

@@ -44,10 +44,14 @@ func newSplitCmd(a *cli.App, run cli.Runner[splitOptions]) *cobra.Command {
 		Example: "  bertlabel split --input all.csv --output parts\n" +
 			"  bertlabel split --input all.jsonl.gz --output train.jsonl,dev.jsonl --parts train=0.9,dev=0.1 --seed 7\n" +
 			"  bertlabel split --input all.tsv --output parts --no-header --text-column 1 --labels-column 2",
-		Long: "Iterative stratification for several labels a text (Sechidis et al. 2011): the rarest label is dealt first. Rows with the\n" +
-			"same text, but for case and white space, go to one part, so that no part knows the texts of another. Rows keep their bytes and\n" +
-			"their order, every part has the header, and the same seed makes the same parts. --output is a folder, in which the parts get\n" +
-			"their names and the ending of the input, or a file for each part, separated by commas. JSON goes to stdout, a table to stderr.",
+		Long: "Iterative stratification for several labels a text (Sechidis et al. 2011): the rarest label is dealt first. " +
+			"Rows with the\n" +
+			"same text, but for case and white space, go to one part, so that no part knows the texts of another. Rows keep " +
+			"their bytes and\n" +
+			"their order, every part has the header, and the same seed makes the same parts. --output is a folder, in which " +
+			"the parts get\n" +
+			"their names and the ending of the input, or a file for each part, separated by commas. JSON goes to stdout, a " +
+			"table to stderr.",
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.Input, "input", "", "`FILE` of labelled texts; - is stdin")
@@ -311,7 +315,8 @@ func (r *splitReport) writeTable(w io.Writer) error {
 		}
 		line(l.Positive, l.Parts, l.Name)
 	}
-	fmt.Fprintf(b, "\n%d rows, %d different texts; odds of a label differ by %.2g on average from those of all rows\n", r.Rows, r.Texts, r.LD)
+	fmt.Fprintf(b, "\n%d rows, %d different texts; odds of a label differ by %.2g on average from those of all rows\n", r.Rows, r.Texts,
+		r.LD)
 	for _, p := range r.Parts {
 		fmt.Fprintf(b, "wrote %s\n", term.Printable(p.File))
 	}

@@ -59,7 +59,8 @@ func TestSplit(t *testing.T) {
 					t.Fatalf("exit %d: %s", code, stderr)
 				}
 				var report splitReport
-				if err := json.Unmarshal([]byte(stdout), &report); err != nil || report.Rows != 60 || report.Texts != 50 || len(report.Labels) != 3 {
+				if err := json.Unmarshal([]byte(stdout), &report); err != nil || report.Rows != 60 || report.Texts != 50 ||
+					len(report.Labels) != 3 {
 					t.Errorf("%v, %s", err, stdout)
 				}
 				at := map[int]int{} // row → part
@@ -88,7 +89,8 @@ func TestSplit(t *testing.T) {
 					}
 				}
 				again := filepath.Join(dir, "a."+format) + "," + filepath.Join(dir, "b."+format)
-				if _, stderr, code := bertlabel.Run(t, "", append(args, "--output", again, "--quiet")...); code != cli.ExitOK || stderr != "" {
+				if _, stderr, code := bertlabel.Run(t, "", append(args, "--output", again, "--quiet")...); code != cli.ExitOK ||
+					stderr != "" {
 					t.Fatalf("exit %d: %s", code, stderr)
 				}
 				if a, b := readMaybeZipped(t, filepath.Join(dir, "b."+format)), readMaybeZipped(t,

@@ -116,8 +116,10 @@ func TestTokenizeFlags(t *testing.T) {
 		{"empty input", "", "--vocab-file " + uncased, "", "", cli.ExitOK},
 	} {
 		stdout, stderr, code := bertlabel.Run(t, c.stdin, append([]string{"tokenize"}, strings.Fields(c.args)...)...)
-		if code != c.code || !strings.Contains(stdout, c.stdout) || (stdout == "") != (c.stdout == "") || !strings.Contains(stderr, c.stderr) {
-			t.Errorf("%s: exit %d, want %d\nstdout %s\nwant   %s\nstderr %s\nwant   %s", c.name, code, c.code, stdout, c.stdout, stderr, c.stderr)
+		if code != c.code || !strings.Contains(stdout, c.stdout) || (stdout == "") != (c.stdout == "") ||
+			!strings.Contains(stderr, c.stderr) {
+			t.Errorf("%s: exit %d, want %d\nstdout %s\nwant   %s\nstderr %s\nwant   %s", c.name, code, c.code, stdout, c.stdout, stderr,
+				c.stderr)
 		}
 	}
 }

@@ -226,7 +226,8 @@ var slots = map[string][]string{
 
 // openers, asides and closers say nothing about any label.
 var openers = []string{
-	"(Hello|Hi|Good morning|Dear team)(, |. )", "I (have been|am) a customer (for years|since {month}). ", "(Order|Reference) {n}{n}{n}{n}: ",
+	"(Hello|Hi|Good morning|Dear team)(, |. )", "I (have been|am) a customer (for years|since {month}). ",
+	"(Order|Reference) {n}{n}{n}{n}: ",
 	"I (bought|ordered) a {item} (for my (mother|son|office|new flat) |)(in {month}|{past}). ", "(Honestly|Sadly|Unbelievable)(, |: )",
 	"Second (message|mail) (this week|about this). ", "(This was my|It is my) (first|last) order here. ",
 }
@@ -234,14 +235,18 @@ var openers = []string{
 var asides = []string{
 	"I (live|work) (alone|far from the shop|on the third floor)", "the {item} was a (present|gift) for my (sister|wife|father|colleague)",
 	"I have (photos|pictures|screenshots) (of everything|if you need them)", "my (neighbour|brother) (bought|has) the same {item}",
-	"I (called|wrote|asked) {times} (already|this week)", "the colour (is nice|is what I wanted)", "(your advert|the page) (looks|sounded) great",
-	"I found the shop through a friend", "the {item} is for (work|the holidays|the kitchen)", "I (usually|normally) like (this shop|ordering here)",
+	"I (called|wrote|asked) {times} (already|this week)", "the colour (is nice|is what I wanted)",
+	"(your advert|the page) (looks|sounded) great",
+	"I found the shop through a friend", "the {item} is for (work|the holidays|the kitchen)",
+	"I (usually|normally) like (this shop|ordering here)",
 	"the (box|parcel|card|app|order) (has|shows) number {n}{n}{n}",
 }
 
 var closers = []string{
-	"(Please|Kindly) (help|answer|reply|get back to me)", "(Never again|Not again)", "(What now|What is going on|Is this normal)?", "I (expect|hope for) an answer (soon|by {day})",
-	"(Very |Really |)(disappointed|annoyed|unhappy)", "(Thanks|Regards)", "One star", "I will (tell|warn) (my friends|everyone)", "(Do better|Fix this)",
+	"(Please|Kindly) (help|answer|reply|get back to me)", "(Never again|Not again)", "(What now|What is going on|Is this normal)?",
+	"I (expect|hope for) an answer (soon|by {day})",
+	"(Very |Really |)(disappointed|annoyed|unhappy)", "(Thanks|Regards)", "One star", "I will (tell|warn) (my friends|everyone)",
+	"(Do better|Fix this)",
 }
 
 // joiners stand between two statements.

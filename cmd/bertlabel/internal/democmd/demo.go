@@ -71,23 +71,27 @@ func (d *demonstration) run(ctx context.Context) error {
 		return err
 	}
 	_, err := d.verb(ctx, "", "train", "--model", d.path("random-bert"), "--train", d.path("train.csv"), "--dev", d.path("dev.csv"),
-		"--tune", "all", "--pooling", "mean", "--learning-rate", "0.001", "--num-train-epochs", "6", "--train-batch-size", "16", "--dropout", "0",
+		"--tune", "all", "--pooling", "mean", "--learning-rate", "0.001", "--num-train-epochs", "6", "--train-batch-size", "16",
+		"--dropout", "0",
 		"--output", d.path("model"), "--overwrite")
 	if err != nil {
 		return err
 	}
-	_, err = d.verb(ctx, "metrics.json", "eval", "--model", d.path("model"), "--data", d.path("test.csv"), "--report", d.path("report.html"))
+	_, err = d.verb(ctx, "metrics.json", "eval", "--model", d.path("model"), "--data", d.path("test.csv"), "--report",
+		d.path("report.html"))
 	if err != nil {
 		return err
 	}
 	d.app.Log.Infof("for comparison: guessing each label as often as it occurs has a macro F1 of %.4f", d.guessing())
-	predictions, err := d.verb(ctx, "predictions.jsonl", "predict", "--model", d.path("model"), "--input", d.path("test.csv"), "--top-k", "3")
+	predictions, err := d.verb(ctx, "predictions.jsonl", "predict", "--model", d.path("model"), "--input", d.path("test.csv"), "--top-k",
+		"3")
 	if err != nil {
 		return err
 	}
 	for i, line := range strings.SplitN(predictions, "\n", shown+1)[:shown] {
 		row := d.data.Test[i]
-		if _, err := fmt.Fprintf(d.app.Stdout, "%s\n  is labelled %s\n  %s\n", row.Text, strings.Join(labelsOf(row), ", "), line); err != nil {
+		if _, err := fmt.Fprintf(d.app.Stdout, "%s\n  is labelled %s\n  %s\n", row.Text, strings.Join(labelsOf(row), ", "),
+			line); err != nil {
 			return err
 		}
 	}

@@ -17,7 +17,6 @@ type Data struct {
 	MaxBad       string // --max-bad-rows: a number, or a share of all rows; "": any number
 	LabelsFile   string // --labels; "": the labels are gathered from the data
 	BadRowsFile  string // --bad-rows; "": bad rows are not listed
-	maxBadRows   string // --max-bad-rows, which Read parses
 
 	onLine func(flag string) bool // whether the command line itself has a flag
 }
@@ -43,7 +42,8 @@ func AddData(cmd *cobra.Command, onBadRow data.BadRows) *Data {
 	f.StringVar(&d.Delimiter, "delimiter", "",
 		"what stands between the fields of csv and tsv: one `CHARACTER`, or tab (default: a comma; a tab)")
 	f.StringVar(&d.LabelsFile, "labels", "", "`FILE` with the label list, one a line (default: gathered from the data)")
-	f.StringVar((*string)(&d.OnBadRow), "on-bad-row", string(onBadRow), "what a row that cannot be read does, `POLICY`: error, skip or report")
+	f.StringVar((*string)(&d.OnBadRow), "on-bad-row", string(onBadRow),
+		"what a row that cannot be read does, `POLICY`: error, skip or report")
 	f.StringVar(&d.MaxBad, "max-bad-rows", "", "stop at more bad rows than `N`, or than N% of all (default: any number)")
 	f.StringVar(&d.BadRowsFile, "bad-rows", "", "`FILE` to list the rows that were skipped or reported in, as JSON lines")
 	f.StringVar((*string)(&d.OnLong), "on-long", "truncate",

@@ -63,7 +63,8 @@ func runConvert(_ context.Context, a *cli.App, o convertOptions) error {
 		sayUnknownToGoogle(a, m)
 		err = m.Save(o.Folder, nil)
 	case m.Head != nil && m.Pooling != bert.Pooled:
-		return cli.Usagef("--to hf: the head reads %s features; BertForSequenceClassification has a place for a head on the pooled output only",
+		return cli.Usagef("--to hf: the head reads %s features; BertForSequenceClassification has a place for a head on the "+
+			"pooled output only",
 			m.Pooling)
 	default:
 		err = m.SaveHuggingFace(o.Folder)

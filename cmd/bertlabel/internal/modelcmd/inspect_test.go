@@ -46,7 +46,8 @@ func TestInspectFixtures(t *testing.T) {
 			continue
 		}
 		for i, want := range c.Tensors { // sorted by name, as the report
-			if g := got.Tensors[i]; g.Name != want.Name || g.DType != want.DType || g.SHA256 != want.SHA256 || len(g.Shape) != len(want.Shape) {
+			if g := got.Tensors[i]; g.Name != want.Name || g.DType != want.DType || g.SHA256 != want.SHA256 ||
+				len(g.Shape) != len(want.Shape) {
 				t.Errorf("%s: %+v, want %+v", c.Path, g, want)
 			}
 		}

@@ -257,7 +257,8 @@ func (b *browser) checkEvent(t *testing.T, path string, v view, e event) {
 		var request struct {
 			Request struct{ URL string }
 		}
-		if err := json.Unmarshal(e.Params, &request); err != nil || request.Request.URL != "file://"+path && request.Request.URL != "data:," {
+		if err := json.Unmarshal(e.Params, &request); err != nil || request.Request.URL != "file://"+path &&
+			request.Request.URL != "data:," {
 			t.Errorf("%s, %s: requests %s", filepath.Base(path), v.name, request.Request.URL)
 		}
 	}
@@ -294,7 +295,8 @@ func TestInBrowser(t *testing.T) {
 		}
 		b.checkPage(t, path+".html")
 		var alive int
-		if b.evaluate("document.querySelectorAll('script,img,iframe,object,a,link[href^=http],[onload],[onerror]').length", &alive); alive != 0 {
+		if b.evaluate("document.querySelectorAll('script,img,iframe,object,a,link[href^=http],[onload],[onerror]').length",
+			&alive); alive != 0 {
 			t.Errorf("%s: %d elements that could do something", name, alive)
 		}
 	}

@@ -98,7 +98,8 @@ var diagonal = curve{{0, 0}, {1, 1}}
 // prFigure has precision over recall.
 func (a *analysis) prFigure() figure {
 	return a.curves(figure{name: "precision-recall", title: "Precision and recall",
-		caption: "Each point is a threshold: how many of the predictions are right (precision) against how many of the true labels are found " +
+		caption: "Each point is a threshold: how many of the predictions are right (precision) against how many of the true " +
+			"labels are found " +
 			"(recall). Up and right is better."},
 		"recall", "precision", a.all.pr(), func(l *labelTally) curve { return l.pr },
 		func(m *metrics.LabelReport) float64 { return float64(m.AveragePrecision) }, nil)
@@ -107,7 +108,8 @@ func (a *analysis) prFigure() figure {
 // rocFigure has the true over the false positive rate.
 func (a *analysis) rocFigure() figure {
 	return a.curves(figure{name: "roc", title: "ROC",
-		caption: "The share of true labels found against the share of false alarms, for each threshold. Up and left is better; the dashed " +
+		caption: "The share of true labels found against the share of false alarms, for each threshold. Up and left is better; " +
+			"the dashed " +
 			"line is guessing."},
 		"false positive rate", "true positive rate", a.all.roc(), func(l *labelTally) curve { return l.roc },
 		func(m *metrics.LabelReport) float64 { return float64(m.ROCAUC) }, diagonal)
@@ -255,7 +257,8 @@ func (a *analysis) histogramFigure() figure {
 	most := slices.Max(append(a.all.histogram[0][:], a.all.histogram[1][:]...))
 	entries := classes[legendEntry]{{"label is not given", orangeColor, true}, {"label is given", blueColor, true}}
 	return figure{name: "scores", title: "Probabilities given", w: figureWidth, h: figureHeight + 20, legend: entries[:],
-		caption: "How many labels of how many rows were given each probability. The further the two lie apart, the better the model knows; " +
+		caption: "How many labels of how many rows were given each probability. The further the two lie apart, the better the " +
+			"model knows; " +
 			"where they overlap, it errs.",
 		plot: func(h handler) *plot.Plot {
 			p := newPlot(h, "probability", "rows × labels")
@@ -317,7 +320,8 @@ func (a *analysis) bars() (panels []figure) {
 	for i := range n {
 		part := labels[i*len(labels)/n : (i+1)*len(labels)/n]
 		f := figure{name: "f1", title: "F1 of each label", w: figureWidth, h: vg.Length(60 + barHeight(len(part))*len(part)),
-			caption: "At the thresholds in use; the tick shows what the best threshold of each label would give on these rows. On the right " +
+			caption: "At the thresholds in use; the tick shows what the best threshold of each label would give on these rows. " +
+				"On the right " +
 				"stands the number of rows that have the label."}
 		if n > 1 {
 			f.name = fmt.Sprintf("f1-%d", i+1)
@@ -416,7 +420,8 @@ func (h *History) figures() []figure {
 	}
 	devLoss := of(func(s *Step) float64 { return s.DevLoss })
 	return drawn([]figure{
-		historyFigure("loss", "Loss", "The mean cross-entropy of the batches of each step, and of the dev rows. Where training goes down and "+
+		historyFigure("loss", "Loss", "The mean cross-entropy of the batches of each step, and of the dev rows. Where training "+
+			"goes down and "+
 			"dev goes up, the model learns rows by heart.", h.BestStep,
 			historyLine{"training", blueColor, of(func(s *Step) float64 { return s.Loss })}, historyLine{"dev", orangeColor, devLoss}),
 		historyFigure("dev-f1", "F1 on dev", "At a threshold of 0.5, each time that dev was evaluated.", h.BestStep,

@@ -147,7 +147,8 @@ func (p *page) addScored(a *analysis, baseline *Baseline) {
 	for _, l := range m.PerLabel {
 		p.Labels = append(p.Labels, pageLabel{plaintext.Fit(l.Name, labelColumns),
 			[]string{strconv.Itoa(l.Support), value(l.Precision), value(l.Recall), value(l.F1),
-				value(l.ROCAUC), value(l.AveragePrecision), short(float64(l.Threshold)), value(l.BestF1), short(float64(l.BestF1Threshold))}})
+				value(l.ROCAUC), value(l.AveragePrecision), short(float64(l.Threshold)), value(l.BestF1),
+				short(float64(l.BestF1Threshold))}})
 	}
 	for name, v := range m.All() {
 		p.Metrics = append(p.Metrics, Pair{name, value(v)})
@@ -291,7 +292,8 @@ func probability(p float64) string {
 func pageFigures(figures []figure) (all []pageFigure) {
 	for i := range figures {
 		f := &figures[i]
-		all = append(all, pageFigure{f.title, f.caption, template.HTML(f.svg()), int(leastScale * f.w.Points()), int(mostScale * f.w.Points())})
+		all = append(all, pageFigure{f.title, f.caption, template.HTML(f.svg()), int(leastScale * f.w.Points()),
+			int(mostScale * f.w.Points())})
 	}
 	return slices.Clip(all)
 }

@@ -85,7 +85,8 @@ func hostileNames() (names []string) {
 func history(steps int) *History {
 	h := &History{BestStep: float64(steps / 2)}
 	for i := 1; i <= steps; i++ {
-		s := Step{Step: float64(10 * i), Loss: 1 / math.Sqrt(float64(i)), LearningRate: 5e-5 * (1 - float64(i)/float64(steps)), DevLoss: math.NaN(), DevMacro: math.NaN(), DevMicro: math.NaN()}
+		s := Step{Step: float64(10 * i), Loss: 1 / math.Sqrt(float64(i)), LearningRate: 5e-5 * (1 - float64(i)/float64(steps)),
+			DevLoss: math.NaN(), DevMacro: math.NaN(), DevMicro: math.NaN()}
 		if i%(1+steps/10) == 0 {
 			s.DevLoss, s.DevMacro, s.DevMicro = 0.5, 0.4, 0.5
 		}
@@ -98,10 +99,13 @@ func history(steps int) *History {
 func full(s *Scored, texts []string) *Report {
 	text := func(i int) string { return texts[i%len(texts)] }
 	r := &Report{
-		Title: text(0), Facts: []Pair{{"model", text(1)}, {"data", text(2)}}, Notes: []string{text(3), text(4)}, Scored: s, History: history(200),
+		Title: text(0), Facts: []Pair{{"model", text(1)}, {"data", text(2)}}, Notes: []string{text(3), text(4)}, Scored: s,
+		History:  history(200),
 		Baseline: &Baseline{"a linear baseline", map[string]float64{"f1_macro": 0.3, "log_loss": 0.2, "no_metric": 1}},
-		Timings:  []Timing{{text(5), 90 * time.Second}, {"in all", 1234 * time.Millisecond}}, Settings: []Pair{{"--model", text(6)}, {"--labels", text(4)}},
-		Command: "bertlabel eval --model='" + strings.ToValidUTF8(text(1), "") + "' " + strings.Repeat("x", 2000), Version: "bertlabel " + text(7),
+		Timings:  []Timing{{text(5), 90 * time.Second}, {"in all", 1234 * time.Millisecond}},
+		Settings: []Pair{{"--model", text(6)}, {"--labels", text(4)}},
+		Command:  "bertlabel eval --model='" + strings.ToValidUTF8(text(1), "") + "' " + strings.Repeat("x", 2000),
+		Version:  "bertlabel " + text(7),
 	}
 	if s != nil {
 		s.Explanations = map[int][]Explanation{}
@@ -211,7 +215,8 @@ func TestRows(t *testing.T) {
 		got, want float64
 	}{
 		{"a with b", p.together[0][1], 1. / 2}, {"b with a", p.together[1][0], 1. / 2}, {"a with a", p.together[0][0], 1},
-		{"recall of a", p.confused[0][0], 1}, {"recall of b", p.confused[1][1], 1. / 2}, {"b where a is given", p.confused[0][1], 1. / 2}, {"a where b is given", p.confused[1][0], 0},
+		{"recall of a", p.confused[0][0], 1}, {"recall of b", p.confused[1][1], 1. / 2}, {"b where a is given", p.confused[0][1], 1. / 2},
+		{"a where b is given", p.confused[1][0], 0},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, c.got, c.want)
@@ -252,7 +257,8 @@ func TestHostile(t *testing.T) {
 	t.Parallel()
 	s := synthetic(60, hostileNames(), 5)
 	page := pageOf(t, full(s, hostile))
-	for _, bad := range []string{"<script", "<img", "onload=alert(1)>", "<!--", "\x00", "\x07", "\x1b", "\u202e", "\u2066", "\u2067", "\u2028", "<a ", " id=", "http://", "https://"} {
+	for _, bad := range []string{"<script", "<img", "onload=alert(1)>", "<!--", "\x00", "\x07", "\x1b", "\u202e", "\u2066", "\u2067",
+		"\u2028", "<a ", " id=", "http://", "https://"} {
 		bad = strings.ToLower(bad)
 		if i := strings.Index(strings.ToLower(page), bad); i >= 0 {
 			t.Errorf("the page has %q: %q", bad, page[max(0, i-60):min(len(page), i+60)])
@@ -316,7 +322,8 @@ func TestPlots(t *testing.T) {
 	if err != nil || n != 11 {
 		t.Fatalf("%d figures, %v", n, err)
 	}
-	for _, name := range []string{"f1", "precision-recall", "roc", "threshold-sweep", "reliability", "scores", "co-occurrence", "confusion", "loss", "dev-f1", "learning-rate"} {
+	for _, name := range []string{"f1", "precision-recall", "roc", "threshold-sweep", "reliability", "scores", "co-occurrence",
+		"confusion", "loss", "dev-f1", "learning-rate"} {
 		f, err := os.Open(filepath.Join(dir, name+".png"))
 		if err != nil {
 			t.Fatal(err)
@@ -325,7 +332,8 @@ func TestPlots(t *testing.T) {
 			t.Errorf("%s.png: %v", name, err)
 		}
 		f.Close()
-		if text, err := os.ReadFile(filepath.Join(dir, name+".svg")); err != nil || !bytes.HasSuffix(bytes.TrimSpace(text), []byte("</svg>")) {
+		if text, err := os.ReadFile(filepath.Join(dir, name+".svg")); err != nil ||
+			!bytes.HasSuffix(bytes.TrimSpace(text), []byte("</svg>")) {
 			t.Errorf("%s.svg: %v", name, err)
 		}
 	}
@@ -348,7 +356,8 @@ func TestReadHistory(t *testing.T) {
 	const csv = "step,epoch,loss,learning_rate,grad_norm,examples_per_second,dev_f1_macro,dev_log_loss\n" +
 		"10,0.5,0.7,0.01,1,5,,\n20,1,0.6,0.02,1,5,0.5,0.4\n30,1.5,0.5,0.01,1,5,,\n40,2,,0,1,5,0.5,0.3\n"
 	h, err := ReadHistory(strings.NewReader(csv), "f1_macro")
-	if err != nil || len(h.Steps) != 4 || h.BestStep != 20 || h.Steps[1].DevMacro != 0.5 || h.Steps[3].Loss == h.Steps[3].Loss || h.Steps[2].LearningRate != 0.01 {
+	if err != nil || len(h.Steps) != 4 || h.BestStep != 20 || h.Steps[1].DevMacro != 0.5 || h.Steps[3].Loss == h.Steps[3].Loss ||
+		h.Steps[2].LearningRate != 0.01 {
 		t.Errorf("%+v, %v", h, err)
 	}
 	if h, err = ReadHistory(strings.NewReader(csv), "log_loss"); err != nil || h.BestStep != 40 {

@@ -62,7 +62,7 @@ func themed(hex string) string {
 	return "var(--" + name + ")"
 }
 
-// The font of figures. The page's style sheet names it with others of the same widths behind it.
+// The font of figures. The page's style sheet names it with others of the same widths after it.
 var figureFont = font.Font{Typeface: "Liberation", Variant: "Sans"}
 
 const (

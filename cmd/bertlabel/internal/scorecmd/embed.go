@@ -54,7 +54,8 @@ and with a head logits and probabilities; padding rows are zero. It holds everyt
 	f.StringVar(&o.Input, "input", "-", "`FILE` of texts; - is stdin")
 	f.StringVar(&o.Output, "output", "-", "`FILE` to write, .safetensors for a tensor file; - is stdout")
 	f.StringVar(&o.Pooling, "pooling", "",
-		"pooled, cls, mean, max, mean:-1..-3 (these layers side by side), concat:cls,mean (default: what the model's head reads, else pooled)")
+		"pooled, cls, mean, max, mean:-1..-3 (these layers side by side), concat:cls,mean (default: what the model's head "+
+			"reads, else pooled)")
 	f.BoolVar(&o.AllLayers, "all-layers", false, "write the output of every layer (safetensors only)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		if o.AllLayers && !o.tensorFile() {

@@ -226,7 +226,8 @@ func (w *jsonExplanations) write(ex *data.Example, explanations []model.Explanat
 		}{ex.Bad.Error()})
 	}
 	for _, e := range explanations {
-		l := explanationLine{Label: e.Label, Method: w.method, Logit: e.Logit, Probability: sigmoid(e.Logit), Baseline: e.Baseline, Sum: e.Sum(),
+		l := explanationLine{Label: e.Label, Method: w.method, Logit: e.Logit, Probability: sigmoid(e.Logit), Baseline: e.Baseline,
+			Sum:   e.Sum(),
 			Words: []explainedWord{}, Special: []explainedSpecial{}, Cut: e.Cut}
 		for _, c := range e.Words {
 			l.Words = append(l.Words, explainedWord{c.Word, c.Start, c.End, c.Second, c.Value})

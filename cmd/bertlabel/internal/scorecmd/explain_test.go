@@ -124,7 +124,8 @@ func TestExplainShown(t *testing.T) {
 	t.Parallel()
 	ex := &data.Example{Text: "never\x1b[31m came! ", Pair: "so"}
 	found := []model.Explanation{{Label: "late\u202e", Logit: 2, Baseline: -1, Cut: 3, Words: []model.Contribution{
-		{Word: "never", Start: 0, End: 5, Value: 3}, {Word: "came", Start: 11, End: 15, Value: -1.4}, {Word: "!", Start: 15, End: 16, Value: 0.1},
+		{Word: "never", Start: 0, End: 5, Value: 3}, {Word: "came", Start: 11, End: 15, Value: -1.4},
+		{Word: "!", Start: 15, End: 16, Value: 0.1},
 		{Word: "so", Second: true, Start: 0, End: 2, Value: 1.3}}}}
 	shown := func(colours bool) string {
 		var b bytes.Buffer
@@ -136,7 +137,8 @@ func TestExplainShown(t *testing.T) {
 		return b.String()
 	}
 	head := `late\u202e 0.881: logit +2.00 = -1.00 without the words +3.00 by them` + "\n"
-	if got, want := shown(false), head+`never[+3.00]\x1b[31m came[-1.40]![+0.10]  ‖ so[+1.30]`+"\n(3 tokens more were cut)\n\n"; got != want {
+	if got, want := shown(false), head+`never[+3.00]\x1b[31m came[-1.40]![+0.10]  ‖ so[+1.30]`+
+		"\n(3 tokens more were cut)\n\n"; got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 	const red, blue, pink, end = "\x1b[38;5;16;48;5;196m", "\x1b[38;5;16;48;5;117m", "\x1b[38;5;16;48;5;210m", "\x1b[0m"

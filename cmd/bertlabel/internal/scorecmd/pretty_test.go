@@ -130,7 +130,8 @@ func TestPrettyFlag(t *testing.T) {
 		}
 	}
 	for _, flag := range []string{"--output-format=csv", "--logits"} {
-		if _, stderr, code := bertlabel.Run(t, "", "predict", "--model", folder, "--input", path, "--pretty", flag); code != cli.ExitUsage ||
+		if _, stderr, code := bertlabel.Run(t, "", "predict", "--model", folder, "--input", path, "--pretty",
+			flag); code != cli.ExitUsage ||
 			!strings.Contains(stderr, "--pretty is for people") {
 			t.Errorf("--pretty %s: exit %d, %s", flag, code, stderr)
 		}

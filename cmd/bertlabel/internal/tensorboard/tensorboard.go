@@ -30,7 +30,7 @@ type Writer struct {
 	now func() time.Time
 }
 
-// Create begins a new event file in dir, which it makes. With step > 0 the file goes on with the plots of older files behind
+// Create begins a new event file in dir, which it makes. With step > 0 the file goes on with the plots of older files after
 // that step: what they have of later steps, from a run that was killed, is no longer shown.
 func Create(dir string, step int64) (*Writer, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
