@@ -43,6 +43,8 @@ var fieldCases = []struct {
 		`"positive": 1`, ""},
 	{"11-jsonl-indices", "check-data --train @ambiguous.jsonl --labels @ab.txt",
 		cli.ExitOK, `"positive": 2`, "were read as 0 or 1 for each label"},
+	{"22-optimizer-slots", "predict --model @adam --input @text.jsonl", cli.ExitOK, `"labels":`, "52 variables that an optimizer keeps"},
+	{"22-optimizer-slots", "predict --model @lossscale --input @text.jsonl", cli.ExitOK, `"labels":`, "2 variables that an optimizer keeps"},
 	{"12-jsonl-label-columns", "check-data --train @toxic.jsonl --label-columns toxic,obscene", cli.ExitOK, `"positive": 1`, ""},
 	{"12-jsonl-label-columns", "check-data --train @toxic.jsonl", cli.ExitData, "", "name them by --label-columns"},
 	{"12-jsonl-label-columns", "check-data --train @toxic.jsonl --label-separator ;",

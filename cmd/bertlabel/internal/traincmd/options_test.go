@@ -96,6 +96,7 @@ func TestTrainFlags(t *testing.T) {
 		{"--label-columns x,y", "rows.Options.LabelColumns=[x y]"},
 		{"--label-separator ;", "rows.Options.LabelSeparator=;"},
 		{"--label-prefix __tag__", "rows.Options.LabelPrefix=__tag__"},
+		{"--ignore-variables */m,x/*", "model.IgnoreVariables=[*/m x/*]"},
 		{"--missing-labels none", "rows.Options.Missing=none"},
 		{"--delimiter ;", "rows.Options.Delimiter=;"},
 		{"--labels l.txt", "rows.LabelsFile=l.txt"},
