@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,8 @@ import (
 	"bertlabel/bert"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
+
+	"github.com/spf13/pflag"
 )
 
 // The folders of testdata/field have small files as people have them, rebuilt from public reports. Words of a command line that begin
@@ -102,5 +105,105 @@ func TestFormatFlagsByEnvironment(t *testing.T) {
 	_, stderr, code := bertlabelIn(t, env, `{"text":"a","labels":["joy"]}`, "check-data", "--json", "--train", "-")
 	if code != cli.ExitOK {
 		t.Errorf("exit %d, %s", code, stderr)
+	}
+}
+
+// What predict writes has a line for each row, with its own id or none; the suffix of the output says its format, and metrics reads both.
+func TestFieldPredict(t *testing.T) {
+	t.Parallel()
+	model := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Pooled, []string{"joy", "anger"}))
+	folder := filepath.Join("testdata", "field")
+	for _, c := range []struct {
+		file string
+		code int
+		want string // the first columns
+	}{
+		{"07-table-invents-ids/texts.csv", cli.ExitData, "id 1 2 3"},
+		{"07-table-invents-ids/texts.jsonl", cli.ExitOK, "id 1  3"},
+		{"08-blank-lines-vanish/texts.fasttext", cli.ExitOK, "id,row ,1 ,2 ,3"},
+		{"08-blank-lines-vanish/texts.csv", cli.ExitOK, "id,row ,1 ,2 ,3"},
+	} {
+		out := filepath.Join(t.TempDir(), "p.csv")
+		_, stderr, code := bertlabel(t, "", "predict", "--model", model, "--input", filepath.Join(folder, filepath.FromSlash(c.file)),
+			"--output", out)
+		table, err := os.ReadFile(out)
+		var columns []string
+		for line := range strings.Lines(string(table)) {
+			columns = append(columns, strings.Join(strings.Split(line, ",")[:1+strings.Count(c.want, "row")], ","))
+		}
+		if got := strings.Join(columns, " "); err != nil || code != c.code || got != c.want {
+			t.Errorf("%s: exit %d, %q, want %q\n%s", c.file, code, got, c.want, stderr)
+		}
+	}
+	truth := filepath.Join(t.TempDir(), "truth.csv")
+	cmdtest.WriteFile(t, truth, "text,joy,anger\nhello,1,no\nbye,False,1.0\n")
+	var reports []string
+	for _, name := range []string{"p.jsonl", "p.csv", "p.csv.gz", "p"} {
+		out := filepath.Join(t.TempDir(), name)
+		_, _, code := bertlabel(t, "", "predict", "--model", model, "--input", truth, "--output", out)
+		stdout, stderr, metricsCode := bertlabel(t, "", "metrics", "--truth", truth, "--scores", out)
+		if reports = append(reports, stdout); code != cli.ExitOK || metricsCode != cli.ExitOK || stdout != reports[0] {
+			t.Errorf("%s: exit %d, %d, %s", name, code, metricsCode, stderr)
+		}
+	}
+	out := filepath.Join(t.TempDir(), "p.tsv")
+	_, stderr, code := bertlabel(t, "", "predict", "--model", model, "--input", truth, "--output", out, "--output-format", "csv")
+	if code != cli.ExitOK || !strings.Contains(stderr, "p.tsv is written as --output-format csv") {
+		t.Errorf("exit %d, %s", code, stderr)
+	}
+}
+
+// No verb replaces what it reads, by whatever path or link.
+func TestFieldReplaced(t *testing.T) {
+	t.Parallel()
+	model := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Pooled, []string{"joy", "anger"}))
+	dir := t.TempDir()
+	input, link := filepath.Join(dir, "train.csv"), filepath.Join(dir, "link.csv")
+	const rows = "id,text,joy,anger\n1,a,1,0\n2,b,0,1\n3,c,1,1\n"
+	cmdtest.WriteFile(t, input, rows)
+	if err := os.Symlink(input, link); err != nil {
+		t.Skip(err)
+	}
+	for _, args := range []string{
+		"predict --model M --input I --output I", "predict --model M --input I --output L",
+		"predict --model M --input L --output D/./train.csv",
+		"predict --model M --input I --output M/vocab.txt", "predict --model M --input I --bad-rows I", "embed --model M --input I --output I",
+		"predict --model M --input I --output D/new --bad-rows D/new", "eval --model M --data I --report I",
+		"eval --model M --data I --bad-rows L",
+		"tokenize --vocab-file M/vocab.txt --input I --output I", "tokenize --vocab-file M/vocab.txt --input I --output M/vocab.txt",
+		"check-data --train I --bad-rows I", "split --input I --output I,D/b --parts a=0.5,b=0.5 --overwrite",
+		"split --input I --output D --parts train=0.5,b=0.5 --overwrite", "train --model M --train I --output D/o --bad-rows I",
+		"explain --model M --input I --output I",
+	} {
+		words := strings.Fields(args)
+		for i, word := range words {
+			for short, long := range map[string]string{"M": model, "I": input, "L": link, "D": dir} {
+				if word == short || strings.HasPrefix(word, short+"/") || strings.HasPrefix(word, short+",") {
+					words[i] = strings.ReplaceAll(","+word, ","+short, ","+long)[1:]
+				}
+			}
+		}
+		_, stderr, code := bertlabel(t, "", words...)
+		text, err := os.ReadFile(input)
+		if code != cli.ExitUsage || err != nil || string(text) != rows {
+			t.Errorf("%s: exit %d, input %q, %s", args, code, text, stderr)
+		}
+	}
+}
+
+// Every flag that takes a file is known as one that is read or one that is replaced; those of folders say so.
+func TestFilesOfFlags(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{}
+	for _, name := range cli.FileFlags() {
+		known[name] = true
+	}
+	for _, cmd := range cli.New(cli.Process{}, verbs, nil, nil, nil).Root().Commands() {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			value, usage := pflag.UnquoteUsage(f)
+			if isFile := value == "FILE" || strings.Contains(fmt.Sprint(value, usage), "FILE of"); isFile && !known[f.Name] {
+				t.Errorf("%s --%s: neither an input nor an output", cmd.Name(), f.Name)
+			}
+		})
 	}
 }

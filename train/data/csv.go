@@ -46,7 +46,8 @@ func tooWide() error {
 }
 
 // csvRecords cuts rows as RFC 4180 has them, section 2: fields between commas, or another delimiter; a field in quotes may hold it,
-// line breaks and, doubled, quotes; a quote anywhere else is an error. Blank lines are passed over.
+// line breaks and, doubled, quotes; a quote anywhere else is an error. A blank
+// line is one empty field.
 type csvRecords struct {
 	lines     *lines
 	fields    [][]byte
@@ -58,19 +59,14 @@ type csvRecords struct {
 // before it. Should that have been a mistake, the line after the row's first is the next row.
 func (c *csvRecords) next() ([][]byte, error) {
 	l := c.lines
-	for {
-		l.begin()
-		err := l.line()
-		if err == errRowTooLong {
-			l.discard()
-			return nil, tooLong("")
-		}
-		if err != nil {
-			return nil, err
-		}
-		if len(trimLineEnd(l.row())) > 0 {
-			break
-		}
+	l.begin()
+	err := l.line()
+	if err == errRowTooLong {
+		l.discard()
+		return nil, tooLong("")
+	}
+	if err != nil {
+		return nil, err
 	}
 	more := c.closeQuotes()
 	if more != nil && more != io.EOF && more != errRowTooLong {
@@ -79,7 +75,7 @@ func (c *csvRecords) next() ([][]byte, error) {
 	if err := l.checkLineEnds(); err != nil {
 		return nil, err
 	}
-	err := c.split(trimLineEnd(l.row()))
+	err = c.split(trimLineEnd(l.row()))
 	if err == nil && more == errRowTooLong {
 		err = tooLong("")
 	}

@@ -152,6 +152,9 @@ func plant(rng *rand.Rand, d defect) planted {
 	before, behind := rng.IntN(30), rng.IntN(10)
 	for i := range before + 1 + behind {
 		if rng.IntN(5) == 0 {
+			if d.format == FastText {
+				p.good = append(p.good, Example{Line: line()}) // an empty text
+			}
 			b.WriteString(end) // a blank line
 		}
 		if i == before {

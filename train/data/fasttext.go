@@ -15,12 +15,9 @@ type fastTextRows struct {
 func (r *fastTextRows) start() error { return nil }
 
 func (r *fastTextRows) next(ex *Example) error {
-	var line []byte
-	for len(bytes.TrimSpace(line)) == 0 {
-		var err error
-		if line, err = r.lines.single(); err != nil {
-			return err
-		}
+	line, err := r.lines.single()
+	if err != nil {
+		return err
 	}
 	if r.set != nil {
 		r.set.begin()

@@ -107,6 +107,9 @@ func csvFields(content []byte) (rows [][]string, err error) {
 		if err != nil {
 			return nil, err
 		}
+		if len(trimLineEnd(c.lines.row())) == 0 {
+			continue // encoding/csv passes over blank lines
+		}
 		var row []string
 		for _, field := range fields {
 			row = append(row, string(field))

@@ -146,6 +146,12 @@ func (r *Reader) Notes() []Note {
 	return nil
 }
 
+// IDColumn reports whether the rows have ids where a header tells, or without one the options; known is false where only the rows do.
+func (r *Reader) IDColumn() (has, known bool) {
+	table, ok := r.rows.(*tableRows)
+	return ok && table.id >= 0, ok || r.options.Format == FastText
+}
+
 // Stats returns the counts so far.
 func (r *Reader) Stats() Stats { return r.stats }
 

@@ -119,7 +119,7 @@ var shapes = []struct {
 		"fasttext", "f.fasttext", "__label__joy __label__love the text\n\nno label here\n__label__joy\n  __label__love\tx __label y \n",
 		Options{},
 		[]string{"joy", "love"},
-		[]Example{{Text: "the text", Labels: []int8{1, 1}, Line: 1}, {Text: "no label here", Labels: []int8{0, 0}, Line: 3},
+		[]Example{{Text: "the text", Labels: []int8{1, 1}, Line: 1}, {Labels: []int8{0, 0}, Line: 2}, {Text: "no label here", Labels: []int8{0, 0}, Line: 3},
 			{Text: "", Labels: []int8{1, 0}, Line: 4}, {Text: "x __label y ", Labels: []int8{0, 1}, Line: 5}},
 	},
 }
@@ -262,12 +262,45 @@ func TestIgnoreLabels(t *testing.T) {
 	}
 }
 
-// A TSV file of one column is a list of texts; a blank line in it is an empty text, so that outputs stay beside inputs.
+// A file of one text a line has an empty text where a line is blank, so that outputs stay beside inputs.
 func TestBlankTextsOfOneColumn(t *testing.T) {
 	o := Options{NoHeader: true, TextColumn: "1", IgnoreLabels: true}
 	all, err := readAll(t, []byte("a\n\nb\n\n"), "f.tsv", o)
 	if err != nil || len(all) != 4 || all[1].Text != "" || all[2].Text != "b" || all[3].Line != 4 {
 		t.Errorf("%+v, %v", all, err)
+	}
+	for name, content := range map[string]string{"f.csv": "\ntext\na\n\nb\n\n", "f.tsv": "\ntext\na\n\nb\n\n", "f.ft": "\na\n\nb\n"} {
+		all, err := readAll(t, []byte(content), name, Options{IgnoreLabels: true})
+		want := []string{"a", "", "b", ""}
+		if name == "f.ft" {
+			want = []string{"", "a", "", "b"}
+		}
+		var texts []string
+		for _, ex := range all {
+			texts = append(texts, ex.Text)
+		}
+		if err != nil || !slices.Equal(texts, want) {
+			t.Errorf("%s: %q, %v", name, texts, err)
+		}
+	}
+}
+
+// IDs of rows that cannot be read are their own, or none.
+func TestIDOfBadTableRow(t *testing.T) {
+	for content, id := range map[string]string{
+		"id,text\n2,bye,now\n": "2", "id,text\n2\n": "2", "text,id\nbye,now,2\n": "", "text,id\nbye\n": "", "id,text\n2,a\"b\n": "",
+	} {
+		r, err := NewReader(strings.NewReader(content), "f.csv", Options{IgnoreLabels: true, OnBadRow: ReportBadRows})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ex Example
+		if err := r.Read(&ex); err != nil || ex.Bad == nil || ex.ID != id || ex.HasID != (id != "") {
+			t.Errorf("%q: %+v, %v", content, ex, err)
+		}
+		if has, known := r.IDColumn(); !has || !known {
+			t.Errorf("%q: no column of ids", content)
+		}
 	}
 }
 
@@ -444,7 +477,7 @@ func TestPolicies(t *testing.T) {
 		}
 		got = append(got, ex.Text)
 	}
-	if want := []string{"a", "bad ", "c", "bad 4", "bad ", "f"}; !slices.Equal(got, want) || !slices.Equal(lines, []int{3, 5, 6}) {
+	if want := []string{"a", "bad 2", "c", "bad 4", "bad ", "f"}; !slices.Equal(got, want) || !slices.Equal(lines, []int{3, 5, 6}) {
 		t.Errorf("reported %q, lines %v", got, lines)
 	}
 	if s := r.Stats(); s.Rows != 3 || s.Bad != 3 {

@@ -44,7 +44,7 @@ func (t *tableRows) start() error {
 	}
 	fields, err := t.records.next()
 	for err == nil && len(fields) == 1 && len(fields[0]) == 0 {
-		fields, err = t.records.next() // blank lines of a TSV file
+		fields, err = t.records.next() // blank lines
 	}
 	if err != nil {
 		return fatal(t.named(err))
@@ -74,6 +74,9 @@ func fatal(err error) error {
 func (t *tableRows) next(ex *Example) error {
 	fields, err := t.row()
 	if err != nil {
+		if t.id >= 0 && t.id < min(t.text, len(fields)) { // no field before it is too many or missing: it is the row's own
+			ex.ID, ex.HasID = t.optional(fields, t.id)
+		}
 		return err
 	}
 	if t.repeatsHeader(fields) {
@@ -109,7 +112,7 @@ func (t *tableRows) repeatsHeader(fields [][]byte) bool {
 	return true
 }
 
-// row returns the fields of the next row, as many as there are columns.
+// row returns the fields of the next row, as many as there are columns, or with an error what fields it has.
 func (t *tableRows) row() ([][]byte, error) {
 	for {
 		fields, err := t.records.next()
@@ -126,7 +129,7 @@ func (t *tableRows) row() ([][]byte, error) {
 			}
 		}
 		if len(fields) != t.width {
-			return nil, t.wrongCount(len(fields))
+			return fields, t.wrongCount(len(fields))
 		}
 		return fields, nil
 	}

@@ -184,6 +184,9 @@ func (o *splitOptions) filesNamed() bool { return strings.Contains(o.Output, ","
 // checkFiles refuses to replace a file, unless that was asked for.
 func (o *splitOptions) checkFiles() error {
 	for _, p := range o.Parts {
+		if cli.SameFile(p.File, o.Input) || o.Rows.LabelsFile != "" && cli.SameFile(p.File, o.Rows.LabelsFile) {
+			return cli.Usagef("part %s would replace %s, which is read: give another --output", p.Name, p.File)
+		}
 		if _, err := os.Stat(p.File); !errors.Is(err, os.ErrNotExist) && !o.Overwrite {
 			return cmp.Or(err, cli.Usagef("%s is there already: give --overwrite to replace it", p.File))
 		}
