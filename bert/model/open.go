@@ -27,6 +27,8 @@ type Options struct {
 	LowerCase      *bool    // do_lower_case
 	KeepTokens     []string // words that are one token each, such as [NAME]; nil: those of the folder's bertlabel.json
 	Threads        int      // 0: runtime.GOMAXPROCS
+	// IgnoreVariables are patterns of variables that are left out where the model has no place for them; * stands for anything.
+	IgnoreVariables []string
 
 	Vocab io.Reader // the contents of vocab.txt, from wherever they come, instead of any file; read once, and not closed
 

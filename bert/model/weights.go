@@ -132,7 +132,7 @@ func (m *Model) match(src checkpoint.Source, o *Options) (*variables, error) {
 	if err := foreignNames(stored); err != nil {
 		return nil, err
 	}
-	resolved, err := names.Resolve(stored)
+	resolved, err := names.Resolve(stored, o.IgnoreVariables...)
 	if err != nil {
 		return nil, err
 	}
@@ -143,6 +143,7 @@ func (m *Model) match(src checkpoint.Source, o *Options) (*variables, error) {
 	if resolved.Scope != "" && !(resolved.Layout == names.HuggingFace && resolved.Scope == "bert.") {
 		o.logf("the scope %q is taken off the names of the variables", resolved.Scope)
 	}
+	v.sayIgnored(o)
 	m.dropMissingPooler(v, o)
 	params := append(m.Encoder.Params(), m.matchHead(v)...)
 
@@ -164,14 +165,53 @@ func (m *Model) match(src checkpoint.Source, o *Options) (*variables, error) {
 	for dtype, n := range converted {
 		o.logf("%d tensors of dtype %s are converted to float32", n, dtype)
 	}
-	unexpected := v.unexpected(params)
-	all := slices.Concat(missing, unexpected, misfits)
+	unexpected := v.unexpected(params, o.IgnoreVariables)
+	all := slices.Concat(missing, misfits, unexpected)
 	if len(all) == 0 {
 		return v, nil
 	}
-	sort.SliceStable(all, func(i, j int) bool { return all[i].Error() < all[j].Error() })
-	return nil, fmt.Errorf("does not fit the config: %d variables are missing, %d unexpected, %d of another shape or type:\n%w",
-		len(missing), len(unexpected), len(misfits), errors.Join(all...))
+	return nil, &MisfitError{len(missing), len(misfits), len(unexpected), all}
+}
+
+// MisfitError says that a checkpoint is not the model that its config describes.
+type MisfitError struct {
+	Missing, Misshapen, Unexpected int
+	Variables                      []error // one for each of them, in this order
+}
+
+// shownVariables is how many variables the message lists.
+const shownVariables = 20
+
+func (e *MisfitError) Error() string {
+	shown, more := slices.Clone(e.Variables), ""
+	if n := len(shown) - shownVariables; n > 0 {
+		shown, more = shown[:shownVariables], fmt.Sprintf("\n… and %d more", n)
+	}
+	sort.SliceStable(shown, func(i, j int) bool { return shown[i].Error() < shown[j].Error() })
+	return fmt.Sprintf("does not fit the config: %d variables are missing, %d unexpected, %d of another shape or type:\n%v%s",
+		e.Missing, e.Unexpected, e.Misshapen, errors.Join(shown...), more)
+}
+
+// Unwrap returns what is wrong with each variable.
+func (e *MisfitError) Unwrap() []error { return e.Variables }
+
+// sayIgnored counts what an optimizer has left beside the weights, and what was to be ignored.
+func (v *variables) sayIgnored(o *Options) {
+	slots, asked := 0, 0
+	for _, name := range v.names.Ignored {
+		switch {
+		case names.Matches(name, o.IgnoreVariables):
+			asked++
+		case v.names.Layout == names.Google && !strings.Contains(name, "cls/") && !strings.HasSuffix(name, "global_step"):
+			slots++
+		}
+	}
+	if slots > 0 {
+		o.logf("%d variables that an optimizer keeps beside the weights are no part of the model and are passed over", slots)
+	}
+	if asked > 0 {
+		o.logf("%d variables are ignored, as was asked for", asked)
+	}
 }
 
 func storedNames(src checkpoint.Source) (stored []string) {
@@ -236,14 +276,15 @@ func (m *Model) checkStored(v *variables, p *tensor.Param) (checkpoint.DType, er
 }
 
 // unexpected returns an error for each tensor that is neither a parameter nor on the list of those that may be ignored.
-func (v *variables) unexpected(params []*tensor.Param) (errs []error) {
+// What matches a pattern of ignore is left out.
+func (v *variables) unexpected(params []*tensor.Param, ignore []string) (errs []error) {
 	extra := slices.Clone(v.names.Unknown)
 	wanted := map[string]bool{}
 	for _, p := range params {
 		wanted[p.Name] = true
 	}
 	for google, place := range v.names.Places {
-		if !wanted[google] {
+		if !wanted[google] && !names.Matches(place.Stored, ignore) {
 			extra = append(extra, place.Stored)
 		}
 	}

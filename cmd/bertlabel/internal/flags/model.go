@@ -1,6 +1,7 @@
 package flags
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -20,6 +21,7 @@ type Model struct {
 	MaxSeqLength                  int
 	KeepTokens                    string
 	Precision                     string // "" for a verb without it
+	IgnoreVariables               []string
 
 	cmd *cobra.Command
 }
@@ -36,7 +38,10 @@ func AddModel(cmd *cobra.Command) *Model {
 	f.BoolVar(&m.LowerCase, "do-lower-case", false, "lower-case the text (default: as the model was trained)")
 	f.IntVar(&m.MaxSeqLength, "max-seq-length", 0, "tokens of a text with [CLS] and [SEP] (default: the model's, else 128)")
 	f.StringVar(&m.KeepTokens, "keep-tokens", "", "words that are one token each, such as '[NAME],[RELIGION]'")
-	cli.Minor(cmd, "Model flags", "bert-config-file", "vocab-file", "init-checkpoint", "hidden-act", "do-lower-case", "keep-tokens")
+	f.StringSliceVar(&m.IgnoreVariables, "ignore-variables", nil,
+		"`PATTERNS` of variables of the checkpoint that the model has no place for, separated by commas; * stands for anything")
+	cli.Minor(cmd, "Model flags", "bert-config-file", "vocab-file", "init-checkpoint", "hidden-act", "do-lower-case", "keep-tokens",
+		"ignore-variables")
 	return m
 }
 
@@ -58,7 +63,8 @@ func (m *Model) Source() (Source, error) {
 			return Source{}, err
 		}
 	}
-	s := Source{Path: m.Path, ConfigFile: m.Config, VocabFile: m.Vocab, InitCheckpoint: m.InitCheckpoint, HiddenAct: m.HiddenAct}
+	s := Source{Path: m.Path, ConfigFile: m.Config, VocabFile: m.Vocab, InitCheckpoint: m.InitCheckpoint, HiddenAct: m.HiddenAct,
+		IgnoreVariables: m.IgnoreVariables}
 	if s.HasPrecision = m.Precision != ""; s.HasPrecision {
 		var err error
 		if s.Precision, err = ParsePrecision("precision", m.Precision); err != nil {
@@ -82,7 +88,7 @@ type Source struct {
 	Path                                             string // a folder, or the prefix of a checkpoint; "": the three files say it all
 	ConfigFile, VocabFile, InitCheckpoint, HiddenAct string
 	LowerCase                                        *bool
-	KeepTokens                                       []string
+	KeepTokens, IgnoreVariables                      []string
 	MaxSeqLength                                     *int // nil: the model's own
 	Precision                                        bert.Precision
 
@@ -94,7 +100,7 @@ type Source struct {
 func (s *Source) options(a *cli.App) *model.Options {
 	return &model.Options{
 		ConfigFile: s.ConfigFile, VocabFile: s.VocabFile, InitCheckpoint: s.InitCheckpoint, HiddenAct: s.HiddenAct,
-		LowerCase: s.LowerCase, KeepTokens: s.KeepTokens, Threads: a.Threads, Precision: s.Precision,
+		LowerCase: s.LowerCase, KeepTokens: s.KeepTokens, Threads: a.Threads, Precision: s.Precision, IgnoreVariables: s.IgnoreVariables,
 	}
 }
 
@@ -114,6 +120,9 @@ func (s *Source) Open(a *cli.App) (*model.Model, error) {
 		o.Log = func(message string) { a.Log.Infof("%s", message) }
 	}
 	m, err := model.Open(s.Path, o)
+	if misfit := new(model.MisfitError); errors.As(err, &misfit) && misfit.Unexpected > 0 {
+		err = fmt.Errorf("%w\nunexpected variables are left out by --ignore-variables PATTERNS, such as '*/slot'", err)
+	}
 	if err != nil {
 		return nil, cli.WithCode(cli.ExitModel, err)
 	}

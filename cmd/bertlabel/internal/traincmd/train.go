@@ -88,7 +88,7 @@ func addTrainFlags(cmd *cobra.Command) *trainFlags {
 	cli.Required(cmd, "train", "output")
 	flags.AddTuning(cmd, &t.tuning)
 	t.addHeadFlags(f)
-	cli.Minor(cmd, "Head flags", "l2", "loss", "pos-weight", "pos-weight-cap", "label-smoothing", "bias-init", "folds")
+	cli.Minor(cmd, "Head flags", "solver", "l2", "loss", "pos-weight", "pos-weight-cap", "label-smoothing", "bias-init", "folds")
 	t.addRunFlags(f)
 	cli.Minor(cmd, "Run flags", "overwrite", "resume", "resume-from", "save-checkpoints-steps", "keep-checkpoints", "verify-save",
 		"tensorboard",
