@@ -70,9 +70,9 @@ func (l *Layer) allocate(a *tensor.Arena, p Precision, outliers [layerProducts][
 // packedBytes returns the bytes of each operand that allocate makes.
 func (l *Layer) packedBytes(p Precision) []int {
 	h := l.Query.Kernel.Shape[0]
-	sizes := []int{tensor.OperandBytes(p, h, 3*h, outlierCount(h))}
+	sizes := []int{tensor.OperandBytes(p, h, 3*h, OutlierCount(h))}
 	for _, d := range l.dense()[3:] {
-		sizes = append(sizes, d.PackedBytes(p, outlierCount(d.Kernel.Shape[0])))
+		sizes = append(sizes, d.PackedBytes(p, OutlierCount(d.Kernel.Shape[0])))
 	}
 	return sizes
 }

@@ -178,6 +178,34 @@ func TestPrecisionIdentity(t *testing.T) {
 	}
 }
 
+// TestPredictionFingerprint: a model has one in all precisions, and another one once a kernel, a threshold or the head has changed.
+func TestPredictionFingerprint(t *testing.T) {
+	source := tinyWithHead(t, 6, bert.Mean)
+	dir, want := saved(t, source), string(source.PredictionFingerprint())
+	for _, p := range []bert.Precision{bert.FP32, bert.BF16, bert.Int8} {
+		for threads := 1; threads <= 2; threads++ {
+			if got := open(t, dir, &Options{Precision: p, Threads: threads}).PredictionFingerprint(); string(got) != want {
+				t.Errorf("%v, %d threads: %x, want %x", p, threads, got, want)
+			}
+		}
+	}
+	seen := map[string]string{want: "the model"}
+	for what, change := range map[string]func(m *Model){
+		"a kernel":    func(m *Model) { m.Encoder.Layers[0].Query.Kernel.Value[1] += 1e-3; m.Encoder.Pack() },
+		"the head":    func(m *Model) { m.Head.Params()[0].Value[0] += 1e-3 },
+		"a threshold": func(m *Model) { m.Thresholds[0] = 0.3 },
+		"the length":  func(m *Model) { m.MaxSeqLength-- },
+	} {
+		m := tinyWithHead(t, 6, bert.Mean)
+		change(m)
+		got := string(open(t, saved(t, m), &Options{Precision: bert.Int8}).PredictionFingerprint())
+		if other, found := seen[got]; found {
+			t.Errorf("%s changed: the fingerprint is that of %s", what, other)
+		}
+		seen[got] = what
+	}
+}
+
 // TestPrecisionNotFinite: a text whose rows are NaN is refused with an error that names it; the others alone are not.
 func TestPrecisionNotFinite(t *testing.T) {
 	dir := saved(t, tinyWithHead(t, 5, bert.Mean))

@@ -206,7 +206,7 @@ func TestTrainRefuses(t *testing.T) {
 		{"", "train needs --train, --output", cli.ExitUsage},
 		{"--train " + good + " --output " + out, "train needs --model", cli.ExitUsage},
 		{flags + full, "is not empty", cli.ExitUsage},
-		{flags + good, "is a file", cli.ExitUsage},
+		{flags + good, "would replace it", cli.ExitUsage},
 		{flags + out + " --pooling avg", "--pooling", cli.ExitUsage},
 		{flags + out + " --early-stopping 2", "--early-stopping stops when --dev", cli.ExitUsage},
 		{flags + out + " --tune-thresholds=some", `"some": want per-label, global, guarded`, cli.ExitUsage},

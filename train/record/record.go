@@ -1,5 +1,5 @@
-// Package record has what a model says of its training: bertlabel.json's "training". It is written and read here and nowhere else; package
-// fit fills it in.
+// Package record has what a model's folder says beside the model itself: of its training (bertlabel.json's "training", which package fit
+// fills in), and of what low precisions cost it (precision.json). Both are written and read here and nowhere else.
 package record
 
 import (

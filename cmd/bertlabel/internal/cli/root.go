@@ -121,6 +121,9 @@ func (a *App) setup(cmd *cobra.Command) error {
 	if err := cmd.ValidateFlagGroups(); err != nil {
 		return WithCode(ExitUsage, err)
 	}
+	if err := checkReplaced(cmd); err != nil {
+		return err
+	}
 	if err := OneOf("log-format", a.LogFormat, "text", "json"); err != nil {
 		return err
 	}

@@ -28,8 +28,7 @@ func newTrain(run func(ctx context.Context, cmd *cobra.Command, t *training) err
 	cmd := &cobra.Command{
 		Use:   "train",
 		Short: "Train a multi-label head on a BERT model: pooled output, dropout, sigmoid cross-entropy",
-		Example: "  bertlabel train --model uncased_L-12_H-768_A-12 --train train.csv --output model\n" +
-			"  bertlabel train --model minilm --train a.csv --dev b.csv --pooling mean:-1..-3 --solver lbfgs --output model",
+		Example: "  bertlabel train --model uncased_L-12_H-768_A-12 --train train.csv --output model",
 	}
 	t := addTrainFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -89,7 +88,8 @@ func addTrainFlags(cmd *cobra.Command) *trainFlags {
 	cli.Required(cmd, "train", "output")
 	flags.AddTuning(cmd, &t.tuning)
 	t.addHeadFlags(f)
-	cli.Minor(cmd, "Head flags", "l2", "refit", "refit-pooling", "loss", "pos-weight", "pos-weight-cap", "label-smoothing", "bias-init", "folds")
+	cli.Minor(cmd, "Head flags", "solver", "l2", "refit", "refit-pooling", "loss", "pos-weight", "pos-weight-cap", "label-smoothing",
+		"bias-init", "folds")
 	t.addRunFlags(f)
 	cli.Minor(cmd, "Run flags", "overwrite", "resume", "resume-from", "save-checkpoints-steps", "keep-checkpoints", "verify-save",
 		"tensorboard",
