@@ -16,10 +16,10 @@ type Model struct {
 	precision Precision
 }
 
-// Forward runs the encoder over b, the embeddings and then layer upon layer, and returns the hidden states of the last layer: [tokens, hidden] if all, else [texts,
-// hidden], only the [CLS] rows, which saves most of that layer. The result belongs to ws and lasts until its next pass. The
-// rows of a text have the same bits in every batch and for any number of workers. observe, unless nil, sees the embeddings as
-// layer −1 and then the output of each layer but, without all, the last; it must not keep them.
+// Forward runs the encoder over b, the embeddings and then layer upon layer, and returns the hidden states of the last layer: [tokens,
+// hidden] if all, else [texts, hidden], only the [CLS] rows, which saves most of that layer. The result belongs to ws and lasts until
+// its next pass. The rows of a text have the same bits in every batch and for any number of workers. observe, unless nil, sees the
+// embeddings as layer −1 and then the output of each layer but, without all, the last; it must not keep them.
 func (m *Model) Forward(ws *Workspace, b *Batch, all bool, observe func(layer int, x *tensor.Tensor)) (*tensor.Tensor, error) {
 	return m.forward(ws, b, len(m.Layers), all, observe)
 }
