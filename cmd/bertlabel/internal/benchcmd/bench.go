@@ -67,7 +67,7 @@ func newBenchCmd(a *cli.App, run cli.Runner[benchOptions]) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringSliceVar(&products, "gemm", nil, "product C[M×N] = A[M×K]·B[K×N], or all: those of BERT; `MxNxK` may be repeated")
-	f.BoolVar(&o.Ladder, "ladder", false, "from three plain loops to the product in use, step by step (docs/guide/kernels.md); --gemm "+
+	f.BoolVar(&o.Ladder, "ladder", false, "from three plain loops to the product in use, step by step (docs/guide/11-products.md); --gemm "+
 		ladderProduct)
 	f.StringVar(&o.Model, "model", "base", "random weights: base, minilm, `LxH` (layers, hidden size); or a model folder")
 	f.StringSliceVar(&shapes, "shape", []string{"1x16", "1x128", "8x128", "32x32"},
