@@ -45,6 +45,7 @@ var imports = map[string][]string{
 	"train": {"bertlabel/asm", "bertlabel/asm/machine", "bertlabel/tensor", "bertlabel/layers", "bertlabel/bert",
 		"bertlabel/bert/tokenizer",
 		"bertlabel/checkpoint/…", "bertlabel/train/data", "bertlabel/train/metrics"},
+	"train/tiny": {"bertlabel/bert", "bertlabel/bert/model", "bertlabel/layers", "bertlabel/train", "bertlabel/train/metrics"},
 	"train/solver": {"bertlabel/asm", "bertlabel/tensor", "bertlabel/layers", "bertlabel/train", "bertlabel/train/metrics",
 		"gonum.org/v1/gonum/…"},
 	"train/refit": {"bertlabel/bert", "bertlabel/layers", "bertlabel/tensor", "bertlabel/train", "bertlabel/train/metrics"},
