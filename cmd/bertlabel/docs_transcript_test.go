@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -45,8 +46,8 @@ func TestDocsTranscripts(t *testing.T) {
 // checkTranscript runs the commands of a fence. It returns the fence as it would be right; nil if it is right, or has gaps.
 func checkTranscript(t *testing.T, f *fence) (printed []string) {
 	t.Helper()
-	if len(f.lines) == 0 || !strings.HasPrefix(f.lines[0], "$ bertlabel ") {
-		t.Errorf("%s: does not begin with $ bertlabel", f)
+	if len(f.lines) == 0 || !strings.HasPrefix(f.lines[0], "$ ") {
+		t.Errorf("%s: does not begin with a command line", f)
 		return nil
 	}
 	wrong, gaps := false, false
@@ -57,7 +58,7 @@ func checkTranscript(t *testing.T, f *fence) (printed []string) {
 			to++
 		}
 		command, note, _ := strings.Cut(f.lines[from], "  # ")
-		args, err := words(strings.TrimPrefix(command, "$ bertlabel "))
+		stdin, args, err := parseCommand(strings.TrimPrefix(command, "$ "))
 		if err != nil {
 			t.Errorf("%s: %s: %v", f, command, err)
 			return nil
@@ -67,12 +68,12 @@ func checkTranscript(t *testing.T, f *fence) (printed []string) {
 			from, gaps = to, true
 			continue
 		}
-		got, code := inRoot(t, args)
+		got, code := inRoot(t, stdin, args)
 		if code != cli.ExitOK {
 			t.Errorf("%s: %s: exit %d:\n%s", f, command, code, strings.Join(got, "\n"))
 			return nil
 		}
-		if err := sameLines(f.lines[from+1:to], got); err != nil {
+		if err := sameLines(f.lines[from+1:to], got); err != nil || *updateDocs && to == from+1 {
 			wrong = true
 			if !*updateDocs {
 				t.Errorf("%s: %s prints something else (-update writes it down): %v", f, command, err)
@@ -87,8 +88,25 @@ func checkTranscript(t *testing.T, f *fence) (printed []string) {
 	return printed
 }
 
+// parseCommand reads "bertlabel ARGS" or "echo TEXT | bertlabel ARGS".
+func parseCommand(line string) (stdin string, args []string, err error) {
+	if rest, ok := strings.CutPrefix(line, "echo "); ok {
+		text, command, _ := strings.Cut(rest, " | ")
+		said, err := words(text)
+		if err != nil {
+			return "", nil, err
+		}
+		stdin, line = strings.Join(said, " ")+"\n", command
+	}
+	args, err = words(line)
+	if err == nil && (len(args) == 0 || args[0] != "bertlabel") {
+		return "", nil, errors.New("want bertlabel, or echo TEXT | bertlabel")
+	}
+	return stdin, args[min(1, len(args)):], err
+}
+
 // inRoot runs a command line in the root of the module and returns all that it prints.
-func inRoot(t *testing.T, args []string) (lines []string, code int) {
+func inRoot(t *testing.T, stdin string, args []string) (lines []string, code int) {
 	t.Helper()
 	back, err := os.Getwd()
 	if err == nil {
@@ -99,7 +117,7 @@ func inRoot(t *testing.T, args []string) (lines []string, code int) {
 	}
 	defer os.Chdir(back)
 	var out bytes.Buffer
-	code = run(cli.Process{Env: func(string) string { return "" }}, args, strings.NewReader(""), &out, &out)
+	code = run(cli.Process{Env: func(string) string { return "" }}, args, strings.NewReader(stdin), &out, &out)
 	return strings.Split(strings.TrimRight(out.String(), "\n"), "\n"), code
 }
 
@@ -141,7 +159,7 @@ func words(line string) (list []string, err error) {
 // sameLines compares what a page shows with what was printed.
 func sameLines(want, got []string) error {
 	if len(want) == 0 {
-		return nil // the page shows the command alone
+		return nil // the page shows the command alone, until -update
 	}
 	skipping := false
 	for _, line := range want {
