@@ -75,7 +75,8 @@ func TestDemoTiny(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
-	if len(lines) != 11 || strings.Join(strings.Fields(lines[1]), " ") != "whole 0 0 0 0" || !strings.HasPrefix(lines[3], "without head 0.1") {
+	if len(lines) != 11 || strings.Join(strings.Fields(lines[1]), " ") != "whole 0 0 0 0" ||
+		!strings.HasPrefix(lines[3], "without head 0.1") {
 		t.Errorf("stdout %s", stdout.String())
 	}
 	if _, stderr, code := bertlabel(t, "", "demo", "--tiny", "--output", "x"); code != cli.ExitUsage ||

@@ -186,6 +186,20 @@ func anchor(title string) string {
 	return strings.ReplaceAll(notInAnchor.ReplaceAllString(strings.ToLower(strings.TrimSpace(title)), ""), " ", "-")
 }
 
+var docsTime = regexp.MustCompile(`(^|[^≈\d.,])(\d[\d.,]*) ?(ns|µs|ms|s|min|GFLOP/s|GB/s|texts/s)\b`)
+
+// A time or a speed in the guide is marked as such, ≈: it was so once, on one machine.
+func TestDocsTimes(t *testing.T) {
+	t.Parallel()
+	for _, p := range readPages(t) {
+		if strings.HasPrefix(p.path, "docs/guide/") {
+			p.eachMatch(docsTime, func(at string, m []string) {
+				t.Errorf("%s: %s %s without ≈", at, m[2], m[3])
+			})
+		}
+	}
+}
+
 // No row of the equation table is without source, code and test; that those exist is TestDocsNames' to say.
 func TestDocsEquations(t *testing.T) {
 	t.Parallel()

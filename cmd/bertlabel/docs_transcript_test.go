@@ -18,12 +18,12 @@ import (
 )
 
 var (
-	updateDocs = flag.Bool("update", false, "write into the pages of docs/ what their commands print")
-	longDocs   = flag.Bool("long", false, "run also those commands of docs/ that say that they take long: # ≈ 5 s")
+	updateDocs = flag.Bool("update", false, "write into docs/ what its commands print")
+	longDocs   = flag.Bool("long", false, "run also those commands of docs/ that take long")
 )
 
 // What a page says that a command prints is what it prints: the same words, and numbers that differ by one unit of their last decimal
-// at most, as kernel sets differ by rounding. A line … stands for any lines, a number with ≈ before it for any number. A command that takes
+// at most (nearNumber), as kernel sets differ by rounding. A line … stands for any lines, a number with ≈ before it for any number. A command that takes
 // long says so, # ≈ 5 s: it is run with -long only.
 //
 // The test is not parallel: a command runs in the root of the module, where its reader is.
@@ -205,7 +205,8 @@ func sameLine(want, got string) error {
 	return nil
 }
 
-// nearNumber tells whether two printed numbers differ by no more than a unit of the last decimal. Whole numbers must be equal.
+// nearNumber tells whether two printed numbers differ by no more than a unit of the last decimal, or, where all digits of a float32 are
+// printed, by 1e-6 of it, some eight of its last places. Whole numbers must be equal.
 func nearNumber(want, got string) bool {
 	if want == got {
 		return true
@@ -218,7 +219,11 @@ func nearNumber(want, got string) bool {
 		return false
 	}
 	e, _ := strconv.Atoi(exponent)
-	return math.Abs(a-b) <= 1.001*math.Pow10(e-len(decimals))
+	bound := 1.001 * math.Pow10(e-len(decimals))
+	if digits := strings.TrimLeft(strings.ReplaceAll(strings.TrimLeft(mantissa, "-+−"), ".", ""), "0"); len(digits) >= 7 {
+		bound = max(bound, 1e-6*math.Abs(a))
+	}
+	return math.Abs(a-b) <= bound
 }
 
 // updatePage writes fences anew.

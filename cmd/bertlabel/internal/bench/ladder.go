@@ -75,7 +75,11 @@ func (l *Ladder) Rungs() []Rung {
 		for _, of := range []struct {
 			rows   int
 			change string
-		}{{1, "vectors and fused multiply-adds; it waits for its sums, and for B"}, {4, "4 rows"}, {asm.Best.MR, "as many rows as fit the registers"}} {
+		}{
+			{1, "vectors and fused multiply-adds; it waits for its sums, and for B"},
+			{4, "4 rows"},
+			{asm.Best.MR, "as many rows as fit the registers"},
+		} {
 			loads := float64(vectors + of.rows) // of a step: a row of B, and a number of each row of A
 			if asm.Best.Name == "neon" {
 				loads = float64(vectors) + float64(of.rows)/4 // which come four at a time

@@ -37,8 +37,9 @@ func (b *benchmark) runLadder(ctx context.Context, l *bench.Ladder) error {
 		}
 		b.peak = max(b.peak, bench.Peak(b.threads, bert.FP32))
 	}
-	err := b.text("\nC[%d×%d] = A[%d×%d]·B[%d×%d], one thread but for the last row; peak %.1f GFLOP/s a thread\n%-12s %9s %8s %7s %10s %5s  %s\n",
-		l.M, l.N, l.M, l.K, l.K, l.N, b.peak/1e9/float64(b.threads), "", "ms", "GFLOP/s", "% peak", "loads/FMA", "sums", "what changed")
+	err := b.text("\nC[%d×%d] = A[%d×%d]·B[%d×%d], one thread but for the last row; peak %.1f GFLOP/s a thread\n"+
+		"%-12s %9s %8s %7s %10s %5s  %s\n", l.M, l.N, l.M, l.K, l.K, l.N, b.peak/1e9/float64(b.threads),
+		"", "ms", "GFLOP/s", "% peak", "loads/FMA", "sums", "what changed")
 	if err != nil {
 		return err
 	}
