@@ -26,6 +26,7 @@ import (
 // benchOptions say what is measured.
 type benchOptions struct {
 	Products []bench.Product
+	Ladder   bool     // all ways to compute Products, instead of the best one
 	Model    string   // base, minilm, LxH or a folder; for the texts
 	Shapes   [][2]int // texts of a call, and tokens of each
 	Lengths  string   // file of token counts: all these texts in one call; "" for none
@@ -51,6 +52,7 @@ func newBenchCmd(a *cli.App, run cli.Runner[benchOptions]) *cobra.Command {
 		Short: "Measure this machine: FMA peak, matrix products, forward passes, training steps",
 		Example: "  bertlabel bench\n" +
 			"  bertlabel bench --threads 1 --gemm all\n" +
+			"  bertlabel bench --ladder\n" +
 			"  bertlabel bench --model minilm --shape 1x16,8x128 --threads 2 --json\n" +
 			"  bertlabel bench --model my-model --lengths token_counts.txt --precision int8\n" +
 			"  bertlabel bench --train --model minilm --shape 16x32",
@@ -65,6 +67,8 @@ func newBenchCmd(a *cli.App, run cli.Runner[benchOptions]) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringSliceVar(&products, "gemm", nil, "product C[M×N] = A[M×K]·B[K×N], or all: those of BERT; `MxNxK` may be repeated")
+	f.BoolVar(&o.Ladder, "ladder", false, "from three plain loops to the product in use, step by step (docs/guide/kernels.md); --gemm "+
+		ladderProduct)
 	f.StringVar(&o.Model, "model", "base", "random weights: base, minilm, `LxH` (layers, hidden size); or a model folder")
 	f.StringSliceVar(&shapes, "shape", []string{"1x16", "1x128", "8x128", "32x32"},
 		"texts of a call and tokens of each; `BxS` may be repeated")
@@ -91,12 +95,15 @@ func newBenchCmd(a *cli.App, run cli.Runner[benchOptions]) *cobra.Command {
 // choose sets what is measured: what was asked for by a flag, else products and texts.
 func (o *benchOptions) choose(products, shapes []string, set func(flag string) bool) (err error) {
 	ofTexts := slices.ContainsFunc([]string{"model", "shape", "lengths", "train"}, set)
-	if set("gemm") || !ofTexts {
+	if o.Ladder && len(products) == 0 {
+		products = []string{ladderProduct}
+	}
+	if o.Ladder || set("gemm") || !ofTexts {
 		if o.Products, err = parseProducts(products); err != nil {
 			return err
 		}
 	}
-	if !ofTexts && set("gemm") {
+	if !ofTexts && (o.Ladder || set("gemm")) {
 		return nil
 	}
 	if set("lengths") && !set("shape") {
@@ -109,6 +116,12 @@ func (o *benchOptions) choose(products, shapes []string, set func(flag string) b
 // setPrecision sets the precision, which for training is fp32: no other is measured under its name.
 func (o *benchOptions) setPrecision(precision string) (err error) {
 	o.Precision, err = flags.ParsePrecision("precision", precision)
+	if err == nil && o.Ladder && o.Precision.Resolve() != bert.FP32 {
+		if o.Precision != bert.Auto {
+			return cli.Usagef("--ladder is about products in fp32: it has no place beside --precision %s", precision)
+		}
+		o.Precision = bert.FP32
+	}
 	if err == nil && o.Train && o.Precision.Resolve() != bert.FP32 {
 		if o.Precision != bert.Auto {
 			return cli.Usagef("--train measures training, which is in fp32: it has no place beside --precision %s", precision)
@@ -340,6 +353,9 @@ func (b *benchmark) admit(c *bert.Config) error {
 }
 
 func (b *benchmark) runProducts(ctx context.Context) error {
+	if b.Ladder {
+		return b.runLadders(ctx)
+	}
 	if len(b.Products) == 0 {
 		return nil
 	}
@@ -431,6 +447,10 @@ type benchRow struct {
 	M               int     `json:"m,omitempty"`
 	N               int     `json:"n,omitempty"`
 	K               int     `json:"k,omitempty"`
+
+	Rung  string   `json:"rung,omitempty"`          // of "bertlabel_ladder" and "bertlabel_epilogue"
+	Loads float64  `json:"loads_per_fma,omitempty"` // of "bertlabel_ladder", and so the next
+	Sums  *float64 `json:"sums,omitempty"`          // that are under way in registers at once
 }
 
 func (b *benchmark) row(peer string, times bench.Times, flop float64) benchRow {

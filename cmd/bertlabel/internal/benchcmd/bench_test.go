@@ -155,6 +155,7 @@ func TestBenchRefuses(t *testing.T) {
 		{"--shape 8x9999999", cli.ExitUsage, "BATCHxSEQ"},
 		{"--shape 9999999999x9999999999", cli.ExitUsage, "BATCHxSEQ"},
 		{"--model 1x64 --shape 1x513", cli.ExitUsage, "max_position_embeddings"},
+		{"--ladder --precision int8", cli.ExitUsage, "--ladder is about products in fp32"},
 		{"--gemm 5x5", cli.ExitUsage, "MxNxK"},
 		{"--gemm 5x5x-5", cli.ExitUsage, "MxNxK"},
 		{"--gemm 66000x5x66000", cli.ExitUsage, "MxNxK"},
@@ -181,5 +182,25 @@ func TestBenchRefuses(t *testing.T) {
 		if code != c.code || !strings.Contains(stderr, c.want) || stdout != "" {
 			t.Errorf("bench %s: exit %d, want %d; stderr %q, want %q; stdout %q", c.args, code, c.code, stderr, c.want, stdout)
 		}
+	}
+}
+
+// The ladder has a row a rung, each faster than nothing, and its own product unless --gemm names one.
+func TestBenchLadder(t *testing.T) {
+	t.Parallel()
+	rows := benchRows(t, "--ladder", "--gemm", "8x33x9")
+	peers := map[any]int{}
+	for _, r := range rows {
+		peers[r["peer"]]++
+		if r["rung"] == nil || r["m"] != 8.0 || r["n"] != 33.0 || r["k"] != 9.0 || !(r["percent_of_peak"].(float64) >= 0) {
+			t.Errorf("row %v, want a rung of 8x33x9", r)
+		}
+	}
+	if peers["bertlabel_ladder"] < 5 || peers["bertlabel_epilogue"] != 5 || len(peers) != 2 {
+		t.Errorf("rows %v, want rungs and five epilogues", peers)
+	}
+	stdout, stderr, code := bertlabel.Run(t, "", "bench", "--ladder", "--gemm", "8x33x9", "--runs", "1")
+	if code != cli.ExitOK || !strings.Contains(stdout, "C[8×33] = A[8×9]·B[9×33]") || !strings.Contains(stdout, "what follows the product") {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 }
