@@ -44,6 +44,9 @@ func englishTexts(t *testing.T) (texts []Text) {
 // TestPrecisionQuality holds embeddings of MiniLM in low precision beside those in float32. The bounds are those that
 // docs/precision.md states.
 func TestPrecisionQuality(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not in -short: three passes of a real model")
+	}
 	dir := tensortest.Shared(t, "models/minilm-l6-uncased")
 	features := func(p bert.Precision) *tensor.Tensor {
 		m, err := Open(dir, &Options{Precision: p})

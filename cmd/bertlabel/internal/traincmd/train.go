@@ -26,8 +26,8 @@ func NewTrain(a *cli.App) *cobra.Command {
 // newTrain declares the verb; run gets what a command line says.
 func newTrain(run func(ctx context.Context, cmd *cobra.Command, t *training) error) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "train",
-		Short: "Train a multi-label head on a BERT model: pooled output, dropout, sigmoid cross-entropy",
+		Use:     "train",
+		Short:   "Train a multi-label head on a BERT model: pooled output, dropout, sigmoid cross-entropy",
 		Example: "  bertlabel train --model uncased_L-12_H-768_A-12 --train train.csv --output model",
 	}
 	t := addTrainFlags(cmd)
