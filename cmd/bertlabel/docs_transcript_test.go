@@ -44,6 +44,34 @@ func TestDocsTranscripts(t *testing.T) {
 	}
 }
 
+var docsCommand = regexp.MustCompile("^(?:    |\\$ )?(?:[A-Z_]+=\\S+ )*bertlabel ([a-z].*)$|`bertlabel ([a-z][^`]*)`")
+
+// Command lines that a page shows without what they print have flags that exist.
+func TestDocsFlags(t *testing.T) {
+	t.Parallel()
+	checked := 0
+	for _, p := range readPages(t) {
+		lines := strings.Split(p.text, "\n")
+		for _, f := range p.fences {
+			if f.kind == "sh" || f.kind == "" {
+				lines = append(lines, f.lines...)
+			}
+		}
+		for _, line := range lines {
+			for _, m := range docsCommand.FindAllStringSubmatch(line, -1) {
+				command, _, _ := strings.Cut(m[1]+m[2], "  #")
+				if args, err := words(command); err == nil { // else with a pipe or a variable
+					checkFlags(t, p.path, args)
+					checked++
+				}
+			}
+		}
+	}
+	if checked < 30 {
+		t.Errorf("%d command lines found", checked)
+	}
+}
+
 // checkTranscript runs the commands of a fence. It returns the fence as it would be right; nil if it is right, or has gaps.
 func checkTranscript(t *testing.T, f *fence) (printed []string) {
 	t.Helper()
@@ -67,7 +95,7 @@ func checkTranscript(t *testing.T, f *fence) (printed []string) {
 		execute := inRoot
 		if strings.Contains(note, "≈") {
 			if !*longDocs {
-				checkFlags(t, f, args)
+				checkFlags(t, f.String(), args)
 				from, gaps = to, true
 				continue
 			}
@@ -139,11 +167,11 @@ func inProcess(t *testing.T, stdin string, args []string) (lines []string, code 
 }
 
 // checkFlags asks for the help of a command line: before it comes, flags that do not exist are refused.
-func checkFlags(t *testing.T, f *fence, args []string) {
+func checkFlags(t *testing.T, at string, args []string) {
 	t.Helper()
 	var stderr bytes.Buffer
 	if code := run(cli.Process{}, append(args, "--help"), strings.NewReader(""), io.Discard, &stderr); code != cli.ExitOK {
-		t.Errorf("%s: bertlabel %s: %s", f, strings.Join(args, " "), stderr.String())
+		t.Errorf("%s: bertlabel %s: %s", at, strings.Join(args, " "), stderr.String())
 	}
 }
 
