@@ -51,7 +51,7 @@ func AddModel(cmd *cobra.Command) *Model {
 func AddAutoLength(cmd *cobra.Command, m *Model) {
 	f := cmd.Flags().Lookup("max-seq-length")
 	f.Value = &autoLength{f.Value, m}
-	f.DefValue, f.Usage = "auto", "tokens of a text with [CLS] and [SEP]; auto: 99 of 100 texts are whole"
+	f.DefValue, f.Usage = "", "tokens of a text with [CLS] and [SEP]; auto (default): 99 of 100 texts are whole"
 }
 
 // autoLength is a number, or the word auto.

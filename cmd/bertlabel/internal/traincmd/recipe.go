@@ -157,7 +157,7 @@ func (r *trainRun) settle() (err error) {
 				return cli.Usagef("--recipe %s chooses by rows that are not trained on, and %d rows are too few for that: give --dev",
 					t.choice.name, r.rows.Rows())
 			}
-			t.choice.name, t.options.Dev = fit.Google, nil
+			t.choice.name, t.options.Dev, t.baseline, t.autoLength = fit.Google, nil, false, t.flags.model.AutoLength
 		} else {
 			r.a.Log.Infof("%s: %d of %d rows are held out to choose by, and not trained on (--no-holdout trains on all)", t.train, held.Rows(),
 				r.rows.Rows())
@@ -178,7 +178,7 @@ func (r *trainRun) settle() (err error) {
 		return err
 	}
 	t.settleFlags()
-	if t.choice.name != fit.Google || t.choice.asked {
+	if t.choice.name != fit.Google {
 		r.a.Log.Infof("recipe %s (--recipe help lists them): %s", t.choice.name, t.summary())
 	}
 	if t.autoLength {

@@ -92,7 +92,7 @@ func addTrainFlags(cmd *cobra.Command) *trainFlags {
 	f.BoolVar(&t.baseline, "baseline", true, "also train TF-IDF with logistic regression, to see on held-out rows what BERT is worth")
 	f.IntVar(&t.folds, "folds", 0, "evaluate the head on `K` stratified folds of --train, each scored by a head of the others; 0: none")
 	t.addStepFlags(f)
-	cli.Minor(cmd, "Training flags", "max-steps", "warmup-proportion", "weight-decay", "optimizer", "clip-norm", "dropout",
+	cli.Minor(cmd, "Training flags", "train-batch-size", "max-steps", "warmup-proportion", "weight-decay", "optimizer", "clip-norm", "dropout",
 		"gradient-accumulation-steps", "seed", "shuffle", "log-steps", "eval-steps", "best-metric", "early-stopping", "on-nan")
 	cli.Required(cmd, "train", "output")
 	flags.AddTuning(cmd, &t.tuning)
@@ -112,7 +112,7 @@ func addTrainFlags(cmd *cobra.Command) *trainFlags {
 func (t *trainFlags) addStepFlags(f *pflag.FlagSet) {
 	c := &t.config
 	t.learningRate, t.epochs, t.dropout = number{shown: "the recipe's"}, number{shown: "the recipe's"},
-		number{shown: "the config's; features: 0.1"}
+		number{shown: "the config's"}
 	f.IntVar(&c.BatchSize, "train-batch-size", c.BatchSize, "rows of a batch")
 	f.Var(&t.learningRate, "learning-rate", "peak learning rate")
 	f.Var(&t.epochs, "num-train-epochs", "passes over the data; may be fractional")
@@ -121,7 +121,7 @@ func (t *trainFlags) addStepFlags(f *pflag.FlagSet) {
 	f.Float64Var(&c.WeightDecay, "weight-decay", c.WeightDecay, "decoupled weight decay; none on bias")
 	f.StringVar(&c.Optimizer, "optimizer", "", "google (AdamWeightDecay of optimization.py) or adamw (bias-corrected)")
 	f.Float64Var(&c.ClipNorm, "clip-norm", c.ClipNorm, "largest global norm of the gradient; 0: any")
-	f.Var(&t.dropout, "dropout", "dropout on the features; 0: none")
+	f.Var(&t.dropout, "dropout", "dropout, of features that are computed once 0.1; 0: none")
 	f.IntVar(&c.AccumulationSteps, "gradient-accumulation-steps", c.AccumulationSteps, "batches that make one step")
 	f.Uint64Var(&c.Seed, "seed", c.Seed, "everything random hangs on it")
 	f.BoolVar(&c.Shuffle, "shuffle", c.Shuffle, "a new order of the rows each epoch; false: file order")
