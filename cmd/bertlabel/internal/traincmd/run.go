@@ -57,6 +57,7 @@ func (r *trainRun) run(ctx context.Context) error {
 	defer cancel(nil)
 	layers := t.options.Tune != fit.Head
 	ear := &listener{a: r.a, config: t.options.Config, stop: cancel}
+	ear.fast = !layers
 	ear.boundGarbage = layers || !t.baseline && t.options.Folds == 0 && len(t.options.Poolings) == 0 // whose garbage is work in progress
 	if t.tensorboard && layers {
 		ear.events = &events{dir: r.eventsDir(), logSteps: t.options.Config.LogSteps}
