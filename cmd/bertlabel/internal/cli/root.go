@@ -91,7 +91,7 @@ func (a *App) Root() *cobra.Command {
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetGlobalNormalizationFunc(normalizeFlag)
+	root.SetGlobalNormalizationFunc(watchSpelling(root))
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(printHelp)
 

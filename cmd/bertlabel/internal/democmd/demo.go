@@ -81,7 +81,7 @@ func (d *demonstration) run(ctx context.Context) error {
 		return err
 	}
 	_, err := d.verb(ctx, "", "train", "--model", d.path("random-bert"), "--train", d.path("train.csv"), "--dev", d.path("dev.csv"),
-		"--tune", "all", "--pooling", "mean", "--learning-rate", "0.001", "--num-train-epochs", "6", "--train-batch-size", "16",
+		"--recipe", "google", "--tune", "all", "--pooling", "mean", "--learning-rate", "0.001", "--num-train-epochs", "6", "--train-batch-size", "16",
 		"--dropout", "0",
 		"--output", d.path("model"), "--overwrite")
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"bertlabel/cmd/bertlabel/internal/cli"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Model holds the flags that name a model and say how it reads text.
@@ -19,6 +20,7 @@ type Model struct {
 	HiddenAct                     string
 	LowerCase                     bool
 	MaxSeqLength                  int
+	AutoLength                    bool // --max-seq-length auto, for a verb that knows it
 	KeepTokens                    string
 	Precision                     string // "" for a verb without it
 	IgnoreVariables               []string
@@ -43,6 +45,35 @@ func AddModel(cmd *cobra.Command) *Model {
 	cli.Minor(cmd, "Model flags", "bert-config-file", "vocab-file", "init-checkpoint", "hidden-act", "do-lower-case", "keep-tokens",
 		"ignore-variables")
 	return m
+}
+
+// AddAutoLength makes --max-seq-length take the word auto, too.
+func AddAutoLength(cmd *cobra.Command, m *Model) {
+	f := cmd.Flags().Lookup("max-seq-length")
+	f.Value = &autoLength{f.Value, m}
+	f.DefValue, f.Usage = "", "tokens of a text with [CLS] and [SEP]; auto (default): 99 of 100 texts are whole"
+}
+
+// autoLength is a number, or the word auto.
+type autoLength struct {
+	pflag.Value
+	m *Model
+}
+
+// String implements pflag.Value.
+func (l *autoLength) String() string {
+	if l.Value == nil || l.m.AutoLength || l.m.MaxSeqLength == 0 {
+		return "auto"
+	}
+	return l.Value.String()
+}
+
+// Set implements pflag.Value.
+func (l *autoLength) Set(s string) error {
+	if l.m.AutoLength = s == "auto"; l.m.AutoLength {
+		return nil
+	}
+	return l.Value.Set(s)
 }
 
 // AddRunModel declares the flags of AddModel, and --precision, for a verb that runs a model.
@@ -74,7 +105,7 @@ func (m *Model) Source() (Source, error) {
 	if m.cmd.Flags().Changed("do-lower-case") {
 		s.LowerCase = &m.LowerCase
 	}
-	if m.cmd.Flags().Changed("max-seq-length") {
+	if m.cmd.Flags().Changed("max-seq-length") && !m.AutoLength {
 		s.MaxSeqLength = &m.MaxSeqLength
 	}
 	if m.KeepTokens != "" {

@@ -23,7 +23,7 @@ type Tuning struct {
 func AddTuning(cmd *cobra.Command, t *Tuning) {
 	f := cmd.Flags()
 	f.StringVar(&t.Thresholds, "tune-thresholds", "",
-		"choose thresholds on --dev: guarded (each label its own, pulled to the one for all where its positives are few), per-label, global")
+		"choose thresholds on --dev: guarded (each label its own, pulled to the one for all where its positives are few), per-label, global, none")
 	f.Lookup("tune-thresholds").NoOptDefVal = "guarded"
 	f.StringVar(&t.Objective, "threshold-objective", "f1",
 		"what thresholds are chosen for: f1, f2, f0.5, precision@0.9 (then the best recall) or recall@0.9")
