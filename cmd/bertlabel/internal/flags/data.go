@@ -13,10 +13,11 @@ import (
 
 // Data holds the flags that say how labelled texts are read. Every verb that reads texts has the same ones.
 type Data struct {
-	data.Options        // all but Labels, MaxBadRows and OnBad
-	MaxBad       string // --max-bad-rows: a number, or a share of all rows; "": any number
-	LabelsFile   string // --labels; "": the labels are gathered from the data
-	BadRowsFile  string // --bad-rows; "": bad rows are not listed
+	data.Options          // all but Labels, MaxBadRows and OnBad
+	MaxBad       string   // --max-bad-rows: a number, or a share of all rows; "": any number
+	LabelsFile   string   // --labels; "": the labels are gathered from the data
+	BadRowsFile  string   // --bad-rows; "": bad rows are not listed
+	Texts        []string // that are read instead of a file
 
 	onLine func(flag string) bool // whether the command line itself has a flag
 }
@@ -26,7 +27,8 @@ func AddData(cmd *cobra.Command, onBadRow data.BadRows) *Data {
 	d := &Data{onLine: func(flag string) bool { return cli.OnCommandLine(cmd, flag) }}
 	f := cmd.Flags()
 	f.StringVar((*string)(&d.Format), "format", "",
-		"`FORMAT` of the data: csv, tsv, jsonl or fasttext (default: by the file's suffix; jsonl on stdin)")
+		"`FORMAT` of the data: csv, tsv, jsonl, fasttext, or lines with one text each "+
+			"(default: by the file's suffix; on stdin by its first line)")
 	f.BoolVar(&d.NoHeader, "no-header", false, "the first line of csv and tsv is a row; columns go by number from 1")
 	f.StringVar(&d.TextColumn, "text-column", "", "`COLUMN` of the text (default: text)")
 	f.StringVar(&d.PairColumn, "text-pair-column", "", "`COLUMN` of the second text (default: text_pair or text_b, if there is one)")
@@ -63,13 +65,14 @@ type Reading struct {
 
 	app    *cli.App
 	bad    badRowLog
+	texts  []string // that Open reads instead of a file
 	onLine func(flag string) bool
 	acted  map[string]bool // flags that some file so far has had a use for
 }
 
 // Read reads the label list, if the flags name one, and returns a Reading.
 func (d *Data) Read(a *cli.App) (*Reading, error) {
-	r := &Reading{Options: d.Options, app: a, bad: badRowLog{path: d.BadRowsFile}, onLine: d.onLine, acted: map[string]bool{}}
+	r := &Reading{Options: d.Options, app: a, bad: badRowLog{path: d.BadRowsFile}, texts: d.Texts, onLine: d.onLine, acted: map[string]bool{}}
 	r.Options.OnBad = r.bad.add
 	var err error
 	if r.Options.MaxBadRows, err = data.ParseLimit(d.MaxBad); err != nil {
@@ -87,6 +90,12 @@ func (d *Data) Read(a *cli.App) (*Reading, error) {
 
 // Open opens a file, or stdin for "-", to be read row by row.
 func (r *Reading) Open(path string) (*data.Reader, error) {
+	if len(r.texts) > 0 {
+		return r.openTexts()
+	}
+	if path == "-" && r.Options.Format == "" && r.Options.IgnoreLabels {
+		r.lookAtStdin()
+	}
 	if err := r.checkFormat(path); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"os"
+	"strconv"
+	"strings"
 
 	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
@@ -38,13 +41,14 @@ func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 		Use:   "predict",
 		Short: "Predict the labels of texts: one line out for each row in, in order, as soon as it is known",
 		Example: "  bertlabel predict --model model --input texts.csv --output predictions.jsonl\n" +
-			"  echo '{\"text\": \"My parcel never came.\"}' | bertlabel predict --model model\n" +
+			"  bertlabel predict --model model \"My parcel never came.\"\n" +
 			"  bertlabel predict --model model --input texts.tsv --output-format csv --threshold 0.3",
 	}
 	models := flags.AddModel(cmd)
 	o.Rows = flags.AddData(cmd, data.ReportBadRows)
 	f := cmd.Flags()
 	f.StringVar(&o.Input, "input", "-", "`FILE` of texts; - is stdin")
+	f.StringArrayVar(&o.Rows.Texts, "text", nil, "a `TEXT` instead of a file, as an argument without a flag is; may come again")
 	f.StringVar(&o.Output, "output", "-", "`FILE` to write; - is stdout")
 	f.StringVar(&o.Format, "output-format", "",
 		"jsonl, csv or tsv with id and one probability a label (default: by --output's suffix, else jsonl)")
@@ -52,7 +56,11 @@ func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 	f.IntVar(&o.TopK, "top-k", 0, "show the K most probable labels only, most probable first")
 	f.BoolVar(&o.Logits, "logits", false, "add the logits")
 	flags.AddPretty(cmd, &o.Pretty)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if err := o.takeTexts(args); err != nil {
+			return err
+		}
 		if f.Changed("threshold") {
 			o.Threshold = &threshold
 		}
@@ -71,6 +79,26 @@ func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 		return run(cmd.Context(), a, o)
 	}
 	return cmd
+}
+
+// takeTexts takes the arguments as texts. One that is the name of a file, or the value of a flag that needs =, is none.
+func (o *predictOptions) takeTexts(args []string) error {
+	for _, arg := range args {
+		if _, err := strconv.ParseBool(strings.ToLower(arg)); err == nil {
+			return cli.Usagef("unexpected argument %q: the value of a flag that may stand alone follows =; a text is given by --text", arg)
+		}
+		if _, err := os.Stat(arg); err == nil {
+			return cli.Usagef("%s is a file: give it by --input; if it is the text, by --text", arg)
+		}
+	}
+	o.Rows.Texts = append(o.Rows.Texts, args...)
+	if len(o.Rows.Texts) > 0 {
+		if o.Input != "-" {
+			return cli.Usagef("texts are given on the command line and by --input: want one of the two")
+		}
+		o.Input = "--text"
+	}
+	return nil
 }
 
 // setFormat fills in the format that the suffix of the output stands for, and says when another was asked for.
