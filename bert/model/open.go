@@ -105,7 +105,7 @@ func Open(path string, o *Options) (*Model, error) {
 func (m *Model) setPrecision(o *Options) {
 	m.Encoder.SetPrecision(o.Precision)
 	if p := m.Encoder.Precision(); !p.Fast() {
-		o.logf("this CPU, by kernel set %s, is no faster in %s than in %s; the results are those of every CPU", asm.Best.Name, p, bert.FP32)
+		o.logf("this CPU, by kernel set %s, is no faster in %s than in %s; it runs all the same", asm.Best.Name, p, bert.FP32)
 	}
 }
 

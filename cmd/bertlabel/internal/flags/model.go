@@ -20,6 +20,7 @@ type Model struct {
 	LowerCase                     bool
 	MaxSeqLength                  int
 	KeepTokens                    string
+	Precision                     string // "" for a verb without it
 	IgnoreVariables               []string
 
 	cmd *cobra.Command
@@ -44,6 +45,14 @@ func AddModel(cmd *cobra.Command) *Model {
 	return m
 }
 
+// AddRunModel declares the flags of AddModel, and --precision, for a verb that runs a model.
+func AddRunModel(cmd *cobra.Command) *Model {
+	m := AddModel(cmd)
+	AddPrecision(cmd, &m.Precision)
+	cli.Minor(cmd, "Model flags", "precision")
+	return m
+}
+
 // Source returns what the flags say of the model, which need not exist.
 func (m *Model) Source() (Source, error) {
 	if m.Path == "" && (m.Config == "" || m.Vocab == "" || m.InitCheckpoint == "") {
@@ -56,6 +65,12 @@ func (m *Model) Source() (Source, error) {
 	}
 	s := Source{Path: m.Path, ConfigFile: m.Config, VocabFile: m.Vocab, InitCheckpoint: m.InitCheckpoint, HiddenAct: m.HiddenAct,
 		IgnoreVariables: m.IgnoreVariables}
+	if s.HasPrecision = m.Precision != ""; s.HasPrecision {
+		var err error
+		if s.Precision, err = ParsePrecision("precision", m.Precision); err != nil {
+			return Source{}, err
+		}
+	}
 	if m.cmd.Flags().Changed("do-lower-case") {
 		s.LowerCase = &m.LowerCase
 	}
@@ -75,12 +90,17 @@ type Source struct {
 	LowerCase                                        *bool
 	KeepTokens, IgnoreVariables                      []string
 	MaxSeqLength                                     *int // nil: the model's own
+	Precision                                        bert.Precision
+
+	HasPrecision bool // the verb has --precision
+	Gradients    bool // there will be an explainer beside the model
+	Silent       bool // Open says nothing, as the model is opened once more
 }
 
 func (s *Source) options(a *cli.App) *model.Options {
 	return &model.Options{
 		ConfigFile: s.ConfigFile, VocabFile: s.VocabFile, InitCheckpoint: s.InitCheckpoint, HiddenAct: s.HiddenAct,
-		LowerCase: s.LowerCase, KeepTokens: s.KeepTokens, Threads: a.Threads, IgnoreVariables: s.IgnoreVariables,
+		LowerCase: s.LowerCase, KeepTokens: s.KeepTokens, Threads: a.Threads, Precision: s.Precision, IgnoreVariables: s.IgnoreVariables,
 	}
 }
 
@@ -89,10 +109,16 @@ func (s *Source) ReadConfig(a *cli.App) (bert.Config, error) {
 	return model.ReadConfig(s.Path, s.options(a))
 }
 
-// Open opens the model, and logs what it finds. Flags that contradict it are wrong usage, all else that is wrong is the model's fault.
+// Open opens the model, and logs what it finds. Flags that contradict it are wrong usage, weights beyond the memory budget are refused
+// before they are read, all else that is wrong is the model's fault.
 func (s *Source) Open(a *cli.App) (*model.Model, error) {
+	if err := s.admit(a); err != nil {
+		return nil, err
+	}
 	o := s.options(a)
-	o.Log = func(message string) { a.Log.Infof("%s", message) }
+	if !s.Silent {
+		o.Log = func(message string) { a.Log.Infof("%s", message) }
+	}
 	m, err := model.Open(s.Path, o)
 	if misfit := new(model.MisfitError); errors.As(err, &misfit) && misfit.Unexpected > 0 {
 		err = fmt.Errorf("%w\nunexpected variables are left out by --ignore-variables PATTERNS, such as '*/slot'", err)
@@ -105,6 +131,9 @@ func (s *Source) Open(a *cli.App) (*model.Model, error) {
 			return nil, cli.Usagef("--max-seq-length %d: want 3 to %d, the model's max_position_embeddings", n, limit)
 		}
 		m.MaxSeqLength = *s.MaxSeqLength
+	}
+	if !s.Silent {
+		SayPrecision(a, s.Precision, m.Precision())
 	}
 	return m, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -63,16 +64,19 @@ func runMetrics(_ context.Context, a *cli.App, o metricsOptions) error {
 }
 
 // printReport writes a report as JSON to stdout, and as a table to stderr for people.
-func printReport(a *cli.App, r *metrics.Report) error {
+func printReport(a *cli.App, r *metrics.Report) error { return printObject(a, r, r.WriteTable) }
+
+// printObject writes an object as JSON to stdout, and what is in it to stderr for people.
+func printObject(a *cli.App, object any, table func(io.Writer) error) error {
 	encoder := json.NewEncoder(a.Stdout)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(r); err != nil {
+	if err := encoder.Encode(object); err != nil {
 		return err
 	}
 	if a.Quiet || a.LogFormat == "json" {
 		return nil
 	}
-	return r.WriteTable(a.Stderr)
+	return table(a.Stderr)
 }
 
 // readThresholds reads the value of --threshold: a number, numbers separated by commas, or the path of a JSON file.

@@ -44,7 +44,7 @@ func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 			"  bertlabel predict --model model \"My parcel never came.\"\n" +
 			"  bertlabel predict --model model --input texts.tsv --output-format csv --threshold 0.3",
 	}
-	models := flags.AddModel(cmd)
+	models := flags.AddRunModel(cmd)
 	o.Rows = flags.AddData(cmd, data.ReportBadRows)
 	f := cmd.Flags()
 	f.StringVar(&o.Input, "input", "-", "`FILE` of texts; - is stdin")
@@ -137,6 +137,7 @@ func runPredict(ctx context.Context, a *cli.App, o predictOptions) error {
 	if err != nil {
 		return err
 	}
+	sayUnproved(a, &o.Model, m) // before another threshold makes it another model
 	if o.Threshold != nil {
 		for i := range m.Thresholds {
 			m.Thresholds[i] = *o.Threshold
