@@ -243,7 +243,7 @@ func TestFieldTexts(t *testing.T) {
 	}
 	for args, says := range map[string]string{
 		txt: "give it by --input", "a --input " + txt: "one of the two",
-		"--quiet false": "follows =", "--text a --text-column b": "means nothing",
+		"--text a --text-column b": "means nothing",
 	} {
 		_, stderr, code := bertlabel(t, "", append([]string{"predict", "--model", model}, strings.Fields(args)...)...)
 		if code != cli.ExitUsage || !strings.Contains(stderr, says) {

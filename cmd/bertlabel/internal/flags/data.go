@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/train/data"
 
@@ -86,6 +87,35 @@ func (d *Data) Read(a *cli.App) (*Reading, error) {
 	}
 	r.Options.Labels, err = data.ReadLabels(d.LabelsFile)
 	return r, err
+}
+
+// NameOutputs returns the labels of a model as a list that data can be read by. --labels gives a head without names its names; a list that
+// is not the model's, in its order, is wrong usage.
+func (d *Data) NameOutputs(m *model.Model) (*data.LabelList, error) {
+	if d.LabelsFile != "" {
+		if err := cli.CheckInput(d.LabelsFile); err != nil {
+			return nil, err
+		}
+		list, err := data.ReadLabels(d.LabelsFile)
+		if err != nil {
+			return nil, err
+		}
+		switch names := list.Names(); {
+		case len(names) != len(m.Labels):
+			return nil, cli.Usagef("--labels %s has %d labels, the model %d", d.LabelsFile, len(names), len(m.Labels))
+		case m.Unnamed:
+			m.Labels, m.Unnamed = names, false
+		default:
+			for i, name := range names {
+				if name != m.Labels[i] {
+					return nil, cli.Usagef("--labels %s has %q as label %d, the model %q: its names are its own (labels rename changes them)",
+						d.LabelsFile, name, i+1, m.Labels[i])
+				}
+			}
+		}
+	}
+	list, err := data.NewLabelList(m.Labels, "the model's labels")
+	return list, cli.WithCode(cli.ExitModel, err)
 }
 
 // Open opens a file, or stdin for "-", to be read row by row.

@@ -24,11 +24,11 @@ type predictOptions struct {
 	Model         flags.Source
 	Rows          *flags.Data
 	Input, Output string
-	Format        string   // jsonl, csv or tsv
-	Threshold     *float32 // probability above which a label is predicted; nil: the model's
-	TopK          int      // labels that are shown; 0: all
-	Logits        bool     // are shown, too
-	Pretty        bool     // bars for people instead of Format
+	Format        string // jsonl, csv or tsv
+	Threshold     flags.Thresholds
+	TopK          int  // labels that are shown; 0: all
+	Logits        bool // are shown, too
+	Pretty        bool // bars for people instead of Format
 }
 
 // NewPredict returns the verb predict.
@@ -36,7 +36,6 @@ func NewPredict(a *cli.App) *cobra.Command { return newPredictCmd(a, runPredict)
 
 func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 	var o predictOptions
-	var threshold float32
 	cmd := &cobra.Command{
 		Use:   "predict",
 		Short: "Predict the labels of texts: one line out for each row in, in order, as soon as it is known",
@@ -52,7 +51,7 @@ func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 	f.StringVar(&o.Output, "output", "-", "`FILE` to write; - is stdout")
 	f.StringVar(&o.Format, "output-format", "",
 		"jsonl, csv or tsv with id and one probability a label (default: by --output's suffix, else jsonl)")
-	f.Float32Var(&threshold, "threshold", 0, "probability above which a label is predicted (default: the model's)")
+	flags.AddThreshold(cmd, &o.Threshold)
 	f.IntVar(&o.TopK, "top-k", 0, "show the K most probable labels only, most probable first")
 	f.BoolVar(&o.Logits, "logits", false, "add the logits")
 	flags.AddPretty(cmd, &o.Pretty)
@@ -61,8 +60,8 @@ func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 		if err := o.takeTexts(args); err != nil {
 			return err
 		}
-		if f.Changed("threshold") {
-			o.Threshold = &threshold
+		if err := o.Threshold.Check(); err != nil {
+			return err
 		}
 		if err := o.setFormat(a); err != nil {
 			return err
@@ -122,8 +121,6 @@ func (o *predictOptions) setFormat(a *cli.App) error {
 // check refuses flags that do not go together. chosen says that the format was given.
 func (o *predictOptions) check(chosen bool) error {
 	switch {
-	case o.Threshold != nil && !(*o.Threshold >= 0 && *o.Threshold <= 1):
-		return cli.Usagef("--threshold %v: want 0 to 1", *o.Threshold)
 	case o.TopK < 0 || o.Format != "jsonl" && (o.TopK > 0 || o.Logits):
 		return cli.Usagef("--top-k wants 1 or more, and like --logits the output format jsonl")
 	case o.Pretty && (chosen || o.Logits):
@@ -137,11 +134,14 @@ func runPredict(ctx context.Context, a *cli.App, o predictOptions) error {
 	if err != nil {
 		return err
 	}
+	if _, err := o.Rows.NameOutputs(m); err != nil {
+		return err
+	}
 	sayUnproved(a, &o.Model, m) // before another threshold makes it another model
-	if o.Threshold != nil {
-		for i := range m.Thresholds {
-			m.Thresholds[i] = *o.Threshold
-		}
+	if thresholds, err := o.Threshold.ReadFor(a, m.Labels); err != nil {
+		return err
+	} else if thresholds != nil {
+		m.Thresholds = thresholds
 	} else {
 		flags.SayTuning(a, m)
 	}
@@ -172,6 +172,7 @@ func runPredict(ctx context.Context, a *cli.App, o predictOptions) error {
 	if err != nil {
 		return err
 	}
+	scores.Reading = in.reading
 	flags.Found(a, scores.Findings()...)
 	flags.Found(a, scores.Unlabelled()...)
 	return errors.Join(writer.Flush(), out.Commit(), in.verdict())

@@ -134,7 +134,7 @@ func (t *trainFlags) addHeadFlags(f *pflag.FlagSet) {
 	f.StringVar(&t.refitPooling, "refit-pooling", "", "`FEATURES` of --refit, as --pooling has them (default: mean and max of all layers)")
 	f.StringVar(&t.loss, "loss", "bce", "bce (sigmoid cross-entropy), focal (gamma 2, alpha 0.25) or asymmetric (gamma 4 and 1, clip 0.05)")
 	f.StringVar(&t.posWeight, "pos-weight", "",
-		"how often a positive counts: balanced (negatives over positives), or a JSON `FILE` of label to number")
+		"how often a positive counts: a number, balanced (negatives over positives), or a JSON `FILE` of label to number")
 	f.Float64Var(&t.posWeightCap, "pos-weight-cap", 20, "most that balanced gives a label")
 	f.Float64Var(&t.labelSmoothing, "label-smoothing", 0, "epsilon: labels count as 1 − ε/2 and ε/2")
 	f.StringVar(&t.biasInit, "bias-init", "zero", "bias of a new head: zero, or log-odds of each label's frequency")
