@@ -58,15 +58,25 @@ func load(root, token string) (*hubtest.Hosts, error) {
 	return hosts, err
 }
 
+// serve listens twice: the store for large files is another host, as clients tell them apart.
 func serve(hosts *hubtest.Hosts, listen string) error {
-	l, err := net.Listen("tcp", listen)
+	hub, err := net.Listen("tcp", listen)
 	if err != nil {
 		return err
 	}
-	hosts.Store = "http://" + l.Addr().String()
-	fmt.Printf("export HF_ENDPOINT=%s BERTLABEL_GOOGLE_ENDPOINT=%[1]s/bert_models\n", hosts.Store)
-	return http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		log.Println(r.Method, r.URL, r.Header.Get("Range"))
+	store, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	hosts.Store = "http://" + store.Addr().String()
+	fmt.Printf("export HF_ENDPOINT=http://%s BERTLABEL_GOOGLE_ENDPOINT=http://%[1]s/bert_models\n", hub.Addr())
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		log.Println(r.Method, r.Host, r.URL, r.Header.Get("Range"))
 		hosts.ServeHTTP(w, r)
-	}))
+	})
+	ended := make(chan error)
+	for _, l := range []net.Listener{hub, store} {
+		go func() { ended <- http.Serve(l, handler) }()
+	}
+	return <-ended
 }

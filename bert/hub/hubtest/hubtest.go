@@ -15,7 +15,6 @@ import (
 	"hash/crc32"
 	"io"
 	"net/http"
-	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -125,30 +124,28 @@ func (h *Hosts) repo(w http.ResponseWriter, r *http.Request, name string) *Repo 
 	return nil
 }
 
-// api answers /api/models/NAME/revision/REV and /api/models/NAME/tree/REV.
-func (h *Hosts) api(w http.ResponseWriter, r *http.Request, rest string) {
-	for _, verb := range []string{"/revision/", "/tree/"} {
-		name, rev, ok := strings.Cut(rest, verb)
-		if !ok {
-			continue
-		}
-		repo := h.repo(w, r, name)
-		if repo == nil {
-			return
-		}
-		if rev, _ = url.PathUnescape(strings.TrimSuffix(rev, "/")); rev != "main" && rev != repo.Commit {
-			refuse(w, http.StatusNotFound, "RevisionNotFound")
-			return
-		}
-		answer := any(repo.Listing(name))
-		if verb == "/tree/" {
-			answer = repo.tree()
-		}
-		w.Header().Set("Content-Type", "application/json; charset=utf-8")
-		WriteJSON(w, answer)
+// api answers /api/models/NAME, which is that of main, /api/models/NAME/revision/REV and /api/models/NAME/tree/REV.
+func (h *Hosts) api(w http.ResponseWriter, r *http.Request, name string) {
+	rev, tree := "main", false
+	if before, after, ok := strings.Cut(name, "/revision/"); ok {
+		name, rev = before, after
+	} else if before, after, ok := strings.Cut(name, "/tree/"); ok {
+		name, rev, tree = before, after, true
+	}
+	repo := h.repo(w, r, name)
+	if repo == nil {
 		return
 	}
-	refuse(w, http.StatusNotFound, "RepoNotFound")
+	if rev != "main" && rev != repo.Commit {
+		refuse(w, http.StatusNotFound, "RevisionNotFound")
+		return
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	if tree {
+		WriteJSON(w, repo.tree())
+	} else {
+		WriteJSON(w, repo.Listing(name))
+	}
 }
 
 // WriteJSON writes a value.
