@@ -42,6 +42,9 @@ func TestMain(m *testing.M) {
 func child(args ...string) (*exec.Cmd, *bytes.Buffer) {
 	cmd, stderr := exec.Command(os.Args[0], args...), &bytes.Buffer{}
 	cmd.Env, cmd.Stderr = append(os.Environ(), childVariable+"=1"), stderr
+	for name, value := range plainTraining {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
 	return cmd, stderr
 }
 
@@ -168,7 +171,12 @@ func TestKills(t *testing.T) {
 			}
 		}
 		if got := runResult(t, output); got != want {
-			t.Fatalf("run %d ends differently from the undisturbed one", run)
+			i := 0
+			for i < min(len(got), len(want)) && got[i] == want[i] {
+				i++
+			}
+			near := func(s string) string { return s[max(0, min(i, len(s))-300):min(len(s), i+100)] }
+			t.Fatalf("run %d ends differently from the undisturbed one:\n…%s…\nwant\n…%s…", run, near(got), near(want))
 		}
 		os.RemoveAll(output)
 	}

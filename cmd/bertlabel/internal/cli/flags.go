@@ -44,6 +44,22 @@ func normalizeFlag(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 	return pflag.NormalizedName(name)
 }
 
+// GoogleSpelling reports whether a command line spells a flag as run_classifier.py does, with an underscore or as output_dir.
+func GoogleSpelling(cmd *cobra.Command) bool { return cmd.Root().Annotations[googleSpelling] != "" }
+
+// googleSpelling is the annotation of a root command whose command line has such a flag.
+const googleSpelling = "bertlabel_google"
+
+// watchSpelling is normalizeFlag for the command line of root, which it marks.
+func watchSpelling(root *cobra.Command) func(*pflag.FlagSet, string) pflag.NormalizedName {
+	return func(set *pflag.FlagSet, name string) pflag.NormalizedName {
+		if _, alias := flagAliases[name]; alias || strings.Contains(name, "_") {
+			root.Annotations = map[string]string{googleSpelling: name}
+		}
+		return normalizeFlag(set, name)
+	}
+}
+
 // envName returns the environment twin of a flag: BERTLABEL_MAX_SEQ_LENGTH for max-seq-length.
 func envName(flag string) string {
 	return "BERTLABEL_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
@@ -64,11 +80,28 @@ func fromEnvironment(cmd *cobra.Command, getenv func(string) string) (first erro
 		if value == "" || f.Changed || first != nil {
 			return
 		}
-		if err := cmd.Flags().Set(f.Name, value); err != nil {
+		if err := setTwin(cmd, f.Name, value); err != nil {
 			first = Usagef("environment: %s: %w", envName(f.Name), reason(err))
 		}
 	})
 	return first
+}
+
+// twin is the annotation of a flag that the environment or a config file has set.
+const twin = "bertlabel_twin"
+
+// setTwin sets a flag that is not on the command line.
+func setTwin(cmd *cobra.Command, name, value string) error {
+	if err := cmd.Flags().Set(name, value); err != nil {
+		return err
+	}
+	return cmd.Flags().SetAnnotation(name, twin, []string{"true"})
+}
+
+// OnCommandLine reports whether the command line itself has a flag. What the environment or a config file says may be for other verbs.
+func OnCommandLine(cmd *cobra.Command, name string) bool {
+	f := cmd.Flag(name)
+	return f != nil && f.Changed && f.Annotations[twin] == nil
 }
 
 // EachSetting calls fn for every flag of cmd that has an environment twin: all but --help.

@@ -16,6 +16,7 @@ type listener struct {
 	a            *cli.App
 	config       *train.Config
 	boundGarbage bool         // the garbage of the run is bounded by its estimate: no other work comes
+	fast         bool         // no layers are trained
 	events       *events      // nil: none
 	stop         func(error)  // ends the run
 	started      func() error // called when nothing has been computed yet; nil for nothing
@@ -81,6 +82,11 @@ func (l *listener) note(n fit.Note) {
 			l.a.BoundGarbage(n.Memory.Total())
 		}
 		return
+	case note.Expected:
+		if l.say(n); n.Seconds > 600 && !l.fast {
+			l.a.Log.Infof("--recipe fast trains no layers: it takes one pass over the texts, and the head")
+		}
+		return
 	case note.Begun:
 		l.begun = n
 		l.a.Log.Progress(stepsName, l.progressAt(n.Step))
@@ -97,7 +103,7 @@ func (l *listener) note(n fit.Note) {
 		}
 	case note.Judged, note.Folded:
 		l.judged = true
-	case note.Warning, note.Stopped:
+	case note.Warning, note.Stopped, note.PathEnd:
 		l.a.Log.Warnf("%s", cli.AsFlags(n.String()))
 		return
 	}
