@@ -88,5 +88,8 @@ func usable(dir string) bool {
 		info, err := os.Stat(filepath.Join(dir, name))
 		return err == nil && info.Mode().IsRegular()
 	}
+	if has(googleConfig) && has(googleIndex) && has("bert_model.ckpt.data-00000-of-00001") {
+		return has(vocabulary)
+	}
 	return has(hubConfig) && has(hubWeights) && (has(vocabulary) || has("tokenizer.json"))
 }

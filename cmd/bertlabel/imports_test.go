@@ -76,7 +76,7 @@ var imports = map[string][]string{
 	"scripts/…":                   {"…"},
 	"cmd/bertlabel/internal/term": {"golang.org/x/text/width"},
 	"cmd/bertlabel/internal/cli": {
-		"bertlabel/cmd/bertlabel/internal/term", "bertlabel/asm", "bertlabel/asm/machine", "bertlabel/checkpoint/…", "bertlabel/tensor",
+		"bertlabel/cmd/bertlabel/internal/term", "bertlabel/asm", "bertlabel/asm/machine", "bertlabel/bert/hub", "bertlabel/checkpoint/…", "bertlabel/tensor",
 		"bertlabel/train", "bertlabel/train/data", "bertlabel/train/fit", "github.com/klauspost/cpuid/v2",
 		"github.com/schollz/progressbar/v3", "github.com/spf13/…", "golang.org/x/term",
 	},

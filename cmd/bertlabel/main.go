@@ -41,6 +41,7 @@ func run(p cli.Process, args []string, stdin io.Reader, stdout, stderr io.Writer
 func verbs(a *cli.App) []*cobra.Command {
 	return []*cobra.Command{
 		democmd.NewDemo(a),
+		modelcmd.NewPull(a),
 		traincmd.NewTrain(a),
 		scorecmd.NewEval(a),
 		scorecmd.NewPredict(a),
