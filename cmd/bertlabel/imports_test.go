@@ -60,7 +60,7 @@ var imports = map[string][]string{
 		"bertlabel/train/refit", "bertlabel/train/score",
 		"bertlabel/train/solver"},
 	"train/fit/note":  {"bertlabel/asm/machine", "bertlabel/bert", "bertlabel/bert/model", "bertlabel/train", "bertlabel/train/metrics"},
-	"train/diagnosis": {"bertlabel/bert", "bertlabel/layers", "bertlabel/train/data", "bertlabel/train/metrics"},
+	"train/diagnosis": {"bertlabel/bert", "bertlabel/bert/tokenizer", "bertlabel/layers", "bertlabel/train/data", "bertlabel/train/metrics"},
 	"train/baseline":  {"bertlabel/tensor/parallel", "bertlabel/train/data", "bertlabel/train/metrics", "golang.org/x/text/…"},
 	"train/score": {"bertlabel/bert", "bertlabel/bert/model", "bertlabel/bert/tokenizer", "bertlabel/layers", "bertlabel/tensor",
 		"bertlabel/train/data", "bertlabel/train/metrics", "bertlabel/checkpoint/atomic"},

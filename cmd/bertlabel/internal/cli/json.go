@@ -16,6 +16,19 @@ func WriteIndented(w io.Writer, object any) error {
 	return encoder.Encode(object)
 }
 
+// WriteJSON writes an object as JSON to stdout, and what is in it to stderr for people.
+func WriteJSON(a *App, object any, table func(io.Writer) error) error {
+	encoder := json.NewEncoder(a.Stdout)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(object); err != nil {
+		return err
+	}
+	if a.Quiet || a.LogFormat == "json" {
+		return nil
+	}
+	return table(a.Stderr)
+}
+
 // maxNumbersBytes is the most that a file of numbers by label may have.
 const maxNumbersBytes = 64 << 20
 

@@ -72,7 +72,7 @@ func flagged(err error) error {
 	case *fit.CheckpointError, *hub.OfflineError:
 		return errors.New(AsFlags(e.Error()))
 	case *train.ChangedError:
-		return errors.New(strings.TrimSuffix(e.Error(), "`overwrite`") + asFlag("overwrite"))
+		return errors.New(strings.TrimSuffix(e.Error(), e.Remedy()) + AsFlags(e.Remedy()))
 	case *asm.SetError:
 		return errors.New(strings.Replace(e.Error(), "(BERTLABEL_KERNELS)", "(BERTLABEL_KERNELS, --kernels)", 1))
 	}

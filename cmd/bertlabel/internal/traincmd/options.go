@@ -3,6 +3,7 @@ package traincmd
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 
 	"bertlabel/bert"
@@ -56,7 +57,7 @@ func (t *trainFlags) training(changed func(flag string) bool, google bool) (*tra
 		autoLength: t.model.AutoLength || c.name != fit.Google && source.MaxSeqLength == nil,
 	}
 	r.settleFlags()
-	if t.posWeight != "" && t.posWeight != balanced {
+	if t.posWeight != "" && t.posWeight != balanced && t.posWeightNumber() == 0 {
 		r.weights = t.posWeight
 	}
 	if t.resumeFrom != "" {
@@ -66,6 +67,15 @@ func (t *trainFlags) training(changed func(flag string) bool, google bool) (*tra
 		r.model.InitCheckpoint, r.settled["init-checkpoint"] = t.resumeFrom, t.resumeFrom
 	}
 	return r, nil
+}
+
+// maxPosWeight is the most that a positive counts.
+const maxPosWeight = 1e6
+
+// isNumber reports whether a value is written as a number.
+func isNumber(s string) bool {
+	_, err := strconv.ParseFloat(s, 64)
+	return err == nil
 }
 
 // What flags are set to that is no value of the library.
@@ -162,16 +172,28 @@ func (t *trainFlags) setLoss(o *fit.Options) (err error) {
 		return cli.Usagef("--loss %s, --pos-weight and --label-smoothing are losses of their own: give one of them", t.loss)
 	case !(t.labelSmoothing >= 0 && t.labelSmoothing < 1):
 		return cli.Usagef("--label-smoothing %v: want at least 0 and below 1", t.labelSmoothing)
-	case !(t.posWeightCap >= 1 && t.posWeightCap <= 1e6):
+	case isNumber(t.posWeight) && t.posWeightNumber() == 0:
+		return cli.Usagef("--pos-weight %s: want a number above 0, at most 1e6, balanced, or a JSON file of label to number", t.posWeight)
+	case !(t.posWeightCap >= 1 && t.posWeightCap <= maxPosWeight):
 		return cli.Usagef("--pos-weight-cap %v: want 1 to 1e6", t.posWeightCap)
 	case t.labelSmoothing > 0:
 		o.Loss = layers.LabelSmoothing{Epsilon: t.labelSmoothing}
 	case t.posWeight == balanced:
 		o.Balance = t.posWeightCap
+	case t.posWeight != "" && t.posWeightNumber() > 0:
+		o.Loss = layers.WeightedSigmoidCrossEntropy{PosWeight: []float64{t.posWeightNumber()}}
 	case t.posWeight != "":
 		o.Loss, o.LossSource = layers.WeightedSigmoidCrossEntropy{}, t.posWeight
 	}
 	return nil
+}
+
+// posWeightNumber returns the number that --pos-weight is; 0 if it is none.
+func (t *trainFlags) posWeightNumber() float64 {
+	if w, err := strconv.ParseFloat(t.posWeight, 64); err == nil && w > 0 && w <= maxPosWeight {
+		return w
+	}
+	return 0
 }
 
 // unused tells of flags that were set and that this kind of training has no use for.

@@ -66,7 +66,8 @@ func flat(to map[string]string, path string, v reflect.Value) {
 func fieldsOf(t *training) map[string]string {
 	all := map[string]string{}
 	for name, part := range map[string]any{"model": t.model, "rows": t.rows, "options": t.options, "train": t.train, "auto": t.auto,
-		"weights": t.weights, "baseline": t.baseline, "tensorboard": t.tensorboard, "plots": t.plots, "autoLength": t.autoLength, "choice": t.choice} {
+		"weights": t.weights, "baseline": t.baseline, "tensorboard": t.tensorboard, "plots": t.plots, "autoLength": t.autoLength,
+		"choice": t.choice} {
 		flat(all, name, reflect.ValueOf(part))
 	}
 	return all
@@ -139,8 +140,9 @@ func TestTrainFlags(t *testing.T) {
 		{"--tune-thresholds=global --dev d --threshold-objective f2",
 			"options.Dev.File=d options.Tuning.Aim=f2 options.Tuning.Thresholds=global"},
 		{"--tune last:1 --refit none", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Tune=last:1"},
-		{"--tune last:1 --dev d --refit lda", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Dev.File=d options.Refit=lda " +
-			"options.Tune=last:1"},
+		{"--tune last:1 --dev d --refit lda",
+			"options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Dev.File=d options.Refit=lda " +
+				"options.Tune=last:1"},
 		{"--tune last:1 --dev d --refit lbfgs --refit-pooling mean:-1..-2", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 " +
 			"options.Dev.File=d options.Refit=lbfgs options.RefitPooling=mean:-1..-2 options.Tune=last:1"},
 		{"--calibrate --dev d", "options.Dev.File=d options.Tuning.Calibrate=platt"},
@@ -276,7 +278,8 @@ func TestTrainFlagsRefused(t *testing.T) {
 		{"--recipe fast --folds 3", "--recipe fast chooses by rows that are not trained on"},
 		{"--no-holdout --dev d", "--no-holdout is for training without --dev"},
 	} {
-		if _, err := parse(t, append([]string{"--recipe", fit.Google}, strings.Fields(c.args)...)...); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := parse(t, append([]string{"--recipe", fit.Google}, strings.Fields(c.args)...)...); err == nil ||
+			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.args, err, c.want)
 		}
 	}

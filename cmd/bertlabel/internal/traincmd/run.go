@@ -151,7 +151,8 @@ func (r *trainRun) loadWeights() error {
 		return nil
 	}
 	if err := cli.CheckInput(path); err != nil {
-		return err
+		return cli.WithCode(cli.ExitUsage,
+			fmt.Errorf("--pos-weight %s: %w; want a number, balanced, or a JSON file of label to number", path, err))
 	}
 	in, err := r.a.OpenInput(path)
 	if err != nil {

@@ -92,7 +92,8 @@ func addTrainFlags(cmd *cobra.Command) *trainFlags {
 	f.BoolVar(&t.baseline, "baseline", true, "also train TF-IDF with logistic regression, to see on held-out rows what BERT is worth")
 	f.IntVar(&t.folds, "folds", 0, "evaluate the head on `K` stratified folds of --train, each scored by a head of the others; 0: none")
 	t.addStepFlags(f)
-	cli.Minor(cmd, "Training flags", "train-batch-size", "max-steps", "warmup-proportion", "weight-decay", "optimizer", "clip-norm", "dropout",
+	cli.Minor(cmd, "Training flags", "train-batch-size", "max-steps", "warmup-proportion", "weight-decay", "optimizer", "clip-norm",
+		"dropout",
 		"gradient-accumulation-steps", "seed", "shuffle", "log-steps", "eval-steps", "best-metric", "early-stopping", "on-nan")
 	cli.Required(cmd, "train", "output")
 	flags.AddTuning(cmd, &t.tuning)
@@ -143,7 +144,7 @@ func (t *trainFlags) addHeadFlags(f *pflag.FlagSet) {
 	f.StringVar(&t.refitPooling, "refit-pooling", "", "`FEATURES` of --refit, as --pooling has them (default: mean and max of all layers)")
 	f.StringVar(&t.loss, "loss", "bce", "bce (sigmoid cross-entropy), focal (gamma 2, alpha 0.25) or asymmetric (gamma 4 and 1, clip 0.05)")
 	f.StringVar(&t.posWeight, "pos-weight", "",
-		"how often a positive counts: balanced (negatives over positives), or a JSON `FILE` of label to number")
+		"how often a positive counts: a number, balanced (negatives over positives), or a JSON `FILE` of label to number")
 	f.Float64Var(&t.posWeightCap, "pos-weight-cap", 20, "most that balanced gives a label")
 	f.Float64Var(&t.labelSmoothing, "label-smoothing", 0, "epsilon: labels count as 1 − ε/2 and ε/2")
 	f.StringVar(&t.biasInit, "bias-init", "zero", "bias of a new head: zero, or log-odds of each label's frequency")
