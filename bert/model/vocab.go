@@ -93,7 +93,7 @@ func (m *Model) openTokenizer(f files, o *Options, s *Settings, config *modelCon
 	case known && config.pad >= 0 && int(pad) != config.pad:
 		return fmt.Errorf("vocabulary %s: [PAD] has id %d, but pad_token_id of %s is %d: lines are missing or too many", f.vocabulary(), pad,
 			f.config, config.pad)
-	case !explicit && n >= config.VocabSize-lostLines && linesOf(m.vocab) < config.VocabSize:
+	case !explicit && n < config.VocabSize && n >= config.VocabSize-lostLines && linesOf(m.vocab) < config.VocabSize:
 		return fmt.Errorf("vocabulary %s: %d tokens, but vocab_size of %s is %d: a line or two are missing, and the tokens behind them have "+
 			"wrong ids", f.vocabulary(), n, f.config, config.VocabSize)
 	case n > config.VocabSize:
