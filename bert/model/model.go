@@ -23,7 +23,10 @@ type Model struct {
 	Labels     []string           // in the order of the outputs
 	Unnamed    bool               // Labels are made up, for a head that came without names
 	Thresholds []float32          // probability above which a label is predicted, [labels]
-	Pooling    bert.Pooling       // the features that the head reads
+	Pooling    bert.Pooling       // the features that the head reads; without one those that the folder means its vectors to be
+
+	// NoPooling says what makes the vectors of a sentence-transformers folder that Pooling cannot; "" elsewhere.
+	NoPooling string
 
 	MaxSeqLength int // tokens of a text, with [CLS] and [SEP]; longer ones are cut
 

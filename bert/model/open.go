@@ -111,6 +111,11 @@ func Open(path string, o *Options) (*Model, error) {
 	if err := m.openHead(f, o, settings, &config); err != nil {
 		return nil, err
 	}
+	if config.huggingFace {
+		if err := m.applySentence(f, o); err != nil {
+			return nil, err
+		}
+	}
 	return m, nil
 }
 

@@ -54,7 +54,10 @@ func OpenTokenizer(path string, o *Options) (t *tokenizer.Tokenizer, maxSeqLengt
 	if s != nil {
 		maxSeqLength = s.MaxSeqLength
 	}
-	t, _, err = readTokenizer(f, o, s, huggingFace)
+	t, _, limit, err := readTokenizer(f, o, s, huggingFace)
+	if s == nil && limit > 0 {
+		maxSeqLength = min(maxSeqLength, limit)
+	}
 	return t, maxSeqLength, err
 }
 
@@ -79,12 +82,18 @@ func (f *files) huggingFace() (bool, error) {
 const lostLines = 2
 
 // linesOf counts the lines of a vocabulary, blank ones at its end too.
-func linesOf(text []byte) int { return bytes.Count(bytes.TrimSuffix(text, []byte("\n")), []byte("\n")) + 1 }
+func linesOf(text []byte) int {
+	return bytes.Count(bytes.TrimSuffix(text, []byte("\n")), []byte("\n")) + 1
+}
 
 // openTokenizer reads the tokenizer, which has to fit the configuration.
 func (m *Model) openTokenizer(f files, o *Options, s *Settings, config *modelConfig) (err error) {
-	if m.Tokenizer, m.vocab, err = readTokenizer(f, o, s, config.huggingFace); err != nil {
+	limit := 0
+	if m.Tokenizer, m.vocab, limit, err = readTokenizer(f, o, s, config.huggingFace); err != nil {
 		return err
+	}
+	if s == nil && limit > 0 {
+		m.MaxSeqLength = min(m.MaxSeqLength, limit)
 	}
 	// Where ids are given one by one, a vocabulary is as long as it is; else each is the number of a line, and none may be missing.
 	explicit := config.huggingFace && f.hfTokenizer != "" && o.VocabFile == "" || s != nil && len(s.AddedTokens) > 0
@@ -106,17 +115,18 @@ func (m *Model) openTokenizer(f files, o *Options, s *Settings, config *modelCon
 	return nil
 }
 
-// readTokenizer reads the vocabulary, whose text it returns as vocab.txt has it, and settles how text is read.
-func readTokenizer(f files, o *Options, s *Settings, huggingFace bool) (t *tokenizer.Tokenizer, text []byte, err error) {
+// readTokenizer reads the vocabulary, whose text it returns as vocab.txt has it, and settles how text is read. limit is the model_max_length of a
+// Hugging Face folder, 0 for none.
+func readTokenizer(f files, o *Options, s *Settings, huggingFace bool) (t *tokenizer.Tokenizer, text []byte, limit int, err error) {
 	var hf hfTokenizer
 	if huggingFace {
 		if hf, err = readHFTokenizer(f); err != nil {
-			return nil, nil, err
+			return nil, nil, 0, err
 		}
 	}
 	vocab, text, err := readVocab(f, o, &hf)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, 0, err
 	}
 	options := hf.options
 	if s != nil {
@@ -139,12 +149,12 @@ func readTokenizer(f files, o *Options, s *Settings, huggingFace bool) (t *token
 		if huggingFace {
 			from = cmp.Or(f.hfTokenizer, f.hfAddedTokens, f.hfTokenizerConfig)
 		}
-		return nil, nil, fmt.Errorf("%s: %w", from, err)
+		return nil, nil, 0, fmt.Errorf("%s: %w", from, err)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("vocabulary %s: %w", f.vocabulary(), err)
+		return nil, nil, 0, fmt.Errorf("vocabulary %s: %w", f.vocabulary(), err)
 	}
-	return t, text, nil
+	return t, text, hf.limit, nil
 }
 
 // readVocab reads vocab.txt, or the vocabulary of tokenizer.json, and completes it by the tokens that hf adds.

@@ -23,6 +23,7 @@ type training struct {
 	train       string // file of rows
 	options     fit.Options
 	auto        bool   // --pooling auto
+	ownPooling  bool   // without --pooling: what the folder of a model without a head says
 	weights     string // JSON file of --pos-weight; "" for none
 	baseline    bool
 	tensorboard bool
@@ -42,7 +43,8 @@ func (t *trainFlags) training(changed func(flag string) bool) (*training, error)
 		return nil, err
 	}
 	r := &training{
-		model: source, rows: *t.rows, train: t.train, options: o, auto: t.pooling == autoPooling, baseline: t.baseline,
+		model: source, rows: *t.rows, train: t.train, options: o, auto: t.pooling == autoPooling,
+		ownPooling: !changed("pooling"), baseline: t.baseline,
 		tensorboard: t.tensorboard, plots: t.plots, unused: t.unused(changed),
 		settled: map[string]string{"learning-rate": text(o.Config.LearningRate), "num-train-epochs": text(o.Config.Epochs),
 			"dropout": text(o.Config.Dropout)},

@@ -99,6 +99,13 @@ func (r *trainRun) open() (err error) {
 		t.options.Poolings = fit.AutoPoolings(r.m)
 		return nil
 	}
+	if t.ownPooling && r.m.Head == nil && r.m.Pooling != bert.Pooled {
+		t.options.Pooling = r.m.Pooling
+		t.settled["pooling"] = r.m.Pooling.String()
+		if err := t.options.Check(); err != nil {
+			return err
+		}
+	}
 	if err := flags.CheckPooling(r.m, t.options.Pooling); err != nil {
 		return err
 	}
