@@ -66,6 +66,9 @@ func newEvalCmd(a *cli.App, run cli.Runner[evalOptions]) *cobra.Command {
 		if err := o.check(); err != nil {
 			return err
 		}
+		if o.Page == "" && cli.OnCommandLine(cmd, "explain-rows") {
+			return cli.Usagef("--explain-rows would change nothing: the rows are explained in the page of --report")
+		}
 		if !f.Changed("pretty") {
 			o.Pretty = a.OnTerminal()
 		}

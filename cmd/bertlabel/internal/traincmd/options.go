@@ -2,9 +2,7 @@ package traincmd
 
 import (
 	"errors"
-	"slices"
 	"strconv"
-	"strings"
 
 	"bertlabel/bert"
 	"bertlabel/cmd/bertlabel/internal/cli"
@@ -28,24 +26,26 @@ type training struct {
 	baseline    bool
 	tensorboard bool
 	plots       string
-	unused      []string          // what was set and changes nothing, in words
 	settled     map[string]string // flags whose values follow from others, for the report
 }
 
-// training turns flags into options, and refuses what does not go together before anything is read. changed tells which flags were set.
-func (t *trainFlags) training(changed func(flag string) bool) (*training, error) {
+// training turns flags into options, and refuses what does not go together before anything is read. given tells which flags stand on the
+// command line.
+func (t *trainFlags) training(given func(flag string) bool) (*training, error) {
 	o, err := t.options()
 	if err != nil {
 		return nil, cli.WithCode(cli.ExitUsage, err)
+	}
+	if err := t.unused(given); err != nil {
+		return nil, err
 	}
 	source, err := t.model.Source()
 	if err != nil {
 		return nil, err
 	}
 	r := &training{
-		model: source, rows: *t.rows, train: t.train, options: o, auto: t.pooling == autoPooling,
-		ownPooling: !changed("pooling"), baseline: t.baseline,
-		tensorboard: t.tensorboard, plots: t.plots, unused: t.unused(changed),
+		model: source, rows: *t.rows, train: t.train, options: o, auto: t.pooling == autoPooling, baseline: t.baseline,
+		tensorboard: t.tensorboard, plots: t.plots,
 		settled: map[string]string{"learning-rate": text(o.Config.LearningRate), "num-train-epochs": text(o.Config.Epochs),
 			"dropout": text(o.Config.Dropout)},
 	}
@@ -183,27 +183,33 @@ func (t *trainFlags) posWeightNumber() float64 {
 	return 0
 }
 
-// unused tells of flags that were set and that this kind of training has no use for.
-func (t *trainFlags) unused(changed func(flag string) bool) (lines []string) {
-	say := func(why string, names ...string) {
-		set := slices.DeleteFunc(names, func(name string) bool { return !changed(name) })
-		if len(set) > 0 {
-			lines = append(lines, why+", so --"+strings.Join(set, ", --")+" changes nothing")
+// unused refuses flags that this kind of training has no use for. given tells which stand on the command line: those of config files and
+// of the environment may be for other runs.
+func (t *trainFlags) unused(given func(flag string) bool) error {
+	head, exact, steps := t.tune == fit.Head.String(), t.solver != fit.Gradient.String(), t.config.MaxSteps > 0
+	for _, rule := range []struct {
+		applies bool
+		why     string
+		flags   []string
+	}{
+		{exact, "--solver " + t.solver + " takes no steps", []string{"learning-rate", "num-train-epochs", "max-steps", "train-batch-size",
+			"gradient-accumulation-steps", "warmup-proportion", "weight-decay", "optimizer", "clip-norm", "dropout", "shuffle", "log-steps",
+			"eval-steps", "early-stopping", "best-metric", "on-nan"}},
+		{head, "--tune head leaves the encoder as it is: --tune last:N or all uses it", []string{"recompute", "layerwise-lr-decay",
+			"save-checkpoints-steps", "keep-checkpoints", "verify-save", "tensorboard"}},
+		{!head, "features are kept by --tune head only", []string{"features-cache"}},
+		{t.dev == "", "give --dev to evaluate on", []string{"eval-steps", "best-metric", "early-stopping"}},
+		{steps, "--max-steps says how many steps there are", []string{"num-train-epochs"}},
+		{t.posWeight != balanced, "it bounds --pos-weight balanced", []string{"pos-weight-cap"}},
+		{t.tuning.Thresholds == "", "it is what --tune-thresholds chooses for", []string{"threshold-objective"}},
+	} {
+		for _, flag := range rule.flags {
+			if rule.applies && given(flag) {
+				return cli.Usagef("--%s would change nothing: %s", flag, rule.why)
+			}
 		}
 	}
-	if t.solver != fit.Gradient.String() {
-		say("--solver "+t.solver+" takes no steps", "learning-rate", "num-train-epochs", "max-steps", "train-batch-size",
-			"gradient-accumulation-steps",
-			"warmup-proportion", "weight-decay", "optimizer", "clip-norm", "dropout", "shuffle", "eval-steps", "early-stopping",
-			"best-metric")
-	}
-	if t.tune == fit.Head.String() {
-		say("--tune head leaves the encoder as it is", "recompute", "layerwise-lr-decay", "save-checkpoints-steps", "keep-checkpoints")
-	}
-	if t.dev == "" {
-		say("there is no --dev to evaluate on", "eval-steps", "best-metric")
-	}
-	return lines
+	return nil
 }
 
 // text writes a number as a flag has it.

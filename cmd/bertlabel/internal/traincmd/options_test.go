@@ -78,6 +78,8 @@ func TestTrainFlags(t *testing.T) {
 		t.Fatal(err)
 	}
 	base := fieldsOf(bare)
+	const onLayers = "--tune last:1 "
+	const onLayersSettled = "settled=map[dropout:0.1 learning-rate:5e-05 num-train-epochs:3]"
 	tested := map[string]bool{"model": true, "train": true, "output": true}
 	for _, c := range []struct{ args, want string }{
 		{"--bert-config-file c", "model.ConfigFile=c"},
@@ -97,6 +99,7 @@ func TestTrainFlags(t *testing.T) {
 		{"--label-separator ;", "rows.Options.LabelSeparator=;"},
 		{"--label-prefix __tag__", "rows.Options.LabelPrefix=__tag__"},
 		{"--ignore-variables */m,x/*", "model.IgnoreVariables=[*/m x/*]"},
+		{"--binarize 0.5", "rows.Options.Binarize=0.5"},
 		{"--missing-labels none", "rows.Options.Missing=none"},
 		{"--delimiter ;", "rows.Options.Delimiter=;"},
 		{"--labels l.txt", "rows.LabelsFile=l.txt"},
@@ -154,12 +157,12 @@ func TestTrainFlags(t *testing.T) {
 		{"--tune last:1 --resume-from p",
 			"model.InitCheckpoint=p options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Folder.From=p options.Tune=last:1 " +
 				"settled=map[dropout:0.1 init-checkpoint:p learning-rate:5e-05 num-train-epochs:3]"},
-		{"--save-checkpoints-steps 0", "options.Folder.SaveSteps=-1"},
-		{"--keep-checkpoints 5", "options.Folder.Keep=5"},
-		{"--verify-save=false", "options.Folder.NoVerify=true"},
-		{"--tensorboard=false", "tensorboard="},
-		{"--recompute", "options.Recompute=true"},
-		{"--layerwise-lr-decay 0.9", "options.Config.LayerDecay=0.9"},
+		{onLayers + "--save-checkpoints-steps 0", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Folder.SaveSteps=-1 options.Tune=last:1 " + onLayersSettled},
+		{onLayers + "--keep-checkpoints 5", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Folder.Keep=5 options.Tune=last:1 " + onLayersSettled},
+		{onLayers + "--verify-save=false", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Folder.NoVerify=true options.Tune=last:1 " + onLayersSettled},
+		{onLayers + "--tensorboard=false", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Tune=last:1 " + onLayersSettled + " tensorboard="},
+		{onLayers + "--recompute", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Recompute=true options.Tune=last:1 " + onLayersSettled},
+		{onLayers + "--layerwise-lr-decay 0.9", "options.Config.Epochs=3 options.Config.LayerDecay=0.9 options.Config.LearningRate=5e-05 options.Tune=last:1 " + onLayersSettled},
 		{"--plots p", "plots=p"},
 	} {
 		said, err := parse(t, strings.Fields(c.args)...)

@@ -36,9 +36,6 @@ type trainRun struct {
 
 func (r *trainRun) run(ctx context.Context) error {
 	start, t := time.Now(), r.said
-	for _, line := range t.unused {
-		r.a.Log.Warnf("%s", line)
-	}
 	if err := t.options.Folder.Check(); err != nil {
 		return err
 	}

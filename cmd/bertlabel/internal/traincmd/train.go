@@ -32,10 +32,11 @@ func newTrain(run func(ctx context.Context, cmd *cobra.Command, t *training) err
 	}
 	t := addTrainFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		parsed, err := t.training(cmd.Flags().Changed)
+		parsed, err := t.training(func(flag string) bool { return cli.OnCommandLine(cmd, flag) })
 		if err != nil {
 			return err
 		}
+		parsed.ownPooling = !cmd.Flags().Changed("pooling")
 		return run(cmd.Context(), cmd, parsed)
 	}
 	return cmd
