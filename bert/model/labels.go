@@ -38,7 +38,7 @@ func (m *Model) openHead(f files, o *Options, s *Settings, config *modelConfig) 
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.settings, err)
 	}
-	m.Thresholds = thresholds
+	m.Thresholds, m.ExactlyOne = thresholds, s.ExactlyOne
 	return nil
 }
 

@@ -28,9 +28,10 @@ type Settings struct {
 	AddedTokens    []tokenizer.AddedToken `json:"added_tokens,omitempty"`    // by id
 	TruncationSide string                 `json:"truncation_side,omitempty"` // left or right; absent: right
 
-	Pooling    string             `json:"pooling"`            // as bert.ParsePooling reads it
-	Thresholds map[string]float32 `json:"thresholds"`         // label → probability above which it is predicted
-	Training   json.RawMessage    `json:"training,omitempty"` // the resolved configuration of the run that made the head
+	Pooling    string             `json:"pooling"`               // as bert.ParsePooling reads it
+	ExactlyOne bool               `json:"exactly_one,omitempty"` // the labels exclude each other
+	Thresholds map[string]float32 `json:"thresholds"`            // label → probability above which it is predicted
+	Training   json.RawMessage    `json:"training,omitempty"`    // the resolved configuration of the run that made the head
 }
 
 const (
@@ -70,7 +71,7 @@ func parseSettings(data []byte) (s *Settings, unknown []string, err error) {
 		"do_lower_case": &s.DoLowerCase,
 		"keep_tokens":   &s.KeepTokens, "pooling": &s.Pooling, "thresholds": &s.Thresholds, "training": new(any),
 		"strip_accents": &s.StripAccents, "tokenize_chinese_chars": &s.TokenizeChinese, "max_input_chars_per_word": &s.MaxWordChars,
-		"added_tokens": &s.AddedTokens, "truncation_side": &s.TruncationSide,
+		"exactly_one": &s.ExactlyOne, "added_tokens": &s.AddedTokens, "truncation_side": &s.TruncationSide,
 	}
 	for _, key := range []string{"format_version", "problem_type", "max_seq_length", "do_lower_case", "pooling"} {
 		if _, ok := object[key]; !ok {

@@ -82,6 +82,17 @@ func TestFieldAdvice(t *testing.T) {
 			{"predict --model M/bert_config.json --input @/train.csv", 4, "", "name its folder, M"},
 			{"predict --model H --input @/train.csv", 0, "probabilities", ""},
 		}},
+		{"33-flags-that-may-stand-alone", []step{ // whose rows have one label each
+			{"check-data --train @/train.csv", 0, "", "every row has exactly one of 2 labels"},
+			{"train --model M --train @/train.csv --output $/a --max-steps 2", 0, "", "train --exactly-one makes the model predict"},
+			{"train --model M --train @/train.csv --output $/x --max-steps 2 --exactly-one", 0, "", ""},
+			{"eval --model $/x --data @/train.csv", 0, `"accuracy":`, "accuracy "},
+			{"eval --model $/a --data @/train.csv --exactly-one", 0, `"accuracy":`, "accuracy "},
+			{"predict --model $/x --input @/train.csv --output-format jsonl", 0, `{"labels":["`, ""},
+			{"predict --model $/a --input @/train.csv --exactly-one --threshold 0.5", 2, "", "leave out --threshold"},
+			{"train --model M --train @/../02-space-after-comma/train.csv --output $/y --max-steps 2 --exactly-one", 0, "",
+				"not every row has exactly one label"},
+		}},
 		{"35-version-flag", []step{{"--version", 0, "bertlabel ", ""}, {"-v", 2, "", "--version"}, {"train --version", 2, "", "bertlabel --version"}}},
 		{"39-soft-labels", []step{
 			{"train --model M --train @/soft.csv --output $/o --max-steps 2", 3, "", "--binarize 0.5"},

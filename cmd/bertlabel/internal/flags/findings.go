@@ -42,6 +42,14 @@ func SayRead(a *cli.App, m *model.Model, file string, reading *diagnosis.Reading
 	}
 }
 
+// SayExactlyOne tells where labels may exclude each other.
+func SayExactlyOne(a *cli.App, set *data.Dataset) {
+	if set.ExactlyOne() {
+		a.Log.Infof("%s: every row has exactly one of %d labels; if they exclude each other, train --exactly-one makes the model predict the most "+
+			"probable one", set.File, set.Labels.Len())
+	}
+}
+
 // DiagnoseScores looks at probabilities [rows, labels] and what their evaluation says.
 func DiagnoseScores(a *cli.App, set *data.Dataset, r *metrics.Report, probabilities []float32, reading diagnosis.Reading) {
 	Found(a, diagnosis.Predictions(set, r, probabilities, reading)...)

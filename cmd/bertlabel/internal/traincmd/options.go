@@ -22,6 +22,7 @@ type training struct {
 	options     fit.Options
 	auto        bool   // --pooling auto
 	ownPooling  bool   // without --pooling: what the folder of a model without a head says
+	exactlyOne  bool   // the model predicts the most probable label only
 	weights     string // JSON file of --pos-weight; "" for none
 	baseline    bool
 	tensorboard bool
@@ -44,7 +45,7 @@ func (t *trainFlags) training(given func(flag string) bool) (*training, error) {
 		return nil, err
 	}
 	r := &training{
-		model: source, rows: *t.rows, train: t.train, options: o, auto: t.pooling == autoPooling, baseline: t.baseline,
+		model: source, rows: *t.rows, train: t.train, options: o, auto: t.pooling == autoPooling, exactlyOne: t.exactlyOne, baseline: t.baseline,
 		tensorboard: t.tensorboard, plots: t.plots,
 		settled: map[string]string{"learning-rate": text(o.Config.LearningRate), "num-train-epochs": text(o.Config.Epochs),
 			"dropout": text(o.Config.Dropout)},

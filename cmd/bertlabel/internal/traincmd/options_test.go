@@ -64,7 +64,7 @@ func flat(to map[string]string, path string, v reflect.Value) {
 func fieldsOf(t *training) map[string]string {
 	all := map[string]string{}
 	for name, part := range map[string]any{"model": t.model, "rows": t.rows, "options": t.options, "train": t.train, "auto": t.auto,
-		"weights": t.weights, "baseline": t.baseline, "tensorboard": t.tensorboard, "plots": t.plots, "settled": t.settled} {
+		"weights": t.weights, "baseline": t.baseline, "exactlyOne": t.exactlyOne, "tensorboard": t.tensorboard, "plots": t.plots, "settled": t.settled} {
 		flat(all, name, reflect.ValueOf(part))
 	}
 	return all
@@ -99,6 +99,7 @@ func TestTrainFlags(t *testing.T) {
 		{"--label-separator ;", "rows.Options.LabelSeparator=;"},
 		{"--label-prefix __tag__", "rows.Options.LabelPrefix=__tag__"},
 		{"--ignore-variables */m,x/*", "model.IgnoreVariables=[*/m x/*]"},
+		{"--exactly-one", "exactlyOne=true"},
 		{"--binarize 0.5", "rows.Options.Binarize=0.5"},
 		{"--missing-labels none", "rows.Options.Missing=none"},
 		{"--delimiter ;", "rows.Options.Delimiter=;"},

@@ -51,6 +51,7 @@ type trainFlags struct {
 
 	train, dev, output   string
 	tune, pooling, cache string
+	exactlyOne           bool
 	overwrite, baseline  bool
 	folds                int
 	plots                string
@@ -88,8 +89,9 @@ func addTrainFlags(cmd *cobra.Command) *trainFlags {
 		"gradient-accumulation-steps", "seed", "shuffle", "log-steps", "eval-steps", "best-metric", "early-stopping", "on-nan")
 	cli.Required(cmd, "train", "output")
 	flags.AddTuning(cmd, &t.tuning)
+	flags.AddExactlyOne(cmd, &t.exactlyOne)
 	t.addHeadFlags(f)
-	cli.Minor(cmd, "Head flags", "solver", "l2", "refit", "refit-pooling", "loss", "pos-weight", "pos-weight-cap", "label-smoothing",
+	cli.Minor(cmd, "Head flags", "exactly-one", "solver", "l2", "refit", "refit-pooling", "loss", "pos-weight", "pos-weight-cap", "label-smoothing",
 		"bias-init", "folds")
 	t.addRunFlags(f)
 	cli.Minor(cmd, "Run flags", "overwrite", "resume", "resume-from", "save-checkpoints-steps", "keep-checkpoints", "verify-save",
