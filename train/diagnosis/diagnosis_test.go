@@ -246,13 +246,13 @@ func TestLabels(t *testing.T) {
 }
 
 func TestCut(t *testing.T) {
-	want(t, "at a tenth", Cut("f", 10, 100, 128, 512))
-	want(t, "over it", Cut("f", 11, 100, 128, 512), CutTexts)
-	if raise, no := Cut("f", 11, 100, 128, 512)[0].Remedy, Cut("f", 11, 100, 512, 512)[0].Remedy; !strings.Contains(raise, "512") ||
+	want(t, "at a tenth", Cut("f", 10, 100, 128, 512, false))
+	want(t, "over it", Cut("f", 11, 100, 128, 512, false), CutTexts)
+	if raise, no := Cut("f", 11, 100, 128, 512, false)[0].Remedy, Cut("f", 11, 100, 512, 512, false)[0].Remedy; !strings.Contains(raise, "512") ||
 		strings.Contains(no, "Raise") {
 		t.Errorf("remedies %q, %q", raise, no)
 	}
-	want(t, "nothing", Cut("f", 0, 0, 128, 512))
+	want(t, "nothing", Cut("f", 0, 0, 128, 512, false))
 }
 
 // files returns a data set of n texts of the given length, a share of which has label "a".
