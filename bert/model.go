@@ -3,12 +3,12 @@ package bert
 import (
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"bertlabel/asm"
 	"bertlabel/layers"
 	"bertlabel/tensor"
+	"bertlabel/tensor/parallel"
 )
 
 // Model is the encoder with its pooler. It is read-only in Forward and serves any number of goroutines.
@@ -99,7 +99,7 @@ func (m *Model) loadParams(threads int, params []*tensor.Param, read func(p *ten
 	}
 	var next atomic.Int64
 	errs := make([]error, max(1, threads))
-	var wg sync.WaitGroup
+	var wg parallel.Group
 	for worker := range errs {
 		wg.Go(func() {
 			var scratch []float32

@@ -12,6 +12,7 @@ import (
 	"bertlabel/bert"
 	"bertlabel/bert/tokenizer"
 	"bertlabel/tensor"
+	"bertlabel/tensor/parallel"
 )
 
 // batchTokens is the size of one pass for many texts: enough rows to use every loaded block of weights well, few enough that the
@@ -39,7 +40,8 @@ func (e *FeatureError) Unwrap() error { return ErrNotFinite }
 // length and cut into batches; every thread takes batches of its own and runs them alone, so threads never wait for each
 // other. When the texts cannot be shared out like that, all threads work on each product together. The bits of a row depend on
 // its text only. progress, unless nil, is told how many texts are done; it may be called by several goroutines at once. The error is that
-// of the pooling, the cause of ctx's end, a *FeatureError, or says what is wrong with a row of tokens.
+// of the pooling, the cause of ctx's end, a *FeatureError, or says what is wrong with a row of tokens. A panic on another goroutine comes
+// to the caller as a *parallel.Panic.
 func (m *Model) Features(ctx context.Context, texts []tokenizer.Encoding, pooling bert.Pooling, progress func(done int)) (*tensor.Tensor,
 	error) {
 	width, err := m.Encoder.PoolingWidth(pooling)
@@ -125,7 +127,7 @@ func (r *featuresRun) even(threads int) bool {
 func (r *featuresRun) throughput(ctx context.Context, threads int) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var wg sync.WaitGroup
+	var wg parallel.Group
 	for range threads {
 		wg.Go(func() {
 			p := r.m.serial.get(func() *pass { return newPass(nil) })

@@ -16,6 +16,7 @@ import (
 	"bertlabel/bert"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/formats"
+	"bertlabel/tensor/parallel"
 )
 
 // Options override what Open finds. The zero value, or nil, overrides nothing.
@@ -87,9 +88,12 @@ func Open(path string, o *Options) (*Model, error) {
 			return nil, fmt.Errorf("%s: %w", f.settings, err)
 		}
 	}
-	tokenizerErr := make(chan error, 1) // the vocabulary is read while the weights are
-	go func() { tokenizerErr <- m.openTokenizer(f, o, settings, &config) }()
-	if err := errors.Join(m.loadWeights(f.checkpoint, o), <-tokenizerErr); err != nil {
+	var reading parallel.Group // the vocabulary is read while the weights are
+	var tokenizerErr error
+	reading.Go(func() { tokenizerErr = m.openTokenizer(f, o, settings, &config) })
+	err = m.loadWeights(f.checkpoint, o)
+	reading.Wait()
+	if err := errors.Join(err, tokenizerErr); err != nil {
 		return nil, err
 	}
 	m.MaxSeqLength = min(m.MaxSeqLength, config.MaxPositionEmbeddings)
