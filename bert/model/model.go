@@ -32,6 +32,8 @@ type Model struct {
 	threads  int
 	serial   passes // for one goroutine each
 	parallel passes // for all threads together
+
+	shared *sharedEncoder // of a model from OpenShared
 }
 
 // Precision returns the precision that the model computes in: FP32, BF16 or Int8.

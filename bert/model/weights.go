@@ -20,7 +20,7 @@ import (
 )
 
 // loadWeights fills the encoder, and the head if the checkpoint has one, from the variables of the checkpoint.
-func (m *Model) loadWeights(path string, o *Options) error {
+func (m *Model) loadWeights(path string, o *Options, shared *sharing) error {
 	src, err := formats.Open(path, checkpoint.Limits{})
 	if err != nil {
 		return err
@@ -36,7 +36,7 @@ func (m *Model) loadWeights(path string, o *Options) error {
 		}
 		return nil
 	}
-	if err := m.Encoder.Load(m.threads, read); err != nil {
+	if err := m.loadEncoder(v, read, shared); err != nil {
 		return err
 	}
 	if m.Head != nil {
@@ -267,23 +267,38 @@ func (m *Model) matchHead(v *variables) []*tensor.Param {
 // the precision, and the encoder's weights as they are held. Two models with the same fingerprint give the same features for the same
 // pooling and MaxSeqLength.
 func (m *Model) Fingerprint() []byte {
+	head := m.fingerprintHead()
+	if m.shared == nil {
+		return m.fingerprint(head)
+	}
+	return m.shared.fingerprint(head, func() []byte { return m.fingerprint(head) })
+}
+
+// fingerprintHead is what Fingerprint hashes before the weights.
+func (m *Model) fingerprintHead() []byte {
 	config, err := json.Marshal(m.Encoder.Config)
 	if err != nil {
 		panic(err) // numbers and strings only
 	}
-	h := sha256.New()
 	reading, err := json.Marshal(m.Tokenizer.Options())
 	if err != nil {
 		panic(err) // strings, numbers and flags only
 	}
-	fmt.Fprintf(h, "%s %s ", config, reading)
+	h := fmt.Appendf(nil, "%s %s ", config, reading)
 	vocab := m.Tokenizer.Vocab()
 	for id := range vocab.Size() {
-		fmt.Fprintf(h, "%s\n", vocab.Token(int32(id)))
+		h = append(append(h, vocab.Token(int32(id))...), '\n')
 	}
 	if p := m.Precision(); p != bert.FP32 {
-		fmt.Fprintf(h, "%s ", p)
+		h = fmt.Appendf(h, "%s ", p)
 	}
+	return h
+}
+
+// fingerprint hashes head and the encoder's weights.
+func (m *Model) fingerprint(head []byte) []byte {
+	h := sha256.New()
+	h.Write(head)
 	for _, p := range m.Encoder.Params() {
 		fmt.Fprintf(h, "%q %v ", p.Name, p.Shape)
 		h.Write(checkpoint.Float32Tensor(p.Name, p.Shape, m.Encoder.Value(p)).Bytes)
