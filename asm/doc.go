@@ -10,6 +10,9 @@
 //
 // Best is the set of this process; BERTLABEL_KERNELS names another one. The build tags noasm and purego leave generic alone.
 //
+// A call such as asm.Best.LayerNorm(…) goes through a field. What it computes stands in the function of generic's that bears the name:
+// Best.NAME is nameGeneric (layerNormGeneric, softmaxGeneric, geluTanhGeneric, …), and the other sets do the same, faster.
+//
 // Read kernels.go first, the contract of every kernel; then gemm_generic.go, the matrix product in twenty lines of Go; then
 // gemm_avx512_amd64.s, the same in registers, with docs/kernels.md beside it, which goes through one tile line by line. The
 // element-wise functions begin at elem_generic.go; docs/elementwise.md derives them. low.go is the contract of the products in bf16 and

@@ -7,7 +7,8 @@ import (
 )
 
 // Embeddings turns tokens into vectors: LayerNorm(word[id] + token_type[segment] + position[place in the text])
-// (modeling.py, embedding_lookup and embedding_postprocessor; Devlin et al. 2019, figure 2).
+// (modeling.py, embedding_lookup and embedding_postprocessor; Devlin et al. 2019, figure 2). All three tables are learned. In particular
+// BERT has none of the sinusoids of Vaswani et al. 2017, §3.5: it learns one vector for each position, up to max_position_embeddings.
 type Embeddings struct {
 	Word      *layers.Embedding // [vocab_size, hidden]
 	Position  *layers.Embedding // [max_position_embeddings, hidden]
@@ -30,13 +31,17 @@ func (e *Embeddings) Forward(x *tensor.Tensor, b *Batch) {
 	for t := range b.Texts() {
 		first, end := b.Offsets[t], b.Offsets[t+1]
 		for i := first; i < end; i++ {
-			row := x.Row(i)
-			copy(row, e.Word.Row(int(b.IDs[i])))
-			asm.Best.Add(row, e.TokenType.Row(int(b.Segments[i])))
-			asm.Best.Add(row, e.Position.Row(i-first))
+			e.lookUp(x.Row(i), b.IDs[i], b.Segments[i], i-first)
 		}
 	}
 	e.Norm.FinishRows(x, 0, x.Rows)
+}
+
+// lookUp sets row to word[id] + token_type[segment] + position[place].
+func (e *Embeddings) lookUp(row []float32, id, segment int32, place int) {
+	copy(row, e.Word.Row(int(id)))
+	asm.Best.Add(row, e.TokenType.Row(int(segment)))
+	asm.Best.Add(row, e.Position.Row(place))
 }
 
 // embeddingsTraining is a pass of training through the embeddings: what the backward pass needs of the forward pass.
@@ -64,13 +69,10 @@ func (e *embeddingsTraining) forward(ws *tensor.Workspace, x *tensor.Tensor, b *
 	ws.EachRow(x, &e.dropout)
 }
 
-// FinishRows implements tensor.RowFinisher: it gathers the rows of the three tables.
+// FinishRows implements tensor.RowFinisher: it sums the rows of the three tables.
 func (e *embeddingsTraining) FinishRows(sum *tensor.Tensor, from, to int) {
 	for i := from; i < to; i++ {
-		row := sum.Row(i)
-		copy(row, e.Word.Row(int(e.batch.IDs[i])))
-		asm.Best.Add(row, e.TokenType.Row(int(e.batch.Segments[i])))
-		asm.Best.Add(row, e.Position.Row(int(e.positions[i])))
+		e.lookUp(sum.Row(i), e.batch.IDs[i], e.batch.Segments[i], int(e.positions[i]))
 	}
 }
 

@@ -3,7 +3,6 @@ package bert
 import (
 	"fmt"
 
-	"bertlabel/asm"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 )
@@ -45,38 +44,6 @@ func newLayer(c *Config, index int) *Layer {
 	return l
 }
 
-// layerProducts is the number of dense products of a layer: query, key and value together, and its other three.
-const layerProducts = 4
-
-// allocate takes the memory of the packed kernels, in precision p, from the arena: query, key and value side by side, the others
-// alone. newLayer does not: a config alone must not cost memory. outliers are the channels of each product's input that int8 holds
-// in bf16.
-func (l *Layer) allocate(a *tensor.Arena, p Precision, outliers [layerProducts][]int) {
-	h := l.Query.Kernel.Shape[0]
-	l.qkv = tensor.NewOperandIn(a, p, h, 3*h, outliers[0])
-	if l.qkvBias == nil {
-		l.qkvBias = make([]float32, 3*h)
-	}
-	for i, d := range l.dense() {
-		if i >= 3 {
-			d.Allocate(a, p, outliers[i-2])
-			continue
-		}
-		d.Share(l.qkv, i*h)
-		d.Bias.Value = l.qkvBias[i*h : (i+1)*h : (i+1)*h]
-	}
-}
-
-// packedBytes returns the bytes of each operand that allocate makes.
-func (l *Layer) packedBytes(p Precision) []int {
-	h := l.Query.Kernel.Shape[0]
-	sizes := []int{tensor.OperandBytes(p, h, 3*h, outlierCount(h))}
-	for _, d := range l.dense()[3:] {
-		sizes = append(sizes, d.PackedBytes(p, outlierCount(d.Kernel.Shape[0])))
-	}
-	return sizes
-}
-
 func (l *Layer) dense() []*layers.Dense {
 	return []*layers.Dense{l.Query, l.Key, l.Value, l.AttentionOutput, l.Intermediate, l.Output}
 }
@@ -86,6 +53,10 @@ func (l *Layer) norms() []*layers.LayerNorm {
 }
 
 // Forward sets y from x, both [tokens, hidden]; they may be the same tensor. The texts of the batch have the given offsets.
+//
+//	q, k, v = x·Wq + bq, x·Wk + bk, x·Wv + bv      one product: the three kernels lie side by side
+//
+// and then what afterQKV says.
 func (l *Layer) Forward(ws *Workspace, y, x *tensor.Tensor, offsets []int) {
 	h := x.Cols
 	ws.qkv.Resize(x.Rows, 3*h)
@@ -94,41 +65,19 @@ func (l *Layer) Forward(ws *Workspace, y, x *tensor.Tensor, offsets []int) {
 	l.afterQKV(ws, y, x, &query, &key, &value, offsets, offsets)
 }
 
-// ForwardCLS sets y [texts, hidden] to the first row of each text of what Forward gives, bit for bit. Keys and values are
-// needed for every token of x [tokens, hidden], all else for the first ones only: the last layer under a head that reads
-// nothing but [CLS]. y must not share memory with x.
-func (l *Layer) ForwardCLS(ws *Workspace, y, x *tensor.Tensor, offsets []int) {
-	h, texts := x.Cols, len(offsets)-1
-	first := &ws.cls
-	first.Resize(texts, h)
-	ws.clsOffsets = ws.clsOffsets[:0]
-	for t := range texts {
-		copy(first.Row(t), x.Row(offsets[t]))
-		ws.clsOffsets = append(ws.clsOffsets, t)
-	}
-	ws.clsOffsets = append(ws.clsOffsets, texts)
-
-	// Columns are computed by whole panels: queries up to the panel that ends at or after h, keys from the one that holds h.
-	nr := l.qkv.PanelWidth()
-	ws.qkv.Resize(x.Rows, 3*h)
-	ws.MatMulPanels(&ws.qkv, x, l.qkv, h/nr, (3*h+nr-1)/nr, tensor.Epilogue{Bias: l.qkvBias})
-	ws.clsQuery.Resize(texts, 3*h)
-	ws.MatMulPanels(&ws.clsQuery, first, l.qkv, 0, (h+nr-1)/nr, tensor.Epilogue{Bias: l.qkvBias})
-	query, key, value := ws.clsQuery.SliceCols(0, h), ws.qkv.SliceCols(h, 2*h), ws.qkv.SliceCols(2*h, 3*h)
-	l.afterQKV(ws, y, first, &query, &key, &value, ws.clsOffsets, offsets)
-}
-
-// afterQKV is the layer after the three products, for as many rows as there are queries; y and x have these rows.
+// afterQKV is the layer after the three products, for as many rows as there are queries; y and x have these rows. In the words of
+// Vaswani et al. 2017 it is multi-head attention and the feed-forward network (FFN), each with its residual connection and its norm:
 //
-//	context = attention(query, key, value)
-//	a       = LayerNorm(context·W + b + x)
-//	y       = LayerNorm(act(a·W + b)·W + b + a)
+//	context = Concat(head₁, …, head_A), head_i = softmax(q_i·k_iᵀ/√D)·v_i      §3.2
+//	a       = LayerNorm(context·W^O + b^O + x)                                 §3.1, LayerNorm(x + MultiHead(x))
+//	inner   = act(a·W₁ + b₁)                                                   §3.3, with GELU for ReLU
+//	y       = LayerNorm(inner·W₂ + b₂ + a)                                     §3.1, LayerNorm(a + FFN(a))
 func (l *Layer) afterQKV(ws *Workspace, y, x, query, key, value *tensor.Tensor, queries, keys []int) {
-	ws.context.Resize(x.Rows, x.Cols)
+	ws.context.Resize(x.Rows, x.Cols) // [rows, hidden]
 	l.Attention.Forward(&ws.Workspace, &ws.attention, &ws.context, query, key, value, queries, keys)
-	ws.attended.Resize(x.Rows, x.Cols)
+	ws.attended.Resize(x.Rows, x.Cols) // a, [rows, hidden]
 	l.AttentionOutput.ForwardNorm(&ws.Workspace, &ws.attended, &ws.context, x, l.AttentionNorm)
-	ws.intermediate.Resize(x.Rows, l.Intermediate.Bias.Shape[0])
+	ws.intermediate.Resize(x.Rows, l.Intermediate.Bias.Shape[0]) // [rows, intermediate]
 	l.Intermediate.Forward(&ws.Workspace, &ws.intermediate, &ws.attended, l.Activation)
 	l.Output.ForwardNorm(&ws.Workspace, y, &ws.intermediate, &ws.attended, l.OutputNorm)
 }
@@ -177,20 +126,16 @@ func newLayerTraining(l *Layer, index int, o *TrainerOptions) *layerTraining {
 func (t *layerTraining) forward(ws *Workspace, y, x *tensor.Tensor, rows *rowSet) {
 	w, h := &ws.Workspace, x.Cols
 	t.x = x
-	residual := x
+	residual := x // what goes past the attention, and asks: all rows of x, or the first of each text
 	if rows.first {
-		t.first.Resize(y.Rows, h)
-		for text, row := range rows.keys[:y.Rows] {
-			copy(t.first.Row(text), x.Row(row))
-		}
-		residual = &t.first
+		residual = t.firstRows(x, rows)
 	}
 	t.projected.Query.Resize(y.Rows, h)
-	t.Query.ForwardTraining(w, &t.projected.Query, residual, nil)
+	t.Query.ForwardTraining(w, &t.projected.Query, residual, nil) // q = x·Wq + bq
 	t.projected.Key.Resize(x.Rows, h)
-	t.Key.ForwardTraining(w, &t.projected.Key, x, nil)
+	t.Key.ForwardTraining(w, &t.projected.Key, x, nil) // k = x·Wk + bk
 	t.projected.Value.Resize(x.Rows, h)
-	t.Value.ForwardTraining(w, &t.projected.Value, x, nil)
+	t.Value.ForwardTraining(w, &t.projected.Value, x, nil) // v = x·Wv + bv
 
 	t.context.Resize(y.Rows, h)
 	t.probs.At = rows.at
@@ -213,8 +158,11 @@ type layerGradients struct {
 	dqkv          layers.QKV    // [rows, hidden], [tokens, hidden], [tokens, hidden]
 }
 
-// backward overwrites dx [tokens, hidden] and adds to the gradients of the parameters. It overwrites dy too. dx may be nil when
-// nothing below is trained; when all rows go on, dx must be dy or nil.
+// backward overwrites dx [tokens, hidden] and adds to the gradients of the parameters. It overwrites dy [rows, hidden] too. dx may be nil
+// when nothing below is trained; when all rows go on, dx must be dy or nil.
+//
+// The variable dy is where the gradient is on its way down: one matrix, which is in turn dy, dsum₂, da, dsum₁ and dx, as each residual
+// connection hands it on unchanged and the other branch adds its own to it.
 func (t *layerTraining) backward(ws *Workspace, g *layerGradients, dx, dy *tensor.Tensor, rows *rowSet) {
 	w, h := &ws.Workspace, dy.Cols
 	g.dh.Resize(dy.Rows, h)
@@ -224,35 +172,21 @@ func (t *layerTraining) backward(ws *Workspace, g *layerGradients, dx, dy *tenso
 	g.dqkv.Key.Resize(t.x.Rows, h)
 	g.dqkv.Value.Resize(t.x.Rows, h)
 
-	// dy is the gradient of one thing after another: y, sum, a, sum, x.
-	t.output.Backward(w, &g.dintermediate, &g.dh, dy, dy, &t.intermediate, rows.at, &t.outputNorm) // y = LayerNorm(dropout(i·W + b) + a)
-	w.MapGradient(&g.dintermediate, &g.dintermediate, &t.inner, t.Activation.Gradient())           // i = act(inner)
-	t.Intermediate.Backward(w, dy, &g.dintermediate, &t.attended, dy)                              // inner = a·W + b
-	// a = LayerNorm(dropout(context·W + b) + x)
+	// y = LayerNorm(sum₂), sum₂ = dropout(intermediate·W₂ + b₂) + a: dy becomes dsum₂, which is the part of da that goes past the FFN
+	t.output.Backward(w, &g.dintermediate, &g.dh, dy, dy, &t.intermediate, rows.at, &t.outputNorm)
+	// intermediate = act(inner): from here on dintermediate is dinner, [rows, intermediate]
+	w.MapGradient(&g.dintermediate, &g.dintermediate, &t.inner, t.Activation.Gradient())
+	// inner = a·W₁ + b₁: dy becomes da = dinner·W₁ᵀ + dsum₂
+	t.Intermediate.Backward(w, dy, &g.dintermediate, &t.attended, dy)
+	// a = LayerNorm(sum₁), sum₁ = dropout(context·W^O + b^O) + x: dy becomes dsum₁, which is the part of dx that goes past the attention
 	t.attentionOutput.Backward(w, &g.dcontext, &g.dh, dy, dy, &t.context, rows.at, &t.attentionNorm)
+	// context = attention(q, k, v)
 	t.Attention.Backward(w, &ws.attention, g.dqkv, &g.dcontext, t.projected, rows.queries, rows.keys, &t.probs)
 	if rows.first {
 		t.firstRowsBackward(w, g, dx, dy, rows)
 		return
 	}
-	t.Query.Backward(w, dx, &g.dqkv.Query, t.x, dy) // q = x·W + b
-	t.Key.Backward(w, dx, &g.dqkv.Key, t.x, dx)     // k
-	t.Value.Backward(w, dx, &g.dqkv.Value, t.x, dx) // v
-}
-
-// firstRowsBackward is the end of backward when only the first row of each text went on: dy [texts, hidden] is the gradient that
-// reaches these rows past the attention.
-func (t *layerTraining) firstRowsBackward(w *tensor.Workspace, g *layerGradients, dx, dy *tensor.Tensor, rows *rowSet) {
-	if dx == nil {
-		dy = nil
-	}
-	t.Query.Backward(w, dy, &g.dqkv.Query, &t.first, dy) // q = first·W + b
-	t.Key.Backward(w, dx, &g.dqkv.Key, t.x, nil)         // k = x·W + b
-	t.Value.Backward(w, dx, &g.dqkv.Value, t.x, dx)      // v
-	if dx == nil {
-		return
-	}
-	for text, row := range rows.keys[:dy.Rows] { // first[text] = x[row]
-		asm.Best.Add(dx.Row(row), dy.Row(text))
-	}
+	t.Query.Backward(w, dx, &g.dqkv.Query, t.x, dy) // q = x·Wq + bq: dx = dq·Wqᵀ + dsum₁
+	t.Key.Backward(w, dx, &g.dqkv.Key, t.x, dx)     // k = x·Wk + bk: dx = dk·Wkᵀ + dx
+	t.Value.Backward(w, dx, &g.dqkv.Value, t.x, dx) // v = x·Wv + bv: dx = dv·Wvᵀ + dx
 }

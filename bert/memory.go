@@ -38,7 +38,7 @@ func (m *Model) Memory(o TrainerOptions, size BatchSize, workers int) (Memory, e
 		kernels = append(kernels, d.Kernel)
 	}
 	return Memory{
-		Weights:     m.weightsMemory(),
+		Weights:     m.WeightsMemory(),
 		Kernels:     4 * elements(kernels),
 		Gradients:   4 * elements(t.Params()),
 		Activations: t.activationsMemory(size),
@@ -52,7 +52,7 @@ func (m *Model) FeaturesMemory(size BatchSize, workers int) int {
 	rows := 4*size.Tokens*(h+3*h+h+h+i) + 4*size.Texts*(h+3*h+h) // x, qkv, context, attended, intermediate; cls, clsQuery, last
 	attention := layers.Attention{Heads: m.Config.NumAttentionHeads, BF16: m.precision != FP32}
 	if m.precision != FP32 {
-		shared, scratch := tensor.LowProductMemory(m.precision, size.Tokens, max(h, i), outlierCount(max(h, i)))
+		shared, scratch := tensor.LowProductMemory(m.precision, size.Tokens, max(h, i), OutlierCount(max(h, i)))
 		pooler := tensor.ProductMemory(size.Texts, h, false)
 		scratch += attention.ForwardMemory(size.Longest, size.Longest, h/attention.Heads)
 		return rows + shared + workers*(scratch+pooler)
@@ -68,8 +68,8 @@ func elements(ps []*tensor.Param) (n int) {
 	return n
 }
 
-// weightsMemory is that of allocate, biases and norms.
-func (m *Model) weightsMemory() int {
+// WeightsMemory returns the bytes of the weights that a loaded model holds, in its precision. It needs the configuration only.
+func (m *Model) WeightsMemory() int {
 	floats, packed := elements(m.Params()), 0
 	for _, l := range m.Layers {
 		for _, bytes := range l.packedBytes(m.precision) {

@@ -42,9 +42,9 @@ func (m *Model) SetPrecision(p Precision) {
 // Precision returns FP32, BF16 or Int8.
 func (m *Model) Precision() Precision { return m.precision }
 
-// outlierCount returns how many of k input channels of a product int8 holds in bf16: 8 of 384, 16 from 768 on. docs/precision.md
+// OutlierCount returns how many of k input channels of a product int8 holds in bf16: 8 of 384, 16 from 768 on. docs/precision.md
 // shows what they are worth.
-func outlierCount(k int) int { return min(16, k/48&^1) }
+func OutlierCount(k int) int { return min(16, k/48&^1) }
 
 // The texts that the outlier channels are chosen by: some that are as good as any, since what matters is which channels are large on
 // all texts. They are the same for every model of a size of vocabulary.
@@ -189,7 +189,7 @@ func chooseOutliers(weights, inputs []float32) []int {
 		scores[i] = asm.RoundBF16(max(weights[i]/w, inputs[i]/x)) // what differs by rounding only is equal, and the first one counts
 	}
 	slices.SortStableFunc(channels, func(i, j int) int { return cmp.Compare(scores[j], scores[i]) })
-	channels = channels[:outlierCount(len(channels))]
+	channels = channels[:OutlierCount(len(channels))]
 	slices.Sort(channels)
 	return channels
 }

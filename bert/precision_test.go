@@ -47,13 +47,15 @@ func TestPrecisionSameBits(t *testing.T) {
 		for _, size := range [][3]int{{2, 32, 4}, {2, 36, 3}, {1, 40, 1}, {2, 102, 2}, {2, 128, 2}} {
 			m := smallIn(t, p, size[0], size[1], size[2])
 			rng := rand.New(rand.NewPCG(31, 0))
-			const texts = 20
-			var ids, segments [texts][]int32
+			texts := 20
+			if testing.Short() {
+				texts = 6
+			}
+			ids, segments, alone := make([][]int32, texts), make([][]int32, texts), make([][]float32, texts)
 			for i := range texts {
 				ids[i], segments[i] = randomText(rng, &m.Config, []int{1, m.Config.MaxPositionEmbeddings, 1 + rng.IntN(64)}[min(i, 2)])
 			}
 			for _, pooling := range testPoolings(t, m) {
-				var alone [texts][]float32
 				for i := range texts {
 					b := &Batch{}
 					b.Append(ids[i], segments[i])
@@ -116,7 +118,11 @@ func largeIn(t testing.TB, p Precision) *Model {
 func TestPrecisionOutliers(t *testing.T) {
 	float := largeIn(t, FP32)
 	rng, b := rand.New(rand.NewPCG(32, 0)), &Batch{}
-	for _, n := range []int{512, 1, 77} {
+	long := 512
+	if testing.Short() {
+		long = 100
+	}
+	for _, n := range []int{long, 1, 77} {
 		ids, segments := randomText(rng, &float.Config, n)
 		b.Append(ids, segments)
 	}

@@ -21,7 +21,7 @@ type File struct {
 func (f *File) Reader() io.Reader { return io.NewSectionReader(f, 0, f.Size) }
 
 // OpenFile opens a file that the user named. Anything but a regular file is refused without opening it: opening a FIFO
-// may block, reading a device may never end.
+// may block, reading a device may never end. So is what shows by its first bytes that it is no file of a model (Foreign).
 func OpenFile(path string) (*File, error) { return openRegular(path, path, os.Stat, os.Open) }
 
 // OpenIn opens a file whose name stands inside another file. The name is resolved below root: absolute names, "..", and
@@ -46,7 +46,12 @@ func openRegular(name, path string, stat func(string) (fs.FileInfo, error), open
 		f.Close()
 		return nil, missing(path, err)
 	}
-	return &File{f, f, path, info.Size()}, nil
+	file := &File{f, f, path, info.Size()}
+	if err := file.recognize(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return file, nil
 }
 
 func missing(path string, err error) error {

@@ -5,10 +5,12 @@ import (
 	"bertlabel/tensor"
 )
 
-// AddNorm is the end of both halves of a transformer layer in training, "Add & Norm" in figure 1 of Vaswani et al. 2017:
+// AddNorm is the end of both halves of a transformer layer in training, "Add & Norm" in figure 1 of Vaswani et al. 2017 (§3.1, and §5.4
+// for the dropout):
 //
 //	y = LayerNorm(dropout(x·W + b) + residual)
 //
+// The norm stands behind the sum with the residual connection, as in that paper ("post-norm"); most later models put it in front of x·W.
 // Without dropout it computes what Dense.ForwardNorm does, up to the order in which b and residual are added.
 type AddNorm struct {
 	Dense   *Dense

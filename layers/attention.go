@@ -7,12 +7,15 @@ import (
 	"bertlabel/tensor"
 )
 
-// Attention is scaled dot-product attention with several heads, over texts that lie one after the other without padding
-// (Vaswani et al. 2017, §3.2). For each text and each head, with the head's D = H/Heads columns of query, key and value,
+// Attention is scaled dot-product attention with several heads, the inner part of multi-head attention, over texts that lie one
+// after the other without padding (Vaswani et al. 2017, arXiv:1706.03762, §3.2). For each text and each head, with the head's
+// D = H/Heads columns of query, key and value (`part`),
 //
 //	scores  = Q·Kᵀ              [queries, keys]
 //	probs   = softmax(scores/√D) over the keys
 //	context = probs·V           [queries, D]
+//
+// The heads' contexts stand side by side: that is Concat(head₁, …, head_A) of §3.2.2, before its product with W^O.
 //
 // No mask exists: modeling.py adds −10000 to the scores of padding, whose probabilities are then exactly 0 in float32, so
 // leaving the padding out gives the same numbers.
@@ -102,34 +105,45 @@ type attentionJob struct {
 
 func (j *attentionJob) Run(worker, turn int) {
 	text, head := turn/j.Heads, turn%j.Heads
-	q0, q1 := j.queries[text], j.queries[text+1]
-	k0, k1 := j.keys[text], j.keys[text+1]
 	d := j.query.Cols / j.Heads
-	w := &j.workers[worker]
-
-	w.key, w.value = part(&j.key, k0, k1, head, d), part(&j.value, k0, k1, head, d)
-	n := k1 - k0
-	padded := wholePanels(n)
-	keys, values := w.operands(j.BF16)
-	keys.Resize(d, padded)
-	keys.SetCols(&w.key)
-	values.Resize(n, d)
-	values.SetRows(0, &w.value)
-	w.key, w.value = tensor.Tensor{}, tensor.Tensor{} // keep nothing alive
-
-	scale := float32(1 / math.Sqrt(float64(d)))
-	for from := q0; from < q1; from += queryBlock {
-		to := min(from+queryBlock, q1)
+	keys, values := j.pack(&j.workers[worker], text, head)
+	first, end := j.queries[text], j.queries[text+1]
+	for from := first; from < end; from += queryBlock { // context = softmax(Q·Kᵀ/√D)·V, some rows of Q at a time
+		to := min(from+queryBlock, end)
 		query, context := part(&j.query, from, to, head, d), part(&j.context, from, to, head, d)
-		w.scores.Resize(to-from, padded+16) // rows that are a power of two apart would share cache sets
-		scores, probs := w.scores.SliceCols(0, padded), w.scores.SliceCols(0, n)
-		j.ws.MatMulSmall(worker, &scores, &query, keys)
-		for i := range probs.Rows {
-			asm.Best.Softmax(probs.Row(i), scale)
-			j.drop.row(probs.Row(i), probs.Row(i), head, from+i)
-		}
+		probs := j.probs(worker, head, from, &query, keys, j.keys[text+1]-j.keys[text])
 		j.ws.MatMulSmall(worker, &context, &probs, values)
 	}
+}
+
+// pack puts K and V of one head of one text into the order in which products read their right-hand operand.
+func (j *attentionJob) pack(w *headWorkspace, text, head int) (keys, values headOperand) {
+	first, end := j.keys[text], j.keys[text+1]
+	d := j.query.Cols / j.Heads
+	w.key, w.value = part(&j.key, first, end, head, d), part(&j.value, first, end, head, d)
+	keys, values = w.operands(j.BF16)
+	keys.Resize(d, wholePanels(end-first))
+	keys.SetCols(&w.key)
+	values.Resize(end-first, d)
+	values.SetRows(0, &w.value)
+	w.key, w.value = tensor.Tensor{}, tensor.Tensor{} // keep nothing alive
+	return keys, values
+}
+
+// probs returns softmax(Q·Kᵀ/√D), after dropout: [queries, n], for a block of queries, whose first is row first of all of them, and n
+// keys. It lies in the worker's memory until the next block.
+func (j *attentionJob) probs(worker, head, first int, query *tensor.Tensor, keys headOperand, n int) tensor.Tensor {
+	d, padded := query.Cols, wholePanels(n)
+	w := &j.workers[worker]
+	w.scores.Resize(query.Rows, padded+16) // rows that are a power of two apart would share cache sets
+	scores, probs := w.scores.SliceCols(0, padded), w.scores.SliceCols(0, n)
+	j.ws.MatMulSmall(worker, &scores, query, keys) // scores = Q·Kᵀ
+	scale := float32(1 / math.Sqrt(float64(d)))
+	for i := range probs.Rows {
+		asm.Best.Softmax(probs.Row(i), scale) // probs = softmax(scores/√D), in their place
+		j.drop.row(probs.Row(i), probs.Row(i), head, first+i)
+	}
+	return probs
 }
 
 // wholePanels rounds a number of keys up, so that no tile lies over the border of scores.
@@ -142,7 +156,7 @@ func (d *AttentionDropout) row(y, x []float32, head, query int) {
 	}
 }
 
-// part returns rows [from, to) of the columns of one head.
+// part returns rows [from, to) of the columns of one head: Q, K or V of head_i in §3.2.2.
 func part(t *tensor.Tensor, from, to, head, d int) tensor.Tensor {
 	rows := t.SliceRows(from, to)
 	return rows.SliceCols(head*d, (head+1)*d)

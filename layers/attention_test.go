@@ -53,6 +53,52 @@ func TestAttention(t *testing.T) {
 	}
 }
 
+// TestMultiHead: MultiHead(x) = Concat(head₁, …, head_A)·W^O of Vaswani et al. 2017, §3.2.2. Each head alone on its columns gives the bits
+// of its part of the context; and the product with W^O is the sum of head_i·W^O_i, W^O_i the rows that belong to the head.
+func TestMultiHead(t *testing.T) {
+	const heads, d, h = 3, 8, 24
+	rng := rand.New(rand.NewPCG(3, 4))
+	offsets := []int{0, 5, 12}
+	query, key, value := newRandom(rng, 12, h), newRandom(rng, 12, h), newRandom(rng, 12, h)
+	ws, aws := tensor.NewWorkspace(nil), &AttentionWorkspace{}
+	context := tensor.New(12, h)
+	all := Attention{Heads: heads}
+	all.Forward(ws, aws, context, query, key, value, offsets, offsets)
+	output := NewDense("output", h, h)
+	output.Kernel.Value, output.Bias.Value = compact(newRandom(rng, h, h)), compact(newRandom(rng, 1, h))
+	output.Pack()
+	y := tensor.New(12, h)
+	output.Forward(ws, y, context, Linear)
+
+	sum := tensor.New(12, h) // the bias, and what each head adds
+	for i := range sum.Rows {
+		copy(sum.Row(i), output.Bias.Value)
+	}
+	for n := range heads {
+		q, k, v := query.SliceCols(n*d, (n+1)*d), key.SliceCols(n*d, (n+1)*d), value.SliceCols(n*d, (n+1)*d)
+		head := tensor.New(12, d)
+		one := Attention{Heads: 1}
+		one.Forward(ws, aws, head, &q, &k, &v, offsets, offsets)
+		for i := range head.Rows {
+			for j, x := range head.Row(i) {
+				if x != context.Row(i)[n*d+j] {
+					t.Fatalf("head %d alone: [%d, %d] = %g, among the others %g", n, i, j, x, context.Row(i)[n*d+j])
+				}
+				for c := range h {
+					sum.Row(i)[c] += x * output.Kernel.Value[(n*d+j)*h+c]
+				}
+			}
+		}
+	}
+	for i := range y.Rows { // sums of 25 numbers around 1, in two orders: 25·2⁻²³ of some 10
+		for j, got := range y.Row(i) {
+			if want := sum.Row(i)[j]; !(math.Abs(float64(got-want)) <= 3e-5) {
+				t.Fatalf("[%d, %d] = %g, the sum over the heads is %g", i, j, got, want)
+			}
+		}
+	}
+}
+
 // attend64 is softmax(q·kᵀ/√D)·v for one query and head in float64. The bound is that of float32: the scores are sums of D
 // products, which move the probabilities by as much, relatively, as the scores move absolutely; n products follow.
 func attend64(query, key, value *tensor.Tensor, i, from, to, col, d int) (context []float64, bound float64) {

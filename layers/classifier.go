@@ -24,6 +24,26 @@ func NewClassifier(labels, hidden int) *Classifier {
 	}
 }
 
+// ZeroClassifier returns a head with values, all 0.
+func ZeroClassifier(labels, hidden int) *Classifier {
+	c := NewClassifier(labels, hidden)
+	for _, p := range c.Params() {
+		p.Value = make([]float32, p.Size())
+	}
+	return c
+}
+
+// Select returns a head with copies of some outputs: its output i is output order[i] of c.
+func (c *Classifier) Select(order []int) *Classifier {
+	width := c.Weights.Shape[1]
+	s := ZeroClassifier(len(order), width)
+	for i, j := range order {
+		copy(s.Weights.Value[i*width:(i+1)*width], c.Weights.Value[j*width:(j+1)*width])
+		s.Bias.Value[i] = c.Bias.Value[j]
+	}
+	return s
+}
+
 // Params returns the weights and the bias.
 func (c *Classifier) Params() []*tensor.Param { return []*tensor.Param{c.Weights, c.Bias} }
 

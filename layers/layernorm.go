@@ -40,7 +40,7 @@ type LayerNormCache struct {
 	Norm tensor.Tensor // x̂, [rows, hidden]
 	RStd []float32     // 1/√(variance + Eps), [rows]
 
-	ones, zeros []float32 // gamma and beta that give x̂, [hidden]
+	ones, zeros []float32 // [hidden]; the kernel gives 1·x̂ + 0 with these as gamma and beta
 	forward     layerNormForward
 	backward    layerNormBackward
 }
@@ -79,7 +79,10 @@ func (f *layerNormForward) FinishRows(x *tensor.Tensor, from, to int) {
 	}
 }
 
-// row sets row i of y from that of x, and that of x̂.
+// row sets row i of y from that of x, in two steps, since Backward needs x̂ and y alone would not give it back:
+//
+//	x̂ = (x − mean)·rstd      the kernel with gamma = 1 and beta = 0, into the cache
+//	y = beta + gamma·x̂
 func (l *LayerNorm) row(y, x []float32, i int, c *LayerNormCache) {
 	norm := c.Norm.Row(i)
 	_, c.RStd[i] = asm.Best.LayerNorm(norm, x, c.ones, c.zeros, l.Eps)

@@ -40,7 +40,11 @@ func TestForms(t *testing.T) {
 	for _, workers := range []int{1, 2, 4} {
 		ws[workers] = NewWorkspace(NewWorkers(workers)) // for all shapes: what one leaves in its memory must not show in the next
 	}
-	for _, s := range append(shapes(rng, 30), [3]int{300, 400, 300}, [3]int{700, 90, 1100}) {
+	cases := append(shapes(rng, 30), [3]int{300, 400, 300}, [3]int{700, 90, 1100})
+	if testing.Short() {
+		cases = append(cases[:10], [3]int{70, 90, 1100})
+	}
+	for _, s := range cases {
 		m, n, k := s[0], s[1], s[2]
 		a, b, start := random(rng, m, k), random(rng, k, n), random(rng, m, n)
 		for _, e := range []Epilogue{{}, {Accumulate: true},

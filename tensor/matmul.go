@@ -143,8 +143,8 @@ func (p *product) plan(workers int) {
 	p.colRanges = (panels + p.pcols - 1) / p.pcols
 }
 
-// Run computes one job: all k blocks of one strip of C, then its epilogue.
-func (p *product) Run(worker, turn int) {
+// Run computes one job: all k blocks of one strip of C, then its epilogue. The comments are the lines of doc.go.
+func (p *product) Run(worker, turn int) { // for each job (row block × column range)
 	nr, s := asm.Best.NR, &p.scratch[worker]
 	i0 := turn / p.colRanges * p.mc
 	i1 := min(i0+p.mc, p.c.Rows)
@@ -153,13 +153,18 @@ func (p *product) Run(worker, turn int) {
 	j0, j1 := p0*nr, min(p1*nr, p.c.Cols)
 
 	p.initStrip(i0, i1, j0, j1)
-	for pc := 0; pc < p.b.K; pc += p.b.kc {
+	for pc := 0; pc < p.b.K; pc += p.b.kc { // for pc in k step kc
 		depth := min(p.b.kc, p.b.K-pc)
-		ars, acs := s.copyA(p, i0, i1, pc, depth)
-		for q := p0; q < p1; q += p.step {
+		ars, acs := s.copyA(p, i0, i1, pc, depth) // copy the row block of A
+		for q := p0; q < p1; q += p.step {        // for jc in column range step nc: q and step count panels
 			p.block(s, ars, acs, i0, i1, pc, q, min(q+p.step, p1), p.after(turn, pc, q))
 		}
 	}
+	p.epilogue(i0, i1, j0, j1) // epilogue on the finished strip of C
+}
+
+// epilogue is what follows on the strip of C while it is in the cache.
+func (p *product) epilogue(i0, i1, j0, j1 int) {
 	if p.e.Act != nil {
 		for i := i0; i < i1; i++ {
 			row := p.c.Row(i)[j0:j1]
@@ -213,53 +218,15 @@ func (s *scratch) copyA(p *product, i0, i1, pc, depth int) (ars, acs int) {
 	return ld, 1
 }
 
-// after returns the block of B that follows the one at panel q of k block pc: the next panels of the job, or its next k block, or
-// the beginning of the job that this worker probably takes next.
-func (p *product) after(turn, pc, q int) []float32 {
-	first := p.from + turn%p.colRanges*p.pcols
-	switch next := turn + p.workers; {
-	case q+p.step < min(first+p.pcols, p.to):
-		q += p.step
-	case pc+p.b.kc < p.b.K:
-		pc, q = pc+p.b.kc, first
-	case next < p.rowBlocks*p.colRanges:
-		pc, q = 0, p.from+next%p.colRanges*p.pcols
-	default:
-		return nil
-	}
-	b, _, _ := p.b.block(pc, q, min(q+p.step, p.to))
-	return b
-}
-
-// block adds one k block to the tiles of rows [i0, i1) and panels [p0, p1), while it fetches next. With one row of tiles there is
-// no time for that: B comes from memory and goes.
+// block adds one k block to the tiles of rows [i0, i1) and panels [p0, p1), while it fetches next.
 func (p *product) block(s *scratch, ars, acs, i0, i1, pc, p0, p1 int, next []float32) {
 	b, depth, bps := p.b.block(pc, p0, p1)
 	j0 := p0 * asm.Best.NR
-	var f fetch
-	if steps := (i1 - i0 + asm.Best.MR - 1) / asm.Best.MR * (p1 - p0) * depth; i1-i0 > asm.Best.MR {
-		f = fetch{next, (len(next) + steps - 1) / steps}
-	}
-	for i, rows := i0, 0; i < i1; i += rows {
+	f := fetchBeside(next, i0, i1, p1-p0, depth)
+	for i, rows := i0, 0; i < i1; i += rows { // for each MR rows i
 		rows = tiles(s.tile, depth, s.a[(i-i0)*ars:], ars, acs, b, bps, p1-p0, p.c.Data[i*p.c.Stride+j0:], p.c.Stride, i1-i, p.c.Cols-j0,
 			&f)
 	}
-}
-
-// fetch is memory that tiles ask for while they compute, a little in each step, so that it is in the L2 cache when its turn comes.
-type fetch struct {
-	left []float32
-	nps  int // floats per step
-}
-
-// share returns what a tile of k steps is to ask for; here, which it reads anyway, if nothing is left.
-func (f *fetch) share(k int, here []float32) (next []float32, nps int) {
-	if len(f.left) == 0 {
-		return here, 0
-	}
-	next, nps = f.left, f.nps
-	f.left = f.left[min(k*nps, len(f.left)):]
-	return next, nps
 }
 
 // tiles adds A·B to the upper rows of C, and returns how many: m rows are cut into ⌈m/MR⌉ tiles of nearly equal height, as
@@ -274,7 +241,7 @@ func tiles(scratch []float32, k int, a []float32, ars, acs int, b []float32, bps
 		t++
 	}
 	rows = asm.Best.Tiles[t].Rows
-	for q := 0; q < panels; {
+	for q := 0; q < panels; { // for each panel j of B
 		for q+asm.Best.Tiles[t].Panels > panels { // the narrower tiles of the same height stand after
 			t++
 		}
@@ -282,7 +249,7 @@ func tiles(scratch []float32, k int, a []float32, ars, acs int, b []float32, bps
 		width := tile.Panels * nr
 		next, nps := f.share(k, b)
 		if q*nr+width <= n {
-			tile.GEMM(k, a, ars, acs, b[q*bps:], bps, c[q*nr:], ldc, next, nps)
+			tile.GEMM(k, a, ars, acs, b[q*bps:], bps, c[q*nr:], ldc, next, nps) // tile(i, j)
 		} else {
 			copyRows(scratch, width, c[q*nr:], ldc, rows, n-q*nr)
 			tile.GEMM(k, a, ars, acs, b[q*bps:], bps, scratch, width, next, nps)

@@ -126,13 +126,19 @@ func (c *Checkpoints) Save(s Saved, variables []checkpoint.Tensor) error {
 		return fmt.Errorf("checkpoint of step %d: %w", step, err)
 	}
 	c.last = step
+	return c.settle(s.State)
+}
+
+// settle makes latest name the last checkpoint, s, and removes those that are no longer kept. It is called again when a run goes on: a
+// process may have been killed between the commit of a checkpoint and this.
+func (c *Checkpoints) settle(s State) error {
 	if err := atomic.WriteFile(c.FS, filepath.Join(c.Dir, latestName), func(w io.Writer) error {
-		_, err := fmt.Fprintln(w, filepath.Base(c.path(step)))
+		_, err := fmt.Fprintln(w, filepath.Base(c.path(c.last)))
 		return err
 	}); err != nil {
 		return err
 	}
-	return c.prune(s.State.BestStep, s.State.RestoreStep)
+	return c.prune(s.BestStep, s.RestoreStep)
 }
 
 func (c *Checkpoints) write(s Saved, variables []checkpoint.Tensor) error {

@@ -3,6 +3,7 @@ package train
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"bertlabel/tensor"
@@ -33,6 +34,23 @@ func (e *DivergedError) Error() string {
 		at += strings.ReplaceAll(fmt.Sprint(e.Index), " ", ",")
 	}
 	return fmt.Sprintf("training diverged at step %d: %s is %v", e.Step, at, e.Value)
+}
+
+// FeaturesDiverged makes err, which says that features are not finite, a *DivergedError to errors.As: the weights have come to where
+// they are not.
+func FeaturesDiverged(err error) error { return featuresDiverged{err} }
+
+type featuresDiverged struct{ error }
+
+func (e featuresDiverged) Unwrap() error { return e.error }
+
+// As implements the interface of errors.As.
+func (e featuresDiverged) As(target any) bool {
+	d, ok := target.(**DivergedError)
+	if ok {
+		*d = &DivergedError{Tensor: "features", Value: math.NaN()}
+	}
+	return ok
 }
 
 // diverged returns the error for the first element of x that is not finite, nil if all are. x is row-major of the given shape.

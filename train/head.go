@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"bertlabel/bert"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train/metrics"
@@ -26,6 +27,15 @@ type HeadTask struct {
 type Features struct {
 	X *tensor.Tensor // [rows, hidden]
 	Y []int8         // row-major [rows, labels]: 1, 0, or −1 for unknown
+}
+
+// Narrow returns the features of a narrower pooling from those of wide, which has all its vectors; the zero Features from those.
+func (f Features) Narrow(wide, pooling bert.Pooling) (Features, error) {
+	if f.X == nil || wide == pooling {
+		return f, nil
+	}
+	x, err := bert.SelectFeatures(f.X, wide, pooling)
+	return Features{X: x, Y: f.Y}, err
 }
 
 // Subset returns copies of some rows, whose labels are so many.

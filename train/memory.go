@@ -32,6 +32,12 @@ func (m *Memory) Total() int {
 		m.Evaluation + m.Other
 }
 
+// Released returns what of it the steps of a run set free at their end.
+func (m *Memory) Released() int {
+	e := &m.Model
+	return e.Kernels + e.Gradients + e.Activations + e.Workspace + m.Head + m.Moments + m.Frozen + m.Evaluation
+}
+
 // Memory returns what training by t takes, but for Evaluation and Other. With P the trained parameters, gradients are 4·P bytes, the
 // moments of Adam 8·P; bert.Model.Memory has the rest. The batches are those that the run will draw.
 func (t *EncoderTask) Memory() (Memory, error) {

@@ -162,7 +162,8 @@ func TestManifestStep(t *testing.T) {
 	var warnings []string
 	s.Checkpoints.Warn = func(text string) { warnings = append(warnings, text) }
 	saved, err := s.Checkpoints.Newest()
-	if err != nil || saved.State.Step != 35 || len(warnings) != 1 || !strings.Contains(warnings[0], "step is 40, and 35 in MANIFEST.json, want 40") {
+	const want = "step is 40, and 35 in MANIFEST.json, want 40"
+	if err != nil || saved.State.Step != 35 || len(warnings) != 1 || !strings.Contains(warnings[0], want) {
 		t.Errorf("%+v, %v, warnings %q", saved, err, warnings)
 	}
 }

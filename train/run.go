@@ -47,7 +47,7 @@ func (r *Run) Resume() (State, bool, error) {
 		return State{}, false, err
 	}
 	r.Loop.Restore(saved.State)
-	return saved.State, true, nil
+	return saved.State, true, r.Checkpoints.settle(saved.State)
 }
 
 // read sets the variables of the loop to those of a checkpoint that has been verified.

@@ -319,6 +319,37 @@ func TestCheckpointFiles(t *testing.T) {
 	}
 }
 
+// TestSettle: a process that was killed between the commit of a checkpoint and what follows it leaves latest behind, and an old checkpoint
+// too many. The run that goes on mends both, even where no step is left.
+func TestSettle(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "checkpoints")
+	first := newSmallRun(t, dir, nil, 1)
+	if err := first.Do(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want, err := first.Checkpoints.steps()
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := first.Checkpoints.path(1)
+	if err := os.CopyFS(old, os.DirFS(first.Checkpoints.path(40))); err != nil {
+		t.Fatal(err)
+	}
+	latest := filepath.Join(dir, latestName)
+	for _, text := range []string{"ckpt-000035\n", ""} {
+		writeTest(t, latest, []byte(text))
+		if _, found, err := newSmallRun(t, dir, nil, 1).Resume(); err != nil || !found {
+			t.Fatal(found, err)
+		}
+		if got, err := os.ReadFile(latest); err != nil || string(got) != "ckpt-000040\n" {
+			t.Errorf("latest was %q, and is %q, %v", text, got, err)
+		}
+	}
+	if got, err := first.Checkpoints.steps(); err != nil || !slices.Equal(got, want) {
+		t.Errorf("checkpoints of steps %v, %v, want %v", got, err, want)
+	}
+}
+
 // faultyFS fails its n-th operation, and with broken every one behind it too, as a full disk does. It does not wait for the disk:
 // nothing of a test outlives it.
 type faultyFS struct {

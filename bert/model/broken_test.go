@@ -89,6 +89,51 @@ func TestMisfits(t *testing.T) {
 	}
 }
 
+// A long list is cut, what is missing before what is unexpected; patterns leave out what the model has no place for.
+func TestManyVariables(t *testing.T) {
+	dir := saved(t, tiny(t, 3))
+	changeTensors(t, dir, func(t checkpoint.Tensor) []checkpoint.Tensor {
+		all := []checkpoint.Tensor{t}
+		if t.Name != wordEmbeddings {
+			return all
+		}
+		for i := range 30 {
+			for _, name := range []string{"slots/%02d/m", "bert/x%02d/Adam"} {
+				all = append(all, checkpoint.Tensor{Name: fmt.Sprintf(name, i), DType: checkpoint.Float32, Shape: []int{1}, Bytes: make([]byte, 4)})
+			}
+		}
+		return all
+	})
+	_, err := Open(dir, nil)
+	failsWith(t, "slots", err, "0 variables are missing, 30 unexpected", `"slots/19/m"`, "\n… and 10 more")
+	if misfit := new(MisfitError); !errors.As(err, &misfit) || misfit.Unexpected != 30 || strings.Contains(err.Error(), "slots/20/m") {
+		t.Errorf("%v", err)
+	}
+	var said []string
+	_, err = Open(dir, &Options{IgnoreVariables: []string{"slots/*/m"}, Log: func(line string) { said = append(said, line) }})
+	log := strings.Join(said, "\n")
+	if err != nil || !strings.Contains(log, "30 variables that an optimizer keeps") || !strings.Contains(log, "30 variables are ignored") {
+		t.Errorf("%v, said %s", err, log)
+	}
+}
+
+// What lies in the place of a file is said by its first bytes.
+func TestForeignFiles(t *testing.T) {
+	for _, c := range []struct{ name, text, says string }{
+		{"vocab.txt", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"},
+		{"bert_config.json", "\n<!DOCTYPE html><html>", "a web page"},
+		{"vocab.txt", "\x1f\x8b\x08\x00", "gunzip"},
+		{CheckpointName + ".index", "version https://git-lfs.github.com/spec/v1\n", "git lfs pull"},
+		{CheckpointName + ".data-00000-of-00001", "version https://git-lfs.github.com/spec/v1\n", "git lfs pull"},
+		{CheckpointName + ".index", "\x80\x04\x95", "a pickle"},
+	} {
+		dir := saved(t, tiny(t, 3))
+		writeFile(t, filepath.Join(dir, c.name), c.text)
+		_, err := Open(dir, nil)
+		failsWith(t, c.name, err, filepath.Join(dir, c.name), c.says)
+	}
+}
+
 func TestLetterCase(t *testing.T) {
 	dir := saved(t, tiny(t, 3))
 	changeTensors(t, dir, func(t checkpoint.Tensor) []checkpoint.Tensor {

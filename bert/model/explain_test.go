@@ -83,6 +83,9 @@ func TestExplainGoldens(t *testing.T) {
 	for _, dir := range numerics(t) {
 		m := open(t, filepath.Join(dir, "model_with_head"), nil)
 		texts, _ := goldenRows(t, dir)
+		if testing.Short() {
+			texts = texts[:min(len(texts), 3)]
+		}
 		e := newExplainer(t, m)
 		for _, text := range texts {
 			for _, x := range explain(t, e, text, ExplainOptions{}, m.Labels...) {

@@ -5,6 +5,27 @@ import (
 	"bertlabel/bert/tokenizer"
 )
 
+// OpenMemory returns the bytes that a model of this configuration takes while Open reads it in precision p on so many threads: the weights
+// of the encoder, and what is needed beside them meanwhile. The error is that of bert.New.
+func OpenMemory(config bert.Config, p bert.Precision, threads int) (int, error) {
+	m, err := bert.New(config)
+	if err != nil {
+		return 0, err
+	}
+	m.SetPrecision(p)
+	return m.WeightsMemory() + m.LoadMemory(threads), nil
+}
+
+// ExplainerMemory returns the bytes of the float32 kernels that an Explainer holds beside a model of this configuration; 0 where there can
+// be no such model.
+func ExplainerMemory(config bert.Config) int {
+	m, err := bert.New(config)
+	if err != nil {
+		return 0
+	}
+	return 4 * m.KernelElements()
+}
+
 // FeaturesMemory returns the bytes that Features takes for texts: its result of the given width, and the workspaces of its passes,
 // which stay with m for the next call.
 func (m *Model) FeaturesMemory(texts []tokenizer.Encoding, width int) int {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"bertlabel/bert"
 	"bertlabel/bert/tokenizer"
@@ -30,6 +31,9 @@ type Model struct {
 	vocab    []byte          // vocab.txt
 	training json.RawMessage // what bertlabel.json says of the run that made the head
 	threads  int
+
+	checksums map[string]uint32 // of the encoder's values as they were read, by their names, in a low precision: PredictionFingerprint
+
 	serial   passes // for one goroutine each
 	parallel passes // for all threads together
 
@@ -98,6 +102,15 @@ func (m *Model) PredictEncoded(ctx context.Context, texts []tokenizer.Encoding) 
 
 // Path returns the folder or prefix that the model was opened from, as Open was given it; empty for a model that was made.
 func (m *Model) Path() string { return m.path }
+
+// Folder returns the folder in which files that belong to the model lie: the one that it was opened from, or that of its checkpoint; empty
+// for a model that was made, or opened from files named one by one.
+func (m *Model) Folder() string {
+	if m.path == "" || isFolder(m.path) {
+		return m.path
+	}
+	return filepath.Dir(m.path)
+}
 
 // Threads returns how many goroutines share the model's work: Options.Threads, or what 0 stands for there.
 func (m *Model) Threads() int { return m.threads }

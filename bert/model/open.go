@@ -28,6 +28,8 @@ type Options struct {
 	LowerCase      *bool    // do_lower_case
 	KeepTokens     []string // words that are one token each, such as [NAME]; nil: those of the folder's bertlabel.json
 	Threads        int      // 0: runtime.GOMAXPROCS
+	// IgnoreVariables are patterns of variables that are left out where the model has no place for them; * stands for anything.
+	IgnoreVariables []string
 
 	Vocab io.Reader // the contents of vocab.txt, from wherever they come, instead of any file; read once, and not closed
 
@@ -110,7 +112,7 @@ func openModel(path string, o *Options, shared *sharing) (*Model, error) {
 func (m *Model) setPrecision(o *Options) {
 	m.Encoder.SetPrecision(o.Precision)
 	if p := m.Encoder.Precision(); !p.Fast() {
-		o.logf("this CPU, by kernel set %s, is no faster in %s than in %s; the results are those of every CPU", asm.Best.Name, p, bert.FP32)
+		o.logf("this CPU, by kernel set %s, is no faster in %s than in %s; it runs all the same", asm.Best.Name, p, bert.FP32)
 	}
 }
 

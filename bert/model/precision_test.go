@@ -44,6 +44,9 @@ func englishTexts(t *testing.T) (texts []Text) {
 // TestPrecisionQuality holds embeddings of MiniLM in low precision beside those in float32. The bounds are those that
 // docs/precision.md states.
 func TestPrecisionQuality(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not in -short: three passes of a real model")
+	}
 	dir := tensortest.Shared(t, "models/minilm-l6-uncased")
 	features := func(p bert.Precision) *tensor.Tensor {
 		m, err := Open(dir, &Options{Precision: p})
@@ -175,6 +178,34 @@ func TestPrecisionIdentity(t *testing.T) {
 		if err := m.Save(filepath.Join(t.TempDir(), "model"), nil); err == nil || !strings.Contains(err.Error(), p.String()) {
 			t.Errorf("%v: Save gives %v", p, err)
 		}
+	}
+}
+
+// TestPredictionFingerprint: a model has one in all precisions, and another one once a kernel, a threshold or the head has changed.
+func TestPredictionFingerprint(t *testing.T) {
+	source := tinyWithHead(t, 6, bert.Mean)
+	dir, want := saved(t, source), string(source.PredictionFingerprint())
+	for _, p := range []bert.Precision{bert.FP32, bert.BF16, bert.Int8} {
+		for threads := 1; threads <= 2; threads++ {
+			if got := open(t, dir, &Options{Precision: p, Threads: threads}).PredictionFingerprint(); string(got) != want {
+				t.Errorf("%v, %d threads: %x, want %x", p, threads, got, want)
+			}
+		}
+	}
+	seen := map[string]string{want: "the model"}
+	for what, change := range map[string]func(m *Model){
+		"a kernel":    func(m *Model) { m.Encoder.Layers[0].Query.Kernel.Value[1] += 1e-3; m.Encoder.Pack() },
+		"the head":    func(m *Model) { m.Head.Params()[0].Value[0] += 1e-3 },
+		"a threshold": func(m *Model) { m.Thresholds[0] = 0.3 },
+		"the length":  func(m *Model) { m.MaxSeqLength-- },
+	} {
+		m := tinyWithHead(t, 6, bert.Mean)
+		change(m)
+		got := string(open(t, saved(t, m), &Options{Precision: bert.Int8}).PredictionFingerprint())
+		if other, found := seen[got]; found {
+			t.Errorf("%s changed: the fingerprint is that of %s", what, other)
+		}
+		seen[got] = what
 	}
 }
 

@@ -35,7 +35,8 @@ type sharing struct {
 
 // sharedEncoder is what is known of an encoder that several models may use.
 type sharedEncoder struct {
-	sums map[string]string // what the files say of the value of each parameter, by its name
+	sums      map[string]string // what the files say of the value of each parameter, by its name
+	checksums map[string]uint32 // Model.checksums
 
 	mu     sync.Mutex
 	prints map[[sha256.Size]byte][]byte // fingerprints, by SHA-256 of what goes before the weights
@@ -65,10 +66,10 @@ func (m *Model) loadEncoder(v *variables, read func(p *tensor.Param, dst []float
 		return err
 	}
 	if s.have != nil && s.encoder.Config == m.Encoder.Config && s.encoder.Precision() == m.Precision() && maps.Equal(s.have.sums, sums) {
-		m.Encoder, m.shared = s.encoder, s.have
+		m.Encoder, m.shared, m.checksums = s.encoder, s.have, s.have.checksums
 		return nil
 	}
-	m.shared = &sharedEncoder{sums: sums}
+	m.shared = &sharedEncoder{sums: sums, checksums: m.checksums}
 	return m.Encoder.Load(m.threads, read)
 }
 

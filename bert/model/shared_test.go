@@ -79,7 +79,8 @@ func TestOpenShared(t *testing.T) {
 			if two.Encoder != one.Encoder || len(two.Labels) != 2 || len(one.Labels) != 3 {
 				t.Errorf("%s, %v: the encoder is not shared, or more than that is", name, p)
 			}
-			if !bytes.Equal(two.Digest(), alone.Digest()) || !bytes.Equal(two.Fingerprint(), one.Fingerprint()) || bytes.Equal(two.Digest(), one.Digest()) {
+			if !bytes.Equal(two.Digest(), alone.Digest()) || !bytes.Equal(two.Fingerprint(), one.Fingerprint()) ||
+				!bytes.Equal(two.PredictionFingerprint(), alone.PredictionFingerprint()) || bytes.Equal(two.Digest(), one.Digest()) {
 				t.Errorf("%s, %v: other digests than of models opened alone", name, p)
 			}
 			got, err := two.Predict(t.Context(), texts)

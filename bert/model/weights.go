@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math"
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 
 	"bertlabel/asm"
 	"bertlabel/bert"
@@ -36,7 +38,11 @@ func (m *Model) loadWeights(path string, o *Options, shared *sharing) error {
 		}
 		return nil
 	}
-	if err := m.loadEncoder(v, read, shared); err != nil {
+	load := read
+	if m.Precision() != bert.FP32 {
+		load = m.summed(read)
+	}
+	if err := m.loadEncoder(v, load, shared); err != nil {
 		return err
 	}
 	if m.Head != nil {
@@ -48,6 +54,22 @@ func (m *Model) loadWeights(path string, o *Options, shared *sharing) error {
 		}
 	}
 	return nil
+}
+
+// summed is read, and keeps the checksum of each value: of rounded weights it could not be found later.
+func (m *Model) summed(read func(p *tensor.Param, dst []float32) error) func(p *tensor.Param, dst []float32) error {
+	var mu sync.Mutex
+	m.checksums = map[string]uint32{}
+	return func(p *tensor.Param, dst []float32) error {
+		if err := read(p, dst); err != nil {
+			return err
+		}
+		sum := checksum(p, dst)
+		mu.Lock()
+		defer mu.Unlock()
+		m.checksums[p.Name] = sum
+		return nil
+	}
 }
 
 // variables finds the parameters in a checkpoint.
@@ -109,7 +131,7 @@ func (m *Model) match(src checkpoint.Source, o *Options) (*variables, error) {
 	if err := foreignNames(stored); err != nil {
 		return nil, err
 	}
-	resolved, err := names.Resolve(stored)
+	resolved, err := names.Resolve(stored, o.IgnoreVariables...)
 	if err != nil {
 		return nil, err
 	}
@@ -120,6 +142,7 @@ func (m *Model) match(src checkpoint.Source, o *Options) (*variables, error) {
 	if resolved.Scope != "" && !(resolved.Layout == names.HuggingFace && resolved.Scope == "bert.") {
 		o.logf("the scope %q is taken off the names of the variables", resolved.Scope)
 	}
+	v.sayIgnored(o)
 	m.dropMissingPooler(v, o)
 	params := append(m.Encoder.Params(), m.matchHead(v)...)
 
@@ -141,14 +164,53 @@ func (m *Model) match(src checkpoint.Source, o *Options) (*variables, error) {
 	for dtype, n := range converted {
 		o.logf("%d tensors of dtype %s are converted to float32", n, dtype)
 	}
-	unexpected := v.unexpected(params)
-	all := slices.Concat(missing, unexpected, misfits)
+	unexpected := v.unexpected(params, o.IgnoreVariables)
+	all := slices.Concat(missing, misfits, unexpected)
 	if len(all) == 0 {
 		return v, nil
 	}
-	sort.SliceStable(all, func(i, j int) bool { return all[i].Error() < all[j].Error() })
-	return nil, fmt.Errorf("does not fit the config: %d variables are missing, %d unexpected, %d of another shape or type:\n%w",
-		len(missing), len(unexpected), len(misfits), errors.Join(all...))
+	return nil, &MisfitError{len(missing), len(misfits), len(unexpected), all}
+}
+
+// MisfitError says that a checkpoint is not the model that its config describes.
+type MisfitError struct {
+	Missing, Misshapen, Unexpected int
+	Variables                      []error // one for each of them, in this order
+}
+
+// shownVariables is how many variables the message lists.
+const shownVariables = 20
+
+func (e *MisfitError) Error() string {
+	shown, more := slices.Clone(e.Variables), ""
+	if n := len(shown) - shownVariables; n > 0 {
+		shown, more = shown[:shownVariables], fmt.Sprintf("\n… and %d more", n)
+	}
+	sort.SliceStable(shown, func(i, j int) bool { return shown[i].Error() < shown[j].Error() })
+	return fmt.Sprintf("does not fit the config: %d variables are missing, %d unexpected, %d of another shape or type:\n%v%s",
+		e.Missing, e.Unexpected, e.Misshapen, errors.Join(shown...), more)
+}
+
+// Unwrap returns what is wrong with each variable.
+func (e *MisfitError) Unwrap() []error { return e.Variables }
+
+// sayIgnored counts what an optimizer has left beside the weights, and what was to be ignored.
+func (v *variables) sayIgnored(o *Options) {
+	slots, asked := 0, 0
+	for _, name := range v.names.Ignored {
+		switch {
+		case names.Matches(name, o.IgnoreVariables):
+			asked++
+		case v.names.Layout == names.Google && !strings.Contains(name, "cls/") && !strings.HasSuffix(name, "global_step"):
+			slots++
+		}
+	}
+	if slots > 0 {
+		o.logf("%d variables that an optimizer keeps beside the weights are no part of the model and are passed over", slots)
+	}
+	if asked > 0 {
+		o.logf("%d variables are ignored, as was asked for", asked)
+	}
 }
 
 func storedNames(src checkpoint.Source) (stored []string) {
@@ -213,14 +275,15 @@ func (m *Model) checkStored(v *variables, p *tensor.Param) (checkpoint.DType, er
 }
 
 // unexpected returns an error for each tensor that is neither a parameter nor on the list of those that may be ignored.
-func (v *variables) unexpected(params []*tensor.Param) (errs []error) {
+// What matches a pattern of ignore is left out.
+func (v *variables) unexpected(params []*tensor.Param, ignore []string) (errs []error) {
 	extra := slices.Clone(v.names.Unknown)
 	wanted := map[string]bool{}
 	for _, p := range params {
 		wanted[p.Name] = true
 	}
 	for google, place := range v.names.Places {
-		if !wanted[google] {
+		if !wanted[google] && !names.Matches(place.Stored, ignore) {
 			extra = append(extra, place.Stored)
 		}
 	}
@@ -274,21 +337,32 @@ func (m *Model) Fingerprint() []byte {
 	return m.shared.fingerprint(head, func() []byte { return m.fingerprint(head) })
 }
 
+// PredictionFingerprint returns SHA-256 over all that decides what the model predicts, but for its precision: what Fingerprint counts, the
+// length at which texts are cut, and the head with pooling, labels and thresholds, where it has one. The weights of the encoder count by
+// the CRC-32C of their float32 values. Of a model in a low precision, whose weights are rounded, these are taken while it is opened: it has
+// the fingerprint of the same model in fp32 and costs no time.
+func (m *Model) PredictionFingerprint() []byte {
+	h := sha256.New()
+	h.Write(m.reading())
+	for _, p := range m.Encoder.Params() {
+		sum, found := m.checksums[p.Name]
+		if !found {
+			sum = checksum(p, m.Encoder.Value(p))
+		}
+		fmt.Fprintf(h, "%q %v %08x ", p.Name, p.Shape, sum)
+	}
+	fmt.Fprintf(h, "%d %s %q %x ", m.MaxSeqLength, m.Pooling, m.Labels, m.Thresholds)
+	if m.Head != nil {
+		for _, p := range m.Head.Params() {
+			fmt.Fprintf(h, "%q %v %08x ", p.Name, p.Shape, checksum(p, p.Value))
+		}
+	}
+	return h.Sum(nil)
+}
+
 // fingerprintHead is what Fingerprint hashes before the weights.
 func (m *Model) fingerprintHead() []byte {
-	config, err := json.Marshal(m.Encoder.Config)
-	if err != nil {
-		panic(err) // numbers and strings only
-	}
-	reading, err := json.Marshal(m.Tokenizer.Options())
-	if err != nil {
-		panic(err) // strings, numbers and flags only
-	}
-	h := fmt.Appendf(nil, "%s %s ", config, reading)
-	vocab := m.Tokenizer.Vocab()
-	for id := range vocab.Size() {
-		h = append(append(h, vocab.Token(int32(id))...), '\n')
-	}
+	h := m.reading()
 	if p := m.Precision(); p != bert.FP32 {
 		h = fmt.Appendf(h, "%s ", p)
 	}
@@ -304,6 +378,31 @@ func (m *Model) fingerprint(head []byte) []byte {
 		h.Write(checkpoint.Float32Tensor(p.Name, p.Shape, m.Encoder.Value(p)).Bytes)
 	}
 	return h.Sum(nil)
+}
+
+// reading is what the fingerprints hash of configuration, vocabulary, and how text is tokenised.
+func (m *Model) reading() []byte {
+	config, err := json.Marshal(m.Encoder.Config)
+	if err != nil {
+		panic(err) // numbers and strings only
+	}
+	reading, err := json.Marshal(m.Tokenizer.Options())
+	if err != nil {
+		panic(err) // strings, numbers and flags only
+	}
+	h := fmt.Appendf(nil, "%s %s ", config, reading)
+	vocab := m.Tokenizer.Vocab()
+	for id := range vocab.Size() {
+		h = append(append(h, vocab.Token(int32(id))...), '\n')
+	}
+	return h
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// checksum returns the CRC-32C of a parameter's value, little-endian.
+func checksum(p *tensor.Param, value []float32) uint32 {
+	return crc32.Checksum(checkpoint.Float32Tensor(p.Name, p.Shape, value).Bytes, castagnoli)
 }
 
 // Params lists the parameters of encoder and head.

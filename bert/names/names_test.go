@@ -130,11 +130,27 @@ func TestIgnored(t *testing.T) {
 			[]string{"clsx", "embeddings.position_ids.x"},
 		}, {
 			[]string{"output_weights", "output_bias"}, nil, nil,
+		}, {
+			[]string{"bert/embeddings/word_embeddings", "bert/pooler/dense/bias/Adam", "bert/pooler/dense/bias/Adam_1", "beta1_power", "loss_scale",
+				"bert/pooler/dense/bias/lamb_m", "output_bias/Momentum", "output_bias/ExponentialMovingAverage", "Adam", "x/Adam_2", "mine/a/slot"},
+			[]string{"bert/pooler/dense/bias/Adam", "bert/pooler/dense/bias/Adam_1", "bert/pooler/dense/bias/lamb_m", "beta1_power", "loss_scale",
+				"mine/a/slot", "output_bias/ExponentialMovingAverage", "output_bias/Momentum"},
+			[]string{"Adam", "x/Adam_2"},
 		},
 	} {
-		m, err := Resolve(c.stored)
+		m, err := Resolve(c.stored, "mine/*/slot", "*word_embeddings")
 		if err != nil || !slices.Equal(m.Ignored, c.ignored) || !slices.Equal(m.Unknown, c.unknown) {
 			t.Errorf("%v: ignored %v, unknown %v, %v", c.stored, m.Ignored, m.Unknown, err)
+		}
+	}
+}
+
+func TestMatches(t *testing.T) {
+	for _, c := range []struct{ pattern, yes, no string }{
+		{"a", "a", "ab"}, {"a*", "ab", "ba"}, {"*a", "ba", "ab"}, {"*a*", "bab", "b"}, {"a*b*c", "a/b/c", "a/c/b"}, {"a*a", "aa", "a"},
+	} {
+		if !Matches(c.yes, []string{c.pattern}) || Matches(c.no, []string{"z", c.pattern}) {
+			t.Errorf("%s: want %s and not %s", c.pattern, c.yes, c.no)
 		}
 	}
 }

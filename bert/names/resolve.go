@@ -13,8 +13,16 @@ func Ignorable(layout Layout) []string {
 	case Google:
 		return []string{
 			"cls/*",       // heads of pre-training
-			"global_step", // of the optimizer, as what follows
+			"global_step", // of the optimizer, as what follows: slots of TensorFlow's own and of others, and their bookkeeping
 			"*/adam_m", "*/adam_v",
+			"*/Adam", "*/Adam_1", "*/AdamW", "*/AdamW_1", "*/AdamWeightDecayOptimizer", "*/AdamWeightDecayOptimizer_1",
+			"*/lamb_m", "*/lamb_v", "*/LAMB", "*/LAMB_1", "*/Momentum", "*/Adagrad", "*/Adadelta", "*/Adadelta_1", "*/RMSProp", "*/RMSProp_1",
+			"*/Ftrl", "*/Ftrl_1", "*/GradientDescent", "*/adafactor_v", "*/adafactor_vr", "*/adafactor_vc",
+			"*/ExponentialMovingAverage", "*/accum_grad", "*/grad_accum",
+			"beta1_power", "beta2_power", "*/beta1_power", "*/beta2_power", "beta1_power_1", "beta2_power_1",
+			"loss_scale", "current_loss_scale", "good_steps", "bad_steps", "num_good_steps", "num_bad_steps",
+			"*/loss_scale", "*/current_loss_scale", "*/good_steps", "*/bad_steps", "*/num_good_steps", "*/num_bad_steps",
+			"learning_rate", "accum_step", "local_step", "*/local_step",
 		}
 	case TF2:
 		return []string{
@@ -41,13 +49,14 @@ type Map struct {
 	// prefix that all names of the model had, such as "module/" before Google's "bert/"; "" or "bert." for Hugging Face
 	Scope   string
 	Places  map[string]Place // by Google's name
-	Ignored []string         // stored names that Ignorable lists, sorted
+	Ignored []string         // stored names that are not needed, sorted
 	Unknown []string         // stored names that are neither, sorted
 }
 
 // Resolve recognises the layout of the names of a file, by the word embeddings, and finds Google's names for them. It fails
-// if two stored names mean the same variable.
-func Resolve(stored []string) (Map, error) {
+// if two stored names mean the same variable. What matches one of the patterns of ignore is ignored, like what Ignorable lists, unless
+// it is a variable of the model.
+func Resolve(stored []string, ignore ...string) (Map, error) {
 	m := Map{Places: map[string]Place{}}
 	m.Layout, m.Scope = detect(stored)
 	layers := 0
@@ -57,7 +66,7 @@ func Resolve(stored []string) (Map, error) {
 	for _, name := range slices.Sorted(slices.Values(stored)) {
 		google, transpose, ok := m.google(name, layers)
 		if !ok {
-			if m.ignorable(name) {
+			if m.ignorable(name) || Matches(name, ignore) {
 				m.Ignored = append(m.Ignored, name)
 			} else {
 				m.Unknown = append(m.Unknown, name)
@@ -193,17 +202,24 @@ func (m Map) ignorable(stored string) bool {
 	return false
 }
 
-// match compares a name with a pattern that may begin and end with *.
+// Matches reports whether a name matches one of the patterns, in which * stands for anything.
+func Matches(name string, patterns []string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool { return match(pattern, name) })
+}
+
+// match compares a name with a pattern, in which * stands for anything.
 func match(pattern, name string) bool {
-	middle := strings.Trim(pattern, "*")
-	before, after := strings.HasPrefix(pattern, "*"), strings.HasSuffix(pattern, "*")
-	switch {
-	case before && after:
-		return strings.Contains(name, middle)
-	case before:
-		return strings.HasSuffix(name, middle)
-	case after:
-		return strings.HasPrefix(name, middle)
+	first, rest, more := strings.Cut(pattern, "*")
+	if !more {
+		return name == pattern
 	}
-	return name == middle
+	name, ok := strings.CutPrefix(name, first)
+	for ok {
+		var part string
+		if part, rest, more = strings.Cut(rest, "*"); !more {
+			return strings.HasSuffix(name, part)
+		}
+		_, name, ok = strings.Cut(name, part)
+	}
+	return false
 }

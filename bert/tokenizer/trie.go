@@ -6,6 +6,24 @@ import (
 	"strings"
 )
 
+// WordPiece cuts a word into the longest pieces that the vocabulary has, from left to right; pieces inside a word begin with ## in the
+// vocabulary. Written plainly (reference.wordPieces in reference_test.go is this, and the tests hold the tokenizer to it):
+//
+//	for start, prefix := 0, ""; start < len(word); prefix = "##" {
+//		end := len(word)
+//		for end > start && !vocabulary[prefix+word[start:end]] {
+//			end--
+//		}
+//		if end == start {
+//			return "[UNK]" // for the whole word
+//		}
+//		pieces = append(pieces, prefix+word[start:end])
+//		start = end
+//	}
+//
+// That tries every length of every rest of a word, and makes a string for each. The trie below walks a rest once, byte by byte, and
+// remembers the last place where a token ended: longest is the inner loop, and it makes no string.
+
 // trie is a double-array trie over bytes (Aoe 1989, "An efficient digital search algorithm by using a double-array structure").
 // A node is known by its base; the node below it for the byte c, if there is one, is the unit at base + c. A unit holds
 //

@@ -29,7 +29,6 @@ var refused = []struct {
 		"name the folder of the SavedModel, whose weights are in variables/"},
 	{[]string{".meta"}, "", "the graph of a TensorFlow checkpoint, which is not needed", "name the checkpoint without .meta"},
 	{[]string{".zip", ".tar", ".tgz", ".7z"}, "\x1f\x8b", "an archive", "unpack it and name the folder"},
-	{nil, "version https://git-lfs", "a pointer of Git LFS, not the file itself", "fetch the file with git lfs pull"},
 }
 
 const toSafetensors = "convert it to safetensors, for example with save_pretrained of transformers"

@@ -114,7 +114,7 @@ func TestKeptThresholds(t *testing.T) {
 			task.dev, "--tune-thresholds", "--threshold-objective", objective)
 		dir := filepath.Join(task.dir, "kept")
 		stdout, stderr, code := bertlabel(t, cmdtest.JSONLines(cmdtest.TinyTexts(30)), "predict", "--model", dir)
-		if code != cli.ExitOK || !strings.Contains(stderr, "tuned per-label for "+objective) {
+		if code != cli.ExitOK || !strings.Contains(stderr, "tuned guarded for "+objective) {
 			t.Fatalf("predict: exit %d, %s", code, stderr)
 		}
 		predicted := 0
@@ -135,7 +135,7 @@ func TestKeptThresholds(t *testing.T) {
 			predicted += len(p.Labels)
 		}
 		_, stderr, code = bertlabel(t, "", "eval", "--model", dir, "--data", task.dev)
-		if code != cli.ExitOK || !strings.Contains(stderr, "tuned per-label for "+objective) || predicted == 0 {
+		if code != cli.ExitOK || !strings.Contains(stderr, "tuned guarded for "+objective) || predicted == 0 {
 			t.Errorf("eval: exit %d, %s; %d labels predicted", code, stderr, predicted)
 		}
 		if r := evaluate(t, "--model", dir, "--data", task.dev, "--threshold", "0.25"); r.PerLabel["animal"].Threshold != 0.25 {

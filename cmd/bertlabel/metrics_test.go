@@ -126,8 +126,8 @@ func TestMetricsRefuses(t *testing.T) {
 	const truth, scores = "id,a,b\n1,0,1\n2,1,0\n", "id,a,b\n1,0.5,1\n2,0.25,0\n"
 	for _, c := range []struct{ truth, scores, want string }{
 		{"id,a,b\n1,0,2\n", scores, `truth.csv:2: column b: found "2", expected 0, 1 or nothing`},
-		{"id,a,b\n1,0,1\n2,1.0,0\n", scores, `truth.csv:3: column a: found "1.0", expected 0, 1 or nothing`},
-		{"a,b\n0,1\n\"\n1\",0\n", "a,b\n0,0\n0,0\n", `truth.csv:3: column a: found "\n1"`},
+		{"id,a,b\n1,0,1\n2,0.7,0\n", scores, `truth.csv:3: column a: found "0.7", expected 0, 1 or nothing`},
+		{"a,b\n0,1\n\"\n2\",0\n", "a,b\n0,0\n0,0\n", `truth.csv:3: column a: found "\n2"`},
 		{truth, "id,a,b\n1,0.5,\n", `scores.csv:2: column b: found "", expected a probability`},
 		{truth, "id,a,b\n1,0.5,nan\n", `scores.csv:2: column b: found "nan"`},
 		{truth, "id,a,b\n1,+Inf,1\n", `scores.csv:2: column a: found "+Inf"`},

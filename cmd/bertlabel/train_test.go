@@ -54,6 +54,7 @@ func metricsTable(t *testing.T, dir string) (header []string, rows [][]float64) 
 type report struct {
 	F1Macro  float64 `json:"f1_macro"`
 	Rows     int
+	Average  float64                                    `json:"average_precision_macro"`
 	PerLabel map[string]struct{ Threshold, F1 float64 } `json:"per_label"`
 }
 
@@ -205,10 +206,10 @@ func TestTrainRefuses(t *testing.T) {
 		{"", "train needs --train, --output", cli.ExitUsage},
 		{"--train " + good + " --output " + out, "train needs --model", cli.ExitUsage},
 		{flags + full, "is not empty", cli.ExitUsage},
-		{flags + good, "is a file", cli.ExitUsage},
+		{flags + good, "would replace it", cli.ExitUsage},
 		{flags + out + " --pooling avg", "--pooling", cli.ExitUsage},
 		{flags + out + " --early-stopping 2", "--early-stopping stops when --dev", cli.ExitUsage},
-		{flags + out + " --tune-thresholds=some", `"some": want per-label, global`, cli.ExitUsage},
+		{flags + out + " --tune-thresholds=some", `"some": want per-label, global, guarded`, cli.ExitUsage},
 		{flags + out + " --tune some", "--tune", cli.ExitUsage},
 		{flags + out + " --learning-rate -1", "--learning-rate is -1", cli.ExitUsage},
 		{flags + out + " --dropout 1", "dropout is 1", cli.ExitUsage},

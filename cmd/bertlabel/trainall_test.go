@@ -168,7 +168,12 @@ func TestKills(t *testing.T) {
 			}
 		}
 		if got := runResult(t, output); got != want {
-			t.Fatalf("run %d ends differently from the undisturbed one", run)
+			i := 0
+			for i < min(len(got), len(want)) && got[i] == want[i] {
+				i++
+			}
+			near := func(s string) string { return s[max(0, min(i, len(s))-300):min(len(s), i+100)] }
+			t.Fatalf("run %d ends differently from the undisturbed one:\n…%s…\nwant\n…%s…", run, near(got), near(want))
 		}
 		os.RemoveAll(output)
 	}

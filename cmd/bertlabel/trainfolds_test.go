@@ -75,7 +75,7 @@ func TestTrainFolds(t *testing.T) {
 			t.Errorf("%s: %v rows, mean %v, std %v, want %v and %v", name, rows, *f.Mean["log_loss"], *f.Std["log_loss"], mean,
 				math.Sqrt(squares/3))
 		}
-		tuned, _ := task.run(t, name, append(args, "--folds", "4", "--tune-thresholds", "--threads", "3")...)
+		tuned, _ := task.run(t, name, append(args, "--folds", "4", "--tune-thresholds=per-label", "--threads", "3")...)
 		again, sameText := foldsOf(t, task, name)
 		if text != sameText || float64(tuned.Thresholds[0]) != float64(float32(again.Tuned.Threshold[0])) || tuned.Thresholds[0] == 0.5 &&
 			tuned.Thresholds[1] == 0.5 {

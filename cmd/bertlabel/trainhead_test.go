@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
+	"bertlabel/train/data"
+	"bertlabel/train/metrics"
 )
 
 // headTask is a model without a head and two files of labelled rows.
@@ -106,6 +109,9 @@ func TestTrainLDA(t *testing.T) {
 	if config := trainingOf(t, raw); config["calibrate"] != nil || config["l2"] != 0.1 || !strings.Contains(stderr, "l2 0.1 to 0.1") {
 		t.Errorf("%v\n%s", config, stderr)
 	}
+	if strings.Contains(stderr, "may lie beyond") {
+		t.Errorf("a strength that was given is called the end of a path\n%s", stderr)
+	}
 	auto, stderr := task.run(t, "auto", "--pooling", "auto", "--solver", "lda", "--dev", task.dev)
 	if !strings.Contains(stderr, "chose --pooling "+auto.Pooling.String()) {
 		t.Errorf("pooling %s\n%s", auto.Pooling, stderr)
@@ -159,13 +165,25 @@ func TestTrainTunesOnDev(t *testing.T) {
 		!strings.Contains(said, "--tune-thresholds keeps") {
 		t.Errorf("thresholds %v\n%s", plain.Thresholds, said)
 	}
-	each, said := task.run(t, "each", append(common, "--tune-thresholds")...)
+	each, said := task.run(t, "each", append(common, "--tune-thresholds=per-label")...)
 	if each.Thresholds[0] == 0.5 || each.Thresholds[0] == each.Thresholds[1] || !strings.Contains(said, "kept the per-label thresholds") {
 		t.Errorf("thresholds %v\n%s", each.Thresholds, said)
 	}
 	global, _ := task.run(t, "global", append(common, "--tune-thresholds=global", "--threshold-objective", "recall@0.9")...)
 	if global.Thresholds[0] == 0.5 || global.Thresholds[0] != global.Thresholds[1] {
 		t.Errorf("thresholds %v, want one for all", global.Thresholds)
+	}
+	guarded, said := task.run(t, "guarded", append(common, "--tune-thresholds")...)
+	one, _ := task.run(t, "one", append(common, "--tune-thresholds=global")...)
+	dev, err := data.Load(task.dev, data.Options{})
+	if err != nil || !strings.Contains(said, "kept the guarded thresholds") || !strings.Contains(said, "guarded for labels with few positives: f1_macro") ||
+		trainingOf(t, guarded)["tune_thresholds"] != "guarded" {
+		t.Errorf("%s, %v\n%s", guarded.Training(), err, said)
+	}
+	for l, got := range guarded.Thresholds {
+		if want := metrics.Guard(each.Thresholds[l], one.Thresholds[l], dev.Classes(l)[1]); got != want {
+			t.Errorf("label %d is guarded at %v, want %v", l, got, want)
+		}
 	}
 	r := evaluate(t, "--model", filepath.Join(task.dir, "each"), "--data", task.dev)
 	if float32(r.PerLabel["animal"].Threshold) != each.Thresholds[0] {
@@ -178,7 +196,7 @@ func TestTrainTunesOnDev(t *testing.T) {
 	for _, method := range []string{"temperature", "platt"} {
 		calibrated, said := task.run(t, method, append(common, "--calibrate="+method, "--tune-thresholds")...)
 		config := trainingOf(t, calibrated)
-		if config["calibrate"] != method || config["tune_thresholds"] != "per-label" || config["threshold_objective"] != "f1" ||
+		if config["calibrate"] != method || config["tune_thresholds"] != "guarded" || config["threshold_objective"] != "f1" ||
 			!strings.Contains(said, "calibrated on dev ("+method+")") {
 			t.Errorf("%v\n%s", config, said)
 		}
@@ -190,7 +208,7 @@ func TestTrainTunesOnDev(t *testing.T) {
 			}
 		}
 		_, said, code := bertlabel(t, cmdtest.JSONLines([]string{"the cat"}), "predict", "--model", filepath.Join(task.dir, method))
-		if code != cli.ExitOK || !strings.Contains(said, "calibrated ("+method+")") || !strings.Contains(said, "tuned per-label for f1") {
+		if code != cli.ExitOK || !strings.Contains(said, "calibrated ("+method+")") || !strings.Contains(said, "tuned guarded for f1") {
 			t.Errorf("predict: exit %d, %s", code, said)
 		}
 	}
@@ -309,5 +327,75 @@ func TestHeadClearsEncoderRun(t *testing.T) {
 	task.run(t, "model", "--max-steps", "2")
 	if left := saved(); len(left) > 0 {
 		t.Errorf("the run of the head leaves %v", left)
+	}
+}
+
+// An end of the path that was chosen is a warning, with the label and the flag that goes beyond; with a strength that was given there is
+// none.
+func TestTrainSaysPathEnd(t *testing.T) {
+	t.Parallel()
+	task := newHeadTask(t)
+	for solver, want := range map[string]string{"lbfgs": "the weakest that was tried: a better one may lie beyond, give it by --l2",
+		"lda": "the strongest that was tried: a better one may lie beyond, give it by --l2"} {
+		args := []string{"--pooling", "mean:-1..-3", "--solver", solver}
+		if solver == "lda" { // labels at random: there is nothing to learn, and the penalty cannot be strong enough
+			cmdtest.WriteFile(t, task.train, "text,animal,colour\nthe cat,1,0\na dog ran,0,1\nthe mat,0,0\nred home,1,1\n")
+			args = append(args, "--dev", task.dev)
+		}
+		_, said := task.run(t, solver, args...)
+		if !strings.Contains(said, "warning: l2 ") || !strings.Contains(said, want) {
+			t.Errorf("%s: want %q\n%s", solver, want, said)
+		}
+		if _, said := task.run(t, solver, append(args, "--l2", "0.5")...); strings.Contains(said, "may lie beyond") {
+			t.Errorf("%s: a strength that was given is called an end\n%s", solver, said)
+		}
+	}
+}
+
+// Two stages in one command: both heads' figures and the choice are said, the model reads what the record says, its dev figures are those of
+// the choice, and --resume at the end changes nothing.
+func TestTrainRefit(t *testing.T) {
+	t.Parallel()
+	task := newHeadTask(t)
+	args := []string{"--tune", "last:1", "--pooling", "mean", "--dev", task.dev, "--train-batch-size", "16", "--max-steps", "3", "--tune-thresholds",
+		"--tensorboard=false", "--refit", "lda"}
+	m, said := task.run(t, "out", args...)
+	config := trainingOf(t, m)
+	share, ok := config["refit_share"].(float64)
+	for _, want := range []string{"dev with the tuned head: average_precision_macro ",
+		"dev with the lda head on concat:mean:-1..-3,max:-1..-3: average_precision_macro ",
+		"average_precision_macro on dev by the share of the tuned head: 1: ", "; kept "} {
+		if !strings.Contains(said, want) {
+			t.Errorf("want %q in\n%s", want, said)
+		}
+	}
+	if !ok || share == 1 || config["refit"] != "lda" || config["refit_pooling"] != "concat:mean:-1..-3,max:-1..-3" || m.Pooling != "concat:mean:-1..-3,max:-1..-3" {
+		t.Fatalf("pooling %s, %v\n%s", m.Pooling, config, said)
+	}
+	_, list, _ := strings.Cut(said, "by the share of the tuned head: ")
+	_, value, _ := strings.Cut(list, fmt.Sprintf("%g: ", share))
+	r := evaluate(t, "--model", filepath.Join(task.dir, "out"), "--data", task.dev)
+	if got := fmt.Sprintf("%.4f", r.Average); !strings.HasPrefix(value, got) {
+		t.Errorf("average precision %s on dev, said %.20q", got, value)
+	}
+	out := filepath.Join(task.dir, "out")
+	resumed := append([]string{"train", "--model", task.base, "--train", task.train, "--output", out, "--resume"}, args...)
+	if _, stderr, code := bertlabel(t, "", resumed...); code != cli.ExitOK || strings.Contains(stderr, "lda head") {
+		t.Errorf("exit %d, %s", code, stderr)
+	}
+	again, err := model.Open(out, nil)
+	if err != nil || !slices.Equal(again.Head.Weights.Value, m.Head.Weights.Value) || !slices.Equal(again.Thresholds, m.Thresholds) {
+		t.Errorf("resuming a finished run has changed the model, %v", err)
+	}
+	for _, c := range []struct{ args, want string }{
+		{"--tune last:1 --refit lda --resume --refit-pooling cls --pooling mean --train-batch-size 16 --max-steps 3", "refit_pooling was "},
+		{"--tune last:1 --refit lda --refit-pooling mean:-4 --overwrite", "the layers -1 to -2"},
+		{"--tune head --refit lda --overwrite", "--tune last:N or all"},
+		{"--tune last:1 --refit-pooling cls --overwrite", "give --refit lbfgs or lda"},
+	} {
+		words := append([]string{"train", "--model", task.base, "--train", task.train, "--dev", task.dev, "--output", out}, strings.Fields(c.args)...)
+		if _, stderr, code := bertlabel(t, "", words...); code != cli.ExitUsage || !strings.Contains(stderr, c.want) {
+			t.Errorf("%s: exit %d, want %q in %s", c.args, code, c.want, stderr)
+		}
 	}
 }

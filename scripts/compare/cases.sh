@@ -23,7 +23,7 @@ END
 # Heads by gradient.
 cases <<'END'
 0 head+ bertlabel $head
-0 head-dev+ bertlabel $head $dev --tune-thresholds
+0 head-dev+ bertlabel $head $dev --tune-thresholds=per-label
 0 head-random bertlabel train --model data/random --train data/train.csv $dev --output $O
 0 head-own bertlabel train --model data/model --train data/train.csv --pooling mean --max-steps 20 --output $O
 0 head-other-pooling bertlabel train --model data/model --train data/train.csv --pooling cls --max-steps 20 --output $O
@@ -41,11 +41,11 @@ cases <<'END'
 5 head-diverges bertlabel $head --learning-rate 1e38 --clip-norm 0 --warmup-proportion 0
 5 head-skips bertlabel $head --learning-rate 1e38 --clip-norm 0 --warmup-proportion 0 --on-nan skip
 0 head-global bertlabel $head $dev --tune-thresholds=global --threshold-objective f2
-0 head-f05 bertlabel $head $dev --tune-thresholds --threshold-objective f0.5
-0 head-precision bertlabel $head $dev --tune-thresholds --threshold-objective precision@0.9
+0 head-f05 bertlabel $head $dev --tune-thresholds=per-label --threshold-objective f0.5
+0 head-precision bertlabel $head $dev --tune-thresholds=per-label --threshold-objective precision@0.9
 0 head-recall bertlabel $head $dev --tune-thresholds=global --threshold-objective recall@0.9
 0 head-temperature bertlabel $head $dev --calibrate=temperature
-0 head-platt+ bertlabel $head $dev --calibrate --tune-thresholds
+0 head-platt+ bertlabel $head $dev --calibrate --tune-thresholds=per-label
 0 head-cut bertlabel $head --max-seq-length 8 --num-train-epochs 1
 3 head-too-long bertlabel $head --max-seq-length 8 --on-long error
 0 head-plots bertlabel $head $dev --plots $O.plots --num-train-epochs 2
@@ -74,7 +74,7 @@ END
 # Exact heads, poolings, folds, the linear baseline, the cache of features.
 cases <<'END'
 0 lbfgs bertlabel $head --solver lbfgs
-0 lbfgs-dev bertlabel $head $dev --solver lbfgs --tune-thresholds --calibrate
+0 lbfgs-dev bertlabel $head $dev --solver lbfgs --tune-thresholds=per-label --calibrate
 0 lbfgs-l2 bertlabel $head --solver lbfgs --l2 1e-3 --learning-rate 3
 0 lbfgs-balanced bertlabel $head $dev --solver lbfgs --pos-weight balanced
 0 lbfgs-smoothing bertlabel $head --solver lbfgs --label-smoothing 0.1
@@ -83,17 +83,17 @@ cases <<'END'
 0 lda-l2 bertlabel $head --solver lda --l2 0.1
 0 lda-tuned bertlabel $head $dev --solver lda --calibrate=temperature --tune-thresholds=global
 0 auto-lbfgs bertlabel $head $dev --pooling auto --solver lbfgs
-0 auto-lda bertlabel $head $dev --pooling auto --solver lda --tune-thresholds
+0 auto-lda bertlabel $head $dev --pooling auto --solver lda --tune-thresholds=per-label
 0 pooling-cls bertlabel $head --pooling cls --num-train-epochs 2
 0 pooling-max bertlabel $head --pooling max --num-train-epochs 2
 0 pooling-layers bertlabel $head $dev --pooling mean:-1..-3 --num-train-epochs 2
 0 pooling-wide+ bertlabel $head $dev --pooling concat:max,mean:-1..-3,cls:-2 --solver lda
 0 folds bertlabel $head --folds 4 --max-steps 30 --bias-init log-odds --pos-weight balanced
-0 folds-lbfgs bertlabel $head --folds 3 --solver lbfgs --tune-thresholds
+0 folds-lbfgs bertlabel $head --folds 3 --solver lbfgs --tune-thresholds=per-label
 0 folds-lda bertlabel $head --folds 3 --solver lda --l2 1 --tune-thresholds=global --threshold-objective f2
-0 folds-baseline bertlabel $head --folds 3 --solver lbfgs --l2 0.01 --baseline --tune-thresholds
+0 folds-baseline bertlabel $head --folds 3 --solver lbfgs --l2 0.01 --baseline --tune-thresholds=per-label
 0 baseline bertlabel $head $dev --baseline
-0 baseline-tuned bertlabel $head $dev --baseline --solver lbfgs --tune-thresholds --plots $O.plots
+0 baseline-tuned bertlabel $head $dev --baseline --solver lbfgs --tune-thresholds=per-label --plots $O.plots
 0 baseline-global bertlabel $head $dev --baseline --tune-thresholds=global --threshold-objective f0.5 --max-steps 5
 0 baseline-encoder bertlabel $enc --tune last:1 $dev --baseline --output $O
 0 cache-cold+ bertlabel $head $dev --features-cache cache-cold/cache --solver lbfgs && ls cache-cold/cache
@@ -108,7 +108,7 @@ cases <<'END'
 0 whole+ bertlabel $whole --output $O
 0 last-1 bertlabel $enc --tune last:1 $dev --output $O
 0 last-2 bertlabel $enc --tune last:2 $dev --gradient-accumulation-steps 2 --output $O
-0 last-1-tuned+ bertlabel $enc --tune last:1 $dev --tune-thresholds --calibrate --output $O
+0 last-1-tuned+ bertlabel $enc --tune last:1 $dev --tune-thresholds=per-label --calibrate --output $O
 0 last-2-global bertlabel $enc --tune last:2 --pooling cls $dev --tune-thresholds=global --plots $O.plots --output $O
 0 recompute bertlabel $whole --recompute --output $O && same $O whole/out
 0 one-thread bertlabel $whole --threads 1 --output $O && same $O whole/out
@@ -138,8 +138,8 @@ cases <<'END'
 0 resume-cut cp -r whole/out $O && cut_back $O 8 && bertlabel $whole --resume --output $O && same $O whole/out
 0 resume-damaged cp -r whole/out $O && truncate -s -1 $O/checkpoints/ckpt-000024/*.data* && bertlabel $whole --resume --output $O && same $O whole/out
 0 resume-end cp -r whole/out $O && bertlabel $whole --resume --output $O && same $O whole/out
-0 resume-tuned cp -r last-1-tuned/out $O && bertlabel $enc --tune last:1 $dev --tune-thresholds --calibrate --resume --output $O
-0 resume-tuned-late cp -r last-1-tuned/out $O && cut_back $O 16 && bertlabel $enc --tune last:1 $dev --tune-thresholds --calibrate --resume --output $O && same $O last-1-tuned/out
+0 resume-tuned cp -r last-1-tuned/out $O && bertlabel $enc --tune last:1 $dev --tune-thresholds=per-label --calibrate --resume --output $O
+0 resume-tuned-late cp -r last-1-tuned/out $O && cut_back $O 16 && bertlabel $enc --tune last:1 $dev --tune-thresholds=per-label --calibrate --resume --output $O && same $O last-1-tuned/out
 0 resume-nothing bertlabel $enc --tune last:1 --resume --output $O
 0 resume-free cp -r whole/out $O && cut_back $O 16 && bertlabel $enc --tune all $dev --log-steps 3 --eval-steps 7 --recompute --resume --threads 1 --output $O
 0 resume-from bertlabel $enc --tune all --resume-from whole/out/checkpoints/ckpt-000016/model.ckpt-16 --labels data/labels.txt --output $O
@@ -156,7 +156,7 @@ END
 
 # Labels of a trained model.
 cases <<'END'
-0 labels-add+ bertlabel labels add --model head-platt/out --names fragile --train data/fragile.csv --dev data/fragile.csv --tune-thresholds --calibrate=temperature --output $O
+0 labels-add+ bertlabel labels add --model head-platt/out --names fragile --train data/fragile.csv --dev data/fragile.csv --tune-thresholds=per-label --calibrate=temperature --output $O
 0 labels-add-plain bertlabel labels add --model head/out --names fragile --train data/fragile.csv --seed 3 --features-cache labels-add-plain/cache --output $O
 0 labels-add-platt bertlabel labels add --model last-1-tuned/out --names fragile --train data/fragile.csv --dev data/fragile.csv --tune-thresholds=global --threshold-objective f2 --calibrate --output $O
 0 labels-add-after bertlabel labels add --model head-platt/out --names fragile --train data/fragile.csv --output $O
@@ -167,7 +167,7 @@ cases <<'END'
 0 labels-drop bertlabel labels drop --model labels-add/out --names refund,fragile --output $O
 0 labels-rename bertlabel labels rename --model head-platt/out --names refund --into '"money, back"' --output $O
 0 labels-merge bertlabel labels merge --model labels-add/out --names refund,rude_staff --into both --train data/train.csv --output $O
-0 labels-merge-dev bertlabel labels merge --model head/out --names refund,rude_staff --into refund --train data/train.csv $dev --tune-thresholds --calibrate --quiet --output $O
+0 labels-merge-dev bertlabel labels merge --model head/out --names refund,rude_staff --into refund --train data/train.csv $dev --tune-thresholds=per-label --calibrate --quiet --output $O
 0 labels-in-place cp -r head-platt/out $O && bertlabel labels drop --model $O --names refund --output $O --overwrite
 END
 
@@ -382,7 +382,7 @@ refusals labels <<'END'
 2 labels drop --model data/model --names refnud --output $O
 2 labels drop --model data/model --names $(paste -sd, data/labels.txt) --output $O
 2 labels add --model data/model --names refund --train data/train.csv --output $O
-2 labels add --tune-thresholds --model data/model --names fragile --train data/fragile.csv --output $O
+2 labels add --tune-thresholds=per-label --model data/model --names fragile --train data/fragile.csv --output $O
 2 labels drop --calibrate --model data/model --names refund --output $O
 3 labels add --model data/model --names bird --train data/fish.csv --output $O
 3 labels add --model data/model --names fish --train data/fish.csv --output $O
@@ -474,7 +474,7 @@ END
 if [ -n "${MODEL:-}" ]; then
 	ln -s "$(realpath "$MODEL")" "$work/data/real"
 	cases <<'END'
-0 real-head bertlabel train --model data/real --train data/small.csv $dev --pooling mean:-1..-3 --solver lbfgs --tune-thresholds --output $O
+0 real-head bertlabel train --model data/real --train data/small.csv $dev --pooling mean:-1..-3 --solver lbfgs --tune-thresholds=per-label --output $O
 0 real-last bertlabel train --model data/real --train data/small.csv $dev --tune last:1 --pooling mean --max-steps 4 --output $O && bertlabel predict --model $O $texts
 0 real-embed bertlabel embed --model data/real $texts --pooling mean
 0 real-check bertlabel check-data --train data/train.csv --model data/real

@@ -5,9 +5,13 @@ import (
 	"slices"
 )
 
-// Classes returns how many rows say 0 for a label, and how many 1; label is its place in the list.
+// Classes returns how many rows say 0 for a label, and how many 1; label is its place in the list. No row says anything of a place that
+// is not in the list.
 func (d *Dataset) Classes(label int) (n [2]int) {
 	c := d.Labels.Len()
+	if label < 0 || label >= c {
+		return n
+	}
 	for i := label; i < len(d.Y); i += c {
 		if d.Y[i] != Unknown {
 			n[d.Y[i]]++

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -14,8 +15,8 @@ func (t *tableRows) resolve(n int) (err error) {
 	if t.text, err = t.find("text_column", o.TextColumn, "text"); err != nil {
 		return fatal(err)
 	}
-	if t.text < 0 {
-		return fatal(t.missing("text_column", "text"))
+	if t.text < 0 || t.isJoined() {
+		return fatal(t.missing("text_column", cmp.Or(o.TextColumn, "text")))
 	}
 	if t.pair, err = t.find("text_pair_column", o.PairColumn, "text_pair", "text_b"); err != nil {
 		return fatal(err)
@@ -51,7 +52,7 @@ func (t *tableRows) find(option, given string, defaults ...string) (int, error) 
 // lookup returns the column of a name, or without a header of a number from 1, or -1.
 func (t *tableRows) lookup(name string) int {
 	if t.header != nil {
-		if i, ok := t.byHeader[name]; ok {
+		if i, ok := t.byHeader[strings.TrimSpace(name)]; ok {
 			return i
 		}
 		return -1
@@ -69,11 +70,38 @@ func (t *tableRows) missing(option, name string) error {
 		return &RowError{Column: name, Found: fmt.Sprintf("%d columns", t.width), Expected: "a column " + name,
 			Hint: "`" + option + "` counts columns from 1"}
 	}
+	if d := t.otherDelimiter(); d != "" {
+		return &RowError{Column: name, Value: cut(t.header[0]), Found: "one column", Expected: fmt.Sprintf("a column %q, and %q between columns",
+			name, t.options.Delimiter), Hint: "the file seems to be separated by " + strconv.Quote(d) + ": give `delimiter` " + separatorWord(d)}
+	}
 	hint := fmt.Sprintf("name it by `%s`, or give `no_header` and the numbers of the columns when the file has no header", option)
 	if near := nearest(name, t.header); near != "" {
 		hint = fmt.Sprintf("did you mean %q? Then give `%s` %s, or rename the column", near, option, near)
 	}
 	return &RowError{Column: name, Found: "the columns " + list(t.header), Expected: fmt.Sprintf("a column %q", name), Hint: hint}
+}
+
+// otherDelimiter returns what seems to stand between the fields of a file whose header is one field; "" for nothing.
+func (t *tableRows) otherDelimiter() string {
+	if len(t.header) != 1 {
+		return ""
+	}
+	most, best := 0, ""
+	for _, d := range []string{"\t", ";", "|", ","} {
+		if n := strings.Count(t.header[0], d); n > most && d != t.options.Delimiter {
+			most, best = n, d
+		}
+	}
+	return best
+}
+
+// isJoined reports whether the header is one field of which a part, but for another delimiter, would be a column of ours: also when the
+// whole was named as the text.
+func (t *tableRows) isJoined() bool {
+	d := t.otherDelimiter()
+	return d != "" && slices.ContainsFunc(strings.Split(t.header[0], d), func(part string) bool {
+		return slices.Contains([]string{"text", "text_pair", "text_b", "id", "labels"}, strings.TrimSpace(part))
+	})
 }
 
 // list writes names for a message, in at most a line or two.
@@ -109,9 +137,14 @@ func (t *tableRows) resolveLabels() (err error) {
 	}
 	if t.names >= 0 {
 		t.set.column = t.columnName(t.names)
+		t.set.joins = newSeparatorCheck(o.LabelSeparator)
 		return t.checkSeparator()
 	}
+	t.counter.there = t.header != nil && isIndexName(t.header[0]) && t.text > 0 && t.pair != 0 && t.id != 0
 	for i := range t.width {
+		if i == 0 && t.counter.there {
+			continue
+		}
 		if i != t.text && i != t.pair && i != t.id {
 			t.columns = append(t.columns, i)
 		}
@@ -189,8 +222,13 @@ func (t *tableRows) matchColumns() error {
 	for _, place := range t.places {
 		there[place] = true
 	}
-	if i := slices.Index(there, false); i >= 0 {
-		return t.missing("label_columns", t.set.list.names[i])
+	for place, is := range there {
+		if !is && len(t.options.LabelColumns) == 0 {
+			return t.missing("label_columns", t.set.list.names[place])
+		}
+		if !is {
+			t.unnamed = append(t.unnamed, place)
+		}
 	}
 	return nil
 }

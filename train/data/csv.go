@@ -12,11 +12,12 @@ type records interface {
 	next() ([][]byte, error)
 }
 
-// tsvRecords cuts lines at tabs. There is no quoting: a quote is a character like any other (as in BERT's own data readers,
-// run_classifier.py, _read_tsv without a quote character).
+// tsvRecords cuts lines at tabs, or another delimiter. There is no quoting: a quote is a character like any other (as in BERT's own
+// data readers, run_classifier.py, _read_tsv without a quote character).
 type tsvRecords struct {
-	lines  *lines
-	fields [][]byte
+	lines     *lines
+	fields    [][]byte
+	delimiter byte
 }
 
 func (t *tsvRecords) next() ([][]byte, error) {
@@ -25,8 +26,9 @@ func (t *tsvRecords) next() ([][]byte, error) {
 		return nil, err
 	}
 	t.fields = t.fields[:0]
+	delimiter := []byte{t.delimiter}
 	for {
-		field, rest, more := bytes.Cut(line, []byte{'\t'})
+		field, rest, more := bytes.Cut(line, delimiter)
 		t.fields = append(t.fields, field)
 		if len(t.fields) > MaxColumns {
 			return nil, tooWide()
@@ -43,31 +45,28 @@ func tooWide() error {
 		Hint: "look for a missing line end"}
 }
 
-// csvRecords cuts rows as RFC 4180 has them, section 2: fields between commas; a field in quotes may hold commas, line breaks
-// and, doubled, quotes; a quote anywhere else is an error. Blank lines are passed over.
+// csvRecords cuts rows as RFC 4180 has them, section 2: fields between commas, or another delimiter; a field in quotes may hold it,
+// line breaks and, doubled, quotes; a quote anywhere else is an error. A blank
+// line is one empty field.
 type csvRecords struct {
-	lines   *lines
-	fields  [][]byte
-	scratch []byte // what quoted fields with quotes in them become
+	lines     *lines
+	fields    [][]byte
+	scratch   []byte // what quoted fields with quotes in them become
+	delimiter byte
 }
 
 // next puts lines together until the quotes of the row are even, for a line break inside quotes has an odd number of them
 // before it. Should that have been a mistake, the line after the row's first is the next row.
 func (c *csvRecords) next() ([][]byte, error) {
 	l := c.lines
-	for {
-		l.begin()
-		err := l.line()
-		if err == errRowTooLong {
-			l.discard()
-			return nil, tooLong("")
-		}
-		if err != nil {
-			return nil, err
-		}
-		if len(trimLineEnd(l.row())) > 0 {
-			break
-		}
+	l.begin()
+	err := l.line()
+	if err == errRowTooLong {
+		l.discard()
+		return nil, tooLong("")
+	}
+	if err != nil {
+		return nil, err
 	}
 	more := c.closeQuotes()
 	if more != nil && more != io.EOF && more != errRowTooLong {
@@ -76,7 +75,7 @@ func (c *csvRecords) next() ([][]byte, error) {
 	if err := l.checkLineEnds(); err != nil {
 		return nil, err
 	}
-	err := c.split(trimLineEnd(l.row()))
+	err = c.split(trimLineEnd(l.row()))
 	if err == nil && more == errRowTooLong {
 		err = tooLong("")
 	}
@@ -113,7 +112,7 @@ func (c *csvRecords) split(row []byte) error {
 		} else {
 			field, at, err = c.plain(row, at)
 		}
-		if err == nil && at < len(row) && row[at] != ',' {
+		if err == nil && at < len(row) && row[at] != c.delimiter {
 			err = c.fault(row[start:], "text behind the closing quote of", "a comma or the end of the row behind it")
 		}
 		if err != nil {
@@ -132,7 +131,7 @@ func (c *csvRecords) split(row []byte) error {
 // plain returns the field without quotes that starts at row[at], and the place after it.
 func (c *csvRecords) plain(row []byte, at int) (field []byte, end int, err error) {
 	end = len(row)
-	if i := bytes.IndexByte(row[at:], ','); i >= 0 {
+	if i := bytes.IndexByte(row[at:], c.delimiter); i >= 0 {
 		end = at + i
 	}
 	if bytes.IndexByte(row[at:end], '"') >= 0 {

@@ -20,6 +20,7 @@ type Dataset struct {
 	Head   string     // with Raw, the bytes before the rows: a byte order mark, the header
 	SHA256 [sha256.Size]byte
 	Stats  Stats
+	Notes  []Note // what is to be known about how it was read
 	// Dropped are the labels that Options.DropUnknown left out.
 	Dropped []UnknownLabel
 }
@@ -123,13 +124,16 @@ type loading struct {
 	Dataset
 	cells          []cell // of all rows
 	ends           []int  // [rows], where the cells of each row end
+	unknown        []int  // rows of whose labels nothing is known but what is in cells
+	either         []int  // rows whose list of numbers is cells or places
+	eitherCells    []int8 // their cells, one for each label
 	hasPair, hasID bool
 }
 
 func load(r *Reader) (*Dataset, error) {
 	stop := r.options.OnBadRow == StopAtBadRow || r.options.OnBadRow == ""
 	if r.set != nil {
-		r.set.tally = r.set.tally || stop
+		r.set.tally, r.set.whole = r.set.tally || stop, true
 	}
 	d := &loading{Dataset: Dataset{File: r.src.name, Head: r.head}}
 	for {
@@ -162,6 +166,12 @@ func (d *loading) add(ex *Example, set *labelSet) {
 	if set != nil {
 		d.cells = append(d.cells, set.cells...)
 		d.ends = append(d.ends, len(d.cells))
+		if set.unknown {
+			d.unknown = append(d.unknown, d.Rows()-1)
+		}
+		if len(set.either) > 0 {
+			d.either, d.eitherCells = append(d.either, d.Rows()-1), append(d.eitherCells, set.either...)
+		}
 	}
 }
 
@@ -170,6 +180,11 @@ func (d *loading) finish(r *Reader) (*Dataset, error) {
 	d.Stats, d.Dropped = r.stats, r.Unknown()
 	if d.Rows() == 0 {
 		return nil, r.place(&RowError{Found: "no rows", Expected: "at least one row"}, r.lines.first-1)
+	}
+	if r.set != nil && r.set.joins != nil {
+		if bad := r.set.joins.fault(r.set.list, r.set.column); bad != nil {
+			return nil, r.place(bad, bad.Line)
+		}
 	}
 	if len(d.Dropped) > 0 && !r.options.DropUnknown {
 		return nil, &UnknownLabelsError{d.File, r.set.list, d.Dropped}
@@ -186,6 +201,7 @@ func (d *loading) finish(r *Reader) (*Dataset, error) {
 		}
 		d.layOut(r.set)
 	}
+	d.Notes = append(d.Notes, r.Notes()...)
 	var err error
 	d.SHA256, err = r.src.digest()
 	return &d.Dataset, err
@@ -201,6 +217,10 @@ func (d *loading) layOut(set *labelSet) {
 	}
 	d.Labels = list
 	d.Y = make([]int8, d.Rows()*list.Len())
+	for _, i := range d.unknown {
+		allUnknown(d.Row(i))
+	}
+	d.layOutEither(set)
 	begin := 0
 	for i, end := range d.ends {
 		row := d.Row(i)
@@ -208,5 +228,27 @@ func (d *loading) layOut(set *labelSet) {
 			row[place(c.label)] = c.value
 		}
 		begin = end
+	}
+}
+
+// layOutEither writes the lists of numbers that single rows leave open. The list of labels has one or two names, and its own order.
+func (d *loading) layOutEither(set *labelSet) {
+	if len(d.either) == 0 {
+		return
+	}
+	w := set.decide(len(d.either), d.Rows())
+	if set.way == undecided {
+		d.Notes = append(d.Notes, set.eitherNote(w))
+	}
+	n := d.Labels.Len()
+	for k, i := range d.either {
+		row, cells := d.Row(i), d.eitherCells[k*n:(k+1)*n]
+		for place, value := range cells {
+			if w == asCells {
+				row[place] = value
+			} else {
+				row[value] = 1
+			}
+		}
 	}
 }

@@ -116,6 +116,11 @@ func TestCheck(t *testing.T) {
 	if err := made.CheckClasses(); err == nil || !strings.Contains(err.Error(), "column love: found 0 rows that say 1 and 1 that say 0") {
 		t.Error(err)
 	}
+	for label, want := range map[int][2]int{-1: {}, 0: {1, 1}, 1: {1, 0}, made.Labels.Len(): {}} {
+		if got := made.Classes(label); got != want {
+			t.Errorf("classes of label %d: %v, want %v", label, got, want)
+		}
+	}
 	unread := Dataset{Texts: []string{"a"}}
 	if _, err := unread.Columns("joy"); err == nil {
 		t.Error("columns of a data set without labels")

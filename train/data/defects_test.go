@@ -43,7 +43,6 @@ var defects = []defect{
 	{CSV, "wrong count in a row of lines", "i,\"a\nb\nc\",joy,4", "4", nil, false},
 	{CSV, "unknown label", `i,text,hate`, "labels", nil, false},
 	{CSV, "label in other case", `i,text,Joy`, "labels", nil, false},
-	{CSV, "space before label", `i,text,"joy, love"`, "labels", nil, false},
 	{CSV, "label twice", `i,text,"joy,love,joy"`, "labels", nil, false},
 	{CSV, "empty label", `i,text,"joy,,love"`, "labels", nil, false},
 	{CSV, "label index out of range", `i,text,"0,4"`, "labels", nil, false},
@@ -103,7 +102,7 @@ var defects = []defect{
 	{JSONL, "label twice", `{"text":"a","labels":["joy", ¦"joy"]}`, "labels", nil, false},
 	{JSONL, "2 in labels", `{"text":"a","labels":[0,1,¦2,0]}`, "labels", nil, false},
 	{JSONL, "0.7 in labels", `{"text":"a","labels":[0,1,0,¦0.7]}`, "labels", nil, false},
-	{JSONL, "true in labels", `{"text":"a","labels":[0,1,¦true,0]}`, "labels", nil, false},
+	{JSONL, "Python's True in labels", `{"text":"a","labels":[0,1,¦True,0]}`, "labels", nil, false},
 	{JSONL, "name among numbers", `{"text":"a","labels":[0,¦"joy"]}`, "labels", nil, false},
 	{JSONL, "number among names", `{"text":"a","labels":["joy",¦1]}`, "labels", nil, false},
 	{JSONL, "too few numbers", `{"text":"a","labels":¦[0,1,0]}`, "labels", nil, false},
@@ -153,6 +152,9 @@ func plant(rng *rand.Rand, d defect) planted {
 	before, behind := rng.IntN(30), rng.IntN(10)
 	for i := range before + 1 + behind {
 		if rng.IntN(5) == 0 {
+			if d.format == FastText {
+				p.good = append(p.good, Example{Line: line()}) // an empty text
+			}
 			b.WriteString(end) // a blank line
 		}
 		if i == before {

@@ -98,7 +98,7 @@ func FuzzCSV(f *testing.F) {
 }
 
 func csvFields(content []byte) (rows [][]string, err error) {
-	c := csvRecords{lines: newLines(bytes.NewReader(content))}
+	c := csvRecords{lines: newLines(bytes.NewReader(content)), delimiter: ','}
 	for {
 		fields, err := c.next()
 		if err == io.EOF {
@@ -106,6 +106,9 @@ func csvFields(content []byte) (rows [][]string, err error) {
 		}
 		if err != nil {
 			return nil, err
+		}
+		if len(trimLineEnd(c.lines.row())) == 0 {
+			continue // encoding/csv passes over blank lines
 		}
 		var row []string
 		for _, field := range fields {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // jsonRows reads one object a line.
@@ -14,6 +15,8 @@ type jsonRows struct {
 	text, id, labels string    // keys
 	json             jsonText
 	keys             map[string]bool // of this row
+	columns          map[string]int  // keys that are labels, with `label_columns`: their places, -1 for one that is left out
+	unnamed          []int           // labels that `label_columns` leaves out: unknown in every row
 }
 
 func newJSONRows(o *Options, l *lines, set *labelSet) *jsonRows {
@@ -25,7 +28,37 @@ func newJSONRows(o *Options, l *lines, set *labelSet) *jsonRows {
 	return r
 }
 
-func (r *jsonRows) start() error { return nil }
+// start finds the places of the keys that `label_columns` names.
+func (r *jsonRows) start() error {
+	if r.set == nil || len(r.options.LabelColumns) == 0 {
+		return nil
+	}
+	gather := r.set.gather
+	r.columns = map[string]int{}
+	for _, key := range r.options.LabelColumns {
+		place, err := r.set.place(key)
+		if _, twice := r.columns[key]; twice || place < 0 && err == nil && !r.options.DropUnknown {
+			return &OptionError{"label_columns", fmt.Sprintf("%q is there twice, or not %s", key, r.set.list)}
+		}
+		if err != nil {
+			return err
+		}
+		r.columns[key] = place
+	}
+	if gather {
+		r.set.gather, r.set.ordered = false, true
+	}
+	named := map[int]bool{}
+	for _, place := range r.columns {
+		named[place] = true
+	}
+	for place := range r.set.list.Len() {
+		if !named[place] {
+			r.unnamed = append(r.unnamed, place)
+		}
+	}
+	return nil
+}
 
 func (r *jsonRows) next(ex *Example) error {
 	var line []byte
@@ -59,8 +92,29 @@ func (r *jsonRows) row(ex *Example) error {
 	if !r.keys[r.text] {
 		return r.missing(r.text, "a string")
 	}
-	if r.set != nil && !r.keys[r.labels] {
-		return r.missing(r.labels, "a list of labels")
+	if r.set == nil {
+		return nil
+	}
+	for _, key := range r.options.LabelColumns {
+		if !r.keys[key] {
+			return r.missing(key, "0, 1 or null")
+		}
+	}
+	if r.columns == nil && !r.keys[r.labels] {
+		bad := r.missing(r.labels, "a list of labels")
+		others := 0
+		for key := range r.keys {
+			if key != r.text && key != r.id && !r.isPair(key) {
+				others++
+			}
+		}
+		if others > 0 && bad.Hint == "add the key" {
+			bad.Hint = "add the key; where each label has a key of its own, name them by `label_columns`"
+		}
+		return bad
+	}
+	for _, place := range r.unnamed {
+		r.set.cells = append(r.set.cells, cell{place, Unknown})
 	}
 	return nil
 }
@@ -76,7 +130,7 @@ func (r *jsonRows) rescueID(ex *Example, line []byte) {
 	})
 }
 
-func (r *jsonRows) missing(key, what string) error {
+func (r *jsonRows) missing(key, what string) *RowError {
 	var keys []string
 	for k := range r.keys {
 		keys = append(keys, k)
@@ -100,6 +154,7 @@ func (r *jsonRows) member(ex *Example, key string, at int) (err error) {
 	}
 	r.keys[key] = true
 	value := r.value()
+	place, isLabel := r.columns[key]
 	switch {
 	case key == r.text:
 		ex.Text, _, err = r.str(false)
@@ -110,7 +165,12 @@ func (r *jsonRows) member(ex *Example, key string, at int) (err error) {
 		ex.Pair, ex.HasPair, err = r.str(true)
 	case key == r.id:
 		err = r.readID(ex)
-	case key == r.labels && r.set != nil:
+	case isLabel && place >= 0:
+		var cell int8
+		if cell, err = r.cell(); err == nil {
+			err = r.set.put(place, cell)
+		}
+	case key == r.labels && r.set != nil && r.columns == nil:
 		err = r.readLabels()
 	default:
 		err = r.json.skip(1)
@@ -167,9 +227,10 @@ func (r *jsonRows) readID(ex *Example) error {
 	return j.fault(j.at, j.found(), "a string or a number", "write the id as a string")
 }
 
-// readLabels reads ["joy"], [0,1,null] or {"joy": 1}.
+// readLabels reads ["joy"], [0,1,null], [27], {"joy": 1}, or such a list as a program has printed it into a string.
 func (r *jsonRows) readLabels() error {
 	j := &r.json
+	open := j.at
 	switch j.peek() {
 	case '{':
 		return j.object(func(name string, at int) error {
@@ -181,17 +242,35 @@ func (r *jsonRows) readLabels() error {
 		})
 	case '[':
 		return r.readList()
+	case 'n':
+		if string(j.word()) == "null" {
+			j.at += len("null")
+			return r.set.nothing("null")
+		}
+	case '"':
+		text, err := j.str()
+		if err != nil {
+			return err
+		}
+		word := strings.TrimSpace(string(text))
+		if r.set.isNothing(word) {
+			return r.set.nothing(word)
+		}
+		if items, list, err := parseItems(word); list && err == nil {
+			return r.set.items(items, word)
+		}
+		j.at = open
 	}
 	return j.fault(j.at, j.found(), `names ["joy"], or 0, 1 and null for each label [0,1], or {"joy": 1}`, "no label is []")
 }
 
-// readList reads a list of names, or one of zeros and ones; the first element decides.
+// readList reads a list of names, or one of numbers; the first element decides.
 func (r *jsonRows) readList() error {
 	j := &r.json
-	var cells []int8
+	var list []number
 	names, open := 0, j.at
 	err := j.array(func() error {
-		if j.peek() == '"' && len(cells) == 0 {
+		if j.peek() == '"' && len(list) == 0 {
 			at := j.at
 			name, err := j.str()
 			if err != nil {
@@ -203,40 +282,42 @@ func (r *jsonRows) readList() error {
 		if names > 0 {
 			return j.fault(j.at, j.found(), "a label name in double quotes, as the others", "write all labels in one way")
 		}
-		value, err := r.cell()
-		cells = append(cells, value)
+		n, err := r.number()
+		list = append(list, n)
 		return err
 	})
-	if err != nil || len(cells) == 0 {
+	if err != nil || len(list) == 0 {
 		return err
 	}
-	if err := r.set.number(len(cells)); err != nil {
+	err = r.set.numbers(list)
+	if bad, ok := err.(*RowError); ok && bad.Byte == 0 {
 		return atByte(err, open)
 	}
-	for place, value := range cells {
-		if err := r.set.put(place, value); err != nil {
-			return err
+	return err
+}
+
+// number reads an element of a list that is no name.
+func (r *jsonRows) number() (number, error) {
+	j := &r.json
+	j.peek()
+	word := string(j.word())
+	if isNumber([]byte(word)) || word == "true" || word == "false" || word == "null" {
+		if n, ok := parseNumber(word, j.at); ok {
+			j.at += len(word)
+			return n, nil
 		}
 	}
-	return nil
+	return number{}, j.fault(j.at, j.found(), "0, 1 or null (unknown)", "write 0 or 1")
 }
 
 // cell reads 0, 1 or null.
 func (r *jsonRows) cell() (int8, error) {
-	j := &r.json
-	j.peek()
-	switch string(j.word()) {
-	case "0":
-		j.at++
-		return 0, nil
-	case "1":
-		j.at++
-		return 1, nil
-	case "null":
-		j.at += len("null")
-		return Unknown, nil
+	n, err := r.number()
+	if err == nil && n.cell == noCell {
+		r.json.at -= len(n.word)
+		err = r.json.fault(r.json.at, r.json.found(), "0, 1 or null (unknown)", "write 0 or 1")
 	}
-	return 0, j.fault(j.at, j.found(), "0, 1 or null (unknown)", "write 0 or 1")
+	return n.cell, err
 }
 
 // atByte adds the byte, from 0, to a fault.

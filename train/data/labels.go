@@ -16,7 +16,8 @@ const Unknown int8 = -1
 type LabelList struct {
 	names  []string
 	places map[string]int
-	from   string // the file it is from, for messages; may be empty
+	from   string         // the file it is from, for messages; may be empty
+	spaced map[string]int // the places of all names without the white space round them; nil when none has any
 }
 
 // NewLabelList checks and takes names: at least one, each not blank, valid UTF-8, on one line, and there only once.
@@ -31,10 +32,17 @@ func NewLabelList(names []string, from string) (*LabelList, error) {
 	if len(names) == 0 {
 		return nil, &RowError{File: from, Found: "no label", Expected: "at least one label"}
 	}
+	if slices.ContainsFunc(names, func(name string) bool { return strings.TrimSpace(name) != name }) {
+		l.spaced = make(map[string]int, len(names))
+		for i, name := range slices.Backward(names) {
+			l.spaced[strings.TrimSpace(name)] = i
+		}
+	}
 	return l, nil
 }
 
-// ReadLabels reads a label list, one name a line, with the errors of NewLabelList at their lines.
+// ReadLabels reads a label list, one name a line, with the errors of NewLabelList at their lines. White space round a name is no part
+// of it.
 func ReadLabels(path string) (*LabelList, error) {
 	src, err := openSource(path)
 	if err != nil {
@@ -50,7 +58,7 @@ func readLabels(src *source) (*LabelList, error) {
 	for {
 		line, err := lines.single()
 		if err == nil {
-			err = l.grow(string(line))
+			err = l.grow(strings.TrimSpace(string(line)))
 		}
 		switch bad, ok := err.(*RowError); {
 		case err == io.EOF && l.Len() > 0:
@@ -102,6 +110,19 @@ func (l *LabelList) Name(i int) string { return l.names[i] }
 // Index returns the place of a name, from 0.
 func (l *LabelList) Index(name string) (int, bool) {
 	i, ok := l.places[name]
+	return i, ok
+}
+
+// lookup is Index for a name as data have it: white space round it, or round the list's own name, does not count.
+func (l *LabelList) lookup(name string) (int, bool) {
+	if i, ok := l.places[name]; ok {
+		return i, true
+	}
+	if name = strings.TrimSpace(name); l.spaced == nil {
+		i, ok := l.places[name]
+		return i, ok
+	}
+	i, ok := l.spaced[name]
 	return i, ok
 }
 
@@ -169,11 +190,20 @@ type labelSet struct {
 	tally   bool   // a name that the list lacks is put into missed; else it makes the row bad
 	column  string // where the names stand, for messages
 
-	cells  []cell
-	missed []string // of this row
-	rowOf  []int    // the last row that named the label, to see a label named twice
-	row    int
-	kept   int // names in the list that good rows have put there
+	missing MissingLabels
+	whole   bool            // the file is read whole: what single rows leave open is decided behind the last
+	madeUp  bool            // the list has numbers for names
+	way     way             // how lists of numbers are read
+	joins   *separatorCheck // nil where names are not separated
+
+	names   []string // of the cell that was read last
+	cells   []cell
+	missed  []string // of this row
+	unknown bool     // nothing is known of the labels of this row but what is in cells
+	either  []int8   // a list of this row that is cells or places; decide tells which
+	rowOf   []int    // the last row that named the label, to see a label named twice
+	row     int
+	kept    int // names in the list that good rows have put there
 }
 
 // newLabelSet reads labels of the given list, or gathers one when it is nil.
@@ -187,7 +217,7 @@ func newLabelSet(list *LabelList) *labelSet {
 // begin forgets the labels of the row before.
 func (s *labelSet) begin() {
 	s.row++
-	s.cells, s.missed = s.cells[:0], s.missed[:0]
+	s.cells, s.missed, s.either, s.unknown = s.cells[:0], s.missed[:0], s.either[:0], false
 }
 
 // undo takes out of a gathered list what a bad row has put in, unlike keep.
@@ -206,10 +236,13 @@ func (s *labelSet) keep() { s.kept = s.list.Len() }
 // place returns the place of a label given by its name, or, when that is a number and no name, by its index from 0; -1 when
 // the list lacks it. Errors are *RowError without a place in the file.
 func (s *labelSet) place(name string) (int, error) {
-	if place, ok := s.list.places[name]; ok {
+	if !s.gather {
+		if place, ok := s.list.lookup(name); ok {
+			return place, nil
+		}
+	} else if place, ok := s.list.places[name]; ok {
 		return place, nil
-	}
-	if s.gather {
+	} else {
 		err := s.list.grow(name)
 		return s.list.Len() - 1, err
 	}
@@ -251,6 +284,11 @@ func (s *labelSet) miss(name string) error {
 	if near := s.list.Near(name); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)
 	}
+	for _, separator := range separators {
+		if s.joins != nil && joins(name, separator, s.list) {
+			hint = "give `label_separator` " + separatorWord(separator)
+		}
+	}
 	return &RowError{Value: cut(name), Found: "the unknown label", Expected: s.list.String(), Hint: hint}
 }
 
@@ -281,11 +319,16 @@ func (s *labelSet) number(n int) error {
 		s.gather, s.ordered = false, true
 	}
 	if n != s.list.Len() || s.gather {
-		return &RowError{Found: fmt.Sprintf("a list of %d numbers", n), Expected: fmt.Sprintf("0, 1 or null for each of the %d "+
-			"labels", s.list.Len()),
-			Hint: "give the label list by `labels`, or write the names of the labels"}
+		return s.wrongLength(n)
 	}
 	return nil
+}
+
+// wrongLength refuses a list of n numbers.
+func (s *labelSet) wrongLength(n int) error {
+	return &RowError{Found: fmt.Sprintf("a list of %d numbers", n),
+		Expected: fmt.Sprintf("0, 1 or null for each of the %d labels", s.list.Len()),
+		Hint:     "give the label list by `labels`, or write the names of the labels"}
 }
 
 // dense writes the row as one cell per label, 1, 0 or Unknown, into dst, which it grows to [C].
@@ -293,8 +336,18 @@ func (s *labelSet) dense(dst []int8) []int8 {
 	n := s.list.Len()
 	dst = slices.Grow(dst[:0], n)[:n]
 	clear(dst)
+	if s.unknown {
+		allUnknown(dst)
+	}
 	for _, c := range s.cells {
 		dst[c.label] = c.value
 	}
 	return dst
+}
+
+// allUnknown sets all cells of a row.
+func allUnknown(row []int8) {
+	for i := range row {
+		row[i] = Unknown
+	}
 }

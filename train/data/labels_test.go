@@ -18,7 +18,8 @@ func TestReadLabels(t *testing.T) {
 	}{
 		{"plain", "joy\nlove\n", []string{"joy", "love"}, 0, ""},
 		{"byte order mark, CRLF, no line end at the end", "\ufeffjoy\r\nin awe, so", []string{"joy", "in awe, so"}, 0, ""},
-		{"spaces belong to a name", "joy \n joy\n", []string{"joy ", " joy"}, 0, ""},
+		{"spaces round a name are no part of it", "joy \n in awe\t\n", []string{"joy", "in awe"}, 0, ""},
+		{"a name twice but for spaces", "joy \n joy\n", nil, 2, `label 1 again: "joy"`},
 		{"gzip", string(zip([]byte("joy\n"))), []string{"joy"}, 0, ""},
 		{"duplicate", "joy\nlove\njoy\n", nil, 3, `label 1 again: "joy"`},
 		{"blank line", "joy\n\nlove\n", nil, 2, "blank"},

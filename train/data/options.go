@@ -1,11 +1,13 @@
 package data
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Limits of a file from outside. A row over MaxRow is a bad row; a text over MaxText is cut, or a bad row with LongError.
@@ -78,11 +80,14 @@ type Options struct {
 	IDColumn       string   // `id_column`; empty: id, if there is one
 	LabelsColumn   string   // `labels_column`, with names; empty: labels, if there is one
 	LabelColumns   []string // `label_columns`, with 0 and 1; empty: every column that has no other role
-	LabelSeparator string   // `label_separator` between names in the labels column; empty: a comma
+	LabelSeparator string   // `label_separator` between names in the labels column; empty: a comma; tab stands for one
+	LabelPrefix    string   // `label_prefix` of a label in fastText's files; empty: __label__
+	Delimiter      string   // `delimiter` between the fields of csv and tsv, one character, or tab; empty: a comma, and a tab
 
-	Labels       *LabelList // `labels`; nil: gathered from the file, or from its header
-	IgnoreLabels bool       // labels are not looked at, Example.Labels stays empty (predict)
-	DropUnknown  bool       // `drop_unknown_labels`: names that the label list lacks are left out and counted, instead of refused
+	Labels       *LabelList    // `labels`; nil: gathered from the file, or from its header
+	Missing      MissingLabels // `missing_labels`: what a word for nothing, such as nan, means in place of labels
+	IgnoreLabels bool          // labels are not looked at, Example.Labels stays empty (predict)
+	DropUnknown  bool          // `drop_unknown_labels`: names that the label list lacks are left out and counted, instead of refused
 
 	OnBadRow   BadRows         // `on_bad_row`
 	MaxBadRows Limit           // `max_bad_rows` with skip and report
@@ -109,8 +114,11 @@ func (o Options) complete(path string) (Options, error) {
 		}
 		o.Format = format
 	}
-	if o.LabelSeparator == "" {
-		o.LabelSeparator = ","
+	o.LabelSeparator = cmp.Or(fromWord(o.LabelSeparator), ",")
+	o.LabelPrefix = cmp.Or(o.LabelPrefix, labelPrefix)
+	o.LabelColumns = slices.Clone(o.LabelColumns)
+	for i, name := range o.LabelColumns {
+		o.LabelColumns[i] = strings.TrimSpace(name)
 	}
 	choices := []struct {
 		option, value string
@@ -119,6 +127,7 @@ func (o Options) complete(path string) (Options, error) {
 		{"format", string(o.Format), []string{"csv", "tsv", "jsonl", "fasttext"}},
 		{"on_bad_row", string(o.OnBadRow), []string{"", "error", "skip", "report"}},
 		{"on_long", string(o.OnLong), []string{"", "truncate", "error"}},
+		{"missing_labels", string(o.Missing), []string{"", "unknown", "none", "error"}},
 	}
 	for _, c := range choices {
 		if !slices.Contains(c.among, c.value) {
@@ -129,7 +138,25 @@ func (o Options) complete(path string) (Options, error) {
 	if o.LabelsColumn != "" && len(o.LabelColumns) > 0 {
 		return o, &OptionError{"labels_column", "cannot be given together with `label_columns`"}
 	}
+	if err := o.setDelimiter(); err != nil {
+		return o, err
+	}
 	return o, o.checkNumbers()
+}
+
+// setDelimiter fills in the default of the format, and checks what was given.
+func (o *Options) setDelimiter() error {
+	o.Delimiter = fromWord(o.Delimiter)
+	if o.Delimiter == "" {
+		o.Delimiter = ","
+		if o.Format == TSV {
+			o.Delimiter = "\t"
+		}
+	}
+	if len(o.Delimiter) != 1 || o.Delimiter[0] >= utf8.RuneSelf || strings.ContainsAny(o.Delimiter, "\"\r\n") {
+		return &OptionError{"delimiter", fmt.Sprintf("%q is not one ASCII character that may stand between fields, or tab", o.Delimiter)}
+	}
+	return nil
 }
 
 // isTable reports whether the file has columns.

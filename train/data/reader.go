@@ -94,7 +94,7 @@ func newReader(src *source, o Options, gather bool) (*Reader, error) {
 	r := &Reader{options: o, src: src, lines: newLines(src.text), unknown: map[string]*UnknownLabel{}}
 	if !o.IgnoreLabels {
 		r.set = newLabelSet(o.Labels)
-		r.set.tally = o.DropUnknown
+		r.set.tally, r.set.missing = o.DropUnknown, o.Missing
 	}
 	switch o.Format {
 	case CSV, TSV:
@@ -102,7 +102,7 @@ func newReader(src *source, o Options, gather bool) (*Reader, error) {
 	case JSONL:
 		r.rows = newJSONRows(&r.options, r.lines, r.set)
 	default:
-		r.rows = &fastTextRows{r.lines, r.set}
+		r.rows = &fastTextRows{r.lines, r.set, o.LabelPrefix}
 	}
 	if err := r.rows.start(); err != nil {
 		return nil, r.place(noHeader(err), r.lines.first)
@@ -130,6 +130,26 @@ func (r *Reader) Labels() *LabelList {
 		return nil
 	}
 	return r.set.list
+}
+
+// Note is something to know about how a file is read, and what to do about it; options in both are in backquotes.
+type Note struct {
+	Message string `json:"message"`
+	Remedy  string `json:"remedy"`
+}
+
+// Notes returns what is to be known about how the rows so far were read.
+func (r *Reader) Notes() []Note {
+	if table, ok := r.rows.(*tableRows); ok {
+		return table.counter.note()
+	}
+	return nil
+}
+
+// IDColumn reports whether the rows have ids where a header tells, or without one the options; known is false where only the rows do.
+func (r *Reader) IDColumn() (has, known bool) {
+	table, ok := r.rows.(*tableRows)
+	return ok && table.id >= 0, ok || r.options.Format == FastText
 }
 
 // Stats returns the counts so far.

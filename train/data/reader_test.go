@@ -119,7 +119,7 @@ var shapes = []struct {
 		"fasttext", "f.fasttext", "__label__joy __label__love the text\n\nno label here\n__label__joy\n  __label__love\tx __label y \n",
 		Options{},
 		[]string{"joy", "love"},
-		[]Example{{Text: "the text", Labels: []int8{1, 1}, Line: 1}, {Text: "no label here", Labels: []int8{0, 0}, Line: 3},
+		[]Example{{Text: "the text", Labels: []int8{1, 1}, Line: 1}, {Labels: []int8{0, 0}, Line: 2}, {Text: "no label here", Labels: []int8{0, 0}, Line: 3},
 			{Text: "", Labels: []int8{1, 0}, Line: 4}, {Text: "x __label y ", Labels: []int8{0, 1}, Line: 5}},
 	},
 }
@@ -262,12 +262,45 @@ func TestIgnoreLabels(t *testing.T) {
 	}
 }
 
-// A TSV file of one column is a list of texts; a blank line in it is an empty text, so that outputs stay beside inputs.
+// A file of one text a line has an empty text where a line is blank, so that outputs stay beside inputs.
 func TestBlankTextsOfOneColumn(t *testing.T) {
 	o := Options{NoHeader: true, TextColumn: "1", IgnoreLabels: true}
 	all, err := readAll(t, []byte("a\n\nb\n\n"), "f.tsv", o)
 	if err != nil || len(all) != 4 || all[1].Text != "" || all[2].Text != "b" || all[3].Line != 4 {
 		t.Errorf("%+v, %v", all, err)
+	}
+	for name, content := range map[string]string{"f.csv": "\ntext\na\n\nb\n\n", "f.tsv": "\ntext\na\n\nb\n\n", "f.ft": "\na\n\nb\n"} {
+		all, err := readAll(t, []byte(content), name, Options{IgnoreLabels: true})
+		want := []string{"a", "", "b", ""}
+		if name == "f.ft" {
+			want = []string{"", "a", "", "b"}
+		}
+		var texts []string
+		for _, ex := range all {
+			texts = append(texts, ex.Text)
+		}
+		if err != nil || !slices.Equal(texts, want) {
+			t.Errorf("%s: %q, %v", name, texts, err)
+		}
+	}
+}
+
+// IDs of rows that cannot be read are their own, or none.
+func TestIDOfBadTableRow(t *testing.T) {
+	for content, id := range map[string]string{
+		"id,text\n2,bye,now\n": "2", "id,text\n2\n": "2", "text,id\nbye,now,2\n": "", "text,id\nbye\n": "", "id,text\n2,a\"b\n": "",
+	} {
+		r, err := NewReader(strings.NewReader(content), "f.csv", Options{IgnoreLabels: true, OnBadRow: ReportBadRows})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ex Example
+		if err := r.Read(&ex); err != nil || ex.Bad == nil || ex.ID != id || ex.HasID != (id != "") {
+			t.Errorf("%q: %+v, %v", content, ex, err)
+		}
+		if has, known := r.IDColumn(); !has || !known {
+			t.Errorf("%q: no column of ids", content)
+		}
 	}
 }
 
@@ -290,7 +323,8 @@ var refusals = []struct {
 	{"named column absent", "f.csv", "text,joy\na,1\n", Options{IDColumn: "key"}, 1, "key", "the columns text, joy"},
 	{"label column absent", "f.csv", "text,joy\na,1\n", Options{LabelColumns: []string{"joy", "love"}}, 1, "love", `a column "love"`},
 	{"duplicate columns", "f.csv", "\ntext,joy,joy\na,1,1\n", Options{}, 2, "joy", "2 and 3"},
-	{"column without a name", "f.csv", ",text,joy\n0,a,1\n", Options{}, 1, "1", "blank label name"},
+	{"column without a name", "f.csv", ",text,joy\n0,a,1\n1,b,0\n1,c,0\n", Options{}, 4, "1", "a column without a name"},
+	{"last column without a name", "f.csv", "text,joy,\na,1,0\n", Options{}, 1, "3", "blank label name"},
 	{"bare quote in the header", "f.csv", "text,\"joy\"s\na,1\n", Options{}, 1, "2", "closing quote"},
 	{"no labels", "f.csv", "id,text\n1,a\n", Options{}, 1, "labels", "the columns id, text"},
 	{"no label in any row", "f.csv", "text,labels\na,\n", Options{}, 2, "labels", "no label in any row"},
@@ -306,6 +340,9 @@ var refusals = []struct {
 	{"UTF-16 big-endian without a mark", "f.jsonl", utf16be(`{"text"`), Options{}, 1, "", "UTF-16 text (big-endian) without"},
 	{"UTF-32", "f.csv", "\xff\xfe\x00\x00t\x00\x00\x00", Options{}, 1, "", "UTF-32"},
 	{"an Excel workbook", "f.csv", "PK\x03\x04\x14\x00", Options{}, 1, "", "ZIP"},
+	{"a pointer of Git LFS", "f.csv", "version https://git-lfs.github.com/spec/v1\n", Options{}, 1, "", "git lfs pull"},
+	{"a web page", "f.csv", "<!DOCTYPE html>\n", Options{}, 1, "", "a web page"},
+	{"a pickle", "f.csv", "\x80\x04\x95\x00", Options{}, 1, "", "a pickle of Python"},
 	{"zstd", "f.jsonl", "\x28\xb5\x2f\xfd\x00", Options{}, 1, "", "zstd"},
 	{"gzip cut off", "f.csv.gz", string(zip([]byte("text,joy\na,1\n"))[:30]), Options{}, 3, "", "damaged gzip data"},
 	{"gzip header cut off", "f.csv.gz", "\x1f\x8b\x08", Options{}, 1, "", "damaged gzip data"},
@@ -440,7 +477,7 @@ func TestPolicies(t *testing.T) {
 		}
 		got = append(got, ex.Text)
 	}
-	if want := []string{"a", "bad ", "c", "bad 4", "bad ", "f"}; !slices.Equal(got, want) || !slices.Equal(lines, []int{3, 5, 6}) {
+	if want := []string{"a", "bad 2", "c", "bad 4", "bad ", "f"}; !slices.Equal(got, want) || !slices.Equal(lines, []int{3, 5, 6}) {
 		t.Errorf("reported %q, lines %v", got, lines)
 	}
 	if s := r.Stats(); s.Rows != 3 || s.Bad != 3 {

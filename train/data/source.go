@@ -69,7 +69,7 @@ func newSource(r io.Reader, name string) (*source, error) {
 // checkEncoding passes over a byte order mark and refuses by name what is not UTF-8 text.
 func (s *source) checkEncoding() error {
 	s.text.Peek(4) // fills the buffer; an error comes back when the lines are read
-	head, _ := s.text.Peek(min(s.text.Buffered(), 16))
+	head, _ := s.text.Peek(min(s.text.Buffered(), 24))
 	if mark := "\xef\xbb\xbf"; bytes.HasPrefix(head, []byte(mark)) {
 		s.mark = mark
 		s.text.Discard(len(s.mark))
@@ -82,6 +82,12 @@ func (s *source) checkEncoding() error {
 		{"\xfe\xff", "UTF-16 text (big-endian)", "convert it: iconv -f UTF-16 -t UTF-8"},
 		{"PK\x03\x04", "a ZIP archive, perhaps an Excel or OpenDocument table", "save it as CSV (UTF-8)"},
 		{"PAR1\x15", "a Parquet file", "convert it to JSONL"},
+		{"version https://git-lfs", "a pointer of Git LFS, not the file itself", "fetch the file with git lfs pull"},
+		{"<!DOCTYPE html", "a web page", "fetch the file by its own address: the download went wrong"},
+		{"<!doctype html", "a web page", "fetch the file by its own address: the download went wrong"},
+		{"<html", "a web page", "fetch the file by its own address: the download went wrong"},
+		{"\x80\x04\x95", "a pickle of Python", "save the rows as JSONL or CSV"},
+		{"\x80\x05\x95", "a pickle of Python", "save the rows as JSONL or CSV"},
 		{"\x28\xb5\x2f\xfd", "zstd data", "unpack it, or compress it with gzip"},
 		{"\xfd7zXZ\x00", "xz data", "unpack it, or compress it with gzip"},
 		{"BZh91AY&SY", "bzip2 data", "unpack it, or compress it with gzip"},
@@ -90,7 +96,7 @@ func (s *source) checkEncoding() error {
 			return s.foreign(f.name, "UTF-8 text", f.hint)
 		}
 	}
-	switch {
+	switch head = head[:min(len(head), 16)]; {
 	case alternates(head, 1):
 		return s.foreign("UTF-16 text (little-endian) without a byte order mark", "UTF-8 text", "convert it: iconv -f UTF-16LE -t UTF-8")
 	case alternates(head, 0):

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -22,14 +23,16 @@ type tableRows struct {
 	names    int   // labels by name
 	columns  []int // labels as 0 and 1
 	places   []int // columns[i] is label places[i]
+	unnamed  []int // labels that `label_columns` leaves out: unknown in every row
+	counter  counter
 }
 
 func newTableRows(o *Options, l *lines, set *labelSet) *tableRows {
 	t := &tableRows{options: o, lines: l, set: set, pair: -1, id: -1, names: -1}
 	if o.Format == TSV {
-		t.records = &tsvRecords{lines: l}
+		t.records = &tsvRecords{lines: l, delimiter: o.Delimiter[0]}
 	} else {
-		t.records = &csvRecords{lines: l}
+		t.records = &csvRecords{lines: l, delimiter: o.Delimiter[0]}
 	}
 	return t
 }
@@ -41,14 +44,14 @@ func (t *tableRows) start() error {
 	}
 	fields, err := t.records.next()
 	for err == nil && len(fields) == 1 && len(fields[0]) == 0 {
-		fields, err = t.records.next() // blank lines of a TSV file
+		fields, err = t.records.next() // blank lines
 	}
 	if err != nil {
 		return fatal(t.named(err))
 	}
 	t.byHeader = make(map[string]int, len(fields))
 	for i, f := range fields {
-		name := string(f)
+		name := strings.TrimSpace(string(f))
 		if first, twice := t.byHeader[name]; twice && name != "" {
 			return fatal(&RowError{Column: name, Found: fmt.Sprintf("two columns of one name, %d and %d", first+1, i+1),
 				Expected: "a name of its own for each column", Hint: "rename one of them"})
@@ -71,7 +74,14 @@ func fatal(err error) error {
 func (t *tableRows) next(ex *Example) error {
 	fields, err := t.row()
 	if err != nil {
+		if t.id >= 0 && t.id < min(t.text, len(fields)) { // no field before it is too many or missing: it is the row's own
+			ex.ID, ex.HasID = t.optional(fields, t.id)
+		}
 		return err
+	}
+	if t.repeatsHeader(fields) {
+		return &RowError{Found: "the header again:", Value: cut(list(t.header)), Expected: "a row",
+			Hint: "take the line away, as where files were joined with their headers, or leave it out: `on_bad_row` skip"}
 	}
 	ex.ID, ex.HasID = t.optional(fields, t.id)
 	ex.Text = string(fields[t.text])
@@ -81,12 +91,28 @@ func (t *tableRows) next(ex *Example) error {
 	}
 	t.set.begin()
 	if t.names >= 0 {
-		return t.byName(fields[t.names])
+		return t.at(t.set.text(string(fields[t.names]), t.options.LabelSeparator, t.lines.first), t.names)
+	}
+	if err := t.counter.check(fields[0]); err != nil {
+		return err
 	}
 	return t.byCell(fields)
 }
 
-// row returns the fields of the next row, as many as there are columns.
+// repeatsHeader reports whether a row is the header once more. In a file of one column it may be a text.
+func (t *tableRows) repeatsHeader(fields [][]byte) bool {
+	if len(t.header) < 2 {
+		return false
+	}
+	for i, name := range t.header {
+		if string(bytes.TrimSpace(fields[i])) != name {
+			return false
+		}
+	}
+	return true
+}
+
+// row returns the fields of the next row, as many as there are columns, or with an error what fields it has.
 func (t *tableRows) row() ([][]byte, error) {
 	for {
 		fields, err := t.records.next()
@@ -103,7 +129,7 @@ func (t *tableRows) row() ([][]byte, error) {
 			}
 		}
 		if len(fields) != t.width {
-			return nil, t.wrongCount(len(fields))
+			return fields, t.wrongCount(len(fields))
 		}
 		return fields, nil
 	}
@@ -119,8 +145,13 @@ func (t *tableRows) named(err error) error {
 
 func (t *tableRows) wrongCount(n int) error {
 	hint := "put a field that holds a comma in quotes"
-	if t.options.Format == TSV {
+	switch d := t.options.Delimiter; {
+	case t.options.Format == TSV && d == "\t":
 		hint = "replace a tab inside a text by a space, or use CSV or JSONL"
+	case t.options.Format == TSV:
+		hint = fmt.Sprintf("replace a %q inside a text, or use CSV or JSONL", d)
+	case d != ",":
+		hint = fmt.Sprintf("put a field that holds a %q in quotes", d)
 	}
 	if n < t.width {
 		hint = "add what is missing"
@@ -147,32 +178,15 @@ func (t *tableRows) columnName(i int) string {
 	return strconv.Itoa(i + 1)
 }
 
-// byName takes the labels of a field such as "joy,love". An empty field has none.
-func (t *tableRows) byName(field []byte) error {
-	if len(field) == 0 {
-		return nil
-	}
-	for name := range strings.SplitSeq(string(field), t.options.LabelSeparator) {
-		if err := t.set.add(name, 1); err != nil {
-			return t.at(err, t.names)
-		}
-	}
-	return nil
-}
-
 // byCell takes the labels of columns of 0 and 1; an empty cell is Unknown.
 func (t *tableRows) byCell(fields [][]byte) error {
+	for _, place := range t.unnamed {
+		t.set.cells = append(t.set.cells, cell{place, Unknown})
+	}
 	for i, column := range t.columns {
-		var value int8
-		switch string(fields[column]) {
-		case "0":
-		case "1":
-			value = 1
-		case "":
-			value = Unknown
-		default:
-			return t.at(&RowError{Value: cut(string(fields[column])), Found: "the value", Expected: "0, 1 or nothing (unknown)",
-				Hint: "write 0 or 1; if this column is no label, name those that are: `label_columns`, or `labels_column`"}, column)
+		value, err := t.set.cell(string(fields[column]))
+		if err != nil {
+			return t.at(err, column)
 		}
 		if err := t.set.put(t.places[i], value); err != nil {
 			return t.at(err, column)

@@ -32,6 +32,7 @@ const (
 	CutTexts            Kind = "cut-texts"
 	SplitsApart         Kind = "splits-apart"
 	BehindBaseline      Kind = "behind-baseline"
+	LabelsWithoutRows   Kind = "labels-without-rows"
 )
 
 // String returns the finding on one line.

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"bertlabel/layers"
+	"bertlabel/train/metrics"
 )
 
 // Tuned is what a training run tunes.
@@ -102,4 +103,29 @@ func (l Losses) Findings() []Finding {
 			"Take " + l.AgainstOverfitting + ", or more rows"}}
 	}
 	return nil
+}
+
+// Course is how the losses of a run went, step by step.
+type Course struct {
+	Dev, DevLowest float64 // log_loss of the last evaluation, and of the best; 0 before the first
+	steps          []float64
+}
+
+// Add takes the loss of a step, and what dev says after it; nil where it was not asked.
+func (c *Course) Add(loss float64, dev *metrics.Report) {
+	c.steps = append(c.steps, loss)
+	if dev != nil {
+		if c.Dev = float64(dev.LogLoss); c.DevLowest == 0 || c.Dev < c.DevLowest {
+			c.DevLowest = c.Dev
+		}
+	}
+}
+
+// Late returns the mean loss of the last third of the steps; NaN without any.
+func (c *Course) Late() float64 {
+	sum, last := 0.0, c.steps[2*len(c.steps)/3:]
+	for _, loss := range last {
+		sum += loss
+	}
+	return sum / float64(len(last))
 }

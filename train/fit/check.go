@@ -20,7 +20,8 @@ import (
 // Check returns every reason why the options cannot be used that needs neither model nor rows: *OptionErrors, joined. It changes
 // nothing. Of Dev it only asks whether there is one.
 func (o *Options) Check() error {
-	return errors.Join(o.checkTune(), o.checkLoss(), o.checkSolver(), o.checkFolds(), o.checkTuning(), o.checkPoolings(), o.checkConfig())
+	return errors.Join(o.checkTune(), o.checkLoss(), o.checkSolver(), o.checkFolds(), o.checkTuning(), o.checkPoolings(), o.checkRefit(),
+		o.checkConfig())
 }
 
 // checkTune looks at what is trained, and at the folder.
@@ -131,8 +132,8 @@ func (o *Options) checkTuning() error {
 	t := o.Tuning
 	_, err := metrics.ParseAim(t.Aim.String()) // a number of it may be out of range, or none
 	switch {
-	case t.Thresholds < Half || t.Thresholds > Global:
-		return refuse("tune_thresholds", " %s: want per-label or global", t.Thresholds)
+	case t.Thresholds < Half || t.Thresholds > Guarded:
+		return refuse("tune_thresholds", " %s: want per-label, global or guarded", t.Thresholds)
 	case t.Calibrate < AsNeeded || t.Calibrate > Platt:
 		return refuse("calibrate", " %s: want temperature or platt", t.Calibrate)
 	case err != nil:
@@ -152,6 +153,22 @@ func (o *Options) checkPoolings() error {
 		return refuse("pooling", " %s has no place beside several to choose from: give one of Pooling and Poolings", o.Pooling)
 	case o.config().EarlyStopping > 0 && o.Dev == nil:
 		return refuse("early_stopping", " stops when `dev` gets no better: give `dev`")
+	}
+	return nil
+}
+
+// checkRefit looks at the exact head that follows the steps.
+func (o *Options) checkRefit() error {
+	_, convex := o.loss(nil, 0).(layers.CrossEntropy)
+	switch {
+	case o.Refit < Gradient || o.Refit > LDA:
+		return refuse("refit", " %s: want lbfgs or lda", o.Refit)
+	case o.Refit == Gradient && o.RefitPooling != "":
+		return refuse("refit_pooling", " is what the head of `refit` reads: give `refit` lbfgs or lda")
+	case o.Refit != Gradient && (o.Tune == Head || o.Dev == nil):
+		return refuse("refit", " %s follows the steps of `tune` last:N or all, and `dev` chooses its share: give both", o.Refit)
+	case o.Refit == LBFGS && !convex:
+		return refuse("refit", " lbfgs has no use for `loss` %s, which is not convex", o.describeLoss().Loss)
 	}
 	return nil
 }

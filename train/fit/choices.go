@@ -81,6 +81,11 @@ func (s Solver) String() string { return nameOf(solverNames, int(s)) }
 // ParseSolver reads gradient, lbfgs or lda. The error is an *OptionError.
 func ParseSolver(s string) (Solver, error) { return parse[Solver]("solver", solverNames, s) }
 
+// ParseRefit reads lbfgs, lda, or none, which is Gradient, for Options.Refit. The error is an *OptionError.
+func ParseRefit(s string) (Solver, error) {
+	return parse[Solver]("refit", append([]string{"none"}, solverNames[LBFGS:]...), s)
+}
+
 // Calibration says whether a head is made to give probabilities that mean what they say, on Options.Dev. The zero value is AsNeeded.
 type Calibration int
 
@@ -116,14 +121,15 @@ const (
 	Half     Thresholds = iota // 0.5 for every label
 	PerLabel                   // for each label the one that is best on the rows that judge
 	Global                     // one for all labels, the best on the rows that judge
+	Guarded                    // for each label between its own and the one for all, nearer to its own the more positives it has
 )
 
-var thresholdNames = []string{"", "per-label", "global"}
+var thresholdNames = []string{"", "per-label", "global", "guarded"}
 
 // String returns what ParseThresholds reads; it is empty for Half.
 func (t Thresholds) String() string { return nameOf(thresholdNames, int(t)) }
 
-// ParseThresholds reads per-label or global, and nothing for Half. The error is an *OptionError.
+// ParseThresholds reads per-label, global or guarded, and nothing for Half. The error is an *OptionError.
 func ParseThresholds(s string) (Thresholds, error) {
 	return parse[Thresholds]("tune_thresholds", thresholdNames, s)
 }

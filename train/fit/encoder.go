@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"math"
 	"os"
 	"slices"
 
@@ -12,9 +11,9 @@ import (
 	"bertlabel/bert/model"
 	"bertlabel/layers"
 	"bertlabel/train"
+	"bertlabel/train/diagnosis"
 	"bertlabel/train/fit/note"
 	"bertlabel/train/metrics"
-	"bertlabel/train/record"
 )
 
 // encoderRun trains layers of the encoder together with the head.
@@ -24,7 +23,7 @@ type encoderRun struct {
 	task    train.EncoderTask
 	loop    *train.Loop
 	encoder *train.Encoder
-	losses  lossWatch
+	losses  diagnosis.Course
 
 	// With a folder; see folder.go.
 	keeper  *train.Run
@@ -53,11 +52,14 @@ func (r *run) fitEncoder(ctx context.Context) error {
 	if err := r.admit(need, func() []string { return e.smaller(need) }); err != nil {
 		return err
 	}
-	tuned, err := e.train(ctx)
+	before, err := e.train(ctx)
 	if err != nil || r.o.Dev == nil {
 		return err
 	}
-	return r.settleEncoder(ctx, tuned)
+	if err = r.settleEncoder(ctx, &before); ctx.Err() != nil {
+		e.stopped()
+	}
+	return err
 }
 
 // newEncoderRun says what is trained, without allocating anything for it.
@@ -88,18 +90,18 @@ func (r *run) newEncoderRun(head *layers.Classifier) *encoderRun {
 	return e
 }
 
-// train makes the steps and leaves the model with the weights of the best one. tuned is what was done to them on Dev before: by an
+// train makes the steps and leaves the model with the weights of the best one. before says what was done to them on Dev before: by an
 // earlier call that came to its end in this folder.
-func (e *encoderRun) train(ctx context.Context) (tuned record.TuningSettings, err error) {
+func (e *encoderRun) train(ctx context.Context) (before Record, err error) {
 	r := e.run
 	fingerprint := hex.EncodeToString(r.m.Fingerprint())
 	if e.loop, e.encoder, err = train.NewEncoderLoop(e.task); err != nil {
-		return tuned, &OptionError{Option: "tune", Err: err}
+		return before, &OptionError{Option: "tune", Err: err}
 	}
 	defer e.encoder.Release()
 	r.m.SetHead(e.task.Classifier, slices.Clone(r.labels), r.pooling)
 	if err := e.begin(fingerprint); err != nil {
-		return tuned, err
+		return before, err
 	}
 	defer e.csv.Close() // flushed by the last checkpoint
 	r.watch.note(note.Begun{Step: int(e.first), Steps: e.loop.Schedule.Steps, Resumed: e.resumed, StepRows: r.config.StepRows(),
@@ -115,18 +117,20 @@ func (e *encoderRun) train(ctx context.Context) (tuned record.TuningSettings, er
 	}
 	if err != nil {
 		e.stopped()
-		return tuned, err
+		return before, err
 	}
-	if tuned, err = e.finish(); err == nil {
+	if before, err = e.finish(); err == nil {
 		e.inspectLosses()
 	}
-	return tuned, err
+	return before, err
 }
 
 // observe is told of every step, before its checkpoint. The row of metrics.csv and the best weights come first, so that they are there
 // whatever the observer does.
 func (e *encoderRun) observe(p train.Progress) error {
-	e.losses.observe(p)
+	if p.LeftOut == "" {
+		e.losses.Add(p.Loss, p.Dev)
+	}
 	if e.log != nil {
 		if err := e.log.Observe(p); err != nil {
 			return err
@@ -159,7 +163,7 @@ func (e *encoderRun) keepBest(step int64) error {
 }
 
 // finish leaves the model with the weights of the best step by Dev, else of the last one.
-func (e *encoderRun) finish() (tuned record.TuningSettings, err error) {
+func (e *encoderRun) finish() (before Record, err error) {
 	r, state := e.run, e.loop.State()
 	r.record.Step = state.Step
 	switch {
@@ -168,11 +172,12 @@ func (e *encoderRun) finish() (tuned record.TuningSettings, err error) {
 	case state.BestStep > 0:
 		r.record.Step = state.BestStep
 		if r.o.Folder.Path != "" {
-			tuned, err = e.readBest(state)
+			before, err = e.readBest(state)
 		} else {
 			for i, p := range e.encoder.Params() {
 				copy(p.Value, e.best[i])
 			}
+			e.best = nil
 		}
 		if err == nil {
 			r.watch.note(note.Kept{Step: state.BestStep, Metric: r.bestMetric(), Value: state.Best, On: r.o.Dev.File})
@@ -182,32 +187,38 @@ func (e *encoderRun) finish() (tuned record.TuningSettings, err error) {
 		err = r.record.Set(r.m)
 	}
 	if err != nil {
-		return tuned, err
+		return before, err
 	}
 	r.result.Record = r.record
 	r.watch.note(note.Trained{Steps: state.Step, LeftOut: state.LeftOut, Folder: r.o.Folder.Path})
-	return tuned, nil
+	return before, nil
 }
 
-// settleEncoder calibrates the trained model and chooses its thresholds, and judges it. What was done to it in its folder before is not
-// done again.
-func (r *run) settleEncoder(ctx context.Context, before record.TuningSettings) error {
-	x, err := r.m.Features(ctx, r.devTexts, r.pooling, nil)
+// settleEncoder refits the head of the trained model, calibrates it, chooses its thresholds, as far as the options say, and judges it.
+// What was done to it in its folder before is not done again.
+func (r *run) settleEncoder(ctx context.Context, before *Record) (err error) {
+	dev := train.Features{Y: r.o.Dev.Y}
+	if r.o.Refit != Gradient && !settled(before) {
+		dev, err = r.refit(ctx)
+	} else {
+		dev.X, err = r.m.Features(ctx, r.devTexts, r.m.Pooling, nil)
+	}
 	if err != nil {
 		return err
 	}
-	dev := train.Features{X: x, Y: r.o.Dev.Y}
-	if before.Changes() {
+	if settled(before) {
 		return r.report(r.m, judge(r.m.Head, r.labels, dev))
 	}
 	onDev, err := r.settle(r.m, dev, nil)
 	if err != nil {
 		return err
 	}
-	if err := r.report(r.m, onDev); err != nil || !r.o.tuningRecord().Changes() {
+	if r.o.tuningRecord().Changes() {
+		r.record.TuningSettings = r.o.tuningRecord()
+	}
+	if err := r.report(r.m, onDev); err != nil || !settled(&r.record) {
 		return err
 	}
-	r.record.TuningSettings = r.o.tuningRecord()
 	if err := r.record.Set(r.m); err != nil {
 		return err
 	}
@@ -223,24 +234,10 @@ func (e *encoderRun) evaluate(ctx context.Context) (*metrics.Report, error) {
 	r := e.run
 	x, err := r.m.Features(ctx, r.devTexts, r.pooling, nil)
 	if errors.Is(err, model.ErrNotFinite) {
-		return nil, devDiverged{err}
+		return nil, train.FeaturesDiverged(err)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return judge(r.m.Head, r.labels, train.Features{X: x, Y: r.o.Dev.Y}).atHalf()
-}
-
-// devDiverged is a *train.DivergedError to errors.As: the weights have come to where features are not finite.
-type devDiverged struct{ error }
-
-func (e devDiverged) Unwrap() error { return e.error }
-
-// As implements the interface of errors.As.
-func (e devDiverged) As(target any) bool {
-	d, ok := target.(**train.DivergedError)
-	if ok {
-		*d = &train.DivergedError{Tensor: "features", Value: math.NaN()}
-	}
-	return ok
 }

@@ -7,14 +7,14 @@ import (
 	"bertlabel/bert"
 	"bertlabel/layers"
 	"bertlabel/tensor"
-	"bertlabel/train"
 	"bertlabel/train/diagnosis"
 	"bertlabel/train/fit/note"
 )
 
 // inspect looks at what the run is about to begin with.
 func (r *run) inspect() {
-	encoder, all := diagnosis.InspectEncoder(r.m.Encoder, usesPooler(r.pooling)), r.o.Tune == All
+	pooler := strings.Contains(r.pooling.String(), bert.Pooled.String())
+	encoder, all := diagnosis.InspectEncoder(r.m.Encoder, pooler), r.o.Tune == All
 	if all && encoder.Scratch() {
 		r.watch.note(note.FromScratch{})
 	}
@@ -32,9 +32,6 @@ func (r *run) inspect() {
 		r.watch.findings(diagnosis.Splits(r.rows, r.o.Dev)...)
 	}
 }
-
-// usesPooler reports whether the pooler's output is part of the features.
-func usesPooler(p bert.Pooling) bool { return strings.Contains(p.String(), bert.Pooled.String()) }
 
 // inspectLosses looks at how well the finished head fits the training rows and those of Dev, which onDev has judged; nil for none. A
 // calibrated head is judged as the probabilities that it has become; discriminants that were not calibrated are none.
@@ -65,35 +62,13 @@ func (h *headRun) inspectLosses(onDev *judged) {
 	h.run.watch.findings(l.Findings()...)
 }
 
-// lossWatch keeps the losses of a run of the encoder.
-type lossWatch struct {
-	steps          []float64
-	dev, devLowest float64 // 0 before the first evaluation
-}
-
-func (w *lossWatch) observe(p train.Progress) {
-	if p.LeftOut != "" {
-		return
-	}
-	w.steps = append(w.steps, p.Loss)
-	if p.Dev != nil {
-		if w.dev = float64(p.Dev.LogLoss); w.devLowest == 0 || w.dev < w.devLowest {
-			w.devLowest = w.dev
-		}
-	}
-}
-
 // inspectLosses looks at the losses of the run: that of the training rows is the mean over the last third of the steps.
 func (e *encoderRun) inspectLosses() {
-	sum, last := 0.0, e.losses.steps[2*len(e.losses.steps)/3:]
-	for _, loss := range last {
-		sum += loss
-	}
 	_, plain := e.loss.(layers.SigmoidCrossEntropy)
 	labels := len(e.run.labels)
 	l := diagnosis.Losses{
-		Train: sum / float64(len(last)), Prior: diagnosis.PriorLoss(e.loss, e.run.rows.Y, labels), Comparable: plain,
-		Dev: e.losses.dev, DevLowest: e.losses.devLowest,
+		Train: e.losses.Late(), Prior: diagnosis.PriorLoss(e.loss, e.run.rows.Y, labels), Comparable: plain,
+		Dev: e.losses.Dev, DevLowest: e.losses.DevLowest,
 		AgainstOverfitting: "fewer epochs (`early_stopping` finds them) or more `dropout`",
 	}
 	if e.run.o.Dev != nil {

@@ -16,6 +16,7 @@ import (
 	"bertlabel/train/data"
 	"bertlabel/train/fit/note"
 	"bertlabel/train/metrics"
+	"bertlabel/train/refit"
 )
 
 // Result is how a run went. What it trained is in the model.
@@ -96,17 +97,19 @@ func (r *run) keepHead(finished *bool) func() {
 
 // run is one call of Model or Plan, whatever it trains.
 type run struct {
-	m       *model.Model
-	rows    *data.Dataset
-	o       *Options
-	config  train.Config
-	pooling bert.Pooling // that is computed: of several candidates the one that has the vectors of all
-	width   int          // of its features
-	labels  []string
-	fold    []int // of each row, with Options.Folds
-	workers *tensor.Workers
-	watch   *watcher
-	cancel  context.CancelCauseFunc
+	m            *model.Model
+	rows         *data.Dataset
+	o            *Options
+	config       train.Config
+	pooling      bert.Pooling // that is computed: of several candidates the one that has the vectors of all
+	width        int          // of its features
+	refitPooling bert.Pooling // that the exact head of Refit reads
+	refitWidth   int
+	labels       []string
+	fold         []int // of each row, with Options.Folds
+	workers      *tensor.Workers
+	watch        *watcher
+	cancel       context.CancelCauseFunc
 
 	texts, devTexts []tokenizer.Encoding
 	cut             int // of these, longer than the model reads
@@ -126,13 +129,12 @@ func newRun(m *model.Model, rows *data.Dataset, o Options) (*run, error) {
 	if err := r.o.checkLossFor(len(r.labels)); err != nil {
 		return nil, err
 	}
+	var err error
 	if len(o.Poolings) > 0 {
-		var err error
 		if r.pooling, err = bert.JoinPoolings(o.Poolings...); err != nil {
 			return nil, refuse("pooling", ": %v", err)
 		}
 	}
-	var err error
 	if r.width, err = m.Encoder.PoolingWidth(r.pooling); err != nil {
 		return nil, &OptionError{Option: "pooling", Err: err}
 	}
@@ -149,6 +151,12 @@ func newRun(m *model.Model, rows *data.Dataset, o Options) (*run, error) {
 	}
 	r.workers = tensor.NewWorkers(m.Threads())
 	r.record = newRecord(m, &o, rows.File)
+	if o.Refit != Gradient {
+		if r.refitPooling, r.refitWidth, err = refit.Pooling(m.Encoder, o.RefitPooling, o.Pooling); err != nil {
+			return nil, &OptionError{Option: "refit_pooling", Err: err}
+		}
+		r.record.Refit, r.record.RefitPooling = o.Refit.String(), r.refitPooling.String()
+	}
 	return r, nil
 }
 

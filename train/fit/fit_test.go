@@ -66,7 +66,7 @@ func TestModelFolder(t *testing.T) {
 	for name, o := range map[string]fit.Options{
 		"gradient": {Pooling: bert.Mean, Tuning: fit.Tuning{Thresholds: fit.PerLabel}},
 		"lbfgs":    {Pooling: bert.Mean, Solver: fit.LBFGS},
-		"lda":      {Pooling: bert.Mean, Solver: fit.LDA, Tuning: fit.Tuning{Thresholds: fit.Global}},
+		"lda":      {Pooling: bert.Mean, Solver: fit.LDA, Tuning: fit.Tuning{Thresholds: fit.Guarded}},
 		"last:1": {Pooling: bert.Mean, Tune: fit.Last(1), Config: steps(17),
 			Tuning: fit.Tuning{Thresholds: fit.PerLabel, Calibrate: fit.Temperature}},
 		"all": {Pooling: bert.CLS, Tune: fit.All, Config: steps(9)},

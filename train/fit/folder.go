@@ -2,9 +2,12 @@ package fit
 
 import (
 	"path/filepath"
+	"slices"
 
+	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/layers"
+	"bertlabel/tensor"
 	"bertlabel/train"
 	"bertlabel/train/fit/note"
 	"bertlabel/train/record"
@@ -87,35 +90,44 @@ func (e *encoderRun) save(step int64) error {
 }
 
 // readBest puts the weights of the best step, which stand in the folder, into the model, and returns what was done to them on Dev
-// already: then the thresholds come from there, too.
-func (e *encoderRun) readBest(state train.State) (tuned record.TuningSettings, err error) {
+// already: then thresholds, and of a head that was refit its pooling, come from there, too.
+func (e *encoderRun) readBest(state train.State) (saved Record, err error) {
 	r, dir := e.run, e.run.o.Folder.Path
-	var saved record.Record
 	settings, err := model.ReadSettings(filepath.Join(dir, settingsFile))
 	if err == nil {
 		saved, err = record.Parse(settings.Training)
 	}
 	if err != nil || saved.Step != state.BestStep {
-		return tuned, broken(dir, "%s: the weights of step %d, the best by %s, are gone (found step %d): begin anew with `overwrite`",
+		return saved, broken(dir, "%s: the weights of step %d, the best by %s, are gone (found step %d): begin anew with `overwrite`",
 			dir, state.BestStep, r.bestMetric(), saved.Step)
 	}
-	tuned = saved.TuningSettings
-	if state.BestStep == state.Step && !tuned.Changes() {
-		return tuned, nil // they are those of the last step
+	if state.BestStep == state.Step && !settled(&saved) {
+		return saved, nil // they are those of the last step
 	}
-	if err := train.ReadParams(filepath.Join(dir, model.CheckpointName), e.encoder.Params()); err != nil {
-		return tuned, &CheckpointError{Path: dir, Err: err}
+	params := e.encoder.Params()
+	if pooling := bert.Pooling(settings.Pooling); saved.RefitShare != nil && *saved.RefitShare < 1 { // a head that was refit, on other features
+		head := layers.ZeroClassifier(len(r.labels), r.refitWidth)
+		old := r.m.Head.Params()
+		params = slices.DeleteFunc(slices.Clone(params), func(p *tensor.Param) bool { return slices.Contains(old, p) })
+		params = append(params, head.Params()...)
+		r.m.SetHead(head, r.labels, pooling)
 	}
-	if tuned.Changes() {
-		r.record.TuningSettings = tuned
+	if err := train.ReadParams(filepath.Join(dir, model.CheckpointName), params); err != nil {
+		return saved, &CheckpointError{Path: dir, Err: err}
+	}
+	if settled(&saved) {
+		r.record.TuningSettings, r.record.RefitShare = saved.TuningSettings, saved.RefitShare
 		for i, label := range r.labels {
 			if t, ok := settings.Thresholds[label]; ok {
 				r.m.Thresholds[i] = t
 			}
 		}
 	}
-	return tuned, nil
+	return saved, nil
 }
+
+// settled reports whether a run's model is finished: its head was refit on Dev, calibrated, or given thresholds.
+func settled(r *Record) bool { return r.TuningSettings.Changes() || r.RefitShare != nil }
 
 // stopped tells where the run can go on.
 func (e *encoderRun) stopped() {

@@ -138,6 +138,9 @@ type headTask struct {
 	work      string             // what the observer is told of steps and labels; "" for the run's own steps
 }
 
+// solveWork is what the observer is told of an exact head that is no fold's.
+const solveWork = "solve"
+
 // headFound is a head, and how it was found.
 type headFound struct {
 	head      *layers.Classifier
@@ -193,7 +196,13 @@ func (h *headRun) solve(ctx context.Context, t headTask, loss layers.Loss) (foun
 	if r.o.Solver == LDA {
 		solve = solver.Discriminant
 	}
-	found.solutions, err = solve(ctx, task)
+	if found.solutions, err = solve(ctx, task); err == nil && t.work == solveWork {
+		for _, end := range []int{1, -1} {
+			if labels, l2 := solver.AtEnd(r.labels, found.solutions, end); len(labels) > 0 {
+				r.watch.note(note.PathEnd{Labels: labels, Of: len(r.labels), L2: l2, Strongest: end > 0})
+			}
+		}
+	}
 	return found, err
 }
 
@@ -210,11 +219,11 @@ func (h *headRun) findBest(ctx context.Context) error {
 	}
 	wideTrain, wideDev, best := h.train, h.dev, math.Inf(1)
 	for _, pooling := range candidates {
-		rows, err := narrow(wideTrain, r.pooling, pooling)
+		rows, err := wideTrain.Narrow(r.pooling, pooling)
 		if err != nil {
 			return err
 		}
-		dev, err := narrow(wideDev, r.pooling, pooling)
+		dev, err := wideDev.Narrow(r.pooling, pooling)
 		if err != nil {
 			return err
 		}
@@ -236,7 +245,7 @@ func (h *headRun) findBest(ctx context.Context) error {
 func (h *headRun) solveOn(ctx context.Context, pooling bert.Pooling, rows, dev train.Features) (
 	head *layers.Classifier, onDev *judged, loss float64, err error) {
 	start := time.Now()
-	found, err := h.solve(ctx, headTask{rows: rows, dev: dev, work: "solve"}, h.loss)
+	found, err := h.solve(ctx, headTask{rows: rows, dev: dev, work: solveWork}, h.loss)
 	if err != nil {
 		return nil, nil, 0, err
 	}

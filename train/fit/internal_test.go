@@ -12,37 +12,12 @@ import (
 	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/layers"
-	"bertlabel/tensor"
 	"bertlabel/train"
 	"bertlabel/train/data"
 	"bertlabel/train/fit/note"
 	"bertlabel/train/metrics"
 	"bertlabel/train/record"
 )
-
-// spread names every vector of each kind while there are few enough, else evenly spread ones from the last layer down.
-func TestSpread(t *testing.T) {
-	for _, c := range []struct {
-		n, most int
-		kinds   []string
-		want    string
-	}{
-		{2, 10, []string{"mean"}, "concat:mean:-1,mean:-2,mean:-3"},
-		{2, 3, []string{"mean"}, "concat:mean:-1,mean:-2,mean:-3"},
-		{2, 2, []string{"mean"}, "concat:mean:-1,mean:-3"},
-		{3, 4, []string{"mean", "max"}, "concat:mean:-1,mean:-3,max:-1,max:-3"},
-		{12, 8, []string{"mean"}, "concat:mean:-1,mean:-3,mean:-5,mean:-7,mean:-9,mean:-11,mean:-13"},
-		{2, 1, []string{"mean"}, "concat:mean:-1"},
-	} {
-		got := spread(c.n, c.most, c.kinds...)
-		if got != c.want {
-			t.Errorf("spread(%d, %d, %v) = %s, want %s", c.n, c.most, c.kinds, got, c.want)
-		}
-		if _, err := bert.ParsePooling(got); err != nil || strings.Count(got, ":-") > max(c.most, len(c.kinds)) {
-			t.Errorf("spread(%d, %d, %v) = %s, %v", c.n, c.most, c.kinds, got, err)
-		}
-	}
-}
 
 // AutoPoolings proposes what a model has, never wider than can be solved, and something for every model.
 func TestAutoPoolings(t *testing.T) {
@@ -72,28 +47,6 @@ func TestAutoPoolings(t *testing.T) {
 	}
 	if AutoPoolings(nil) != nil {
 		t.Error("poolings of no model")
-	}
-}
-
-// narrow takes the columns of the narrower pooling, wherever they stand, and leaves what is narrow, or nothing, alone.
-func TestNarrow(t *testing.T) {
-	x := tensor.New(2, 6)
-	for i := range x.Data {
-		x.Data[i] = float32(i)
-	}
-	wide := train.Features{X: x, Y: []int8{1, 0}}
-	got, err := narrow(wide, "concat:cls,mean,max", "concat:max,cls")
-	if err != nil || !slices.Equal(got.X.Data, []float32{4, 5, 0, 1, 10, 11, 6, 7}) || !slices.Equal(got.Y, wide.Y) {
-		t.Errorf("%v, %v", got.X, err)
-	}
-	if same, err := narrow(wide, bert.Mean, bert.Mean); err != nil || same.X != x {
-		t.Errorf("the same pooling: %v, %v", same.X, err)
-	}
-	if none, err := narrow(train.Features{}, bert.Mean, bert.CLS); err != nil || none.X != nil {
-		t.Errorf("no features: %v, %v", none.X, err)
-	}
-	if _, err := narrow(wide, "concat:cls,mean,max", "mean:-2"); err == nil {
-		t.Error("a vector that is not there")
 	}
 }
 
@@ -261,14 +214,18 @@ func TestNotes(t *testing.T) {
 		"dev at 0.2 to 0.4, the best of each label": note.Judged{Tuned: tuned, Half: summary, Global: summary, PerLabel: summary},
 		"solved 2 labels on mean (16 features) in 1.5 s, 3 rounds; l2 0.01 to 0.1, loss where it was chosen 0.25000 (1 − average_precision_macro on dev)": note.Solved{
 			Labels: 2, Pooling: bert.Mean, Width: 16, Seconds: 1.5, Rounds: 3, Strength: [2]float64{0.01, 0.1}, Loss: 0.25, Ranked: true},
-		"every label has one class only":              note.Solved{Strength: [2]float64{math.NaN(), math.NaN()}, Loss: math.NaN()},
-		"f.csv: 3 of 12 texts (25.0 %)":               note.Cut{File: "f.csv", Cut: 3, Texts: 12, MaxSeqLength: 8},
-		"thresholds stay 0.5":                         note.Tuned{},
-		"kept the global thresholds: 0.3; ":           note.Tuned{How: "global", Thresholds: []float32{0.3, 0.3}},
-		"memory: about 2 MiB of 4 MiB: weights 2 MiB": note.Need{Memory: train.Memory{Head: 2 << 20}, Limit: 4 << 20},
-		"features of 5 + 7 rows":                      note.Features{Rows: 5, DevRows: 7},
-		"the run begins":                              note.Resumed{From: "f"},
-		"going on behind step 3, from f":              note.Resumed{Step: 3, From: "f"},
+		"l2 100 was the best, the strongest that was tried: a better one may lie beyond, give it by `l2`": note.PathEnd{
+			Labels: []string{"a", "b"}, Of: 2, L2: 100, Strongest: true},
+		"l2 1e-05 was the best for 2 of 3 labels (a, b), the weakest that was tried:": note.PathEnd{Labels: []string{"a", "b"}, Of: 3, L2: 1e-5},
+		"for 6 of 9 labels (a, b, c, d, e, …), the weakest":                           note.PathEnd{Labels: strings.Split("abcdef", ""), Of: 9, L2: 1e-5},
+		"every label has one class only":                                              note.Solved{Strength: [2]float64{math.NaN(), math.NaN()}, Loss: math.NaN()},
+		"f.csv: 3 of 12 texts (25.0 %)":                                               note.Cut{File: "f.csv", Cut: 3, Texts: 12, MaxSeqLength: 8},
+		"thresholds stay 0.5":                                                         note.Tuned{},
+		"kept the global thresholds: 0.3; ":                                           note.Tuned{How: "global", Thresholds: []float32{0.3, 0.3}},
+		"memory: about 2 MiB of 4 MiB: weights 2 MiB":                                 note.Need{Memory: train.Memory{Head: 2 << 20}, Limit: 4 << 20},
+		"features of 5 + 7 rows":                                                      note.Features{Rows: 5, DevRows: 7},
+		"the run begins":                                                              note.Resumed{From: "f"},
+		"going on behind step 3, from f":                                              note.Resumed{Step: 3, From: "f"},
 	} {
 		if got := n.String(); !strings.Contains(got, want) || strings.Contains(got, "--") {
 			t.Errorf("%T: %s\nwant %s", n, got, want)

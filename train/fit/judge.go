@@ -94,10 +94,15 @@ func (r *run) tune(onDev *judged) (*metrics.Tuned, error) {
 		return nil, err
 	}
 	note := note.Judged{Aim: aim, Tuned: tuned}
-	for _, c := range []struct {
+	type kind struct {
 		of         **metrics.Summary
 		thresholds []float32
-	}{{&note.Half, []float32{model.DefaultThreshold}}, {&note.Global, []float32{tuned.Global}}, {&note.PerLabel, tuned.Thresholds}} {
+	}
+	kinds := []kind{{&note.Half, []float32{model.DefaultThreshold}}, {&note.Global, []float32{tuned.Global}}, {&note.PerLabel, tuned.Thresholds}}
+	if r.o.Tuning.Thresholds == Guarded {
+		kinds = append(kinds, kind{&note.Guarded, tuned.Guarded})
+	}
+	for _, c := range kinds {
 		if *c.of, err = onDev.decide(c.thresholds...); err != nil {
 			return nil, err
 		}
@@ -113,6 +118,8 @@ func (t Tuning) Pick(tuned *metrics.Tuned, labels int) []float32 {
 		return slices.Clone(tuned.Thresholds)
 	case Global:
 		return slices.Repeat([]float32{tuned.Global}, labels)
+	case Guarded:
+		return slices.Clone(tuned.Guarded)
 	}
 	return slices.Repeat([]float32{model.DefaultThreshold}, labels)
 }

@@ -7,7 +7,6 @@ import (
 	"bertlabel/bert"
 	"bertlabel/train"
 	"bertlabel/train/fit/note"
-	"bertlabel/train/solver"
 )
 
 // CheckWeights refuses, before the weights are read, a model of this configuration for whose weights alone Options.MaxMemory is too
@@ -76,12 +75,15 @@ func (r *run) headMemory() (need train.Memory, err error) {
 	if err != nil {
 		return need, err
 	}
-	rows, dev, labels := len(r.texts), len(r.devTexts), len(r.labels)
-	passes := max(r.m.FeaturesMemory(r.texts, 0), r.m.FeaturesMemory(r.devTexts, 0))
+	rows, dev := len(r.texts), len(r.devTexts)
 	if r.o.exact() {
-		need.Features = passes + solver.Memory(rows, dev, r.width, labels)
+		need.Features = r.solverMemory(r.o.Solver, r.width)
+		if len(r.o.Poolings) > 0 && r.o.Solver == LDA {
+			need.Features += 2 * 4 * (rows + dev) * r.width // what is narrowed: the best so far, and the next
+		}
 	} else {
-		need.Features = passes + train.HeadMemory(rows, dev, r.width, labels, r.config.BatchSize)
+		passes := max(r.m.FeaturesMemory(r.texts, 0), r.m.FeaturesMemory(r.devTexts, 0))
+		need.Features = passes + train.HeadMemory(rows, dev, r.width, len(r.labels), r.config.BatchSize)
 	}
 	if r.o.Folder.Path != "" {
 		need.Saving = 4 * r.m.Encoder.KernelElements() // kernels in row-major order
@@ -113,6 +115,7 @@ func (e *encoderRun) settleMemory() (need train.Memory, err error) {
 	if limit := e.run.o.MaxMemory; limit > 0 && int64(need.Total()) > limit && need.Frozen > 0 {
 		e.run.watch.note(note.NoRoom{Bytes: need.Frozen})
 		e.task.KeepFrozen, need.Frozen = false, 0
+		e.run.countRefit(&need)
 	}
 	return need, nil
 }
@@ -134,6 +137,7 @@ func (e *encoderRun) memory() (need train.Memory, err error) {
 		}
 	}
 	need.Other = max(0, machine.Held()-need.Model.Weights)
+	r.countRefit(&need)
 	return need, nil
 }
 
@@ -147,6 +151,7 @@ func (e *encoderRun) smaller(need train.Memory) (lines []string) {
 			return "less"
 		}
 		m.Evaluation, m.Other = need.Evaluation, need.Other
+		e.run.countRefit(&m)
 		return "about " + machine.Bytes(m.Total()).String()
 	}
 	if batch, steps := e.task.Config.BatchSize, max(1, e.task.Config.AccumulationSteps); batch > 1 {
@@ -161,6 +166,10 @@ func (e *encoderRun) smaller(need train.Memory) (lines []string) {
 	}
 	if !e.task.Tune.Recompute {
 		lines = append(lines, "`recompute`, which computes every layer twice: "+try(func(t *train.EncoderTask) { t.Tune.Recompute = true }))
+	}
+	if need.Features > 0 {
+		lines = append(lines, fmt.Sprintf("a narrower `refit_pooling` than %s, whose features are %d numbers a text, or `refit` none",
+			e.run.refitPooling, e.run.refitWidth))
 	}
 	return append(lines, smallerTune(e.run.o.Tune)...)
 }

@@ -15,13 +15,21 @@ type Options struct {
 	// thresholds. nil: nothing is chosen.
 	Dev *data.Dataset
 
-	Tune      Tune           // what is trained: Head, Last(n) or All
-	Pooling   bert.Pooling   // the features that the head reads; for Last and All one vector of the last layer
-	Poolings  []bert.Pooling // instead of Pooling: an exact solver keeps the best of them on Dev; AutoPoolings proposes some
-	Solver    Solver         // how the head on a frozen encoder is found: Gradient, LBFGS or LDA
-	L2        float64        // strength of the penalty of LBFGS and LDA, on standardised features; 0: chosen
-	Config    *train.Config  // of gradient steps, to the letter; nil: train.DefaultHeadConfig() for Head, else train.DefaultConfig()
-	Recompute bool           // keep the activations of one layer instead of all: the same bits, less memory, more time
+	Tune     Tune           // what is trained: Head, Last(n) or All
+	Pooling  bert.Pooling   // the features that the head reads; for Last and All one vector of the last layer
+	Poolings []bert.Pooling // instead of Pooling: an exact solver keeps the best of them on Dev; AutoPoolings proposes some
+	Solver   Solver         // how the head on a frozen encoder is found: Gradient, LBFGS or LDA
+	L2       float64        // strength of the penalty of LBFGS and LDA, on standardised features; 0: chosen
+	Config   *train.Config  // of gradient steps, to the letter; nil: train.DefaultHeadConfig() for Head, else train.DefaultConfig()
+
+	// Refit, LBFGS or LDA, finds an exact head on features of the encoder that Last or All has trained, after the last step; Dev then keeps
+	// the tuned head, that one, or a mixture (package refit), whichever has the best average_precision_macro. Gradient (zero): none. An
+	// LDA head is calibrated first. RefitPooling is what the exact head reads; "": means and maxima of all layers (refit.Pooling). What
+	// Pooling has beyond it is appended.
+	Refit        Solver
+	RefitPooling bert.Pooling
+
+	Recompute bool // keep the activations of one layer instead of all: the same bits, less memory, more time
 
 	// EncoderDropout is the probability of dropout inside the encoder while its layers are trained; nil: those of bert_config.json.
 	EncoderDropout *float64
@@ -47,7 +55,7 @@ type Options struct {
 // Tuning says what is done to a finished head on the rows that judge it: those of Dev, or for thresholds those out of fold.
 type Tuning struct {
 	Calibrate  Calibration // AsNeeded, Temperature or Platt; on Dev only
-	Thresholds Thresholds  // Half, PerLabel or Global
+	Thresholds Thresholds  // Half, PerLabel, Global or Guarded
 	Aim        metrics.Aim // what thresholds are chosen for; zero: metrics.F(1)
 }
 

@@ -86,7 +86,7 @@ func (h *headRun) findOutputs(ctx context.Context) (found headFound, err error) 
 	if err != nil {
 		return found, err
 	}
-	return h.solve(ctx, headTask{rows: h.train, dev: h.dev, work: "solve"}, h.loss)
+	return h.solve(ctx, headTask{rows: h.train, dev: h.dev, work: solveWork}, h.loss)
 }
 
 // checkOutputs refuses what new labels cannot be found with.

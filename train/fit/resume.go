@@ -1,12 +1,8 @@
 package fit
 
 import (
-	"strings"
-
 	"bertlabel/asm"
-	"bertlabel/bert/names"
-	"bertlabel/checkpoint"
-	"bertlabel/checkpoint/formats"
+	"bertlabel/bert/model"
 	"bertlabel/train"
 	"bertlabel/train/fit/note"
 )
@@ -25,7 +21,7 @@ func (r *run) identity(fingerprint string) (id train.Identity, err error) {
 
 // restoreTF goes on from a training checkpoint of TensorFlow, whose weights the model has been opened with.
 func (e *encoderRun) restoreTF(prefix string) error {
-	stored, err := storedMoments(prefix)
+	stored, err := model.StoredNames(prefix)
 	if err != nil {
 		return err
 	}
@@ -39,22 +35,4 @@ func (e *encoderRun) restoreTF(prefix string) error {
 	}
 	e.run.watch.note(note.Resumed{Step: e.first, From: prefix})
 	return nil
-}
-
-// storedMoments returns how NAME/adam_m is called in a checkpoint whose variables may stand under a scope.
-func storedMoments(prefix string) (func(name string) string, error) {
-	src, err := formats.Open(prefix, checkpoint.Limits{})
-	if err != nil {
-		return nil, err
-	}
-	defer src.Close()
-	var stored []string
-	for _, info := range src.Tensors() {
-		stored = append(stored, info.Name)
-	}
-	resolved, err := names.Resolve(stored)
-	return func(name string) string {
-		i := strings.LastIndexByte(name, '/')
-		return resolved.Places[name[:i]].Stored + name[i:]
-	}, err
 }

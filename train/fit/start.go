@@ -24,17 +24,12 @@ func (r *run) startHead(pooling bert.Pooling, width int) *layers.Classifier {
 		r.watch.note(note.FromHead{Own: false})
 		return r.newHead(width, r.rows.Y)
 	}
-	head := layers.NewClassifier(len(r.labels), width)
-	for _, p := range head.Params() {
-		p.Value = make([]float32, p.Size())
-	}
+	order := make([]int, len(r.labels))
 	for i, label := range r.labels {
-		j := slices.Index(names, label)
-		copy(head.Weights.Value[i*width:(i+1)*width], m.Head.Weights.Value[j*width:(j+1)*width])
-		head.Bias.Value[i] = m.Head.Bias.Value[j]
+		order[i] = slices.Index(names, label)
 	}
 	r.watch.note(note.FromHead{Own: true})
-	return head
+	return m.Head.Select(order)
 }
 
 // newHead returns a head as before any training, whose bias the training cells y may decide.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
+	"math"
 	"strconv"
 	"strings"
 
@@ -109,9 +110,10 @@ func TuneGlobal(d Data, aim Aim) (Choice, error) {
 type Tuned struct {
 	Thresholds []float32 // of TuneEach, one per label
 	Global     float32   // of TuneGlobal
+	Guarded    []float32 // between the two, see Guard; one per label
 }
 
-// Tune chooses thresholds in both ways.
+// Tune chooses thresholds in all three ways.
 func Tune(d Data, aim Aim) (*Tuned, error) {
 	global, err := TuneGlobal(d, aim)
 	if err != nil {
@@ -124,8 +126,34 @@ func Tune(d Data, aim Aim) (*Tuned, error) {
 	t := &Tuned{Global: global.Threshold}
 	for _, c := range each {
 		t.Thresholds = append(t.Thresholds, c.Threshold)
+		t.Guarded = append(t.Guarded, Guard(c.Threshold, t.Global, c.Support()))
 	}
 	return t, nil
+}
+
+// guardPositives is how many positives a label needs for its own threshold to count as much as the one for all.
+const guardPositives = 5
+
+// Guard pulls a label's own threshold towards the one for all labels, the more the fewer positives it was chosen on:
+//
+//	logit(guarded) = w·logit(own) + (1 − w)·logit(global)    w = positives/(positives + 5)
+//
+// With F(1) the one for all is that of the best micro F1; a label without positives gets it. The 5 is a rule of thumb, of no paper;
+// docs/quality.md has what it gives. Both thresholds are from 0 to 1. 0 and 1, whose log-odds are not finite, count as their float32
+// neighbours: 2⁻¹⁴⁹ and 1 − 2⁻²⁴. Equal thresholds stay as they are.
+func Guard(own, global float32, positives int) float32 {
+	if positives <= 0 || own == global {
+		return global
+	}
+	w := float64(positives) / (float64(positives) + guardPositives)
+	z := w*logOdds(own) + (1-w)*logOdds(global)
+	return float32(1 / (1 + math.Exp(-z)))
+}
+
+// logOdds returns ln(p/(1 − p)) of the nearest p above 0 and below 1.
+func logOdds(p float32) float64 {
+	q := float64(min(max(p, math.SmallestNonzeroFloat32), 1-0x1p-24))
+	return math.Log(q) - math.Log1p(-q)
 }
 
 // best returns the best of the candidates for one label.

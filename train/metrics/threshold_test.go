@@ -74,6 +74,73 @@ func countAbove(y []bool, s []float64, threshold float32) (c Counts) {
 	return c
 }
 
+// Log-odds are averaged with the weights n/(n + 5) and 5/(n + 5): by hand.
+func TestGuard(t *testing.T) {
+	for _, c := range []struct {
+		own, global float32
+		positives   int
+		want        float64
+	}{
+		{0.2, 0.5, 5, 1.0 / 3},                  // odds 1/4 and 1: √(1/4) = 1/2
+		{0.5, 0.2, 5, 1.0 / 3},                  // the same from the other side
+		{0.9, 0.5, 15, 0.8386091},               // 9^¾ = 5.196152
+		{0.2, 0.8, 1, 2.519842 / 3.519842},      // odds 4^(−1/6)·4^(5/6) = 4^(2/3)
+		{0.2, 0.8, 0, 0.8},                      // no positives: the one for all
+		{0.2, 0.8, 1 << 40, 0.2},                // all but its own
+		{0, 0.5, 5, 0x1p-74 * 0.5 * 1.41421356}, // 2⁻¹⁴⁹ for 0
+		{1, 0.5, 5, 4096.0 / 4097},              // odds 2²⁴ − 1
+		{0.5, 1, 5, 4096.0 / 4097},
+		{0, 1, 5, 1 / (1 + 0x1p62*1.41421356)}, // odds √(2⁻¹⁴⁹·2²⁴) = 2^−62.5
+	} {
+		if got := float64(Guard(c.own, c.global, c.positives)); !(math.Abs(got-c.want) <= 1e-6*c.want) {
+			t.Errorf("Guard(%v, %v, %d) = %v, want %v", c.own, c.global, c.positives, got, c.want)
+		}
+	}
+	for _, same := range []float32{0, 0x1p-149, 0.1, 0.3, 1 - 0x1p-24, 1} {
+		if got := Guard(same, same, 3); got != same {
+			t.Errorf("between %v and itself: %v", same, got)
+		}
+	}
+}
+
+// Tune guards each label by its positives; unknown cells are none, and a label without positives has the threshold for all.
+func TestTuneGuards(t *testing.T) {
+	d := Data{[]string{"many", "none", "one"},
+		[]int8{
+			1, 0, 0,
+			1, 0, 1,
+			0, 0, 0,
+			0, -1, -1,
+			1, 0, 0,
+		},
+		[]float32{
+			0.9, 0.6, 0.1,
+			0.8, 0.1, 0.3,
+			0.5, 0.2, 0.2,
+			0.1, 0.7, 0.9,
+			0.7, 0.3, 0.05,
+		}}
+	tuned, err := Tune(d, F(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// many parts at (0.5 + 0.7)/2, one at (0.2 + 0.3)/2; of all known cells 0.7 and above are right, and 0.3 is worth less than it costs.
+	for i, want := range []float32{0.6, 0.5, 0.25} {
+		if tuned.Thresholds[i] != want {
+			t.Fatalf("label %d: its own threshold is %v, want %v", i, tuned.Thresholds[i], want)
+		}
+	}
+	if tuned.Global != 0.65 {
+		t.Fatalf("the threshold for all is %v, want 0.65", tuned.Global)
+	}
+	odds := math.Pow(0.25/0.75, 1.0/6) * math.Pow(0.65/0.35, 5.0/6)
+	for i, want := range []float64{math.Pow(0.6/0.4, 3.0/8) * math.Pow(0.65/0.35, 5.0/8), 0.65 / 0.35, odds} {
+		if got := float64(tuned.Guarded[i]); !(math.Abs(got-want/(1+want)) <= 1e-6) {
+			t.Errorf("label %d is guarded at %v, want %v", i, got, want/(1+want))
+		}
+	}
+}
+
 func TestThresholdBetweenNeighbours(t *testing.T) {
 	a := float32(0.3)
 	b := math.Nextafter32(a, 1)

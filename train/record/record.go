@@ -1,5 +1,5 @@
-// Package record has what a model says of its training: bertlabel.json's "training". It is written and read here and nowhere else; package
-// fit fills it in.
+// Package record has what a model's folder says beside the model itself: of its training (bertlabel.json's "training", which package fit
+// fills in), and of what low precisions cost it (precision.json). Both are written and read here and nowhere else.
 package record
 
 import (
@@ -29,6 +29,11 @@ type Record struct {
 	AttentionDropout *float64 `json:"attention_dropout,omitempty"`
 	// steps between regular checkpoints, where going back to them changes the run
 	RestoreSteps int `json:"restore_steps,omitempty"`
+
+	// Of a run of the encoder with an exact head after it only.
+	Refit        string   `json:"refit,omitempty"`         // lbfgs or lda
+	RefitPooling string   `json:"refit_pooling,omitempty"` // that the exact head reads
+	RefitShare   *float64 `json:"refit_share,omitempty"`   // of the tuned head in this one; nil: Dev has not chosen yet
 
 	// Of a head on a frozen encoder only.
 	Folds  int     `json:"folds,omitempty"`
@@ -125,7 +130,7 @@ func (r Record) MarshalJSON() ([]byte, error) {
 }
 
 // besides are the keys of a record that the bits of a run do not depend on by themselves: files are told by their contents.
-var besides = []string{"model", "train", "dev", "step", "folds", "solver", "l2", "calibrate", "tune_thresholds", "threshold_objective",
+var besides = []string{"model", "train", "dev", "step", "refit_share", "folds", "solver", "l2", "calibrate", "tune_thresholds", "threshold_objective",
 	"label_changes"}
 
 // Settings returns what must not change when a run of the encoder is resumed.

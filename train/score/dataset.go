@@ -45,11 +45,10 @@ func checkRows(rows *data.Dataset) error {
 	return nil
 }
 
-// Probabilities returns those of every row of a data set, [rows, labels] by the model's head. texts are the rows as Encode made them; nil:
-// they are made here, and cut where they are too long. progress, unless nil, is told how many rows are done, by several goroutines at
-// once. The error is a *NumberError for a logit or feature that is no number, the cause of ctx's end, or says what is missing.
-func Probabilities(ctx context.Context, m *model.Model, rows *data.Dataset, texts []tokenizer.Encoding,
-	progress func(done int)) (*tensor.Tensor, error) {
+// Run takes every row of a data set through a model with a head. texts are the rows as Encode made them; nil: they are made here, and cut
+// where they are too long. progress, unless nil, is told how many rows are done, by several goroutines at once. The error is a
+// *NumberError for a logit or feature that is no number, the cause of ctx's end, or says what is missing.
+func Run(ctx context.Context, m *model.Model, rows *data.Dataset, texts []tokenizer.Encoding, progress func(done int)) (*Outputs, error) {
 	if err := checkModel(m, true); err != nil {
 		return nil, err
 	}
@@ -74,7 +73,17 @@ func Probabilities(ctx context.Context, m *model.Model, rows *data.Dataset, text
 	if err := m.CheckLogits(logits); err != nil {
 		return nil, placed(err, place)
 	}
-	return probabilities, nil
+	return &Outputs{m.Precision(), features, logits, probabilities}, nil
+}
+
+// Probabilities returns those of Run alone, [rows, labels] by the model's head.
+func Probabilities(ctx context.Context, m *model.Model, rows *data.Dataset, texts []tokenizer.Encoding,
+	progress func(done int)) (*tensor.Tensor, error) {
+	o, err := Run(ctx, m, rows, texts, progress)
+	if err != nil {
+		return nil, err
+	}
+	return o.Probabilities, nil
 }
 
 // Evaluate says what labelled rows tell of a model: its figures at thresholds, one for all labels or one for each, [labels]; nil: the

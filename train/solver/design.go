@@ -151,8 +151,21 @@ func (d *design) multiplyTransposed(g [][]float64, r *tensor.Tensor) {
 	})
 }
 
-// gram returns XᵀX/rows, [hidden][hidden]: the product of X with its own columns in the place of labels.
-func (d *design) gram() [][]float64 {
+// transposed returns a design of which X is Xᵀ; it has no moments.
+func (d *design) transposed() *design {
+	t := &design{x: tensor.New(d.x.Cols, d.x.Rows), workers: d.workers, scratch: d.scratch}
+	d.eachRows(d.x.Rows, func(_, from, to int) {
+		for i := from; i < to; i++ {
+			for j, v := range d.x.Row(i) {
+				t.x.Data[j*t.x.Stride+i] = v
+			}
+		}
+	})
+	return t
+}
+
+// gram returns XᵀX/n, [hidden][hidden]: the product of X with its own columns in the place of labels.
+func (d *design) gram(n int) [][]float64 {
 	g := make([][]float64, d.x.Cols)
 	for j := range g {
 		g[j] = make([]float64, d.x.Cols)
@@ -164,7 +177,7 @@ func (d *design) gram() [][]float64 {
 		d.eachRows(d.x.Rows, func(_, from, to int) {
 			for i := from; i < to; i++ {
 				for l, v := range d.x.Row(i)[left:right] {
-					columns.Data[l*columns.Stride+i] = v / float32(d.x.Rows)
+					columns.Data[l*columns.Stride+i] = v / float32(n)
 				}
 			}
 		})

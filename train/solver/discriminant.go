@@ -15,8 +15,11 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// DiscriminantPath returns the strengths that Discriminant chooses from, falling.
-func DiscriminantPath() []float64 { return []float64{1, 0.3, 0.1, 0.03, 0.01, 0.003} }
+// DiscriminantPath returns the strengths that Discriminant chooses from, falling. It begins at DiscriminantBegin.
+func DiscriminantPath() []float64 { return []float64{100, 30, 10, 3, 1, 0.3, 0.1, 0.03, 0.01, 0.003} }
+
+// DiscriminantBegin is the strength of DiscriminantPath that is tried first: between those of many rows and those of few.
+const DiscriminantBegin = 3
 
 // Discriminant sets task.Classifier to Fisher's linear discriminant for every label (Fisher 1936; Hastie, Tibshirani and
 // Friedman 2009, The Elements of Statistical Learning, §4.3) and returns how each was found. The features of the texts with a label
@@ -30,24 +33,29 @@ func DiscriminantPath() []float64 { return []float64{1, 0.3, 0.1, 0.03, 0.01, 0.
 // beat the logistic regression of Head, since every row helps to know Σ (Efron 1975); docs/quality.md has figures.
 //
 // The logits order texts well but are too sure of themselves: calibrate them (metrics.Calibrate). So what l2 is chosen by is the
-// order alone: it is the strength, one for all labels, with the highest macro-averaged average precision on Dev. The strengths are
-// tried from the strongest on, until that has got no better; HeldLoss is what it lacks to 1. Unknown cells count for no mean; their
+// order alone: it is the strength, one for all labels, with the highest macro-averaged average precision on Dev; HeldLoss is what it
+// lacks to 1. Of DiscriminantPath() DiscriminantBegin is tried first, of task.L2 the strongest; from there the weaker ones follow
+// until that has got no better, and if no weaker one was better, the stronger ones likewise. Unknown cells count for no mean; their
 // rows still count for G. A label with cells of one class only gets what Head gives it. task.Loss is not used.
+//
+// With fewer rows than columns the same v is found from a matrix [rows, rows] (see solveRows).
 //
 // The error is that of Observe, the cause of ctx's end, or says what is wrong with the task, such as several strengths and no Dev.
 func Discriminant(ctx context.Context, task Task) ([]Solution, error) {
 	if err := task.check(); err != nil {
 		return nil, err
 	}
+	begin := 0
 	if task.L2 == nil {
 		task.L2 = DiscriminantPath()
+		begin = slices.Index(task.L2, DiscriminantBegin)
 	}
 	if len(task.L2) > 1 && task.Dev.X == nil {
 		return nil, fmt.Errorf("%d strengths of the L2 penalty and no Dev to choose on", len(task.L2))
 	}
 	task.Workers.Start()
 	defer task.Workers.Stop()
-	best, solution, err := newDiscriminant(task).choose(ctx)
+	best, solution, err := newDiscriminant(task).choose(ctx, begin)
 	if err != nil {
 		return nil, err
 	}
@@ -55,39 +63,48 @@ func Discriminant(ctx context.Context, task Task) ([]Solution, error) {
 	return slices.Repeat([]Solution{solution}, len(task.Labels)), nil
 }
 
-// choose tries the strengths, and returns the head of the best one.
-func (d *discriminant) choose(ctx context.Context) (best *layers.Classifier, solution Solution, err error) {
-	solution.HeldLoss = math.NaN() // no loss is at least that
-	for round, l2 := range d.L2 {
+// choose walks the path both ways from a place, and returns the head of the best strength.
+func (d *discriminant) choose(ctx context.Context, begin int) (best *layers.Classifier, solution Solution, err error) {
+	at, rounds := begin, 0
+	try := func(place int) (better bool, err error) {
 		if ctx.Err() != nil {
-			return nil, solution, context.Cause(ctx)
+			return false, context.Cause(ctx)
 		}
-		head, err := d.solve(l2)
+		head, err := d.solve(d.L2[place])
 		if err != nil {
-			return nil, solution, err
+			return false, err
 		}
 		loss, err := d.heldLoss(head)
 		if err != nil {
-			return nil, solution, err
+			return false, err
 		}
-		if loss >= solution.HeldLoss {
-			break
+		if better = best == nil || loss < solution.HeldLoss; better {
+			at, best, solution = place, head, Solution{L2: d.L2[place], HeldLoss: loss}
 		}
-		best, solution = head, Solution{L2: l2, HeldLoss: loss, Rounds: round + 1}
-		if d.Observe != nil {
-			if err := d.Observe(Progress{Round: round + 1, Labels: len(d.Labels)}); err != nil {
-				return nil, solution, err
-			}
+		if rounds++; d.Observe != nil {
+			err = d.Observe(Progress{Round: rounds, Labels: len(d.Labels)})
 		}
+		return better, err
 	}
-	return best, solution, nil
+	better, err := try(begin)
+	for place := begin + 1; err == nil && better && place < len(d.L2); place++ {
+		better, err = try(place)
+	}
+	better = at == begin
+	for place := begin - 1; err == nil && better && place >= 0; place-- {
+		better, err = try(place)
+	}
+	solution.Rounds, solution.End = rounds, endOf(d.L2, at)
+	return best, solution, err
 }
 
 // discriminant is one call of Discriminant.
 type discriminant struct {
 	Task
 	design *design
-	gram   *mat.SymDense // G, [hidden, hidden]
+	rows   bool           // fewer rows than columns: gram is K, and solveRows solves
+	gram   *mat.SymDense  // G = XᵀX/n, [hidden, hidden], or K = XXᵀ/n, [n, n]
+	cells  *tensor.Tensor // what X is multiplied by: for each label 1 and y − π on its known rows, over their number, [2·labels, n]
 	labels []classMoments
 }
 
@@ -100,15 +117,24 @@ type classMoments struct {
 
 func newDiscriminant(task Task) *discriminant {
 	d := &discriminant{Task: task, design: newDesign(task.Train.X, task.Workers)}
-	d.gram = mat.NewSymDense(d.design.x.Cols, slices.Concat(d.design.gram()...))
 	d.measure()
+	d.setGram(d.design.x.Rows < d.design.x.Cols)
 	return d
+}
+
+// setGram sets the matrix of products that is solved with: of the rows, or of the columns.
+func (d *discriminant) setGram(rows bool) {
+	x := d.design
+	if d.rows = rows; rows {
+		x = x.transposed()
+	}
+	d.gram = mat.NewSymDense(x.x.Cols, slices.Concat(x.gram(d.design.x.Rows)...))
 }
 
 // measure sets the moments of all labels, in one pass over X.
 func (d *discriminant) measure() {
 	n, x := len(d.Labels), d.design.x
-	cells := tensor.New(2*n, x.Rows) // what X is multiplied by: for each label 1 and y − π on its known rows, over their number
+	d.cells = tensor.New(2*n, x.Rows)
 	sums := make([][]float64, 2*n)
 	for i := range sums {
 		sums[i] = make([]float64, x.Cols)
@@ -117,41 +143,93 @@ func (d *discriminant) measure() {
 		known := count.Negatives + count.Positives
 		for i := range x.Rows {
 			if y := d.Train.Y[i*n+l]; y != layers.Unknown {
-				cells.Row(2 * l)[i] = float32(1 / known)
-				cells.Row(2*l + 1)[i] = float32((float64(y) - count.Positives/known) / known)
+				d.cells.Row(2 * l)[i] = float32(1 / known)
+				d.cells.Row(2*l + 1)[i] = float32((float64(y) - count.Positives/known) / known)
 			}
 		}
 		d.labels = append(d.labels, classMoments{count.Negatives, count.Positives, sums[2*l], sums[2*l+1]})
 	}
-	d.design.multiplyTransposed(sums, cells)
+	d.design.multiplyTransposed(sums, d.cells)
 }
 
 // solve returns the head for a strength.
 func (d *discriminant) solve(l2 float64) (*layers.Classifier, error) {
 	n, hidden := len(d.Labels), d.design.x.Cols
-	shrunk := mat.NewSymDense(hidden, nil)
+	solve := d.solveColumns
+	if d.rows {
+		solve = d.solveRows
+	}
+	directions, err := solve(l2)
+	if err != nil {
+		return nil, err
+	}
+	head := layers.NewClassifier(n, hidden)
+	head.Weights.Value, head.Bias.Value = make([]float32, n*hidden), make([]float32, n)
+	for l := range d.labels {
+		v, b := d.labels[l].logit(directions[l])
+		head.Bias.Value[l] = d.design.unstandardise(head.Weights.Value[l*hidden:(l+1)*hidden], v, b)
+	}
+	return head, nil
+}
+
+// solveColumns returns (G + l2·I)⁻¹·covariance of every label, [labels][hidden].
+func (d *discriminant) solveColumns(l2 float64) ([][]float64, error) {
+	return d.solveGram(l2, func(l, j int) float64 { return d.labels[l].covariance[j] })
+}
+
+// solveRows returns what solveColumns does. covariance is Xᵀr, where r are the label's y − π on its known rows over their number, and
+//
+//	(XᵀX/n + l2·I)·Xᵀ = Xᵀ·(XXᵀ/n + l2·I)    so    (G + l2·I)⁻¹·Xᵀr = Xᵀ·(K + l2·I)⁻¹·r    with K = XXᵀ/n
+//
+// (the push-through identity: Henderson and Searle 1981, SIAM Review 23, eq. 11; of the ridge regression it is the dual form of Saunders et
+// al. 1998). The time goes with the cube of the rows instead of that of the columns. Products with X are summed in float64, in the order of
+// the rows.
+func (d *discriminant) solveRows(l2 float64) ([][]float64, error) {
+	alpha, err := d.solveGram(l2, func(l, i int) float64 { return float64(d.cells.Row(2*l + 1)[i]) })
+	if err != nil {
+		return nil, err
+	}
+	x := d.design.x
+	directions := make([][]float64, len(alpha))
+	for l := range directions {
+		directions[l] = make([]float64, x.Cols)
+	}
+	d.design.eachColumns(x.Cols, func(_, from, to int) {
+		for l, w := range directions {
+			for i := range x.Rows {
+				for j, v := range x.Row(i)[from:to] {
+					w[from+j] += alpha[l][i] * float64(v)
+				}
+			}
+		}
+	})
+	return directions, nil
+}
+
+// solveGram returns (gram + l2·I)⁻¹·b of every label, b given by its elements.
+func (d *discriminant) solveGram(l2 float64, b func(label, i int) float64) ([][]float64, error) {
+	n, size := len(d.Labels), d.gram.SymmetricDim()
+	shrunk := mat.NewSymDense(size, nil)
 	shrunk.CopySym(d.gram)
-	directions := mat.NewDense(hidden, n, nil)
-	for j := range hidden {
-		shrunk.SetSym(j, j, d.gram.At(j, j)+l2)
-		for l := range d.labels {
-			directions.Set(j, l, d.labels[l].covariance[j])
+	solved := mat.NewDense(size, n, nil)
+	for i := range size {
+		shrunk.SetSym(i, i, d.gram.At(i, i)+l2)
+		for l := range n {
+			solved.Set(i, l, b(l, i))
 		}
 	}
 	var cholesky mat.Cholesky
 	if !cholesky.Factorize(shrunk) {
 		return nil, fmt.Errorf("the covariance of the features with %g added is not positive definite in float64: give a larger L2", l2)
 	}
-	if err := cholesky.SolveTo(directions, directions); err != nil {
+	if err := cholesky.SolveTo(solved, solved); err != nil {
 		return nil, fmt.Errorf("the covariance of the features with %g added: %w; give a larger L2", l2, err)
 	}
-	head := layers.NewClassifier(n, hidden)
-	head.Weights.Value, head.Bias.Value = make([]float32, n*hidden), make([]float32, n)
-	for l := range d.labels {
-		v, b := d.labels[l].logit(mat.Col(nil, l, directions))
-		head.Bias.Value[l] = d.design.unstandardise(head.Weights.Value[l*hidden:(l+1)*hidden], v, b)
+	columns := make([][]float64, n)
+	for l := range columns {
+		columns[l] = mat.Col(nil, l, solved)
 	}
-	return head, nil
+	return columns, nil
 }
 
 // leastWithin is the least share of a label's variance that its features are taken not to explain.

@@ -3,7 +3,7 @@ package solver
 import "bertlabel/tensor"
 
 // Memory returns what Head takes at its largest, in bytes: on features [rows, width] of a frozen encoder, and [dev, width] to choose
-// by. The features are part of it. Discriminant takes less. It follows from the code, nothing in it is fitted.
+// by. The features are part of it. It follows from the code, nothing in it is fitted.
 func Memory(rows, dev, width, labels int) int {
 	weights := 4 * labels * (width + 1)
 	features := 4 * (rows + dev) * width
@@ -17,4 +17,21 @@ func Memory(rows, dev, width, labels int) int {
 	inverses := (maxExponent-minExponent+1)*tensor.PackedMemory(width, width) +
 		(3*8+4)*square // the last one is being made, from three float64 matrices
 	return features + standardised + cells + logits + scores + weights + steps + gram + inverses
+}
+
+// DiscriminantMemory returns the same for Discriminant, which solves in the smaller of rows and columns.
+func DiscriminantMemory(rows, dev, width, labels int) int {
+	features := 4 * (rows + dev) * width
+	standardised := 4 * rows * width
+	cells := 2 * 4 * labels * rows
+	scores := 2 * 4 * dev * labels
+	size := min(rows, width)
+	moments := labels * (2*8 + 8) * width // of x, of x and y; the directions
+	heads := 2 * 4 * labels * (width + 1)
+	solving := 2*8*size*size + 3*8*size*labels // shrunk and its factor; right-hand sides, and solutions twice
+	gram := 8*size*size + 4*blockCols*max(rows, width)
+	if rows < width {
+		gram += standardised // Xᵀ, while gram is made
+	}
+	return features + standardised + cells + scores + moments + heads + gram + solving
 }

@@ -44,7 +44,22 @@ type Solution struct {
 	L2       float64 // the strength of the penalty that was chosen
 	HeldLoss float64 // mean loss at L2 on the cells it was chosen on, from the rows it was chosen with; NaN when none chose
 	Gradient float64 // the largest element of the gradient that is left
-	Rounds   int     // passes over the features that it took
+	Rounds   int     // passes over the features that it took; of Discriminant strengths that were tried
+
+	// End is 1 where L2 was chosen from several strengths and is the strongest of them, −1 where it is the weakest, else 0: a better
+	// one may lie beyond.
+	End int
+}
+
+// endOf returns the Solution.End of the strength at a place of a falling path.
+func endOf(path []float64, place int) int {
+	switch {
+	case len(path) > 1 && place == 0:
+		return 1
+	case len(path) > 1 && place == len(path)-1:
+		return -1
+	}
+	return 0
 }
 
 // HeldLoss returns the least and the largest strength of the labels that were solved, and the mean loss on the cells that chose; NaN
@@ -163,7 +178,7 @@ func newSolver(task Task) *solver {
 	if s.Dev.X != nil {
 		s.dev = s.design.standardise(s.Dev.X)
 	}
-	s.preconditioner = preconditioner{s.design.gram(), map[int]*tensor.Packed{}, tensor.NewWorkspace(task.Workers)}
+	s.preconditioner = preconditioner{s.design.gram(s.design.x.Rows), map[int]*tensor.Packed{}, tensor.NewWorkspace(task.Workers)}
 	order := rand.New(rand.NewPCG(task.Seed, holdOutStream)).Perm(s.design.x.Rows)
 	for label := range task.Labels {
 		l := s.newLabel(label, order)
@@ -214,7 +229,11 @@ func (s *solver) solutions() (solutions []Solution) {
 	c.Bias.Value = make([]float32, c.Bias.Size())
 	for i, l := range s.labels {
 		c.Bias.Value[i] = s.design.unstandardise(c.Weights.Value[i*hidden:(i+1)*hidden], l.w[:hidden], l.w[hidden])
-		solutions = append(solutions, Solution{L2: l.l2, HeldLoss: l.bestLoss, Gradient: largest(l.gradient), Rounds: l.rounds})
+		solution := Solution{L2: l.l2, HeldLoss: l.bestLoss, Gradient: largest(l.gradient), Rounds: l.rounds}
+		if !math.IsNaN(l.bestLoss) {
+			solution.End = endOf(s.L2, slices.Index(s.L2, l.l2))
+		}
+		solutions = append(solutions, solution)
 	}
 	return solutions
 }

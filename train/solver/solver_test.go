@@ -488,7 +488,7 @@ func TestDesignProducts(t *testing.T) {
 		}
 		d.multiply(z, w)
 		d.multiplyTransposed(g, r)
-		gram := d.gram()
+		gram := d.gram(d.x.Rows)
 		at := func(x *tensor.Tensor, i, j int) float64 { return float64(x.Row(i)[j]) }
 		// Any order of n float32 sums errs by at most n·2⁻²⁴·Σ|xy|; twice that.
 		check := func(what string, got float64, n int, term func(k int) float64) {

@@ -127,7 +127,7 @@ type Solved struct {
 func (n Solved) String() string {
 	said := "every label has one class only"
 	if n.Strength[0] == n.Strength[0] {
-		said = fmt.Sprintf("l2 %.2g to %.2g", n.Strength[0], n.Strength[1])
+		said = fmt.Sprintf("l2 %s to %s", strength(n.Strength[0]), strength(n.Strength[1]))
 	}
 	if n.Loss == n.Loss {
 		said += fmt.Sprintf(", loss where it was chosen %.5f", n.Loss)
@@ -137,6 +137,55 @@ func (n Solved) String() string {
 	}
 	return fmt.Sprintf("solved %d labels on %s (%d features) in %.1f s, %d rounds; %s", n.Labels, n.Pooling, n.Width, n.Seconds, n.Rounds,
 		said)
+}
+
+// Refit: an exact head was found on features of the trained encoder, and Dev has chosen how much of the tuned head goes into the result.
+type Refit struct {
+	Solver           string
+	Pooling          bert.Pooling    // that the exact head reads
+	Tuned, Exact     *metrics.Report // what Dev says of the two heads, at 0.5
+	Shares           []float64       // of the tuned head that were tried
+	AveragePrecision []float64       // macro-averaged, on Dev, of each
+	Share            float64         // that was kept: 1 for the tuned head as it was
+}
+
+func (n Refit) String() string {
+	var tried []string
+	for i, share := range n.Shares {
+		tried = append(tried, fmt.Sprintf("%g: %.4f", share, n.AveragePrecision[i]))
+	}
+	kept := fmt.Sprintf("%g of the tuned head", n.Share)
+	switch n.Share {
+	case 0:
+		kept = fmt.Sprintf("the %s head", n.Solver)
+	case 1:
+		kept = "the tuned head"
+	}
+	return fmt.Sprintf("dev with the tuned head: average_precision_macro %.4f, %s at 0.5\ndev with the %s head on %s: average_precision_macro %.4f, "+
+		"%s at 0.5\naverage_precision_macro on dev by the share of the tuned head: %s; kept %s", n.Tuned.AveragePrecisionMacro, figures(n.Tuned),
+		n.Solver, n.Pooling, n.Exact.AveragePrecisionMacro, figures(n.Exact), strings.Join(tried, ", "), kept)
+}
+
+// PathEnd: the penalty's strength that was chosen is the first or the last of those that were tried, so that a better one may lie beyond.
+type PathEnd struct {
+	Labels    []string // for which it was
+	Of        int      // labels
+	L2        float64
+	Strongest bool // of those that were tried, else the weakest
+}
+
+func (n PathEnd) String() string {
+	end, whom := "weakest", ""
+	if n.Strongest {
+		end = "strongest"
+	}
+	if few := min(len(n.Labels), 5); len(n.Labels) < n.Of {
+		whom = fmt.Sprintf(" for %d of %d labels (%s)", len(n.Labels), n.Of, strings.Join(n.Labels[:few], ", "))
+		if few < len(n.Labels) {
+			whom = strings.TrimSuffix(whom, ")") + ", …)"
+		}
+	}
+	return fmt.Sprintf("l2 %s was the best%s, the %s that was tried: a better one may lie beyond, give it by `l2`", strength(n.L2), whom, end)
 }
 
 // Chosen: the best of several poolings.
@@ -226,21 +275,26 @@ func (n Calibrated) String() string {
 		b.LogLoss, a.LogLoss)
 }
 
-// Judged: what Dev says of the finished head, with three kinds of thresholds.
+// Judged: what Dev says of the finished head, with each kind of thresholds.
 type Judged struct {
 	Aim                    metrics.Aim
 	Tuned                  *metrics.Tuned
 	Half, Global, PerLabel *metrics.Summary
+	Guarded                *metrics.Summary // nil where these are not kept
 }
 
 func (n Judged) String() string {
-	return fmt.Sprintf("dev at 0.5: %s\ndev at %.4g for all labels, the best for %s: %s\ndev at %s, the best of each label: %s",
+	said := fmt.Sprintf("dev at 0.5: %s\ndev at %.4g for all labels, the best for %s: %s\ndev at %s, the best of each label: %s",
 		figures(n.Half), n.Tuned.Global, n.Aim, figures(n.Global), span(n.Tuned.Thresholds), figures(n.PerLabel))
+	if n.Guarded != nil {
+		said += fmt.Sprintf("\ndev at %s, guarded for labels with few positives: %s", span(n.Tuned.Guarded), figures(n.Guarded))
+	}
+	return said
 }
 
 // Tuned: the thresholds that the model keeps.
 type Tuned struct {
-	How        string // per-label, global, or "" for 0.5
+	How        string // per-label, global, guarded, or "" for 0.5
 	Thresholds []float32
 }
 
@@ -282,8 +336,16 @@ type Found struct {
 }
 
 func (n Found) String() string {
-	return fmt.Sprintf("%s: from %d rows that say 1 and %d that say 0; l2 %.2g, threshold %.4g", n.Label, n.Rows[1], n.Rows[0], n.L2,
-		n.Threshold)
+	return fmt.Sprintf("%s: from %d rows that say 1 and %d that say 0; l2 %s, threshold %.4g", n.Label, n.Rows[1], n.Rows[0],
+		strength(n.L2), n.Threshold)
+}
+
+// strength writes the strength of a penalty: the numbers of the paths as they are, others with two digits.
+func strength(l2 float64) string {
+	if l2 >= 100 {
+		return fmt.Sprintf("%.3g", l2)
+	}
+	return fmt.Sprintf("%.2g", l2)
 }
 
 // figured are reports that say what is predicted.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"bertlabel/asm"
+	"bertlabel/bert"
 )
 
 // Times are how long the runs of one case took, the least first.
@@ -48,12 +49,19 @@ func measure(ctx context.Context, runs int, call func() error) (Times, error) {
 }
 
 // Peak returns the operations per second of so many goroutines that do nothing but multiply and add in registers: the sum of
-// their best bursts (asm.Kernels.Peak).
-func Peak(threads int) (sum float64) {
+// their best bursts (asm.Kernels.Peak), by the multiply-adds of a precision.
+func Peak(threads int, p bert.Precision) (sum float64) {
+	peak := asm.Best.Peak
+	switch p.Resolve() {
+	case bert.BF16:
+		peak = asm.Best.PeakBF16
+	case bert.Int8:
+		peak = asm.Best.PeakInt8
+	}
 	peaks := make([]float64, threads)
 	var wg sync.WaitGroup
 	for i := range peaks {
-		wg.Go(func() { peaks[i] = asm.Best.Peak() })
+		wg.Go(func() { peaks[i] = peak() })
 	}
 	wg.Wait()
 	for _, p := range peaks {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"bertlabel/bert"
+	"bertlabel/bert/model"
 )
 
 func TestTimes(t *testing.T) {
@@ -80,7 +81,7 @@ func TestForwardFLOP(t *testing.T) {
 func TestModelAndProduct(t *testing.T) {
 	c, _ := ParseModel("1x128")
 	c.VocabSize = 100
-	m, err := NewModel(c, 3, 1)
+	m, err := NewModel(c, 3, &model.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,10 +93,13 @@ func TestModelAndProduct(t *testing.T) {
 		t.Errorf("training steps: %v, %v", times, err)
 	}
 	p := Product{13, 33, 65}
-	if times, err := p.Run(t.Context(), 2, 2); err != nil || len(times) != 2 || times[0] <= 0 || times[0] > leastRun {
-		t.Errorf("product: %v, %v", times, err) // a product of 56 kFLOP is repeated, and its time that of one
-	}
-	if got := Peak(2); !(got > 0) {
-		t.Errorf("peak %g", got)
+	for _, precision := range []bert.Precision{bert.FP32, bert.BF16, bert.Int8} {
+		times, err := p.Run(t.Context(), precision, 2, 2)
+		if err != nil || len(times) != 2 || times[0] <= 0 || times[0] > leastRun {
+			t.Errorf("product in %s: %v, %v", precision, times, err) // one of 56 kFLOP is repeated, and its time that of one
+		}
+		if got := Peak(2, precision); !(got > 0) {
+			t.Errorf("peak %g in %s", got, precision)
+		}
 	}
 }

@@ -38,16 +38,20 @@ func ParseModel(name string) (c bert.Config, ok bool) {
 	return c, true
 }
 
-// Bytes estimates the memory of a model of random weights: row-major and packed, it has them twice.
-func Bytes(c *bert.Config) float64 {
+// Bytes estimates the memory of a model of random weights: in float32 it has them twice, row-major and packed.
+func Bytes(c *bert.Config, p bert.Precision) float64 {
+	if p.Resolve() != bert.FP32 {
+		bytes, _ := model.OpenMemory(*c, p, 1) // c has been checked
+		return float64(bytes)
+	}
 	h := float64(c.HiddenSize)
 	tables := float64(c.VocabSize+c.MaxPositionEmbeddings+c.TypeVocabSize) * h
 	return 4*tables + 8*float64(c.NumHiddenLayers)*(4*h*h+2*h*float64(c.IntermediateSize))
 }
 
-// NewModel returns a model of random weights that runs on so many threads, and whose vocabulary is good for nothing.
-func NewModel(c bert.Config, labels, threads int) (*model.Model, error) {
-	m, err := model.New(c, []byte("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"), 1, &model.Options{Threads: threads})
+// NewModel returns a model of random weights, made with o, whose vocabulary is good for nothing.
+func NewModel(c bert.Config, labels int, o *model.Options) (*model.Model, error) {
+	m, err := model.New(c, []byte("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"), 1, o)
 	if err != nil {
 		return nil, err
 	}

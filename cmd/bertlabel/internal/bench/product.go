@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"bertlabel/bert"
 	"bertlabel/tensor"
 )
 
@@ -28,11 +29,15 @@ func (p Product) FLOP() float64 { return 2 * float64(p.M) * float64(p.N) * float
 // leastRun is how long one run lasts at least, for the sake of the clock: short products are repeated.
 const leastRun = time.Millisecond
 
-// Run times the product on so many threads, B packed beforehand.
-func (p Product) Run(ctx context.Context, threads, runs int) (Times, error) {
+// Run times the product in a precision on so many threads, B packed beforehand. In int8 as many channels count as outliers as in a model.
+func (p Product) Run(ctx context.Context, precision bert.Precision, threads, runs int) (Times, error) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	a, b, c := uniform(rng, p.M, p.K), uniform(rng, p.K, p.N), tensor.New(p.M, p.N)
-	packed := tensor.NewPacked(p.K, p.N)
+	outliers := make([]int, bert.OutlierCount(p.K))
+	for i := range outliers {
+		outliers[i] = i
+	}
+	packed := tensor.NewOperandIn(nil, precision, p.K, p.N, outliers)
 	packed.SetRows(0, b)
 	ws := tensor.NewWorkspace(tensor.NewWorkers(threads))
 	ws.Workers.Start()

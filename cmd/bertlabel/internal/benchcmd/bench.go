@@ -17,6 +17,7 @@ import (
 	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/bench"
 	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/cmd/bertlabel/internal/term"
 
 	"github.com/spf13/cobra"
@@ -25,6 +26,7 @@ import (
 // benchOptions say what is measured.
 type benchOptions struct {
 	Products []bench.Product
+	Ladder   bool     // all ways to compute Products, instead of the best one
 	Model    string   // base, minilm, LxH or a folder; for the texts
 	Shapes   [][2]int // texts of a call, and tokens of each
 	Lengths  string   // file of token counts: all these texts in one call; "" for none
@@ -34,6 +36,8 @@ type benchOptions struct {
 	Labels   int      // for a model that has no head of its own
 	Runs     int      // of each case
 	JSON     bool
+
+	Precision bert.Precision // of products and forward passes
 }
 
 // NewBench returns the verb bench.
@@ -42,18 +46,20 @@ func NewBench(a *cli.App) *cobra.Command { return newBenchCmd(a, runBench) }
 func newBenchCmd(a *cli.App, run cli.Runner[benchOptions]) *cobra.Command {
 	var o benchOptions
 	var products, shapes []string
+	var precision string
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure this machine: FMA peak, matrix products, forward passes, training steps",
 		Example: "  bertlabel bench\n" +
 			"  bertlabel bench --threads 1 --gemm all\n" +
+			"  bertlabel bench --ladder\n" +
 			"  bertlabel bench --model minilm --shape 1x16,8x128 --threads 2 --json\n" +
-			"  bertlabel bench --model my-model --lengths token_counts.txt\n" +
+			"  bertlabel bench --model my-model --lengths token_counts.txt --precision int8\n" +
 			"  bertlabel bench --train --model minilm --shape 16x32",
 		Long: "Without --gemm, --model, --shape, --lengths and --train, everything is measured but training. " +
 			"The peak is that of --threads goroutines that do nothing but\n" +
-			"multiply and add in registers; the % of it are of the shortest times, as other programs disturb both. A forward " +
-			"pass is one call of\n" +
+			"multiply and add in registers, in the bits of --precision; the % of it are of the shortest times, as other programs\n" +
+			"disturb both. A forward pass is one call of\n" +
 			"the engine behind predict, from tokens to logits, on random tokens; its GFLOP/s count the matrix products of the encoder,\n" +
 			"24·tokens·L·H² + 4·B·S²·H·L, so that a program which leaves work out gains by it. With --train it is a step of " +
 			"training everything\n" +
@@ -61,6 +67,8 @@ func newBenchCmd(a *cli.App, run cli.Runner[benchOptions]) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringSliceVar(&products, "gemm", nil, "product C[M×N] = A[M×K]·B[K×N], or all: those of BERT; `MxNxK` may be repeated")
+	f.BoolVar(&o.Ladder, "ladder", false, "from three plain loops to the product in use, step by step (docs/guide/kernels.md); --gemm "+
+		ladderProduct)
 	f.StringVar(&o.Model, "model", "base", "random weights: base, minilm, `LxH` (layers, hidden size); or a model folder")
 	f.StringSliceVar(&shapes, "shape", []string{"1x16", "1x128", "8x128", "32x32"},
 		"texts of a call and tokens of each; `BxS` may be repeated")
@@ -70,9 +78,13 @@ func newBenchCmd(a *cli.App, run cli.Runner[benchOptions]) *cobra.Command {
 	f.IntVar(&o.Steps, "steps", 100, "`N` steps at most, for --train --lengths")
 	f.IntVar(&o.Labels, "num-labels", 28, "`N` labels, for a model that has no head of its own")
 	f.IntVar(&o.Runs, "runs", 5, "`N` runs of each case, after one to warm up")
+	flags.AddPrecision(cmd, &precision)
 	f.BoolVar(&o.JSON, "json", false, "print one JSON object a case: ms is the median, ms_min the least")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := o.choose(products, shapes, f.Changed); err != nil {
+			return err
+		}
+		if err := o.setPrecision(precision); err != nil {
 			return err
 		}
 		return run(cmd.Context(), a, o)
@@ -83,18 +95,39 @@ func newBenchCmd(a *cli.App, run cli.Runner[benchOptions]) *cobra.Command {
 // choose sets what is measured: what was asked for by a flag, else products and texts.
 func (o *benchOptions) choose(products, shapes []string, set func(flag string) bool) (err error) {
 	ofTexts := slices.ContainsFunc([]string{"model", "shape", "lengths", "train"}, set)
-	if set("gemm") || !ofTexts {
+	if o.Ladder && len(products) == 0 {
+		products = []string{ladderProduct}
+	}
+	if o.Ladder || set("gemm") || !ofTexts {
 		if o.Products, err = parseProducts(products); err != nil {
 			return err
 		}
 	}
-	if !ofTexts && set("gemm") {
+	if !ofTexts && (o.Ladder || set("gemm")) {
 		return nil
 	}
 	if set("lengths") && !set("shape") {
 		return nil
 	}
 	o.Shapes, err = parseShapes(shapes)
+	return err
+}
+
+// setPrecision sets the precision, which for training is fp32: no other is measured under its name.
+func (o *benchOptions) setPrecision(precision string) (err error) {
+	o.Precision, err = flags.ParsePrecision("precision", precision)
+	if err == nil && o.Ladder && o.Precision.Resolve() != bert.FP32 {
+		if o.Precision != bert.Auto {
+			return cli.Usagef("--ladder is about products in fp32: it has no place beside --precision %s", precision)
+		}
+		o.Precision = bert.FP32
+	}
+	if err == nil && o.Train && o.Precision.Resolve() != bert.FP32 {
+		if o.Precision != bert.Auto {
+			return cli.Usagef("--train measures training, which is in fp32: it has no place beside --precision %s", precision)
+		}
+		o.Precision = bert.FP32
+	}
 	return err
 }
 
@@ -248,8 +281,9 @@ func runBench(ctx context.Context, a *cli.App, o benchOptions) (err error) {
 			return err
 		}
 	}
-	b.peak = bench.Peak(b.threads)
-	if err := b.text("kernels %s, %d threads: peak %.1f GFLOP/s\n", asm.Best.Name, b.threads, b.peak/1e9); err != nil {
+	b.peak = bench.Peak(b.threads, b.Precision)
+	err = b.text("kernels %s, %s, %d threads: peak %.1f GFLOP/s\n", asm.Best.Name, b.Precision.Resolve(), b.threads, b.peak/1e9)
+	if err != nil {
 		return err
 	}
 	if err := b.runProducts(ctx); err != nil || m == nil {
@@ -263,10 +297,9 @@ func (b *benchmark) open() (m *model.Model, err error) {
 	config, random := bench.ParseModel(b.Model)
 	switch {
 	case !random:
-		if m, err = model.Open(b.Model,
-			&model.Options{Threads: b.app.Threads, Log: func(s string) { b.app.Log.Infof("%s", s) }}); err != nil {
-			return nil, cli.WithCode(cli.ExitModel,
-				fmt.Errorf("--model %s is not base, minilm or LxH; as a model folder: %w", b.Model, err))
+		o := b.options()
+		if m, err = model.Open(b.Model, o); err != nil {
+			return nil, cli.WithCode(cli.ExitModel, fmt.Errorf("--model %s is not base, minilm or LxH; as a model folder: %w", b.Model, err))
 		}
 		if config = m.Encoder.Config; m.Head == nil {
 			bench.AddHead(m, b.Labels)
@@ -278,10 +311,11 @@ func (b *benchmark) open() (m *model.Model, err error) {
 		if err := b.admit(&config); err != nil {
 			return nil, err
 		}
-		if m, err = bench.NewModel(config, b.Labels, b.app.Threads); err != nil {
+		if m, err = bench.NewModel(config, b.Labels, b.options()); err != nil {
 			return nil, err
 		}
 	}
+	flags.SayPrecision(b.app, b.Precision, m.Precision())
 	for _, c := range b.texts {
 		if longest := slices.Max(c.lengths); longest > config.MaxPositionEmbeddings {
 			return nil, cli.Usagef("a text of %d tokens: model %s takes at most %d (max_position_embeddings)",
@@ -291,9 +325,14 @@ func (b *benchmark) open() (m *model.Model, err error) {
 	return m, nil
 }
 
+// options returns how models are opened or made.
+func (b *benchmark) options() *model.Options {
+	return &model.Options{Threads: b.app.Threads, Precision: b.Precision, Log: func(s string) { b.app.Log.Infof("%s", s) }}
+}
+
 // admit refuses a model of random weights that the memory budget does not allow.
 func (b *benchmark) admit(c *bert.Config) error {
-	need := bench.Bytes(c)
+	need := bench.Bytes(c, b.Precision)
 	if b.Train {
 		var size bert.BatchSize
 		for _, t := range b.texts {
@@ -314,6 +353,9 @@ func (b *benchmark) admit(c *bert.Config) error {
 }
 
 func (b *benchmark) runProducts(ctx context.Context) error {
+	if b.Ladder {
+		return b.runLadders(ctx)
+	}
 	if len(b.Products) == 0 {
 		return nil
 	}
@@ -323,7 +365,7 @@ func (b *benchmark) runProducts(ctx context.Context) error {
 		return err
 	}
 	for _, p := range b.Products {
-		times, err := p.Run(ctx, b.threads, b.Runs)
+		times, err := p.Run(ctx, b.Precision.Resolve(), b.threads, b.Runs)
 		if err != nil {
 			return err
 		}
@@ -398,18 +440,24 @@ type benchRow struct {
 	GFLOPS  float64 `json:"gflops"` // 10⁹ operations per second, by the median
 
 	Kernels         string  `json:"kernels"`
-	PeakGFLOPS      float64 `json:"peak_gflops"`     // of all threads
+	Precision       string  `json:"precision"`       // fp32, bf16 or int8
+	PeakGFLOPS      float64 `json:"peak_gflops"`     // of all threads, in that precision
 	PercentOfPeak   float64 `json:"percent_of_peak"` // by the least time
 	TokensPerSecond float64 `json:"tokens_per_second,omitempty"`
 	M               int     `json:"m,omitempty"`
 	N               int     `json:"n,omitempty"`
 	K               int     `json:"k,omitempty"`
+
+	Rung  string   `json:"rung,omitempty"`          // of "bertlabel_ladder" and "bertlabel_epilogue"
+	Loads float64  `json:"loads_per_fma,omitempty"` // of "bertlabel_ladder", and so the next
+	Sums  *float64 `json:"sums,omitempty"`          // that are under way in registers at once
 }
 
 func (b *benchmark) row(peer string, times bench.Times, flop float64) benchRow {
 	return benchRow{
-		Peer: peer, Threads: b.threads, Kernels: asm.Best.Name, PeakGFLOPS: round(b.peak/1e9, 1),
-		MS: round(times.Median().Seconds()*1e3, 4), MSMin: round(times.Least().Seconds()*1e3, 4),
+		Peer: peer, Threads: b.threads, Kernels: asm.Best.Name, Precision: b.Precision.Resolve().String(),
+		PeakGFLOPS: round(b.peak/1e9, 1),
+		MS:         round(times.Median().Seconds()*1e3, 4), MSMin: round(times.Least().Seconds()*1e3, 4),
 		GFLOPS:        round(flop/times.Median().Seconds()/1e9, 1),
 		PercentOfPeak: round(100*flop/times.Least().Seconds()/b.peak, 1),
 	}

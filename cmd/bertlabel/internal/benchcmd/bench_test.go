@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"bertlabel/bert"
+	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/bench"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
@@ -24,7 +26,7 @@ func benchRows(t *testing.T, args ...string) (rows []map[string]any) {
 			t.Fatalf("%v in line %q", err, line)
 		}
 		for _, field := range []string{"model", "threads", "batch", "seq", "ms", "ms_min", "gflops", "kernels", "peak_gflops",
-			"percent_of_peak"} {
+			"percent_of_peak", "precision"} {
 			if row[field] == nil {
 				t.Errorf("bench %v: no %s in %s", args, field, line)
 			}
@@ -96,7 +98,7 @@ func TestBenchFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "model")
 	config, _ := bench.ParseModel("1x64")
 	config.VocabSize = 100
-	m, err := bench.NewModel(config, 3, 1)
+	m, err := bench.NewModel(config, 3, &model.Options{Threads: 1})
 	if err == nil {
 		err = m.Save(dir, nil)
 	}
@@ -107,6 +109,30 @@ func TestBenchFolder(t *testing.T) {
 	if code != cli.ExitOK || !strings.Contains(stdout, "hidden size 64") || !strings.Contains(stdout, "3 labels") ||
 		!strings.Contains(stdout, "% peak") {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+}
+
+// Rows say in which precision they were measured, that of training is fp32, and the weights are counted in it.
+func TestBenchPrecision(t *testing.T) {
+	t.Parallel()
+	auto := bert.Auto.Resolve().String()
+	for _, c := range []struct{ args, want string }{
+		{"", "fp32"}, {"--precision bf16", "bf16"}, {"--precision int8", "int8"}, {"--precision auto", auto},
+		{"--train --precision auto", "fp32"}, {"--gemm 5x64x70 --precision int8", "int8"},
+	} {
+		for _, row := range benchRows(t, append([]string{"--model", "1x64", "--shape", "2x5"}, strings.Fields(c.args)...)...) {
+			if row["precision"] != c.want {
+				t.Errorf("bench %s: %v, want %s", c.args, row, c.want)
+			}
+		}
+	}
+	stdout, stderr, code := bertlabel.Run(t, "", strings.Fields("bench --model 1x64 --shape 1x4 --runs 1 --precision int8")...)
+	if code != cli.ExitOK || !strings.Contains(stdout, ", int8, ") || !strings.Contains(stderr, "the model runs in int8") {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+	config, _ := bench.ParseModel("base")
+	if fp32, int8 := bench.Bytes(&config, bert.FP32), bench.Bytes(&config, bert.Int8); !(int8 < fp32/3 && int8 > fp32/5) {
+		t.Errorf("BERT-Base takes %g bytes in fp32 and %g in int8", fp32, int8)
 	}
 }
 
@@ -129,6 +155,7 @@ func TestBenchRefuses(t *testing.T) {
 		{"--shape 8x9999999", cli.ExitUsage, "BATCHxSEQ"},
 		{"--shape 9999999999x9999999999", cli.ExitUsage, "BATCHxSEQ"},
 		{"--model 1x64 --shape 1x513", cli.ExitUsage, "max_position_embeddings"},
+		{"--ladder --precision int8", cli.ExitUsage, "--ladder is about products in fp32"},
 		{"--gemm 5x5", cli.ExitUsage, "MxNxK"},
 		{"--gemm 5x5x-5", cli.ExitUsage, "MxNxK"},
 		{"--gemm 66000x5x66000", cli.ExitUsage, "MxNxK"},
@@ -137,6 +164,8 @@ func TestBenchRefuses(t *testing.T) {
 		{"--model 1000x65536", cli.ExitResources, "--max-memory"},
 		{"--model bsae", cli.ExitModel, "base, minilm or LxH"},
 		{"--runs 0", cli.ExitUsage, "--runs"},
+		{"--precision int4", cli.ExitUsage, "want fp32, bf16, int8 or auto"},
+		{"--train --precision int8", cli.ExitUsage, "training, which is in fp32"},
 		{"--num-labels 0", cli.ExitUsage, "--num-labels"},
 		{"--lengths " + filepath.Join(dir, "nowhere"), cli.ExitUsage, "nowhere"},
 		{"--lengths " + file("word", "3\nx\n"), cli.ExitData, "word:2:1: found \"x\""},
@@ -153,5 +182,25 @@ func TestBenchRefuses(t *testing.T) {
 		if code != c.code || !strings.Contains(stderr, c.want) || stdout != "" {
 			t.Errorf("bench %s: exit %d, want %d; stderr %q, want %q; stdout %q", c.args, code, c.code, stderr, c.want, stdout)
 		}
+	}
+}
+
+// The ladder has a row a rung, each faster than nothing, and its own product unless --gemm names one.
+func TestBenchLadder(t *testing.T) {
+	t.Parallel()
+	rows := benchRows(t, "--ladder", "--gemm", "8x33x9")
+	peers := map[any]int{}
+	for _, r := range rows {
+		peers[r["peer"]]++
+		if r["rung"] == nil || r["m"] != 8.0 || r["n"] != 33.0 || r["k"] != 9.0 || !(r["percent_of_peak"].(float64) >= 0) {
+			t.Errorf("row %v, want a rung of 8x33x9", r)
+		}
+	}
+	if peers["bertlabel_ladder"] < 5 || peers["bertlabel_epilogue"] != 5 || len(peers) != 2 {
+		t.Errorf("rows %v, want rungs and five epilogues", peers)
+	}
+	stdout, stderr, code := bertlabel.Run(t, "", "bench", "--ladder", "--gemm", "8x33x9", "--runs", "1")
+	if code != cli.ExitOK || !strings.Contains(stdout, "C[8×33] = A[8×9]·B[9×33]") || !strings.Contains(stdout, "what follows the product") {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 }

@@ -29,6 +29,9 @@ func TestOptions(t *testing.T) {
 		{"--lengths f", nil, nil, "f"},
 		{"--lengths f --shape 2x5", nil, [][2]int{{2, 5}}, "f"},
 		{"--gemm all --shape 2x5", all, [][2]int{{2, 5}}, ""},
+		{"--ladder", []bench.Product{{M: 128, N: 3072, K: 768}}, nil, ""},
+		{"--ladder --gemm 2x3x4", []bench.Product{{M: 2, N: 3, K: 4}}, nil, ""},
+		{"--ladder --shape 2x5", []bench.Product{{M: 128, N: 3072, K: 768}}, [][2]int{{2, 5}}, ""},
 	} {
 		got, stderr, code := cmdtest.Options(t, newBenchCmd, append([]string{"bench"}, strings.Fields(c.args)...)...)
 		if code != cli.ExitOK || !reflect.DeepEqual(got.Products, c.products) || !reflect.DeepEqual(got.Shapes, c.shapes) ||

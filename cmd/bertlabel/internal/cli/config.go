@@ -43,7 +43,7 @@ func fromConfig(cmd *cobra.Command) error {
 		if f := cmd.Flag(name); f == nil || f.Changed {
 			continue
 		}
-		if err := cmd.Flags().Set(name, s.value); err != nil {
+		if err := setTwin(cmd, name, s.value); err != nil {
 			return Usagef("--config %s: key %q: %w", path, s.key, reason(err))
 		}
 	}

@@ -64,11 +64,28 @@ func fromEnvironment(cmd *cobra.Command, getenv func(string) string) (first erro
 		if value == "" || f.Changed || first != nil {
 			return
 		}
-		if err := cmd.Flags().Set(f.Name, value); err != nil {
+		if err := setTwin(cmd, f.Name, value); err != nil {
 			first = Usagef("environment: %s: %w", envName(f.Name), reason(err))
 		}
 	})
 	return first
+}
+
+// twin is the annotation of a flag that the environment or a config file has set.
+const twin = "bertlabel_twin"
+
+// setTwin sets a flag that is not on the command line.
+func setTwin(cmd *cobra.Command, name, value string) error {
+	if err := cmd.Flags().Set(name, value); err != nil {
+		return err
+	}
+	return cmd.Flags().SetAnnotation(name, twin, []string{"true"})
+}
+
+// OnCommandLine reports whether the command line itself has a flag. What the environment or a config file says may be for other verbs.
+func OnCommandLine(cmd *cobra.Command, name string) bool {
+	f := cmd.Flag(name)
+	return f != nil && f.Changed && f.Annotations[twin] == nil
 }
 
 // EachSetting calls fn for every flag of cmd that has an environment twin: all but --help.

@@ -64,9 +64,9 @@ func TestRunPassesGlobalFlags(t *testing.T) {
 	}{
 		{"", []string{"--max-memory", "5MiB", "--threads", "3", "--quiet", "--log-format", "json", "--kernels", "k"},
 			"5242880 3 true json k"},
-		{"6MiB", []string{"--max-memory", "5MiB"}, "5242880 0 false text "},
-		{"6MiB", nil, "6291456 0 false text "},
-		{"", nil, fmt.Sprint(int64(float64(machine.TotalMemory())*0.8)) + " 0 false text "},
+		{"6MiB", []string{"--max-memory", "5MiB", "--threads", "0"}, "5242880 0 false text "},
+		{"6MiB", nil, "6291456 7 false text "},
+		{"", nil, fmt.Sprint(int64(float64(machine.TotalMemory())*0.8)) + " 7 false text "},
 	} {
 		got := ""
 		verbs := func(a *App) []*cobra.Command {
@@ -79,7 +79,9 @@ func TestRunPassesGlobalFlags(t *testing.T) {
 			}}
 			return []*cobra.Command{outer, inner}
 		}
-		p := Process{Env: func(name string) string { return map[string]string{"BERTLABEL_MAX_MEMORY": c.environment}[name] }}
+		p := Process{Env: func(name string) string {
+			return map[string]string{"BERTLABEL_MAX_MEMORY": c.environment, "BERTLABEL_THREADS": "7"}[name]
+		}}
 		if code := Main(p, verbs, append([]string{"outer"}, c.flags...), nil, io.Discard, io.Discard); code != ExitOK || got != c.want {
 			t.Errorf("%v: exit %d, %q, want %q", c.flags, code, got, c.want)
 		}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -56,11 +57,15 @@ func Main(p Process, verbs func(*App) []*cobra.Command, args []string, stdin io.
 func (a *App) Run(ctx context.Context, stdout io.Writer, words ...string) error {
 	inner := *a
 	inner.Stdout = stdout
-	root := inner.Root() // its flags have their defaults
+	root := inner.Root()
 	root.SetArgs(words)
-	inner.Quiet, inner.LogFormat, inner.Threads, inner.kernels, inner.config = a.Quiet, a.LogFormat, a.Threads, a.kernels, ""
+	settings := map[string]string{"quiet": strconv.FormatBool(a.Quiet), "log-format": a.LogFormat, "threads": strconv.Itoa(a.Threads),
+		"kernels": a.kernels, "config": ""}
 	if a.memoryGiven { // else the inner command line settles it for itself
-		if err := root.PersistentFlags().Set("max-memory", a.MaxMemory.String()); err != nil {
+		settings["max-memory"] = a.MaxMemory.String()
+	}
+	for name, value := range settings { // as if given: the environment has had its say
+		if err := root.PersistentFlags().Set(name, value); err != nil {
 			return err
 		}
 	}
@@ -120,6 +125,9 @@ func (a *App) setup(cmd *cobra.Command) error {
 	}
 	if err := cmd.ValidateFlagGroups(); err != nil {
 		return WithCode(ExitUsage, err)
+	}
+	if err := checkReplaced(cmd); err != nil {
+		return err
 	}
 	if err := OneOf("log-format", a.LogFormat, "text", "json"); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"bertlabel/asm"
+	"bertlabel/tensor"
 
 	"github.com/klauspost/cpuid/v2"
 	"github.com/spf13/cobra"
@@ -15,12 +16,17 @@ import (
 
 // BuildInfo is what `version --json` prints.
 type BuildInfo struct {
-	Version     string   `json:"version"`
-	Revision    string   `json:"revision"` // the commit; "+" at its end: with local changes
-	Go          string   `json:"go"`
-	Platform    string   `json:"platform"`
-	Kernels     string   `json:"kernels"`     // the set in use
-	KernelSets  []string `json:"kernel_sets"` // those that this CPU and build can run, best first
+	Version    string   `json:"version"`
+	Revision   string   `json:"revision"` // the commit; "+" at its end: with local changes
+	Go         string   `json:"go"`
+	Platform   string   `json:"platform"`
+	Kernels    string   `json:"kernels"`     // the set in use
+	KernelSets []string `json:"kernel_sets"` // those that this CPU and build can run, best first
+
+	Precisions     []string `json:"precisions"`      // all that there are
+	FastPrecisions []string `json:"fast_precisions"` // those in which the set in use is faster than in fp32, and fp32
+	AutoPrecision  string   `json:"auto_precision"`  // what --precision auto is
+
 	CPU         string   `json:"cpu"`
 	CPUFeatures []string `json:"cpu_features"`
 }
@@ -37,9 +43,10 @@ func NewVersion(a *App) *cobra.Command {
 			if asJSON {
 				return json.NewEncoder(a.Stdout).Encode(b)
 			}
-			_, err := fmt.Fprintf(a.Stdout, "bertlabel %s, revision %s\n%s, %s\nkernels %s, of %s\nCPU %s: %s\n",
-				b.Version, b.Revision, b.Go, b.Platform, b.Kernels, strings.Join(b.KernelSets, " "), b.CPU,
-				strings.Join(b.CPUFeatures, " "))
+			_, err := fmt.Fprintf(a.Stdout, "bertlabel %s, revision %s\n%s, %s\nkernels %s, of %s\n"+
+				"precisions %s, fast: %s; auto is %s\nCPU %s: %s\n",
+				b.Version, b.Revision, b.Go, b.Platform, b.Kernels, strings.Join(b.KernelSets, " "), strings.Join(b.Precisions, " "),
+				strings.Join(b.FastPrecisions, " "), b.AutoPrecision, b.CPU, strings.Join(b.CPUFeatures, " "))
 			return err
 		},
 	}
@@ -51,10 +58,16 @@ func NewVersion(a *App) *cobra.Command {
 func ReadBuildInfo() BuildInfo {
 	b := BuildInfo{
 		Version: "(devel)", Revision: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
-		Kernels: asm.Best.Name, CPU: cpuid.CPU.BrandName, CPUFeatures: cpuFeatures(),
+		Kernels: asm.Best.Name, AutoPrecision: tensor.Auto.Resolve().String(), CPU: cpuid.CPU.BrandName, CPUFeatures: cpuFeatures(),
 	}
 	for _, set := range asm.Sets() {
 		b.KernelSets = append(b.KernelSets, set.Name)
+	}
+	for _, p := range []tensor.Precision{tensor.FP32, tensor.BF16, tensor.Int8} {
+		b.Precisions = append(b.Precisions, p.String())
+		if p.Fast() {
+			b.FastPrecisions = append(b.FastPrecisions, p.String())
+		}
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -80,7 +93,7 @@ func ReadBuildInfo() BuildInfo {
 func cpuFeatures() []string {
 	features := []string{}
 	for _, f := range []cpuid.FeatureID{cpuid.SSE2, cpuid.AVX, cpuid.AVX2, cpuid.FMA3, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL,
-		cpuid.AVX512DQ, cpuid.AVX512VNNI, cpuid.ASIMD} {
+		cpuid.AVX512DQ, cpuid.AVX512VNNI, cpuid.AVX512BF16, cpuid.AVXVNNI, cpuid.ASIMD, cpuid.ASIMDDP, cpuid.BF16, cpuid.I8MM} {
 		if cpuid.CPU.Supports(f) {
 			features = append(features, f.String())
 		}

@@ -79,6 +79,7 @@ type checkedFile struct {
 	Role string `json:"role"` // "train", "dev" or "test"
 	*data.Summary
 	Tokens *checkedTokens `json:"tokens,omitempty"`
+	notes  []data.Note
 }
 
 // sharedTexts counts the texts that two files have in common.
@@ -147,7 +148,7 @@ func (c *dataCheck) check() (*checkReport, error) {
 				sharedTexts{[2]string{report.Files[i].Role, part.role}, o.Texts, [2]int{o.RowsA, o.RowsB}, data.FindSimilar(other, set)})
 		}
 		sets = append(sets, set)
-		report.Files = append(report.Files, checkedFile{part.role, data.Summarize(set), c.checkTokens(set)})
+		report.Files = append(report.Files, checkedFile{part.role, data.Summarize(set), c.checkTokens(set), set.Notes})
 		files.Options.Labels = set.Labels
 	}
 	report.LookAlikes = append(report.LookAlikes, files.Options.Labels.LookAlikes()...)

@@ -3,6 +3,7 @@ package datacmd
 import (
 	"fmt"
 
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/term"
 )
 
@@ -72,6 +73,9 @@ func (w *warningList) rows(f checkedFile, dropUnknown bool) {
 		"%d texts stand in several rows with different labels, the first on lines %d and %d", d.Conflicting, first[0], first[1])
 	w.add(d.Rows > 0, "duplicates", "keep one row of each text, or keep its rows in one part with `bertlabel split`",
 		"%d rows repeat the text of an earlier one", d.Rows)
+	for _, n := range f.notes {
+		w.add(true, "how_read", cli.AsFlags(n.Remedy), "%s", cli.AsFlags(n.Message))
+	}
 	for _, u := range f.UnknownLabels[:min(len(f.UnknownLabels), shownLabels)] {
 		remedy := "correct it, or add it to the label list"
 		if u.Near != "" {
@@ -88,17 +92,22 @@ func (w *warningList) rows(f checkedFile, dropUnknown bool) {
 func (w *warningList) labels(f checkedFile) {
 	w.add(len(f.WithoutPositives) > 0, "labels_without_positives", "find rows for these labels, or take them off the label list",
 		"no row has these labels: %s", term.QuotedNames(f.WithoutPositives))
-	var rare, inRuns []string
+	var rare, inRuns, unknown []string
 	least := 1.0 // runs, of those expected
 	for i, l := range f.Labels {
 		if l.Positive > 0 && l.Positive < fewPositives {
 			rare = append(rare, l.Name)
+		}
+		if l.Unknown == f.Rows {
+			unknown = append(unknown, l.Name)
 		}
 		if r := f.Runs[i]; r.InRuns {
 			inRuns = append(inRuns, l.Name)
 			least = min(least, float64(r.Runs)/r.Expected)
 		}
 	}
+	w.add(len(unknown) > 0, "labels_unknown", "fill in the cells, or take the labels off the label list",
+		"no row says anything of these labels: %s", term.QuotedNames(unknown))
 	w.add(len(rare) > 0, "rare_labels", "find more rows for them, or join them with a label that is near",
 		"fewer than %d rows have these labels: %s", fewPositives, term.QuotedNames(rare))
 	w.add(len(inRuns) > 0, "labels_in_runs",

@@ -138,7 +138,8 @@ func parseParts(words []string) (parts []splitPart, err error) {
 	sum := 0.0
 	for _, word := range words {
 		name, number, _ := strings.Cut(word, "=")
-		share, err := strconv.ParseFloat(number, 64)
+		name = strings.TrimSpace(name)
+		share, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
 		switch {
 		case err != nil || !(share > 0 && share < 1):
 			return nil, cli.Usagef("--parts: found %q, want a name and a share between 0 and 1, such as dev=0.1", word)
@@ -183,6 +184,9 @@ func (o *splitOptions) filesNamed() bool { return strings.Contains(o.Output, ","
 // checkFiles refuses to replace a file, unless that was asked for.
 func (o *splitOptions) checkFiles() error {
 	for _, p := range o.Parts {
+		if cli.SameFile(p.File, o.Input) || o.Rows.LabelsFile != "" && cli.SameFile(p.File, o.Rows.LabelsFile) {
+			return cli.Usagef("part %s would replace %s, which is read: give another --output", p.Name, p.File)
+		}
 		if _, err := os.Stat(p.File); !errors.Is(err, os.ErrNotExist) && !o.Overwrite {
 			return cmp.Or(err, cli.Usagef("%s is there already: give --overwrite to replace it", p.File))
 		}

@@ -17,11 +17,13 @@ type Data struct {
 	MaxBad       string // --max-bad-rows: a number, or a share of all rows; "": any number
 	LabelsFile   string // --labels; "": the labels are gathered from the data
 	BadRowsFile  string // --bad-rows; "": bad rows are not listed
+
+	onLine func(flag string) bool // whether the command line itself has a flag
 }
 
 // AddData declares them for a verb; onBadRow is its default policy.
 func AddData(cmd *cobra.Command, onBadRow data.BadRows) *Data {
-	d := &Data{}
+	d := &Data{onLine: func(flag string) bool { return cli.OnCommandLine(cmd, flag) }}
 	f := cmd.Flags()
 	f.StringVar((*string)(&d.Format), "format", "",
 		"`FORMAT` of the data: csv, tsv, jsonl or fasttext (default: by the file's suffix; jsonl on stdin)")
@@ -31,8 +33,14 @@ func AddData(cmd *cobra.Command, onBadRow data.BadRows) *Data {
 	f.StringVar(&d.IDColumn, "id-column", "", "`COLUMN` of the id (default: id, if there is one)")
 	f.StringVar(&d.LabelsColumn, "labels-column", "", "`COLUMN` of label names (default: labels, if there is one)")
 	f.StringSliceVar(&d.LabelColumns, "label-columns", nil,
-		"`COLUMNS` of 0 and 1, separated by commas (default: all that have no other role)")
-	f.StringVar(&d.LabelSeparator, "label-separator", "", "what stands between the names in the labels column (default: a comma)")
+		"`COLUMNS` of 0 and 1, or keys of jsonl, separated by commas (default: all columns that have no other role)")
+	f.StringVar(&d.LabelSeparator, "label-separator", "",
+		"what stands between the names in the labels column, `TEXT` or tab (default: a comma)")
+	f.StringVar((*string)(&d.Missing), "missing-labels", "", "what a word for nothing, such as nan, means in place of labels, `POLICY`: "+
+		"unknown, none or error (default: error)")
+	f.StringVar(&d.LabelPrefix, "label-prefix", "", "what begins a label in fasttext, `TEXT` (default: __label__)")
+	f.StringVar(&d.Delimiter, "delimiter", "",
+		"what stands between the fields of csv and tsv: one `CHARACTER`, or tab (default: a comma; a tab)")
 	f.StringVar(&d.LabelsFile, "labels", "", "`FILE` with the label list, one a line (default: gathered from the data)")
 	f.StringVar((*string)(&d.OnBadRow), "on-bad-row", string(onBadRow),
 		"what a row that cannot be read does, `POLICY`: error, skip or report")
@@ -44,7 +52,8 @@ func AddData(cmd *cobra.Command, onBadRow data.BadRows) *Data {
 	f.BoolVar(&d.DropUnknown, "drop-unknown-labels", false,
 		"leave out labels that the label list lacks, and count them, instead of refusing the file")
 	cli.Minor(cmd, "Data flags", "format", "no-header", "text-column", "text-pair-column", "id-column", "labels-column", "label-columns",
-		"label-separator", "labels", "on-bad-row", "max-bad-rows", "bad-rows", "on-long", "strict-utf8", "drop-unknown-labels")
+		"label-separator", "missing-labels", "label-prefix", "delimiter", "labels",
+		"on-bad-row", "max-bad-rows", "bad-rows", "on-long", "strict-utf8", "drop-unknown-labels")
 	return d
 }
 
@@ -52,13 +61,15 @@ func AddData(cmd *cobra.Command, onBadRow data.BadRows) *Data {
 type Reading struct {
 	Options data.Options // for the files that are still to be read
 
-	app *cli.App
-	bad badRowLog
+	app    *cli.App
+	bad    badRowLog
+	onLine func(flag string) bool
+	acted  map[string]bool // flags that some file so far has had a use for
 }
 
 // Read reads the label list, if the flags name one, and returns a Reading.
 func (d *Data) Read(a *cli.App) (*Reading, error) {
-	r := &Reading{Options: d.Options, app: a, bad: badRowLog{path: d.BadRowsFile}}
+	r := &Reading{Options: d.Options, app: a, bad: badRowLog{path: d.BadRowsFile}, onLine: d.onLine, acted: map[string]bool{}}
 	r.Options.OnBad = r.bad.add
 	var err error
 	if r.Options.MaxBadRows, err = data.ParseLimit(d.MaxBad); err != nil {
@@ -76,6 +87,9 @@ func (d *Data) Read(a *cli.App) (*Reading, error) {
 
 // Open opens a file, or stdin for "-", to be read row by row.
 func (r *Reading) Open(path string) (*data.Reader, error) {
+	if err := r.checkFormat(path); err != nil {
+		return nil, err
+	}
 	if path == "-" {
 		o, err := onStdin(r.Options)
 		if err != nil {
@@ -101,6 +115,9 @@ func (r *Reading) Load(path string) (*data.Dataset, error) {
 // LoadQuietly is Load for a verb that says itself what was left out.
 func (r *Reading) LoadQuietly(path string) (set *data.Dataset, err error) {
 	r.bad.first = nil
+	if err := r.checkFormat(path); err != nil {
+		return nil, err
+	}
 	if path == "-" {
 		var o data.Options
 		if o, err = onStdin(r.Options); err == nil {
@@ -122,6 +139,9 @@ func (r *Reading) Err() error { return r.bad.err }
 func (r *Reading) sayLeftOut(set *data.Dataset) {
 	r.SayStats(set.File, set.Stats)
 	r.SaySkipped(set.File, set.Stats.Bad, set.Stats.Rows+set.Stats.Bad)
+	for _, n := range set.Notes {
+		r.app.Log.Warnf("%s: %s. %s.", set.File, cli.AsFlags(n.Message), cli.AsFlags(n.Remedy))
+	}
 	for _, u := range set.Dropped {
 		r.app.Log.Warnf("%s: label %q is not in the list and was left out of %d rows", set.File, u.Name, u.Rows)
 	}

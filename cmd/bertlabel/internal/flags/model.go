@@ -1,6 +1,7 @@
 package flags
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -19,6 +20,8 @@ type Model struct {
 	LowerCase                     bool
 	MaxSeqLength                  int
 	KeepTokens                    string
+	Precision                     string // "" for a verb without it
+	IgnoreVariables               []string
 
 	cmd *cobra.Command
 }
@@ -35,7 +38,18 @@ func AddModel(cmd *cobra.Command) *Model {
 	f.BoolVar(&m.LowerCase, "do-lower-case", false, "lower-case the text (default: as the model was trained)")
 	f.IntVar(&m.MaxSeqLength, "max-seq-length", 0, "tokens of a text with [CLS] and [SEP] (default: the model's, else 128)")
 	f.StringVar(&m.KeepTokens, "keep-tokens", "", "words that are one token each, such as '[NAME],[RELIGION]'")
-	cli.Minor(cmd, "Model flags", "bert-config-file", "vocab-file", "init-checkpoint", "hidden-act", "do-lower-case", "keep-tokens")
+	f.StringSliceVar(&m.IgnoreVariables, "ignore-variables", nil,
+		"`PATTERNS` of variables of the checkpoint that the model has no place for, separated by commas; * stands for anything")
+	cli.Minor(cmd, "Model flags", "bert-config-file", "vocab-file", "init-checkpoint", "hidden-act", "do-lower-case", "keep-tokens",
+		"ignore-variables")
+	return m
+}
+
+// AddRunModel declares the flags of AddModel, and --precision, for a verb that runs a model.
+func AddRunModel(cmd *cobra.Command) *Model {
+	m := AddModel(cmd)
+	AddPrecision(cmd, &m.Precision)
+	cli.Minor(cmd, "Model flags", "precision")
 	return m
 }
 
@@ -49,7 +63,14 @@ func (m *Model) Source() (Source, error) {
 			return Source{}, err
 		}
 	}
-	s := Source{Path: m.Path, ConfigFile: m.Config, VocabFile: m.Vocab, InitCheckpoint: m.InitCheckpoint, HiddenAct: m.HiddenAct}
+	s := Source{Path: m.Path, ConfigFile: m.Config, VocabFile: m.Vocab, InitCheckpoint: m.InitCheckpoint, HiddenAct: m.HiddenAct,
+		IgnoreVariables: m.IgnoreVariables}
+	if s.HasPrecision = m.Precision != ""; s.HasPrecision {
+		var err error
+		if s.Precision, err = ParsePrecision("precision", m.Precision); err != nil {
+			return Source{}, err
+		}
+	}
 	if m.cmd.Flags().Changed("do-lower-case") {
 		s.LowerCase = &m.LowerCase
 	}
@@ -67,14 +88,19 @@ type Source struct {
 	Path                                             string // a folder, or the prefix of a checkpoint; "": the three files say it all
 	ConfigFile, VocabFile, InitCheckpoint, HiddenAct string
 	LowerCase                                        *bool
-	KeepTokens                                       []string
+	KeepTokens, IgnoreVariables                      []string
 	MaxSeqLength                                     *int // nil: the model's own
+	Precision                                        bert.Precision
+
+	HasPrecision bool // the verb has --precision
+	Gradients    bool // there will be an explainer beside the model
+	Silent       bool // Open says nothing, as the model is opened once more
 }
 
 func (s *Source) options(a *cli.App) *model.Options {
 	return &model.Options{
 		ConfigFile: s.ConfigFile, VocabFile: s.VocabFile, InitCheckpoint: s.InitCheckpoint, HiddenAct: s.HiddenAct,
-		LowerCase: s.LowerCase, KeepTokens: s.KeepTokens, Threads: a.Threads,
+		LowerCase: s.LowerCase, KeepTokens: s.KeepTokens, Threads: a.Threads, Precision: s.Precision, IgnoreVariables: s.IgnoreVariables,
 	}
 }
 
@@ -83,11 +109,20 @@ func (s *Source) ReadConfig(a *cli.App) (bert.Config, error) {
 	return model.ReadConfig(s.Path, s.options(a))
 }
 
-// Open opens the model, and logs what it finds. Flags that contradict it are wrong usage, all else that is wrong is the model's fault.
+// Open opens the model, and logs what it finds. Flags that contradict it are wrong usage, weights beyond the memory budget are refused
+// before they are read, all else that is wrong is the model's fault.
 func (s *Source) Open(a *cli.App) (*model.Model, error) {
+	if err := s.admit(a); err != nil {
+		return nil, err
+	}
 	o := s.options(a)
-	o.Log = func(message string) { a.Log.Infof("%s", message) }
+	if !s.Silent {
+		o.Log = func(message string) { a.Log.Infof("%s", message) }
+	}
 	m, err := model.Open(s.Path, o)
+	if misfit := new(model.MisfitError); errors.As(err, &misfit) && misfit.Unexpected > 0 {
+		err = fmt.Errorf("%w\nunexpected variables are left out by --ignore-variables PATTERNS, such as '*/slot'", err)
+	}
 	if err != nil {
 		return nil, cli.WithCode(cli.ExitModel, err)
 	}
@@ -96,6 +131,9 @@ func (s *Source) Open(a *cli.App) (*model.Model, error) {
 			return nil, cli.Usagef("--max-seq-length %d: want 3 to %d, the model's max_position_embeddings", n, limit)
 		}
 		m.MaxSeqLength = *s.MaxSeqLength
+	}
+	if !s.Silent {
+		SayPrecision(a, s.Precision, m.Precision())
 	}
 	return m, nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"bertlabel/bert"
 	"bertlabel/cmd/bertlabel/internal/cli"
 
 	"github.com/spf13/cobra"
@@ -26,11 +27,15 @@ func TestSource(t *testing.T) {
 			cli.ExitOK},
 		{"--bert-config-file c --vocab-file v --init-checkpoint i --hidden-act relu",
 			Source{ConfigFile: "c", VocabFile: "v", InitCheckpoint: "i", HiddenAct: "relu"}, cli.ExitOK},
+		{"--model m --precision int8", Source{Path: "m", Precision: bert.Int8}, cli.ExitOK},
+		{"--model m --precision auto", Source{Path: "m", Precision: bert.Auto}, cli.ExitOK},
+		{"--model m --precision fp16", Source{}, cli.ExitUsage},
 		{"--bert-config-file c --vocab-file v", Source{}, cli.ExitUsage},
 		{"--model m --hidden-act gelu_new", Source{}, cli.ExitUsage},
 	} {
 		cmd := &cobra.Command{Use: "verb"}
-		m := AddModel(cmd)
+		m := AddRunModel(cmd)
+		c.want.HasPrecision = c.code == cli.ExitOK
 		if err := cmd.ParseFlags(strings.Fields(c.args)); err != nil {
 			t.Fatal(err)
 		}
@@ -49,9 +54,9 @@ func TestTuning(t *testing.T) {
 		bad  string
 	}{
 		{"", "  f1", ""},
-		{"--calibrate --tune-thresholds", "platt per-label f1", ""},
+		{"--calibrate --tune-thresholds", "platt guarded f1", ""},
 		{"--calibrate=temperature --tune-thresholds=global --threshold-objective f2", "temperature global f2", ""},
-		{"--tune-thresholds=all", "", "want per-label, global"},
+		{"--tune-thresholds=all", "", "want per-label, global, guarded"},
 		{"--calibrate=isotonic", "", "want temperature, platt"},
 		{"--threshold-objective f", "", "--threshold-objective"},
 	} {

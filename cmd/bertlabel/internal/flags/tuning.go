@@ -15,15 +15,16 @@ import (
 // Tuning holds the flags that say what is done to a trained head on the dev rows.
 type Tuning struct {
 	Calibrate  string // "", temperature or platt
-	Thresholds string // "", per-label or global
+	Thresholds string // "", guarded, per-label or global
 	Objective  string // see metrics.ParseAim
 }
 
 // AddTuning declares them for a verb.
 func AddTuning(cmd *cobra.Command, t *Tuning) {
 	f := cmd.Flags()
-	f.StringVar(&t.Thresholds, "tune-thresholds", "", "choose thresholds on --dev: per-label, or global (one for all)")
-	f.Lookup("tune-thresholds").NoOptDefVal = "per-label"
+	f.StringVar(&t.Thresholds, "tune-thresholds", "",
+		"choose thresholds on --dev: guarded (each label its own, pulled to the one for all where its positives are few), per-label, global")
+	f.Lookup("tune-thresholds").NoOptDefVal = "guarded"
 	f.StringVar(&t.Objective, "threshold-objective", "f1",
 		"what thresholds are chosen for: f1, f2, f0.5, precision@0.9 (then the best recall) or recall@0.9")
 	f.StringVar(&t.Calibrate, "calibrate", "", "make probabilities mean what they say, on --dev: temperature or platt, for each label")

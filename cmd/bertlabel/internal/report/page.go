@@ -133,7 +133,7 @@ func commandLine(cmd *cobra.Command) string {
 		if list, ok := f.Value.(pflag.SliceValue); ok {
 			value = csvLine(list.GetSlice())
 		}
-		words = append(words, shellQuoted("--"+f.Name+"="+value))
+		words = append(words, ShellQuoted("--"+f.Name+"="+value))
 	})
 	return strings.Join(words, " ")
 }
@@ -147,9 +147,9 @@ func csvLine(fields []string) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// shellQuoted returns a word as bash, zsh and ksh read it: bare where that is safe, in single quotes, or with the escapes of $'…'
+// ShellQuoted returns a word as bash, zsh and ksh read it: bare where that is safe, in single quotes, or with the escapes of $'…'
 // if there is something in it that cannot be seen.
-func shellQuoted(word string) string {
+func ShellQuoted(word string) string {
 	plain, visible := word != "", true
 	for _, r := range word {
 		plain = plain && (r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)) || strings.ContainsRune("-_=./:,@%+", r))

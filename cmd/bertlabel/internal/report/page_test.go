@@ -11,7 +11,7 @@ func TestShellQuoted(t *testing.T) {
 	words := []string{"--data=a.csv", "", "two words", "it's", `back\slash`, "$HOME `id` !x", "a\nb\x1b[0m", "\u202eturned", "é", "'",
 		"x\xffy", "\x01f", "emoji 👍"}
 	for _, want := range words {
-		quoted := shellQuoted(want)
+		quoted := ShellQuoted(want)
 		for _, r := range quoted {
 			if r < ' ' || r == '\u202e' {
 				t.Errorf("%q has %q", quoted, r)
@@ -25,7 +25,7 @@ func TestShellQuoted(t *testing.T) {
 			t.Errorf("%s gives %q, want %q (%v)", quoted, out, want, err)
 		}
 	}
-	if got := shellQuoted("--data=a.csv"); got != "--data=a.csv" {
+	if got := ShellQuoted("--data=a.csv"); got != "--data=a.csv" {
 		t.Errorf("a plain word becomes %s", got)
 	}
 }

@@ -48,7 +48,7 @@ func newEmbedCmd(a *cli.App, run cli.Runner[embedOptions]) *cobra.Command {
 --all-layers the file has what golden tests need: input_ids, input_mask, segment_ids, embedding_output, layer_0 …, pooled_output,
 and with a head logits and probabilities; padding rows are zero. It holds everything in memory: small inputs only.`,
 	}
-	models := flags.AddModel(cmd)
+	models := flags.AddRunModel(cmd)
 	o.Rows = flags.AddData(cmd, data.ReportBadRows)
 	f := cmd.Flags()
 	f.StringVar(&o.Input, "input", "-", "`FILE` of texts; - is stdin")

@@ -9,7 +9,9 @@ import (
 	"strconv"
 	"time"
 
+	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/bert/tokenizer"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/cmd/bertlabel/internal/report"
@@ -25,11 +27,12 @@ type evalOptions struct {
 	Model     flags.Source
 	Rows      *flags.Data
 	Data      string
-	Threshold *float32 // probability above which a label is predicted; nil: the model's
-	Page      string   // file for a page with all figures; "" for none
-	Plots     string   // folder for its figures; "" for none
-	Explained int      // rows that the page explains
-	Pretty    bool     // bars for people instead of JSON
+	Threshold *float32        // probability above which a label is predicted; nil: the model's
+	Against   *bert.Precision // the model is compared with itself in this precision; nil: with nothing
+	Page      string          // file for a page with all figures; "" for none
+	Plots     string          // folder for its figures; "" for none
+	Explained int             // rows that the page explains
+	Pretty    bool            // bars for people instead of JSON
 	Call      report.Call
 }
 
@@ -39,17 +42,21 @@ func NewEval(a *cli.App) *cobra.Command { return newEvalCmd(a, runEval) }
 func newEvalCmd(a *cli.App, run cli.Runner[evalOptions]) *cobra.Command {
 	var o evalOptions
 	var threshold float32
+	var against string
 	cmd := &cobra.Command{
 		Use:   "eval",
 		Short: "Evaluate a model on labelled texts: JSON on stdout, a table on stderr",
 		Example: "  bertlabel eval --model model --data test.csv\n" +
-			"  bertlabel eval --model model --data test.csv --report report.html > metrics.json",
+			"  bertlabel eval --model model --data test.csv --report report.html > metrics.json\n" +
+			"  bertlabel eval --model model --data test.csv --precision int8 --against fp32",
 	}
-	models := flags.AddModel(cmd)
+	models := flags.AddRunModel(cmd)
 	o.Rows = flags.AddData(cmd, data.StopAtBadRow)
 	f := cmd.Flags()
 	f.StringVar(&o.Data, "data", "", "`FILE` of labelled texts")
 	f.Float32Var(&threshold, "threshold", 0, "probability above which a label is predicted (default: the model's)")
+	f.StringVar(&against, "against", "",
+		"`PRECISION` to compare with: what --precision changes, kept in the model's folder where it is fp32")
 	f.StringVar(&o.Page, "report", "", "`FILE` for a page with all figures, the rows most wrong and those likely mislabelled")
 	f.IntVar(&o.Explained, "explain-rows", 10, "rows most wrong that the report explains word by word")
 	flags.AddPlots(cmd, &o.Plots)
@@ -68,6 +75,10 @@ func newEvalCmd(a *cli.App, run cli.Runner[evalOptions]) *cobra.Command {
 		if o.Model, err = models.Source(); err != nil {
 			return err
 		}
+		if err := o.setAgainst(against); err != nil {
+			return err
+		}
+		o.Model.Gradients = o.Page != "" && o.Explained > 0
 		o.Call = report.CallOf(cmd, nil)
 		return run(cmd.Context(), a, o)
 	}
@@ -102,17 +113,26 @@ type evaluation struct {
 	evalOptions
 	app    *cli.App
 	start  time.Time
+	files  *flags.Reading
 	m      *model.Model
 	set    *data.Dataset
+	texts  []tokenizer.Encoding
 	scores []float32 // probabilities, [rows, labels]
 	result *metrics.Report
+
+	reference  *score.Outputs // in the precision Against
+	comparison *score.Comparison
 }
 
 func runEval(ctx context.Context, a *cli.App, o evalOptions) (err error) {
 	e := &evaluation{evalOptions: o, app: a, start: time.Now()}
-	files, err := o.Rows.Read(a)
-	if err != nil {
+	if e.files, err = o.Rows.Read(a); err != nil {
 		return err
+	}
+	if o.Against != nil {
+		if err := e.runReference(ctx); err != nil {
+			return err
+		}
 	}
 	if e.m, err = o.Model.OpenWithHead(a); err != nil {
 		return err
@@ -121,10 +141,7 @@ func runEval(ctx context.Context, a *cli.App, o evalOptions) (err error) {
 	if o.Threshold == nil {
 		flags.SayTuning(a, e.m)
 	}
-	if files.Options.Labels, err = data.NewLabelList(e.m.Labels, "the model's labels"); err != nil {
-		return cli.WithCode(cli.ExitModel, err)
-	}
-	if e.set, err = files.Load(o.Data); err != nil {
+	if err := e.load(); err != nil {
 		return err
 	}
 	if err := e.evaluate(ctx); err != nil {
@@ -135,26 +152,74 @@ func runEval(ctx context.Context, a *cli.App, o evalOptions) (err error) {
 			return err
 		}
 	}
-	if o.Pretty {
-		return writeReport(a.Canvas(a.Stdout), e.result)
-	}
-	return printReport(a, e.result)
+	return e.print()
 }
 
-// evaluate compares what the model says with what the rows say.
-func (e *evaluation) evaluate(ctx context.Context) (err error) {
-	if e.scores, err = scoreSet(ctx, e.app, e.m, e.set, e.Rows.OnLong); err != nil {
+// load reads the rows, unless that is done.
+func (e *evaluation) load() (err error) {
+	if e.set != nil {
+		return nil
+	}
+	if e.files.Options.Labels, err = data.NewLabelList(e.m.Labels, "the model's labels"); err != nil {
+		return cli.WithCode(cli.ExitModel, err)
+	}
+	e.set, err = e.files.Load(e.Data)
+	return err
+}
+
+// evaluate compares what the model says with what the rows say, and with what it says in another precision.
+func (e *evaluation) evaluate(ctx context.Context) error {
+	outputs, err := e.run(ctx, "predict")
+	if err != nil {
 		return err
 	}
+	e.scores = outputs.Probabilities.Data
 	thresholds := e.m.Thresholds
 	if e.Threshold != nil {
 		thresholds = []float32{*e.Threshold}
 	}
 	e.result, err = metrics.Evaluate(metrics.Data{Labels: e.m.Labels, Truth: e.set.Y, Scores: e.scores}, thresholds)
-	if err == nil {
-		flags.DiagnoseScores(e.app, e.set, e.result, e.scores)
+	if err != nil {
+		return err
+	}
+	flags.DiagnoseScores(e.app, e.set, e.result, e.scores)
+	if e.reference == nil {
+		return nil
+	}
+	if e.comparison, err = score.Compare(e.set, thresholds, outputs, e.reference); err == nil {
+		e.keep()
 	}
 	return err
+}
+
+// run takes all rows through the model, whose progress is shown as work.
+func (e *evaluation) run(ctx context.Context, work string) (outputs *score.Outputs, err error) {
+	if e.texts == nil {
+		if e.texts, err = flags.Encode(e.app, e.m, e.set, e.Rows.OnLong); err != nil {
+			return nil, err
+		}
+	}
+	steps := len(e.texts)
+	e.app.Log.Progress(work, cli.Progress{Steps: steps})
+	defer e.app.Log.Done()
+	return score.Run(ctx, e.m, e.set, e.texts, func(done int) {
+		e.app.Log.Progress(work, cli.Progress{Step: done, Steps: steps, Examples: done})
+	})
+}
+
+// print writes what was found: bars, or JSON with a table for people on stderr.
+func (e *evaluation) print() error {
+	if e.Pretty {
+		err := writeReport(e.app.Canvas(e.app.Stdout), e.result)
+		if err == nil && e.comparison != nil {
+			err = writeComparison(e.app.Stdout, e.comparison)
+		}
+		return err
+	}
+	if e.comparison == nil {
+		return printReport(e.app, e.result)
+	}
+	return e.printCompared()
 }
 
 // report writes the page and its figures.
@@ -163,6 +228,9 @@ func (e *evaluation) report(ctx context.Context) (err error) {
 	r.Title = report.Base(e.Model.Path) + " on " + filepath.Base(e.Data)
 	r.Facts = []report.Pair{{Name: "model", Value: e.Model.Path}, {Name: "data", Value: e.Data},
 		{Name: "rows", Value: strconv.Itoa(e.set.Rows())}, {Name: "labels", Value: strconv.Itoa(len(e.m.Labels))}}
+	if p := e.m.Precision(); p != bert.FP32 {
+		r.Facts = append(r.Facts, report.Pair{Name: "precision", Value: p.String()})
+	}
 	r.Scored = report.NewScored(e.set, e.scores, e.result)
 	var training struct {
 		BestMetric string `json:"best_metric"`
@@ -176,22 +244,4 @@ func (e *evaluation) report(ctx context.Context) (err error) {
 		}
 	}
 	return r.Write(e.app, e.Page, e.Plots)
-}
-
-// scoreSet returns the probabilities of all rows of a data set, [rows, labels].
-func scoreSet(ctx context.Context, a *cli.App, m *model.Model, set *data.Dataset, onLong data.LongTexts) ([]float32, error) {
-	const work = "predict"
-	encoded, err := flags.Encode(a, m, set, onLong)
-	if err != nil {
-		return nil, err
-	}
-	a.Log.Progress(work, cli.Progress{Steps: len(encoded)})
-	defer a.Log.Done()
-	probabilities, err := score.Probabilities(ctx, m, set, encoded, func(done int) {
-		a.Log.Progress(work, cli.Progress{Step: done, Steps: len(encoded), Examples: done})
-	})
-	if err != nil {
-		return nil, err
-	}
-	return probabilities.Data, nil
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/flags"
@@ -49,7 +50,7 @@ func newExplainCmd(a *cli.App, run cli.Runner[explainOptions]) *cobra.Command {
 			"word; by gradient-x-input they are slopes at the text. A line of JSON for each text and label has start and end of each\n" +
 			"word in bytes. On a terminal red words speak for the label and blue ones against it; with NO_COLOR they have numbers.",
 	}
-	models := flags.AddModel(cmd)
+	models := flags.AddRunModel(cmd)
 	o.Rows = flags.AddData(cmd, data.ReportBadRows)
 	f := cmd.Flags()
 	f.StringVar(&o.Input, "input", "-", "`FILE` of texts; - is stdin")
@@ -73,6 +74,7 @@ func newExplainCmd(a *cli.App, run cli.Runner[explainOptions]) *cobra.Command {
 		if o.Model, err = models.Source(); err != nil {
 			return err
 		}
+		o.Model.Gradients = true
 		return run(cmd.Context(), a, o)
 	}
 	return cmd
@@ -107,6 +109,9 @@ func runExplain(ctx context.Context, a *cli.App, o explainOptions) (err error) {
 		}
 	}
 	flags.Found(a, flags.DiagnoseModel(x.m)...)
+	if p := x.m.Precision(); p != bert.FP32 {
+		a.Log.Infof("logits are those of %s; gradients are computed in fp32, from a float32 copy of its weights", p)
+	}
 	if x.explainer, err = x.m.NewExplainer(); err != nil {
 		return cli.WithCode(cli.ExitModel, err)
 	}

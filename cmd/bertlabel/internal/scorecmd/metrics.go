@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -32,15 +33,15 @@ func newMetricsCmd(a *cli.App, run cli.Runner[metricsOptions]) *cobra.Command {
 		Short: "Score the probabilities of any classifier against the truth, as scikit-learn does",
 		Example: "  bertlabel metrics --truth truth.csv --scores scores.csv\n" +
 			"  bertlabel metrics --truth truth.csv --scores scores.csv --threshold 0.3 > metrics.json",
-		Long: "Both files are CSV with a header of label names and a row for each text, in the same order. The truth is 0, 1, or\n" +
-			"nothing where it is unknown; such cells count nowhere. Columns called id, text and text_pair are no labels, but where\n" +
-			"both files have an id, it must be the same. JSON goes to stdout, a table to stderr. A prediction is positive when its\n" +
-			"score is above the threshold.",
+		Long: "Both files are CSV with a header of label names and a row for each text, in the same order; scores may also be the JSON\n" +
+			"lines that predict writes. The truth is 0, 1, or nothing where it is unknown; such cells count nowhere. Columns called id,\n" +
+			"row, text and text_pair are no labels, but where both files have an id, it must be the same. JSON goes to stdout,\n" +
+			"a table to stderr. A prediction is positive when its score is above the threshold.",
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), a, o) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.Truth, "truth", "", "CSV `FILE` with a 0/1 column per label")
-	f.StringVar(&o.Scores, "scores", "", "CSV `FILE` with a probability column per label")
+	f.StringVar(&o.Scores, "scores", "", "`FILE` of probabilities: what predict writes, or CSV with a column per label")
 	f.StringVar(&o.Threshold, "threshold", "0.5", "positive above `T`: one number, or one per label by commas or by a JSON file")
 	cli.Required(cmd, "truth", "scores")
 	return cmd
@@ -63,16 +64,19 @@ func runMetrics(_ context.Context, a *cli.App, o metricsOptions) error {
 }
 
 // printReport writes a report as JSON to stdout, and as a table to stderr for people.
-func printReport(a *cli.App, r *metrics.Report) error {
+func printReport(a *cli.App, r *metrics.Report) error { return printObject(a, r, r.WriteTable) }
+
+// printObject writes an object as JSON to stdout, and what is in it to stderr for people.
+func printObject(a *cli.App, object any, table func(io.Writer) error) error {
 	encoder := json.NewEncoder(a.Stdout)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(r); err != nil {
+	if err := encoder.Encode(object); err != nil {
 		return err
 	}
 	if a.Quiet || a.LogFormat == "json" {
 		return nil
 	}
-	return r.WriteTable(a.Stderr)
+	return table(a.Stderr)
 }
 
 // readThresholds reads the value of --threshold: a number, numbers separated by commas, or the path of a JSON file.

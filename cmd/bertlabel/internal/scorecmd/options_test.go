@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
@@ -22,9 +23,9 @@ func wrongUsage(t *testing.T, args, want, stderr string, code int) {
 func TestPredictOptions(t *testing.T) {
 	t.Parallel()
 	got, stderr, code := cmdtest.Options(t, newPredictCmd,
-		strings.Fields("predict --model m --input a.csv --threshold 0.3 --top-k 2 --logits")...)
+		strings.Fields("predict --model m --input a.csv --threshold 0.3 --top-k 2 --logits --precision int8")...)
 	if code != cli.ExitOK || got.Model.Path != "m" || got.Input != "a.csv" || got.Output != "-" || *got.Threshold != 0.3 || got.TopK != 2 ||
-		!got.Logits || got.Format != "jsonl" || got.Pretty || got.Rows.OnBadRow != data.ReportBadRows {
+		got.Model.Precision != bert.Int8 || !got.Logits || got.Format != "jsonl" || got.Pretty || got.Rows.OnBadRow != data.ReportBadRows {
 		t.Errorf("%+v, exit %d %s", got, code, stderr)
 	}
 	if got, stderr, code := cmdtest.Options(t, newPredictCmd, "predict", "--model", "m"); code != cli.ExitOK || got.Threshold != nil {
@@ -64,6 +65,28 @@ func TestEvalOptions(t *testing.T) {
 	} {
 		args := "eval --model m --data d " + args
 		_, stderr, code := cmdtest.Options(t, newEvalCmd, strings.Fields(args)...)
+		wrongUsage(t, args, want, stderr, code)
+	}
+}
+
+// A precision that the model has already is nothing to compare with, by whatever name.
+func TestEvalAgainstOptions(t *testing.T) {
+	t.Parallel()
+	const eval = "eval --model m --data d "
+	for args, want := range map[string]bert.Precision{"--precision int8 --against fp32": bert.FP32, "--against bf16": bert.BF16} {
+		got, stderr, code := cmdtest.Options(t, newEvalCmd, strings.Fields(eval+args)...)
+		if code != cli.ExitOK || got.Against == nil || *got.Against != want {
+			t.Errorf("%s: %+v, exit %d %s", args, got, code, stderr)
+		}
+	}
+	if got, _, _ := cmdtest.Options(t, newEvalCmd, strings.Fields(eval+"--precision int8")...); got.Against != nil ||
+		got.Model.Precision != bert.Int8 {
+		t.Errorf("%+v", got)
+	}
+	auto := bert.Auto.Resolve().String()
+	for args, want := range map[string]string{"--against fp32": "runs in fp32 already", "--precision auto --against " + auto: "already",
+		"--precision int8 --against auto --precision " + auto: "already", "--against int4": `--against "int4": want fp32`} {
+		_, stderr, code := cmdtest.Options(t, newEvalCmd, strings.Fields(eval+args)...)
 		wrongUsage(t, args, want, stderr, code)
 	}
 }

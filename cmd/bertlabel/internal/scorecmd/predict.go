@@ -2,6 +2,7 @@
 package scorecmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -40,12 +41,13 @@ func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 			"  echo '{\"text\": \"My parcel never came.\"}' | bertlabel predict --model model\n" +
 			"  bertlabel predict --model model --input texts.tsv --output-format csv --threshold 0.3",
 	}
-	models := flags.AddModel(cmd)
+	models := flags.AddRunModel(cmd)
 	o.Rows = flags.AddData(cmd, data.ReportBadRows)
 	f := cmd.Flags()
 	f.StringVar(&o.Input, "input", "-", "`FILE` of texts; - is stdin")
 	f.StringVar(&o.Output, "output", "-", "`FILE` to write; - is stdout")
-	f.StringVar(&o.Format, "output-format", "jsonl", "jsonl, csv or tsv (id, then one probability a label)")
+	f.StringVar(&o.Format, "output-format", "",
+		"jsonl, csv or tsv with id and one probability a label (default: by --output's suffix, else jsonl)")
 	f.Float32Var(&threshold, "threshold", 0, "probability above which a label is predicted (default: the model's)")
 	f.IntVar(&o.TopK, "top-k", 0, "show the K most probable labels only, most probable first")
 	f.BoolVar(&o.Logits, "logits", false, "add the logits")
@@ -53,6 +55,9 @@ func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		if f.Changed("threshold") {
 			o.Threshold = &threshold
+		}
+		if err := o.setFormat(a); err != nil {
+			return err
 		}
 		if err := o.check(f.Changed("output-format")); err != nil {
 			return err
@@ -68,11 +73,26 @@ func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 	return cmd
 }
 
-// check refuses flags that do not go together. chosen says that the format was given.
-func (o *predictOptions) check(chosen bool) error {
+// setFormat fills in the format that the suffix of the output stands for, and says when another was asked for.
+func (o *predictOptions) setFormat(a *cli.App) error {
+	suffix, err := data.FormatOf(o.Output)
+	if err != nil || suffix == data.FastText {
+		suffix = ""
+	}
+	if o.Format == "" {
+		o.Format = cmp.Or(string(suffix), "jsonl")
+	}
 	if err := cli.OneOf("output-format", o.Format, "jsonl", "csv", "tsv"); err != nil {
 		return err
 	}
+	if suffix != "" && o.Output != "-" && o.Format != string(suffix) {
+		a.Log.Warnf("%s is written as --output-format %s, which its name does not say", o.Output, o.Format)
+	}
+	return nil
+}
+
+// check refuses flags that do not go together. chosen says that the format was given.
+func (o *predictOptions) check(chosen bool) error {
 	switch {
 	case o.Threshold != nil && !(*o.Threshold >= 0 && *o.Threshold <= 1):
 		return cli.Usagef("--threshold %v: want 0 to 1", *o.Threshold)
@@ -89,6 +109,7 @@ func runPredict(ctx context.Context, a *cli.App, o predictOptions) error {
 	if err != nil {
 		return err
 	}
+	sayUnproved(a, &o.Model, m) // before another threshold makes it another model
 	if o.Threshold != nil {
 		for i := range m.Thresholds {
 			m.Thresholds[i] = *o.Threshold
@@ -107,7 +128,7 @@ func runPredict(ctx context.Context, a *cli.App, o predictOptions) error {
 		return err
 	}
 	defer out.Discard()
-	writer := o.writer(a, out, m)
+	writer := o.writer(a, out, m, in.in)
 	err = in.run(ctx, func(chunk []score.Row) error {
 		for i := range chunk {
 			row := &chunk[i]
@@ -135,9 +156,9 @@ type rowWriter interface {
 }
 
 // writer returns what writes rows in the form that was asked for.
-func (o *predictOptions) writer(a *cli.App, out *cli.Output, m *model.Model) rowWriter {
+func (o *predictOptions) writer(a *cli.App, out *cli.Output, m *model.Model, in *data.Reader) rowWriter {
 	if !o.Pretty {
-		return newPredictionWriter(out, o.Format, m, o.TopK, o.Logits)
+		return newPredictionWriter(out, o.Format, m, in, o.TopK, o.Logits)
 	}
 	if o.Output == "-" {
 		a.Log.NoBar() // a progress bar would stand between the rows

@@ -7,30 +7,34 @@ import (
 	"strconv"
 
 	"bertlabel/bert/model"
+	"bertlabel/train/data"
 	"bertlabel/train/score"
 )
 
-// predictionWriter writes the output of predict: JSONL (score.Line), or a CSV or TSV table with the id and one probability a label.
-// Numbers are in the shortest form that gives back the float32.
+// predictionWriter writes the output of predict: JSONL (score.Line), or a CSV or TSV table with the id, empty for a row without one, and
+// one probability a label. Where the input has no ids at all, the table has the number of each row from 1, too. Numbers are in the shortest
+// form that gives back the float32.
 type predictionWriter struct {
 	w     *bufio.Writer
 	m     *model.Model
+	in    *data.Reader
 	form  score.Line
 	table *csv.Writer // nil for JSONL
 
-	rows  int
-	line  []byte
-	cells []string
+	begun    bool // the header is written
+	numbered bool // there is a column of row numbers
+	rows     int
+	line     []byte
+	cells    []string
 }
 
-func newPredictionWriter(w io.Writer, format string, m *model.Model, topK int, logits bool) *predictionWriter {
-	p := &predictionWriter{w: bufio.NewWriterSize(w, 1<<16), m: m, form: score.Line{TopK: topK, Logits: logits}}
+func newPredictionWriter(w io.Writer, format string, m *model.Model, in *data.Reader, topK int, logits bool) *predictionWriter {
+	p := &predictionWriter{w: bufio.NewWriterSize(w, 1<<16), m: m, in: in, form: score.Line{TopK: topK, Logits: logits}}
 	if format != "jsonl" {
 		p.table = csv.NewWriter(p.w)
 		if format == "tsv" {
 			p.table.Comma = '\t'
 		}
-		p.table.Write(append([]string{"id"}, m.Labels...)) // an error comes again at Flush
 	}
 	return p
 }
@@ -38,12 +42,27 @@ func newPredictionWriter(w io.Writer, format string, m *model.Model, topK int, l
 // Flush hands everything on to the writer below.
 func (p *predictionWriter) Flush() error {
 	if p.table != nil {
+		p.begin(true)
 		p.table.Flush()
 		if err := p.table.Error(); err != nil {
 			return err
 		}
 	}
 	return p.w.Flush()
+}
+
+// begin writes the header of a table. Whether the rows have ids is settled by the header of the input, else by its first row.
+func (p *predictionWriter) begin(firstHasID bool) {
+	if p.begun {
+		return
+	}
+	has, known := p.in.IDColumn()
+	p.begun, p.numbered = true, known && !has || !known && !firstHasID
+	header := []string{"id"}
+	if p.numbered {
+		header = append(header, "row")
+	}
+	p.table.Write(append(header, p.m.Labels...)) // an error comes again at Flush
 }
 
 // row writes a row: its prediction or, of a bad one, its place.
@@ -54,11 +73,11 @@ func (p *predictionWriter) row(row *score.Row) error {
 		_, err := p.w.Write(p.line)
 		return err
 	}
-	id := strconv.Itoa(p.rows - 1) // without one, the number of the row from 0
-	if row.HasID {
-		id = row.ID
+	p.begin(row.HasID)
+	p.cells = append(p.cells[:0], row.ID)
+	if p.numbered {
+		p.cells = append(p.cells, strconv.Itoa(p.rows))
 	}
-	p.cells = append(p.cells[:0], id)
 	for i := range p.m.Labels {
 		cell := ""
 		if row.Bad == nil {

@@ -13,6 +13,7 @@ import (
 
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/term"
+	"bertlabel/train/data"
 	"bertlabel/train/metrics"
 )
 
@@ -36,7 +37,7 @@ func readScored(a *cli.App, truthPath, scoresPath string) (d metrics.Data, err e
 		return d, cli.Refused(scoresPath, 0, "", fmt.Sprintf("%d rows", n), fmt.Sprintf("%d, as in %s", want, truthPath))
 	}
 	for i := range min(len(truthIDs), len(scoresIDs)) {
-		if t, s := truthIDs[i], scoresIDs[i]; t.text != s.text {
+		if t, s := truthIDs[i], scoresIDs[i]; t.text != s.text && t.text != "" && s.text != "" {
 			return d, cli.Refused(scoresPath, s.line, "id", term.Quoted(s.text),
 				fmt.Sprintf("%s, as on line %d of %s", term.Quoted(t.text), t.line, truthPath))
 		}
@@ -83,10 +84,12 @@ type rowID struct {
 }
 
 // notLabels are the columns of a data file that hold no label.
-var notLabels = []string{"id", "text", "text_pair"}
+var notLabels = []string{"id", "row", "text", "text_pair"}
 
-// readCells reads a CSV file with a header of label names, appends its cells to cells, [rows, labels], and returns the names.
-// ids has one entry a row where there is a column of that name.
+// readCells reads a CSV file with a header of label names, or what predict has written as JSON lines, appends its cells to cells,
+// [rows, labels], and returns the names.
+// ids has one entry a row where
+// there is a column of that name.
 func readCells[T any](a *cli.App, path string, parse func(string) (T, string), cells *[]T) (labels []string, ids []rowID, err error) {
 	in, err := a.OpenInput(path)
 	if err != nil {
@@ -96,6 +99,9 @@ func readCells[T any](a *cli.App, path string, parse func(string) (T, string), c
 	text := bufio.NewReader(in)
 	if bom, _ := text.Peek(3); string(bom) == "\xef\xbb\xbf" {
 		text.Discard(3)
+	}
+	if isJSON(text) {
+		return readLines(path, text, parse, cells)
 	}
 	reader := csv.NewReader(text)
 	reader.ReuseRecord = true
@@ -154,13 +160,8 @@ func labelColumns(path string, header []string) (labels []string, err error) {
 
 // parseTruth reads 0, 1 or nothing, else says what it expects.
 func parseTruth(field string) (truth int8, expected string) {
-	switch field {
-	case "0":
-		return 0, ""
-	case "1":
-		return 1, ""
-	case "":
-		return -1, ""
+	if truth, ok := data.ParseCell(field); ok {
+		return truth, ""
 	}
 	return 0, "0, 1 or nothing (unknown)"
 }

@@ -36,8 +36,11 @@ func (r *trainRun) trainBaseline(ctx context.Context) error {
 	task := baseline.Task{Train: r.rows, Dev: o.Dev, Folds: o.Folds, Seed: o.Config.Seed, Aim: o.Tuning.Aim, Observe: r.sayBaseline}
 	if o.Tuning.Thresholds != fit.Half {
 		task.Pick = func(tuned *metrics.Tuned) []float32 {
-			if o.Tuning.Thresholds == fit.Global {
+			switch o.Tuning.Thresholds {
+			case fit.Global:
 				return []float32{tuned.Global}
+			case fit.Guarded:
+				return tuned.Guarded
 			}
 			return tuned.Thresholds
 		}

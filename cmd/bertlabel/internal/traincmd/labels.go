@@ -129,7 +129,8 @@ func (e *labelsFlags) editing(action string) (*editing, error) {
 	if err := o.Check(); err != nil {
 		return nil, cli.WithCode(cli.ExitUsage, err)
 	}
-	change := record.LabelChange{Action: action, Names: e.names, Into: e.into, Train: e.train, Dev: e.dev, TuningSettings: tuning.Record()}
+	change := record.LabelChange{Action: action, Names: e.names, Into: strings.TrimSpace(e.into), Train: e.train, Dev: e.dev,
+		TuningSettings: tuning.Record()}
 	return &editing{action, source, *e.rows, change, e.output, e.overwrite, o}, nil
 }
 
@@ -147,6 +148,11 @@ func (r *labelsRun) run(ctx context.Context) error {
 	m, err := e.model.OpenWithHead(r.a)
 	if err != nil {
 		return err
+	}
+	for i, name := range change.Names { // white space round a name is no part of it, unless the model has it so
+		if !slices.Contains(m.Labels, name) {
+			change.Names[i] = strings.TrimSpace(name)
+		}
 	}
 	if err := checkNames(e.action, change.Names, change.Into, m.Labels); err != nil {
 		return err

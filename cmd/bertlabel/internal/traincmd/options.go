@@ -95,6 +95,10 @@ func (t *trainFlags) options() (o fit.Options, err error) {
 	try(t.setLoss(&o))
 	o.Solver, err = fit.ParseSolver(t.solver)
 	try(err)
+	if t.refit != "" {
+		o.Refit, err = fit.ParseRefit(t.refit)
+		try(err)
+	}
 	o.Tuning, err = t.tuning.Tuning()
 	try(err)
 	if t.keep < 1 || t.saveSteps < 0 {
@@ -107,6 +111,11 @@ func (t *trainFlags) options() (o fit.Options, err error) {
 		o.Poolings = []bert.Pooling{bert.CLS, bert.Mean}
 	} else if o.Pooling, err = bert.ParsePooling(t.pooling); err != nil {
 		return o, cli.Usagef("--pooling: %v", err)
+	}
+	if t.refitPooling != "" {
+		if o.RefitPooling, err = bert.ParsePooling(t.refitPooling); err != nil {
+			return o, cli.Usagef("--refit-pooling: %v", err)
+		}
 	}
 	if err := o.Check(); err != nil {
 		return o, err

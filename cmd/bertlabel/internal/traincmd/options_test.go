@@ -95,6 +95,10 @@ func TestTrainFlags(t *testing.T) {
 		{"--labels-column x", "rows.Options.LabelsColumn=x"},
 		{"--label-columns x,y", "rows.Options.LabelColumns=[x y]"},
 		{"--label-separator ;", "rows.Options.LabelSeparator=;"},
+		{"--label-prefix __tag__", "rows.Options.LabelPrefix=__tag__"},
+		{"--ignore-variables */m,x/*", "model.IgnoreVariables=[*/m x/*]"},
+		{"--missing-labels none", "rows.Options.Missing=none"},
+		{"--delimiter ;", "rows.Options.Delimiter=;"},
 		{"--labels l.txt", "rows.LabelsFile=l.txt"},
 		{"--on-bad-row skip", "rows.Options.OnBadRow=skip"},
 		{"--max-bad-rows 3%", "rows.MaxBad=3%"},
@@ -128,9 +132,17 @@ func TestTrainFlags(t *testing.T) {
 		{"--best-metric roc_auc_macro --dev d", "options.Config.BestMetric=roc_auc_macro options.Dev.File=d"},
 		{"--early-stopping 3 --dev d", "options.Config.EarlyStopping=3 options.Dev.File=d"},
 		{"--on-nan skip", "options.Config.OnNaN=skip"},
-		{"--tune-thresholds --dev d", "options.Dev.File=d options.Tuning.Thresholds=per-label"},
+		{"--tune-thresholds --dev d", "options.Dev.File=d options.Tuning.Thresholds=guarded"},
+		{"--tune-thresholds=per-label --dev d", "options.Dev.File=d options.Tuning.Thresholds=per-label"},
 		{"--tune-thresholds=global --dev d --threshold-objective f2",
 			"options.Dev.File=d options.Tuning.Aim=f2 options.Tuning.Thresholds=global"},
+		{"--tune last:1 --refit none", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Tune=last:1 " +
+			"settled=map[dropout:0.1 learning-rate:5e-05 num-train-epochs:3]"},
+		{"--tune last:1 --dev d --refit lda", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Dev.File=d options.Refit=lda " +
+			"options.Tune=last:1 settled=map[dropout:0.1 learning-rate:5e-05 num-train-epochs:3]"},
+		{"--tune last:1 --dev d --refit lbfgs --refit-pooling mean:-1..-2", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 " +
+			"options.Dev.File=d options.Refit=lbfgs options.RefitPooling=mean:-1..-2 options.Tune=last:1 " +
+			"settled=map[dropout:0.1 learning-rate:5e-05 num-train-epochs:3]"},
 		{"--calibrate --dev d", "options.Dev.File=d options.Tuning.Calibrate=platt"},
 		{"--solver lda --l2 0.5", "options.L2=0.5 options.Solver=lda"},
 		{"--loss focal", "options.Loss=Focal{Gamma:2 Alpha:0.25}"},
@@ -208,6 +220,12 @@ func TestTrainFlagsRefused(t *testing.T) {
 		{"--keep-checkpoints 0", "--keep-checkpoints 0"},
 		{"--on-nan restore", "`tune` head writes none"},
 		{"--learning-rate -1", "learning_rate is -1"},
+		{"--refit newton --tune all --dev d", `refit "newton": want none, lbfgs, lda`},
+		{"--refit lda --dev d", "follows the steps of `tune` last:N or all"},
+		{"--refit lda --tune all", "`dev` chooses its share"},
+		{"--refit-pooling mean --tune all", "give `refit` lbfgs or lda"},
+		{"--refit lda --tune all --dev d --refit-pooling sum", "--refit-pooling: "},
+		{"--refit lbfgs --loss focal --tune all --dev d", "not convex"},
 		{"--early-stopping 2", "give `dev`"},
 	} {
 		if _, err := parse(t, strings.Fields(c.args)...); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -220,7 +238,7 @@ func TestTrainFlagsRefused(t *testing.T) {
 func TestLabelsFlags(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ args, want, bad string }{
-		{"add --names a,b --train t --dev d --tune-thresholds", "add [a b]  t d per-label lbfgs 42", ""},
+		{"add --names a,b --train t --dev d --tune-thresholds", "add [a b]  t d guarded lbfgs 42", ""},
 		{"merge --names a,b --into c --train t --seed 7", "merge [a b] c t   lbfgs 7", ""},
 		{"rename --names a --into b", "rename [a] b    lbfgs 42", ""},
 		{"drop --names a,b", "drop [a b]     lbfgs 42", ""},

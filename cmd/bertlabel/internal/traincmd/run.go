@@ -17,6 +17,7 @@ import (
 	"bertlabel/layers"
 	"bertlabel/train/baseline"
 	"bertlabel/train/data"
+	"bertlabel/train/diagnosis"
 	"bertlabel/train/fit"
 
 	"github.com/spf13/cobra"
@@ -125,6 +126,7 @@ func (r *trainRun) load() error {
 	if repeats := data.FindRepeats(r.rows); repeats.Conflicting > 0 {
 		r.a.Log.Warnf("%s: %d texts stand in several rows with different labels", t.train, repeats.Conflicting)
 	}
+	flags.Found(r.a, diagnosis.LabelRows(r.rows)...)
 	if t.options.Dev != nil {
 		files.Options.Labels = r.rows.Labels
 		dev := t.options.Dev.File

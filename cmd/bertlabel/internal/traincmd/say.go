@@ -97,7 +97,7 @@ func (l *listener) note(n fit.Note) {
 		}
 	case note.Judged, note.Folded:
 		l.judged = true
-	case note.Warning, note.Stopped:
+	case note.Warning, note.Stopped, note.PathEnd:
 		l.a.Log.Warnf("%s", cli.AsFlags(n.String()))
 		return
 	}

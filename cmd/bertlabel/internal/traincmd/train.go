@@ -26,10 +26,9 @@ func NewTrain(a *cli.App) *cobra.Command {
 // newTrain declares the verb; run gets what a command line says.
 func newTrain(run func(ctx context.Context, cmd *cobra.Command, t *training) error) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "train",
-		Short: "Train a multi-label head on a BERT model: pooled output, dropout, sigmoid cross-entropy",
-		Example: "  bertlabel train --model uncased_L-12_H-768_A-12 --train train.csv --output model\n" +
-			"  bertlabel train --model minilm --train a.csv --dev b.csv --pooling mean:-1..-3 --solver lbfgs --output model",
+		Use:     "train",
+		Short:   "Train a multi-label head on a BERT model: pooled output, dropout, sigmoid cross-entropy",
+		Example: "  bertlabel train --model uncased_L-12_H-768_A-12 --train train.csv --output model",
 	}
 	t := addTrainFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -57,8 +56,9 @@ type trainFlags struct {
 
 	learningRate, epochs, dropout number // what they are unset depends on --tune
 
-	solver string
-	l2     float64
+	solver              string
+	l2                  float64
+	refit, refitPooling string
 
 	loss, posWeight              string
 	posWeightCap, labelSmoothing float64
@@ -88,7 +88,8 @@ func addTrainFlags(cmd *cobra.Command) *trainFlags {
 	cli.Required(cmd, "train", "output")
 	flags.AddTuning(cmd, &t.tuning)
 	t.addHeadFlags(f)
-	cli.Minor(cmd, "Head flags", "l2", "loss", "pos-weight", "pos-weight-cap", "label-smoothing", "bias-init", "folds")
+	cli.Minor(cmd, "Head flags", "solver", "l2", "refit", "refit-pooling", "loss", "pos-weight", "pos-weight-cap", "label-smoothing",
+		"bias-init", "folds")
 	t.addRunFlags(f)
 	cli.Minor(cmd, "Run flags", "overwrite", "resume", "resume-from", "save-checkpoints-steps", "keep-checkpoints", "verify-save",
 		"tensorboard",
@@ -127,6 +128,10 @@ func (t *trainFlags) addHeadFlags(f *pflag.FlagSet) {
 	f.StringVar(&t.solver, "solver", "gradient", "head by gradient (Google's), lbfgs (exact), lda (discriminant)")
 	f.Float64Var(&t.l2, "l2", 0, "strength of the L2 penalty of --solver lbfgs and lda, on standardised features; 0: chosen on --dev, "+
 		"by lbfgs for each label and without --dev on a fifth of the rows")
+	f.StringVar(&t.refit, "refit", "",
+		"after --tune last:N or all also find an exact head, lbfgs or lda, and keep what --dev likes best of the two and their mixtures; "+
+			"none (default)")
+	f.StringVar(&t.refitPooling, "refit-pooling", "", "`FEATURES` of --refit, as --pooling has them (default: mean and max of all layers)")
 	f.StringVar(&t.loss, "loss", "bce", "bce (sigmoid cross-entropy), focal (gamma 2, alpha 0.25) or asymmetric (gamma 4 and 1, clip 0.05)")
 	f.StringVar(&t.posWeight, "pos-weight", "",
 		"how often a positive counts: balanced (negatives over positives), or a JSON `FILE` of label to number")
