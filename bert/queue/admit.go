@@ -52,9 +52,9 @@ func (q *Queue) admit(r *Request, now time.Time) error {
 	}
 	wait := q.ahead(r.Class, q.waiting[r.Class].tag(r.Flow), now)
 	late := !r.Deadline.IsZero() && now.Add(wait+seconds(own)).After(r.Deadline)
-	bulk := &q.waiting[Bulk]
+	bulk := q.waiting[Bulk].tokens - q.stats.StreamTokens // of requests
 	switch {
-	case r.Class == Bulk && bulk.tokens-q.stats.StreamTokens > 0 && bulk.tokens-q.stats.StreamTokens+tokens > q.options.BulkTokens:
+	case r.Class == Bulk && !r.Stream && bulk > 0 && bulk+tokens > q.options.BulkTokens:
 		return q.refuse(BulkFull, wait, wait/2)
 	case r.Class == Interactive && wait > q.options.MaxWait:
 		return q.refuse(TooLong, wait, wait-q.options.MaxWait/2)

@@ -76,11 +76,12 @@ func (q *Queue) fill(b *batch, class Class, now time.Time) {
 	f := &q.waiting[class]
 	var aside []*entry
 	limit := 0
+filling:
 	for len(f.heap) > 0 && len(aside) < maxAside {
 		e := f.heap[0]
 		switch n := e.tokens(); {
 		case !e.deadline.IsZero() && now.Add(seconds(e.target.alone.estimate(float64(n), float64(n*n)))).After(e.deadline):
-			q.fail(f.pop(), ErrDeadline)
+			q.fail(q.pop(class), ErrDeadline)
 			continue
 		case b.target == nil:
 			b.target, b.class = e.target, class
@@ -89,30 +90,15 @@ func (q *Queue) fill(b *batch, class Class, now time.Time) {
 			aside = append(aside, f.pop())
 			continue
 		case b.tokens+n > limit:
-			q.putBack(f, aside)
-			f.served(b.entries[len(b.entries)-1])
-			return
+			break filling
 		}
-		f.pop()
-		q.left(e)
-		b.add(e)
+		b.add(q.pop(class))
 	}
-	q.putBack(f, aside)
-	if len(b.entries) > 0 {
-		f.served(b.entries[len(b.entries)-1])
-	}
-}
-
-func (q *Queue) putBack(f *fair, aside []*entry) {
 	for _, e := range aside {
 		f.add(e)
 	}
-}
-
-// left counts a text out of those that wait.
-func (q *Queue) left(e *entry) {
-	if e.stream {
-		q.stats.StreamTokens -= e.tokens()
+	if len(b.entries) > 0 {
+		f.served(b.entries[len(b.entries)-1])
 	}
 }
 

@@ -61,6 +61,7 @@ type Request struct {
 	Weight   float64   // of the flow, for shares that are not equal; 0: 1
 	Scope    string    // equal texts of one scope that wait or run at the same time run once
 	Deadline time.Time // zero: none
+	Stream   bool      // a part of a stream, of class Bulk: never refused for load. Who sends it waits for some parts before it sends more
 	Texts    []tokenizer.Encoding
 }
 
@@ -228,15 +229,41 @@ func (q *Queue) addText(r *Request, c *call, i int) *entry {
 		c.result.Joined++
 		return e
 	}
-	e := &entry{target: r.Target, text: r.Texts[i], class: r.Class, deadline: r.Deadline, hash: h, scope: r.Scope}
+	e := &entry{target: r.Target, text: r.Texts[i], class: r.Class, stream: r.Stream, deadline: r.Deadline, hash: h, scope: r.Scope}
 	e.inline[0] = w
 	e.waiters = e.inline[:]
 	if q.keys[h] == nil {
 		q.keys[h] = e
 	}
-	q.waiting[r.Class].push(e, r.Flow, r.Weight)
+	q.push(e, r)
 	q.wake.Signal()
 	return e
+}
+
+// push, pop and remove move a text into the heap of its class and out of it.
+func (q *Queue) push(e *entry, r *Request) {
+	q.waiting[e.class].push(e, r.Flow, r.Weight)
+	if e.stream {
+		q.stats.StreamTokens += e.tokens()
+	}
+}
+
+func (q *Queue) pop(class Class) *entry {
+	e := q.waiting[class].pop()
+	q.left(e)
+	return e
+}
+
+func (q *Queue) remove(e *entry) {
+	q.waiting[e.class].remove(e)
+	q.left(e)
+}
+
+// left counts a text out of those that wait.
+func (q *Queue) left(e *entry) {
+	if e.stream {
+		q.stats.StreamTokens -= e.tokens()
+	}
 }
 
 // join adds a waiter to a text that waits or runs, which is from then on what the more urgent of the two was.
@@ -249,9 +276,9 @@ func (q *Queue) join(e *entry, r *Request, w waiter) {
 		e.deadline = r.Deadline
 	}
 	if e.index >= 0 && r.Class < e.class {
-		q.waiting[e.class].remove(e)
-		e.class = r.Class
-		q.waiting[e.class].push(e, r.Flow, r.Weight)
+		q.remove(e)
+		e.class, e.stream = r.Class, false
+		q.push(e, r)
 	}
 }
 
@@ -268,7 +295,7 @@ func (q *Queue) abandon(c *call, err error) {
 		}
 		e.waiters = slices.DeleteFunc(e.waiters, func(w waiter) bool { return w.call == c })
 		if len(e.waiters) == 0 {
-			q.waiting[e.class].remove(e)
+			q.remove(e)
 			q.forget(e)
 		}
 	}
@@ -303,7 +330,7 @@ func (q *Queue) Close(ctx context.Context) error {
 	defer q.mu.Unlock()
 	for class := range q.waiting {
 		for len(q.waiting[class].heap) > 0 {
-			q.fail(q.waiting[class].pop(), ErrClosed)
+			q.fail(q.pop(Class(class)), ErrClosed)
 		}
 	}
 	return context.Cause(ctx)
@@ -322,7 +349,7 @@ func hash(t *Target, scope string, text *tokenizer.Encoding) uint64 {
 	const prime = 0x9E3779B97F4A7C15 // 2⁶⁴/φ
 	h := uint64(len(text.IDs))
 	for i, id := range text.IDs {
-		h = (h ^ uint64(uint32(id)) ^ uint64(uint32(text.Segments[min(i, len(text.Segments)-1)]))<<32) * prime
+		h = (h ^ uint64(uint32(id)) ^ uint64(uint32(segment(text, i)))<<32) * prime
 		h ^= h >> 29
 	}
 	for i := range len(scope) {
@@ -330,6 +357,14 @@ func hash(t *Target, scope string, text *tokenizer.Encoding) uint64 {
 		h ^= h >> 29
 	}
 	return h ^ uint64(t.width)
+}
+
+// segment returns that of token i; 0 of a text that lacks it, which the engine refuses.
+func segment(text *tokenizer.Encoding, i int) int32 {
+	if i < len(text.Segments) {
+		return text.Segments[i]
+	}
+	return 0
 }
 
 func equal(a, b *tokenizer.Encoding) bool {

@@ -39,6 +39,7 @@ var imports = map[string][]string{
 	"bert/names":        {},
 	"bert/model": {"bertlabel/asm", "bertlabel/tensor/…", "bertlabel/layers", "bertlabel/bert", "bertlabel/bert/internal/…",
 		"bertlabel/bert/names", "bertlabel/bert/tokenizer", "bertlabel/checkpoint/…"},
+	"bert/queue": {"bertlabel/tensor/…", "bertlabel/bert", "bertlabel/bert/model", "bertlabel/bert/tokenizer"},
 	"checkpoint": {"bertlabel/tensor", "golang.org/x/sys/…"},
 	"checkpoint/…": {"bertlabel/tensor", "bertlabel/checkpoint/…", "google.golang.org/protobuf/encoding/protowire",
 		"github.com/klauspost/compress/…", "golang.org/x/sys/…"},
