@@ -8,30 +8,22 @@ import (
 	"slices"
 	"sync"
 
-	"bertlabel/bert"
 	"bertlabel/checkpoint"
 	"bertlabel/tensor"
 )
 
-// OpenShared is Open for several models over one encoder, and for opening a model anew: where the files at path hold the encoder of
-// have, the result uses that (Encoder == have.Encoder) and reads no weights but those of its head. have comes from OpenShared, or is
-// nil. The encoders are the same if configuration and precision are, and the variables by what the files say: a TensorFlow checkpoint
-// by its CRC32C, other files by SHA-256 over the values, which takes reading them. What is not known to be the same is loaded, so
-// files of two formats never share. Tokenizer, head, labels and thresholds are always those of path. Neither encoder nor tokenizer
-// of such a model may be changed; Fingerprint goes over the weights once for all that share them.
-func OpenShared(path string, o *Options, have *Model) (*Model, error) {
-	s := &sharing{}
-	if have != nil && have.shared != nil {
-		s.have, s.encoder = have.shared, have.Encoder
-	}
-	return openModel(path, o, s)
+// OpenShared is Open for several models over one encoder, and for opening a model anew: where the files at path hold the encoder of one
+// of have, the result uses that (Encoder == have[i].Encoder) and reads no weights but those of its head. Models that do not come from
+// OpenShared, and nil, are passed over. The encoders are the same if configuration and precision are, and the variables by what the files
+// say: a TensorFlow checkpoint by its CRC32C, other files by SHA-256 over the values, which takes reading them. What is not known to be the
+// same is loaded, so files of two formats never share. Tokenizer, head, labels and thresholds are always those of path. Neither encoder
+// nor tokenizer of such a model may be changed; Fingerprint goes over the weights once for all that share them.
+func OpenShared(path string, o *Options, have ...*Model) (*Model, error) {
+	return openModel(path, o, &sharing{have})
 }
 
 // sharing is what OpenShared asks of loadEncoder.
-type sharing struct {
-	have    *sharedEncoder // nil: there is none
-	encoder *bert.Model
-}
+type sharing struct{ have []*Model }
 
 // sharedEncoder is what is known of an encoder that several models may use.
 type sharedEncoder struct {
@@ -65,9 +57,15 @@ func (m *Model) loadEncoder(v *variables, read func(p *tensor.Param, dst []float
 	if err != nil {
 		return err
 	}
-	if s.have != nil && s.encoder.Config == m.Encoder.Config && s.encoder.Precision() == m.Precision() && maps.Equal(s.have.sums, sums) {
-		m.Encoder, m.shared, m.checksums = s.encoder, s.have, s.have.checksums
-		return nil
+	for _, have := range s.have {
+		if have == nil || have.shared == nil {
+			continue
+		}
+		same := have.Encoder.Config == m.Encoder.Config && have.Precision() == m.Precision() && maps.Equal(have.shared.sums, sums)
+		if same {
+			m.Encoder, m.shared, m.checksums = have.Encoder, have.shared, have.shared.checksums
+			return nil
+		}
 	}
 	m.shared = &sharedEncoder{sums: sums, checksums: m.checksums}
 	return m.Encoder.Load(m.threads, read)

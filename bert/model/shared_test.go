@@ -13,9 +13,9 @@ import (
 	"bertlabel/checkpoint"
 )
 
-func openShared(t testing.TB, path string, o *Options, have *Model) *Model {
+func openShared(t testing.TB, path string, o *Options, have ...*Model) *Model {
 	t.Helper()
-	m, err := OpenShared(path, o, have)
+	m, err := OpenShared(path, o, have...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,6 +127,10 @@ func TestOpenSharedLoads(t *testing.T) {
 		if !bytes.Equal(m.Digest(), open(t, c.path, c.o).Digest()) {
 			t.Errorf("%s: another digest than from Open", name)
 		}
+	}
+	other := openShared(t, flipped, nil)
+	if m := openShared(t, dir, nil, nil, other, have); m.Encoder != have.Encoder {
+		t.Error("the second of two encoders is not found")
 	}
 	broken := copyFolder(t, dir)
 	writeFile(t, filepath.Join(broken, "vocab.txt"), "")

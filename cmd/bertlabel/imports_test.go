@@ -69,7 +69,7 @@ var imports = map[string][]string{
 		"bertlabel/cmd/bertlabel/internal/cli", "bertlabel/cmd/bertlabel/internal/benchcmd", "bertlabel/cmd/bertlabel/internal/datacmd",
 		"bertlabel/cmd/bertlabel/internal/democmd", "bertlabel/cmd/bertlabel/internal/modelcmd",
 		"bertlabel/cmd/bertlabel/internal/scorecmd",
-		"bertlabel/cmd/bertlabel/internal/traincmd", "github.com/spf13/cobra",
+		"bertlabel/cmd/bertlabel/internal/servecmd", "bertlabel/cmd/bertlabel/internal/traincmd", "github.com/spf13/cobra",
 	},
 	"scripts/…":                   {"…"},
 	"cmd/bertlabel/internal/term": {"golang.org/x/text/width"},
@@ -90,11 +90,14 @@ var imports = map[string][]string{
 		"bertlabel/train/data", "bertlabel/train/metrics", "github.com/rivo/uniseg", "github.com/spf13/…", "golang.org/x/image/…",
 		"gonum.org/v1/plot/…",
 	},
-	"cmd/bertlabel/internal/benchcmd":    append(verb, "bertlabel/cmd/bertlabel/internal/bench"),
-	"cmd/bertlabel/internal/datacmd":     verb,
-	"cmd/bertlabel/internal/democmd":     append(verb, "bertlabel/cmd/bertlabel/internal/demo"),
-	"cmd/bertlabel/internal/modelcmd":    verb,
-	"cmd/bertlabel/internal/scorecmd":    verb,
+	"cmd/bertlabel/internal/benchcmd": append(verb, "bertlabel/cmd/bertlabel/internal/bench"),
+	"cmd/bertlabel/internal/datacmd":  verb,
+	"cmd/bertlabel/internal/democmd":  append(verb, "bertlabel/cmd/bertlabel/internal/demo"),
+	"cmd/bertlabel/internal/modelcmd": verb,
+	"cmd/bertlabel/internal/scorecmd": verb,
+	"cmd/bertlabel/internal/servecmd": append(verb, "bertlabel/cmd/bertlabel/internal/serve"),
+	"cmd/bertlabel/internal/serve": {"bertlabel/bert/…", "bertlabel/tensor/parallel", "bertlabel/train/data", "bertlabel/train/score",
+		"github.com/prometheus/client_golang/…"},
 	"cmd/bertlabel/internal/traincmd":    append(verb, "bertlabel/cmd/bertlabel/internal/tensorboard"),
 	"cmd/bertlabel/internal/plaintext":   {"github.com/rivo/uniseg"},
 	"cmd/bertlabel/internal/tensorboard": {"bertlabel/checkpoint", "google.golang.org/protobuf/encoding/protowire"},
@@ -105,7 +108,7 @@ var imports = map[string][]string{
 }
 
 // onlyCommand is what no library package may pull in, however indirectly.
-var onlyCommand = []string{"github.com/spf13/…", "github.com/schollz/progressbar/v3/…", "golang.org/x/term/…", "gonum.org/v1/plot/…"}
+var onlyCommand = []string{"github.com/prometheus/client_golang/…", "github.com/spf13/…", "github.com/schollz/progressbar/v3/…", "golang.org/x/term/…", "gonum.org/v1/plot/…"}
 
 // platforms are those that we build for; each may import other things.
 var platforms = []string{"GOOS=linux GOARCH=amd64", "GOOS=linux GOARCH=arm64", "GOOS=darwin GOARCH=arm64", "GOOS=windows GOARCH=amd64"}

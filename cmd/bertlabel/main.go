@@ -16,6 +16,7 @@ import (
 	"bertlabel/cmd/bertlabel/internal/democmd"
 	"bertlabel/cmd/bertlabel/internal/modelcmd"
 	"bertlabel/cmd/bertlabel/internal/scorecmd"
+	"bertlabel/cmd/bertlabel/internal/servecmd"
 	"bertlabel/cmd/bertlabel/internal/traincmd"
 
 	"github.com/spf13/cobra"
@@ -44,6 +45,7 @@ func verbs(a *cli.App) []*cobra.Command {
 		traincmd.NewTrain(a),
 		scorecmd.NewEval(a),
 		scorecmd.NewPredict(a),
+		servecmd.NewServe(a),
 		scorecmd.NewExplain(a),
 		scorecmd.NewEmbed(a),
 		traincmd.NewLabels(a),

@@ -82,3 +82,13 @@ func (a *App) Parallel() int {
 	}
 	return runtime.GOMAXPROCS(0)
 }
+
+// ForNetwork leaves Go one processor beside those that compute, and returns how many compute: with all of them in products, a
+// connection would be looked at only every 10 ms (golang/go#51651).
+func (a *App) ForNetwork() (threads int) {
+	a.Threads = a.Parallel()
+	if a.process.Threads != nil {
+		a.process.Threads(a.Threads + 1)
+	}
+	return a.Threads
+}

@@ -1,0 +1,11 @@
+// Package serve answers HTTP requests for labels, embeddings and tokens: several APIs, each a small file, over one core.
+//
+// The way of a request: fences.go lets it in (host, key, path), request.go reads it, call.go takes its texts through tokeniser, cache and
+// queue (bert/queue, which owns the cores) to features and labels, and the file of its API writes the answer. server.go puts that
+// together; models.go holds the models and opens them anew; metrics.go and accesslog.go tell what happens.
+//
+//	own.go, stream.go   bertlabel's own API: /v1/predict, /v1/embed, /v1/tokenize; rows in, rows out
+//	health.go           probes
+//
+// Read server.go first.
+package serve
