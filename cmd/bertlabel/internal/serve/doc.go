@@ -5,6 +5,10 @@
 // together; models.go holds the models and opens them anew; metrics.go and accesslog.go tell what happens.
 //
 //	own.go, stream.go   bertlabel's own API: /v1/predict, /v1/embed, /v1/tokenize; rows in, rows out
+//	compat.go           what the APIs of other servers share
+//	tei.go, openai.go   text-embeddings-inference's, with Hugging Face's client; OpenAI's embeddings and moderations
+//	tfserving.go        TF Serving's REST API and KServe's first protocol
+//	oip.go              the Open Inference Protocol of KServe and Triton
 //	health.go           probes
 //
 // Read server.go first.

@@ -26,7 +26,6 @@ func (s *Server) addOwn() {
 	s.add("POST", "/v1/embed", ownError, (*call).ownEmbed)
 	s.add("POST", "/v1/tokenize", ownError, (*call).ownTokenize)
 	s.add("GET", "/v1/models", ownError, (*call).listModels)
-	s.add("GET", "/v1/models/{model}", ownError, (*call).oneModel)
 }
 
 // texts are the members that all requests with texts share.
@@ -554,12 +553,4 @@ func (c *call) listModels() error {
 		answer.Data = append(answer.Data, entry{name, "model", m.since.Unix(), "bertlabel"})
 	}
 	return c.object(answer)
-}
-
-func (c *call) oneModel() error {
-	m, err := c.s.models.find(c.r.PathValue("model"), false)
-	if err != nil {
-		return err
-	}
-	return c.object(c.info(m))
 }

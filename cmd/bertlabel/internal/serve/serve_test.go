@@ -243,7 +243,8 @@ func TestRequestErrors(t *testing.T) {
 // Of other paths and methods: 404, 405 with Allow, and never a redirect.
 func TestPaths(t *testing.T) {
 	s := serve(t, Options{})
-	for path, want := range map[string]int{"/nope": 404, "/v1/predict/": 404, "//v1/predict": 404, "/v1/../v1/models": 404, "/v1/models": 200,
+	for path, want := range map[string]int{"/nope": 404, "/v1/predict/": 404, "//v1/predict": 404, "/v1/../v1/models": 404,
+		"/v1/models":   200,
 		"/v1/models/a": 200, "/v1/models/x": 404, "/v1/embed": 405, "/livez": 200, "/readyz": 200, "/healthz": 200, "/version": 200} {
 		client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 		r, err := client.Get(s.URL + path)
@@ -375,7 +376,8 @@ func TestFeatureCache(t *testing.T) {
 	if miss != "miss" || hit != "hit" || other != "miss" || stored != "miss" || got != want {
 		t.Errorf("%s, %s, %s, %s; %s, want %s", miss, hit, other, stored, got, want)
 	}
-	if _, body := s.send("GET", "/metrics", "", "Authorization", "Bearer first"); !strings.Contains(body, "bertlabel_cache_hits_total 1\n") ||
+	if _, body := s.send("GET", "/metrics", "", "Authorization", "Bearer first"); !strings.Contains(body,
+		"bertlabel_cache_hits_total 1\n") ||
 		!strings.Contains(body, "bertlabel_cache_misses_total 3\n") {
 		t.Error("the metrics count other hits")
 	}
@@ -390,8 +392,8 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%q: %s", header, r.Status)
 		}
 	}
-	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/version": 200, "/metrics": 401, "/": 401} {
-		if r, _ := s.send("GET", path, ""); r.StatusCode != want && path != "/metrics" {
+	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/version": 200, "/metrics": 401, "/": 200, "/info": 401} {
+		if r, _ := s.send("GET", path, ""); r.StatusCode != want {
 			t.Errorf("%s without a key: %s", path, r.Status)
 		}
 	}

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"path"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -165,22 +167,23 @@ func (s *Server) addRoutes() {
 	s.mux, s.routes = http.NewServeMux(), map[string]*route{}
 	s.addHealth()
 	s.addOwn()
+	s.addTEI()
+	s.addOpenAI()
+	s.addTFServing()
+	s.addOIP()
+	s.addRoot()
 	s.addFallbacks()
 }
 
 // addFallbacks answers what has no route: another method of a path with 405, another path with 404.
 func (s *Server) addFallbacks() {
-	allowed := map[string][]string{}
-	for _, r := range s.routes {
-		allowed[r.name] = append(allowed[r.name], r.method)
+	allowed, families := map[string][]string{}, map[string]family{}
+	for _, key := range slices.Sorted(maps.Keys(s.routes)) {
+		r := s.routes[key]
+		allowed[r.name], families[r.name] = append(allowed[r.name], r.method), r.family
 	}
 	for pattern, methods := range allowed {
-		family := ownError
-		for _, r := range s.routes {
-			if r.name == pattern {
-				family = r.family
-			}
-		}
+		family := families[pattern]
 		s.mux.Handle(pattern, s.answer(&route{name: pattern, family: family, handle: func(c *call) error {
 			for _, m := range methods {
 				c.w.Header().Add("Allow", m)
