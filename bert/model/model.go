@@ -115,6 +115,10 @@ func (m *Model) Folder() string {
 // Threads returns how many goroutines share the model's work: Options.Threads, or what 0 stands for there.
 func (m *Model) Threads() int { return m.threads }
 
+// SetThreads changes that for what begins from now on; n is 1 or more. Nobody may use m meanwhile. A server opens a model on all threads
+// and lets an explainer have one.
+func (m *Model) SetThreads(n int) { m.threads = n }
+
 // SetTraining makes text, a JSON value, what bertlabel.json will say of the run that made the model's head; nil for nothing. m keeps
 // the slice.
 func (m *Model) SetTraining(text json.RawMessage) { m.training = text }

@@ -4,7 +4,8 @@
 // queue (bert/queue, which owns the cores) to features and labels, and the file of its API writes the answer. server.go puts that
 // together; models.go holds the models and opens them anew; metrics.go and accesslog.go tell what happens.
 //
-//	own.go, stream.go   bertlabel's own API: /v1/predict, /v1/embed, /v1/tokenize; rows in, rows out
+//	own.go, explain.go  bertlabel's own API: /v1/predict, /v1/embed, /v1/tokenize, /v1/explain
+//	stream.go           rows in, rows out
 //	compat.go           what the APIs of other servers share
 //	tei.go, openai.go   text-embeddings-inference's, with Hugging Face's client; OpenAI's embeddings and moderations
 //	tfserving.go        TF Serving's REST API and KServe's first protocol

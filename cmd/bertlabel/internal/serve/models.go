@@ -185,5 +185,8 @@ func (s *Server) Reload() (replaced, failed int) {
 		s.m.reloads.WithLabelValues("ok").Inc()
 		s.log.Info("reloaded", "model", slot.Name, "digest", slot.now.Load().digest[:12], "ms", time.Since(start).Milliseconds())
 	}
+	if replaced > 0 {
+		s.explainers.drop()
+	}
 	return replaced, failed
 }

@@ -25,6 +25,11 @@ func (s *Server) addOwn() {
 	}
 	s.add("POST", "/v1/embed", ownError, (*call).ownEmbed)
 	s.add("POST", "/v1/tokenize", ownError, (*call).ownTokenize)
+	explain := (*call).noExplain
+	if s.Explain {
+		explain = (*call).ownExplain
+	}
+	s.add("POST", "/v1/explain", ownError, explain)
 	s.add("GET", "/v1/models", ownError, (*call).listModels)
 }
 

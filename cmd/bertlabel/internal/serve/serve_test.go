@@ -819,3 +819,54 @@ func TestManyClients(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// Explanations are the objects of bertlabel explain, and add up.
+func TestExplain(t *testing.T) {
+	s := serve(t, Options{Explain: true})
+	explainer, err := s.m.NewExplainer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for body, method := range map[string]model.Method{
+		`{"text": "the cat", "labels": ["joy"]}`:                         model.IntegratedGradients,
+		`{"text": "the cat", "labels": ["joy"], "method": "gradient"}`:   model.GradientTimesInput,
+		`{"text": "the cat", "labels": ["joy"], "method": "integrated"}`: model.IntegratedGradients,
+	} {
+		made, err := explainer.Explain(t.Context(), model.Text{A: "the cat"}, []string{"joy"}, model.ExplainOptions{Method: method})
+		if err != nil {
+			t.Fatal(err)
+		}
+		object, err := json.Marshal(score.NewExplanation(&made[0], method))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := fmt.Sprintf(`{"model":"a","digest":"%x","explanations":[%s]}`+"\n", s.m.Digest(), object)
+		if got := s.post("/v1/explain", body); got != want {
+			t.Errorf("%s:\n%s\nwant\n%s", body, got, want)
+		}
+	}
+	var got struct{ Explanations []score.Explanation }
+	if err := json.Unmarshal([]byte(s.post("/v1/explain", `{"text": "a dog ran", "text_pair": "home", "steps": 128}`)), &got); err != nil {
+		t.Fatal(err)
+	}
+	p := s.prediction("a dog ran", "home")
+	if labels := s.m.Predicted(p); len(got.Explanations) != max(1, len(labels)) || len(labels) > 0 &&
+		got.Explanations[0].Label != labels[0] {
+		t.Errorf("%+v, want those of %q", got, labels)
+	}
+	for _, e := range got.Explanations {
+		if d := e.Sum - (e.Logit - e.Baseline); !(d < 1e-3 && d > -1e-3) { // the error of an integral of 128 places, in float32
+			t.Errorf("%s: the sum %v is not %v", e.Label, e.Sum, e.Logit-e.Baseline)
+		}
+	}
+	for body, want := range map[string]int{`{"text": "a", "labels": ["x"]}`: 400, `{"text": "a", "method": "x"}`: 400,
+		`{"text": "a", "steps": 0}`:    400,
+		`{"text": "a", "steps": 1000}`: 400, `{"texts": ["a"]}`: 400, `{"text": "a", "labels": ["joy"], "timeout_ms": 0.0001}`: 504} {
+		if r, got := s.send("POST", "/v1/explain", body, "Content-Type", "application/json"); r.StatusCode != want {
+			t.Errorf("%s: %s %s", body, r.Status, got)
+		}
+	}
+	if r, body := serve(t, Options{}).send("POST", "/v1/explain", `{}`); r.StatusCode != 404 || !strings.Contains(body, "--explain") {
+		t.Errorf("explanations that are off: %s %s", r.Status, body)
+	}
+}

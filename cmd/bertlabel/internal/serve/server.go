@@ -31,6 +31,7 @@ type Options struct {
 	Hosts      []string        // names in the Host header that are answered; nil: all
 	TrustProxy bool            // the client is the last address of X-Forwarded-For
 	CORS       []string        // origins whose pages may send requests
+	Explain    bool            // /v1/explain; an explainer holds a copy of the kernels
 	NoGet      bool            // no GET /v1/predict: texts in addresses land in logs of proxies
 
 	Version   string
@@ -66,12 +67,14 @@ type Server struct {
 	bodies *queue.Budget
 	models *models
 	m      *metrics
-	routes map[string]*route
-	mux    *http.ServeMux
-	other  http.Handler // of paths that there are not
-	fence  *http.CrossOriginProtection
-	state  atomic.Int32
-	stop   chan struct{} // closed when the server drains
+
+	explainers *explainers
+	routes     map[string]*route
+	mux        *http.ServeMux
+	other      http.Handler // of paths that there are not
+	fence      *http.CrossOriginProtection
+	state      atomic.Int32
+	stop       chan struct{} // closed when the server drains
 }
 
 // New returns a server that answers probes. Load makes it ready.
@@ -81,7 +84,8 @@ func New(o Options) (*Server, error) {
 	}
 	o.Timeout, o.OnLong = cmp.Or(o.Timeout, 30*time.Second), cmp.Or(o.OnLong, "truncate")
 	o.MaxTexts, o.MaxBody, o.MaxBodies = cmp.Or(o.MaxTexts, 1000), cmp.Or(o.MaxBody, 2<<20), cmp.Or(o.MaxBodies, 64<<20)
-	s := &Server{Options: o, log: o.Log, bodies: queue.NewBudget(max(o.MaxBodies, o.MaxBody)), stop: make(chan struct{})}
+	s := &Server{Options: o, log: o.Log, bodies: queue.NewBudget(max(o.MaxBodies, o.MaxBody)), stop: make(chan struct{}),
+		explainers: newExplainers()}
 	if o.Cache > 0 {
 		s.cache = queue.NewCache(o.Cache)
 	}

@@ -84,13 +84,14 @@ func newServeCmd(a *cli.App, run cli.Runner[options]) *cobra.Command {
 	f.DurationVar(&o.Watch, "watch", 0, "look for changed models every so `OFTEN` (default: only on SIGHUP)")
 	f.StringArrayVar(&o.CORS, "cors", nil, "`ORIGIN` whose pages may send requests; may be repeated")
 	f.BoolVar(&o.TrustProxy, "trust-proxy", false, "clients are told apart by the last X-Forwarded-For")
+	f.BoolVar(&o.Explain, "explain", false, "answer /v1/explain, too; takes a copy of the kernels when it is first used")
 	f.BoolVar(&o.NoGet, "no-get", false, "no GET /v1/predict: texts in addresses land in the logs of proxies")
 	f.BoolVar(&o.AccessLog, "access-log", false, "log every request (default: with --log-format json)")
 	f.BoolVar(&o.LogTexts, "log-texts", false, "the access log has the texts")
 	f.StringVar(&o.Check, "check", "", "ask the server at `URL` for /readyz and exit 0 or 1: a HEALTHCHECK")
 	cli.Minor(cmd, "Limits", "bulk-queue", "batch-tokens", "max-texts", "max-body", "max-bodies", "timeout")
 	cli.Minor(cmd, "Security", "insecure", "tls-cert", "tls-key", "cors", "trust-proxy", "no-get", "log-texts")
-	cli.Minor(cmd, "Operation", "metrics-listen", "drain-delay", "grace", "watch", "access-log", "check")
+	cli.Minor(cmd, "Operation", "explain", "metrics-listen", "drain-delay", "grace", "watch", "access-log", "check")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		o.MaxBody, o.MaxBodies, o.Cache = int64(maxBody), int64(maxBodies), int64(cache)
 		o.AccessLog = o.AccessLog || a.LogFormat == "json" && !f.Changed("access-log")
@@ -232,7 +233,11 @@ func (p *process) create() (err error) {
 			if first {
 				threads, first = o.Queue.Threads, false
 			}
-			return n.OpenShared(p.app, threads, have...)
+			m, err := n.OpenShared(p.app, threads, have...)
+			if err == nil {
+				m.SetThreads(1) // of an explainer; the queue has its own
+			}
+			return m, err
 		}})
 	}
 	p.server, err = serve.New(*o)
