@@ -67,7 +67,7 @@ func (p *process) start(l net.Listener, handler http.Handler, secure bool) {
 		ErrorLog:     log.New(io.Discard, "", 0), // of connections that clients spoil
 		HTTP2:        &http.HTTP2Config{MaxConcurrentStreams: 100},
 	}
-	p.http = append(p.http, h)
+	p.http, p.sockets = append(p.http, h), append(p.sockets, l)
 	serve := func() error { return h.Serve(l) }
 	if secure {
 		h.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {

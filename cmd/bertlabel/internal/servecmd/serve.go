@@ -181,13 +181,14 @@ func isLocal(address string) bool {
 // process is the server in its process.
 type process struct {
 	options
-	app    *cli.App
-	log    *logged
-	server *serve.Server
-	keys   atomic.Pointer[[]string]
-	cert   atomic.Pointer[tls.Certificate]
-	http   []*http.Server
-	failed chan error // of a listener
+	app     *cli.App
+	log     *logged
+	server  *serve.Server
+	keys    atomic.Pointer[[]string]
+	cert    atomic.Pointer[tls.Certificate]
+	http    []*http.Server
+	sockets []net.Listener
+	failed  chan error // of a listener
 }
 
 func runServe(ctx context.Context, a *cli.App, o options) (err error) {
@@ -263,7 +264,7 @@ func (p *process) live(ctx context.Context) error {
 			if watched.changed() {
 				p.reload()
 			}
-		case err := <-p.failed:
+		case err := <-p.failed: // not of a socket that end closes: nobody listens to that
 			return err
 		case <-ctx.Done():
 			return p.end()
@@ -294,12 +295,20 @@ func (p *process) reload() {
 	p.notify("READY=1")
 }
 
+// linger is how long connections that are kept alive are still answered after the last one was accepted. Each answer closes its
+// connection, so a client that goes on sending learns of it in time; closed at once, its next request could be on the way.
+const linger = 300 * time.Millisecond
+
 // end answers what has come. Whoever is not answered within --grace is cut off.
 func (p *process) end() error {
 	p.notify("STOPPING=1")
 	p.app.Log.Infof("stopping: requests that have come are answered")
 	p.server.Drain()
 	time.Sleep(p.DrainDelay)
+	for _, l := range p.sockets {
+		l.Close()
+	}
+	time.Sleep(min(linger, p.Grace))
 	ctx, cancel := context.WithTimeout(context.Background(), p.Grace)
 	defer cancel()
 	var late error
