@@ -10,7 +10,7 @@
 //	tei.go, openai.go   text-embeddings-inference's, with Hugging Face's client; OpenAI's embeddings and moderations
 //	tfserving.go        TF Serving's REST API and KServe's first protocol
 //	oip.go              the Open Inference Protocol of KServe and Triton
-//	health.go           probes
+//	health.go, page.go  probes; the page for people
 //
 // Read server.go first.
 package serve

@@ -21,7 +21,7 @@ func (s *Server) answer(rt *route) http.Handler {
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Content-Security-Policy", "default-src 'self'")
-		if s.now() == draining {
+		if s.now() == draining || s.Crowded != nil && s.Crowded() {
 			h.Set("Connection", "close")
 		}
 		defer c.end()

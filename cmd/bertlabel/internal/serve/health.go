@@ -29,12 +29,6 @@ func (s *Server) addProbes(add func(method, pattern string, family family, handl
 	}).quiet = true
 }
 
-// addRoot adds GET /, which TEI's and KServe's clients take for a probe.
-func (s *Server) addRoot() {
-	r := s.add("GET", "/{$}", ownError, func(c *call) error { return c.text("ok\n") })
-	r.open, r.quiet = true, true
-}
-
 // Probes is the handler of a port of its own, for probes and metrics without a key.
 func (s *Server) Probes() http.Handler {
 	mux := http.NewServeMux()

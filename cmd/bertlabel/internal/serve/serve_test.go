@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -868,5 +869,53 @@ func TestExplain(t *testing.T) {
 	}
 	if r, body := serve(t, Options{}).send("POST", "/v1/explain", `{}`); r.StatusCode != 404 || !strings.Contains(body, "--explain") {
 		t.Errorf("explanations that are off: %s %s", r.Status, body)
+	}
+}
+
+// The page is for browsers, small, and asks nobody else; a probe of / gets ok.
+func TestPage(t *testing.T) {
+	s := serve(t, Options{Keys: func() []string { return []string{"k"} }})
+	r, page := s.send("GET", "/", "", "Accept", "text/html,*/*")
+	if r.StatusCode != 200 || r.Header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(page, "<title>bertlabel</title>") ||
+		r.Header.Get("Content-Security-Policy") != "default-src 'self'" {
+		t.Errorf("%s %v", r.Status, r.Header)
+	}
+	size := len(page)
+	for _, name := range []string{"page.css", "page.js"} {
+		if !strings.Contains(page, `"/page/`+name+`"`) {
+			t.Errorf("the page does not ask for %s", name)
+		}
+		r, text := s.send("GET", "/page/"+name, "")
+		if r.StatusCode != 200 {
+			t.Errorf("%s: %s", name, r.Status)
+		}
+		size, page = size+len(text), page+text
+	}
+	if size > 60_000 || strings.Contains(page, "http://") || strings.Contains(page, "https://") || strings.Contains(page, "<script>") ||
+		strings.Contains(page, "style=") {
+		t.Errorf("%d bytes, or something that the policy does not allow", size)
+	}
+	for _, path := range []string{"/page/none", "/page/..%2fserver.go"} {
+		if r, _ := s.send("GET", path, "", "Authorization", "Bearer k"); r.StatusCode != 404 {
+			t.Errorf("%s: %s", path, r.Status)
+		}
+	}
+	if _, body := s.send("GET", "/", ""); body != "ok\n" {
+		t.Errorf("a probe gets %q", body)
+	}
+	if _, body := serve(t, Options{NoPage: true}).send("GET", "/", "", "Accept", "text/html"); body != "ok\n" {
+		t.Errorf("without the page: %q", body)
+	}
+}
+
+// With few places left connections are not kept.
+func TestCrowded(t *testing.T) {
+	var crowded atomic.Bool
+	s := serve(t, Options{Crowded: crowded.Load})
+	for _, want := range []bool{false, true} {
+		crowded.Store(want)
+		if r, _ := s.send("GET", "/v1/models", ""); r.Close != want {
+			t.Errorf("crowded %t: the answer closes its connection: %t", want, r.Close)
+		}
 	}
 }

@@ -32,7 +32,10 @@ type Options struct {
 	TrustProxy bool            // the client is the last address of X-Forwarded-For
 	CORS       []string        // origins whose pages may send requests
 	Explain    bool            // /v1/explain; an explainer holds a copy of the kernels
+	NoPage     bool            // no page for people at /
 	NoGet      bool            // no GET /v1/predict: texts in addresses land in logs of proxies
+
+	Crowded func() bool // there are few connections left: each is closed with its answer; nil: never
 
 	Version   string
 	Log       logger
@@ -175,7 +178,7 @@ func (s *Server) addRoutes() {
 	s.addOpenAI()
 	s.addTFServing()
 	s.addOIP()
-	s.addRoot()
+	s.addPage()
 	s.addFallbacks()
 }
 

@@ -41,7 +41,7 @@ func (p *process) listen() error {
 			return err
 		}
 	}
-	p.start(&limited{Listener: l, free: make(chan struct{}, maxConnections)}, p.server, p.cert.Load() != nil)
+	p.start(&limited{Listener: l, free: p.places}, p.server, p.cert.Load() != nil)
 	if metrics != nil {
 		p.start(metrics, p.server.Probes(), false)
 	}
@@ -123,7 +123,8 @@ func (p *process) notify(state string) {
 	}
 }
 
-// limited is a listener with so many connections at a time; others wait in the backlog of the system.
+// limited is a listener with so many connections at a time; others wait in the backlog of the system. So that connections which are kept
+// alive and do nothing do not fill it, answers close theirs when few places are left (serve.Options.Crowded).
 type limited struct {
 	net.Listener
 	free chan struct{}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -85,12 +86,13 @@ func newServeCmd(a *cli.App, run cli.Runner[options]) *cobra.Command {
 	f.StringArrayVar(&o.CORS, "cors", nil, "`ORIGIN` whose pages may send requests; may be repeated")
 	f.BoolVar(&o.TrustProxy, "trust-proxy", false, "clients are told apart by the last X-Forwarded-For")
 	f.BoolVar(&o.Explain, "explain", false, "answer /v1/explain, too; takes a copy of the kernels when it is first used")
+	f.BoolVar(&o.NoPage, "no-ui", false, "no page for people at /")
 	f.BoolVar(&o.NoGet, "no-get", false, "no GET /v1/predict: texts in addresses land in the logs of proxies")
 	f.BoolVar(&o.AccessLog, "access-log", false, "log every request (default: with --log-format json)")
 	f.BoolVar(&o.LogTexts, "log-texts", false, "the access log has the texts")
 	f.StringVar(&o.Check, "check", "", "ask the server at `URL` for /readyz and exit 0 or 1: a HEALTHCHECK")
 	cli.Minor(cmd, "Limits", "bulk-queue", "batch-tokens", "max-texts", "max-body", "max-bodies", "timeout")
-	cli.Minor(cmd, "Security", "insecure", "tls-cert", "tls-key", "cors", "trust-proxy", "no-get", "log-texts")
+	cli.Minor(cmd, "Security", "insecure", "tls-cert", "tls-key", "cors", "trust-proxy", "no-ui", "no-get", "log-texts")
 	cli.Minor(cmd, "Operation", "explain", "metrics-listen", "drain-delay", "grace", "watch", "access-log", "check")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		o.MaxBody, o.MaxBodies, o.Cache = int64(maxBody), int64(maxBodies), int64(cache)
@@ -188,7 +190,8 @@ type process struct {
 	cert    atomic.Pointer[tls.Certificate]
 	http    []*http.Server
 	sockets []net.Listener
-	failed  chan error // of a listener
+	places  chan struct{} // of connections
+	failed  chan error    // of a listener
 }
 
 func runServe(ctx context.Context, a *cli.App, o options) (err error) {
@@ -210,6 +213,7 @@ func runServe(ctx context.Context, a *cli.App, o options) (err error) {
 	if err := p.server.Load(); err != nil {
 		return cli.WithCode(cli.ExitModel, err)
 	}
+	p.boundHeap()
 	p.notify("READY=1")
 	a.Log.Infof("ready after %d ms: %d models, %d threads, %s", time.Since(start).Milliseconds(), len(o.Models), p.Queue.Threads, p.address())
 	return p.live(ctx)
@@ -223,6 +227,8 @@ func (p *process) create() (err error) {
 	if p.KeyFile != "" {
 		o.Keys = func() []string { return *p.keys.Load() }
 	}
+	p.places = make(chan struct{}, maxConnections)
+	o.Crowded = func() bool { return len(p.places) > maxConnections*3/4 }
 	if host, _, err := net.SplitHostPort(p.Listen); err == nil && isLocal(p.Listen) {
 		o.Hosts = append(append([]string{}, serve.Loopback...), host)
 	}
@@ -291,13 +297,26 @@ func (p *process) reload() {
 	if err := p.readSecrets(); err != nil {
 		p.log.Warn("reload failed: the old keys and certificates stay", "error", err.Error())
 	}
+	p.app.LimitHeap(0) // the new models stand beside the old ones for a while
 	p.server.Reload()
+	p.boundHeap()
 	p.notify("READY=1")
 }
 
 // linger is how long connections that are kept alive are still answered after the last one was accepted. Each answer closes its
 // connection, so a client that goes on sending learns of it in time; closed at once, its next request could be on the way.
 const linger = 300 * time.Millisecond
+
+// room is what a server's garbage may take beside what it holds: a second of requests makes some MB.
+const room = 64 << 20
+
+// boundHeap keeps the heap to what is live, what the cache may come to, and room.
+func (p *process) boundHeap() {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	p.app.LimitHeap(int64(m.HeapAlloc+m.StackInuse) + p.Cache + room)
+}
 
 // end answers what has come. Whoever is not answered within --grace is cut off.
 func (p *process) end() error {
