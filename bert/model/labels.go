@@ -66,8 +66,18 @@ func (m *Model) openLabels(f files, o *Options, labels []string) error {
 	if len(labels) != n {
 		return fmt.Errorf("%s: %d labels, but the head of checkpoint %s has %d outputs", from, len(labels), f.checkpoint, n)
 	}
-	m.Labels = labels
+	m.Labels, m.Unnamed = labels, madeUp(labels)
 	return nil
+}
+
+// madeUp reports whether labels are those that transformers makes up for a head without names: LABEL_0, LABEL_1 ….
+func madeUp(labels []string) bool {
+	for i, label := range labels {
+		if label != fmt.Sprintf("LABEL_%d", i) {
+			return false
+		}
+	}
+	return true
 }
 
 // ParseLabels reads a list of labels, one a line: UTF-8, LF or CRLF. A blank line and a label that comes twice are errors, which

@@ -32,6 +32,8 @@ type Model struct {
 	training json.RawMessage // what bertlabel.json says of the run that made the head
 	threads  int
 
+	huggingFace bool // opened from a folder of that layout
+
 	checksums map[string]uint32 // of the encoder's values as they were read, by their names, in a low precision: PredictionFingerprint
 
 	serial   passes // for one goroutine each
@@ -99,6 +101,9 @@ func (m *Model) PredictEncoded(ctx context.Context, texts []tokenizer.Encoding) 
 	}
 	return predictions, nil
 }
+
+// HuggingFace reports whether the model was opened from a folder of Hugging Face's layout.
+func (m *Model) HuggingFace() bool { return m.huggingFace }
 
 // Path returns the folder or prefix that the model was opened from, as Open was given it; empty for a model that was made.
 func (m *Model) Path() string { return m.path }

@@ -79,6 +79,7 @@ func openModel(path string, o *Options, shared *sharing) (*Model, error) {
 	if err := f.missing(config.huggingFace); err != nil {
 		return nil, err
 	}
+	m.huggingFace = config.huggingFace
 	settings, err := readSettings(f.settings, o)
 	if err != nil {
 		return nil, err
@@ -160,6 +161,9 @@ func find(path string, o *Options, weights bool) (f files, err error) {
 	if path != "" && !exists(path) && !exists(path+".index") {
 		return f, fmt.Errorf("model %s is missing: no such folder, and no checkpoint %s.index", path, path)
 	}
+	if kind := partOfFolder(path); kind != "" {
+		return f, fmt.Errorf("%s is the %s of a model, not the model: name its folder, %s", path, kind, filepath.Dir(path))
+	}
 	var beside []string // where what belongs to the checkpoint may lie
 	if folder := f.checkpoint; isFolder(folder) {
 		if f.checkpoint, err = formats.Find(folder); err != nil && weights {
@@ -186,6 +190,20 @@ func find(path string, o *Options, weights bool) (f files, err error) {
 	folders = append(beside, folders...)
 	f.settings, f.labels = existing(folders, "bertlabel.json"), existing(folders, "labels.txt")
 	return f, nil
+}
+
+// partOfFolder says what a file is that belongs to a model and is not its weights; "" for all else.
+func partOfFolder(path string) string {
+	switch name := filepath.Base(path); {
+	case path == "" || isFolder(path):
+	case name == "bert_config.json" || name == hfConfigName:
+		return "config"
+	case name == hfTokenizerName || name == hfTokenizerConfigName || strings.HasSuffix(name, ".txt"):
+		return "vocabulary"
+	case name == "bertlabel.json":
+		return "settings file"
+	}
+	return ""
 }
 
 // vocabulary returns the file that has the tokens.

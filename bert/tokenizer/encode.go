@@ -13,6 +13,7 @@ type Encoding struct {
 	IDs      []int32 // [CLS] a [SEP], or [CLS] a [SEP] b [SEP]
 	Segments []int32 // token_type_ids: 0 up to and including the first [SEP], 1 after it
 	Cut      int     // how many tokens of the texts were left out to keep to the length
+	Unknown  int     // how many of IDs are [UNK]
 }
 
 // Encode makes a row of a text and, unless it is empty or without any token, its pair: convert_single_example of
@@ -24,7 +25,13 @@ func (t *Tokenizer) Encode(text, pair string, maxLen int) Encoding {
 	defer t.pool.Put(s)
 	var cut int
 	s.ids, s.segments, cut = t.AppendEncode(s.ids[:0], s.segments[:0], text, pair, maxLen)
-	return Encoding{IDs: slices.Clone(s.ids), Segments: slices.Clone(s.segments), Cut: cut}
+	e := Encoding{IDs: slices.Clone(s.ids), Segments: slices.Clone(s.segments), Cut: cut}
+	for _, id := range e.IDs {
+		if id == t.unk {
+			e.Unknown++
+		}
+	}
+	return e
 }
 
 // AppendEncode is Encode into buffers of the caller: it appends the row to ids and segments and returns them with the number of

@@ -207,3 +207,51 @@ func TestFilesOfFlags(t *testing.T) {
 		})
 	}
 }
+
+// A text is read as it comes: on the command line, one a line in a file or on stdin, and stdin with a header as the table that it is.
+func TestFieldTexts(t *testing.T) {
+	t.Parallel()
+	model := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Pooled, []string{"joy", "anger"}))
+	dir := t.TempDir()
+	txt, other := filepath.Join(dir, "texts.txt"), filepath.Join(dir, "texts")
+	cmdtest.WriteFile(t, txt, "the cat\n\na big, red dog\n")
+	cmdtest.WriteFile(t, other, "the cat\n\na big, red dog\n")
+	want, _, _ := bertlabel(t, `{"text":"the cat"}`+"\n"+`{"text":""}`+"\n"+`{"text":"a big, red dog"}`, "predict", "--model", model)
+	for _, c := range []struct{ name, stdin, args, stderr string }{
+		{"a file of texts", "", "--input " + txt, ""},
+		{"a file of lines", "", "--format lines --input " + other, ""},
+		{"stdin of lines", "the cat\n\na big, red dog\n", "", "stdin is read as one text a line"},
+		{"stdin of lines by a flag", "the cat\n\na big, red dog\n", "--format lines", ""},
+		{"stdin of TSV", "text\tx\nthe cat\t1\n\t2\na big, red dog\t3\n", "", "is read as tsv"},
+		{"stdin of CSV with another column", "body,x\nthe cat,1\n,2\n\"a big, red dog\",3\n", "--text-column body", "is read as csv"},
+		{"stdin of JSON lines", "\n " + `{"text":"the cat"}` + "\n" + `{"text":""}` + "\n" + `{"text":"a big, red dog"}`, "", ""},
+	} {
+		stdout, stderr, code := bertlabel(t, c.stdin, append([]string{"predict", "--model", model}, strings.Fields(c.args)...)...)
+		if code != cli.ExitOK || stdout != want ||
+			!strings.Contains(stderr, c.stderr) || c.stderr == "" && strings.Contains(stderr, "is read as") {
+			t.Errorf("%s: exit %d, %s\nwant %s\n%s", c.name, code, stdout, want, stderr)
+		}
+	}
+	for _, args := range [][]string{
+		{"the cat", "", "a big, red dog"}, {"--text", "the cat", "", "a big, red dog"},
+		{"--text", "the cat", "--text", "", "--text", "a big, red dog"},
+	} {
+		stdout, stderr, code := bertlabel(t, "", append([]string{"predict", "--model", model}, args...)...)
+		if code != cli.ExitOK || stdout != want {
+			t.Errorf("%q: exit %d, %s\nwant %s\n%s", args, code, stdout, want, stderr)
+		}
+	}
+	for args, says := range map[string]string{
+		txt: "give it by --input", "a --input " + txt: "one of the two",
+		"--text a --text-column b": "means nothing",
+	} {
+		_, stderr, code := bertlabel(t, "", append([]string{"predict", "--model", model}, strings.Fields(args)...)...)
+		if code != cli.ExitUsage || !strings.Contains(stderr, says) {
+			t.Errorf("%s: exit %d, %s, want %s", args, code, stderr, says)
+		}
+	}
+	_, stderr, code := bertlabel(t, "", "check-data", "--train", txt)
+	if code != cli.ExitUsage || !strings.Contains(stderr, "without labels") {
+		t.Errorf("labels of lines: exit %d, %s", code, stderr)
+	}
+}

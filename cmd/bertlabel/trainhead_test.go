@@ -335,8 +335,9 @@ func TestHeadClearsEncoderRun(t *testing.T) {
 func TestTrainSaysPathEnd(t *testing.T) {
 	t.Parallel()
 	task := newHeadTask(t)
-	for solver, want := range map[string]string{"lbfgs": "the weakest that was tried: a better one may lie beyond, give it by --l2",
-		"lda": "the strongest that was tried: a better one may lie beyond, give it by --l2"} {
+	for _, c := range [][2]string{{"lbfgs", "the weakest that was tried: a better one may lie beyond, give it by --l2"},
+		{"lda", "the strongest that was tried: a better one may lie beyond, give it by --l2"}} {
+		solver, want := c[0], c[1]
 		args := []string{"--pooling", "mean:-1..-3", "--solver", solver}
 		if solver == "lda" { // labels at random: there is nothing to learn, and the penalty cannot be strong enough
 			cmdtest.WriteFile(t, task.train, "text,animal,colour\nthe cat,1,0\na dog ran,0,1\nthe mat,0,0\nred home,1,1\n")

@@ -28,10 +28,11 @@ const (
 	TSV      Format = "tsv"      // tabs, no quoting at all
 	JSONL    Format = "jsonl"    // one JSON object a line
 	FastText Format = "fasttext" // labels with the prefix __label__, then the text
+	Lines    Format = "lines"    // one text a line, and nothing else
 )
 
-// FormatOf returns the format that a file's suffix stands for: .csv, .tsv, .jsonl (also .ndjson, .json), .fasttext (also .ft),
-// each also with .gz after it. Standard input, "-", is JSONL. Any other name is an *OptionError.
+// FormatOf returns the format that a file's suffix stands for: .csv, .tsv, .jsonl (also .ndjson, .json), .fasttext (also .ft), .txt
+// (lines), each also with .gz after it. Standard input, "-", is JSONL. Any other name is an *OptionError.
 func FormatOf(path string) (Format, error) {
 	if path == "-" {
 		return JSONL, nil
@@ -46,8 +47,10 @@ func FormatOf(path string) (Format, error) {
 		return JSONL, nil
 	case ".fasttext", ".ft":
 		return FastText, nil
+	case ".txt":
+		return Lines, nil
 	}
-	return "", &OptionError{"format", fmt.Sprintf("%s has no suffix that names its format; give csv, tsv, jsonl or fasttext", path)}
+	return "", &OptionError{"format", fmt.Sprintf("%s has no suffix that names its format; give csv, tsv, jsonl, fasttext or lines", path)}
 }
 
 // BadRows says what a row that cannot be read does.
@@ -124,7 +127,7 @@ func (o Options) complete(path string) (Options, error) {
 		option, value string
 		among         []string
 	}{
-		{"format", string(o.Format), []string{"csv", "tsv", "jsonl", "fasttext"}},
+		{"format", string(o.Format), []string{"csv", "tsv", "jsonl", "fasttext", "lines"}},
 		{"on_bad_row", string(o.OnBadRow), []string{"", "error", "skip", "report"}},
 		{"on_long", string(o.OnLong), []string{"", "truncate", "error"}},
 		{"missing_labels", string(o.Missing), []string{"", "unknown", "none", "error"}},
@@ -134,6 +137,9 @@ func (o Options) complete(path string) (Options, error) {
 			return o, &OptionError{c.option, fmt.Sprintf("%q is none of %s", c.value,
 				strings.TrimPrefix(strings.Join(c.among, ", "), ", "))}
 		}
+	}
+	if o.Format == Lines && !o.IgnoreLabels {
+		return o, &OptionError{"format", path + " is of one text a line, without labels; give csv, tsv, jsonl or fasttext"}
 	}
 	if o.LabelsColumn != "" && len(o.LabelColumns) > 0 {
 		return o, &OptionError{"labels_column", "cannot be given together with `label_columns`"}

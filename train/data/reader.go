@@ -101,6 +101,8 @@ func newReader(src *source, o Options, gather bool) (*Reader, error) {
 		r.rows = newTableRows(&r.options, r.lines, r.set)
 	case JSONL:
 		r.rows = newJSONRows(&r.options, r.lines, r.set)
+	case Lines:
+		r.rows = textRows{r.lines}
 	default:
 		r.rows = &fastTextRows{r.lines, r.set, o.LabelPrefix}
 	}
@@ -149,7 +151,7 @@ func (r *Reader) Notes() []Note {
 // IDColumn reports whether the rows have ids where a header tells, or without one the options; known is false where only the rows do.
 func (r *Reader) IDColumn() (has, known bool) {
 	table, ok := r.rows.(*tableRows)
-	return ok && table.id >= 0, ok || r.options.Format == FastText
+	return ok && table.id >= 0, ok || r.options.Format == FastText || r.options.Format == Lines
 }
 
 // Stats returns the counts so far.

@@ -20,6 +20,8 @@ type Record struct {
 	Dev   string `json:"dev,omitempty"`  // likewise
 	Step  int64  `json:"step,omitempty"` // of a run of the encoder: whose weights these are
 
+	Recipe string `json:"recipe,omitempty"` // that the options were taken from, whatever was changed in them
+
 	Tune    string `json:"tune"`
 	Pooling string `json:"pooling"` // as it was asked for; "auto" where one of several was chosen
 
@@ -44,7 +46,7 @@ type Record struct {
 	TuningSettings
 	train.Config
 
-	Changes []LabelChange `json:"label_changes,omitempty"` // since then, oldest first
+	Changes []LabelChange `json:"label_changes,omitempty"` // since then, and of their thresholds, oldest first
 
 	read map[string]json.RawMessage // as it was read: what this program does not know is kept
 }
@@ -70,8 +72,8 @@ func (t TuningSettings) Changes() bool { return t.Calibrate != "" || t.Threshold
 
 // LabelChange is one change of a model's labels after its training.
 type LabelChange struct {
-	Action string   `json:"action"` // add, drop, rename or merge
-	Names  []string `json:"names"`
+	Action string   `json:"action"` // add, drop, rename, merge or tune
+	Names  []string `json:"names,omitempty"`
 	Into   string   `json:"into,omitempty"`
 	Train  string   `json:"train,omitempty"`
 	Dev    string   `json:"dev,omitempty"`
@@ -130,7 +132,7 @@ func (r Record) MarshalJSON() ([]byte, error) {
 }
 
 // besides are the keys of a record that the bits of a run do not depend on by themselves: files are told by their contents.
-var besides = []string{"model", "train", "dev", "step", "refit_share", "folds", "solver", "l2", "calibrate", "tune_thresholds", "threshold_objective",
+var besides = []string{"model", "train", "dev", "step", "recipe", "refit_share", "folds", "solver", "l2", "calibrate", "tune_thresholds", "threshold_objective",
 	"label_changes"}
 
 // Settings returns what must not change when a run of the encoder is resumed.

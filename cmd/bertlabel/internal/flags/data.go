@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/train/data"
 
@@ -13,10 +14,11 @@ import (
 
 // Data holds the flags that say how labelled texts are read. Every verb that reads texts has the same ones.
 type Data struct {
-	data.Options        // all but Labels, MaxBadRows and OnBad
-	MaxBad       string // --max-bad-rows: a number, or a share of all rows; "": any number
-	LabelsFile   string // --labels; "": the labels are gathered from the data
-	BadRowsFile  string // --bad-rows; "": bad rows are not listed
+	data.Options          // all but Labels, MaxBadRows and OnBad
+	MaxBad       string   // --max-bad-rows: a number, or a share of all rows; "": any number
+	LabelsFile   string   // --labels; "": the labels are gathered from the data
+	BadRowsFile  string   // --bad-rows; "": bad rows are not listed
+	Texts        []string // that are read instead of a file
 
 	onLine func(flag string) bool // whether the command line itself has a flag
 }
@@ -26,7 +28,8 @@ func AddData(cmd *cobra.Command, onBadRow data.BadRows) *Data {
 	d := &Data{onLine: func(flag string) bool { return cli.OnCommandLine(cmd, flag) }}
 	f := cmd.Flags()
 	f.StringVar((*string)(&d.Format), "format", "",
-		"`FORMAT` of the data: csv, tsv, jsonl or fasttext (default: by the file's suffix; jsonl on stdin)")
+		"`FORMAT` of the data: csv, tsv, jsonl, fasttext, or lines with one text each "+
+			"(default: by the file's suffix; on stdin by its first line)")
 	f.BoolVar(&d.NoHeader, "no-header", false, "the first line of csv and tsv is a row; columns go by number from 1")
 	f.StringVar(&d.TextColumn, "text-column", "", "`COLUMN` of the text (default: text)")
 	f.StringVar(&d.PairColumn, "text-pair-column", "", "`COLUMN` of the second text (default: text_pair or text_b, if there is one)")
@@ -63,13 +66,14 @@ type Reading struct {
 
 	app    *cli.App
 	bad    badRowLog
+	texts  []string // that Open reads instead of a file
 	onLine func(flag string) bool
 	acted  map[string]bool // flags that some file so far has had a use for
 }
 
 // Read reads the label list, if the flags name one, and returns a Reading.
 func (d *Data) Read(a *cli.App) (*Reading, error) {
-	r := &Reading{Options: d.Options, app: a, bad: badRowLog{path: d.BadRowsFile}, onLine: d.onLine, acted: map[string]bool{}}
+	r := &Reading{Options: d.Options, app: a, bad: badRowLog{path: d.BadRowsFile}, texts: d.Texts, onLine: d.onLine, acted: map[string]bool{}}
 	r.Options.OnBad = r.bad.add
 	var err error
 	if r.Options.MaxBadRows, err = data.ParseLimit(d.MaxBad); err != nil {
@@ -85,8 +89,43 @@ func (d *Data) Read(a *cli.App) (*Reading, error) {
 	return r, err
 }
 
+// NameOutputs returns the labels of a model as a list that data can be read by. --labels gives a head without names its names; a list that
+// is not the model's, in its order, is wrong usage.
+func (d *Data) NameOutputs(m *model.Model) (*data.LabelList, error) {
+	if d.LabelsFile != "" {
+		if err := cli.CheckInput(d.LabelsFile); err != nil {
+			return nil, err
+		}
+		list, err := data.ReadLabels(d.LabelsFile)
+		if err != nil {
+			return nil, err
+		}
+		switch names := list.Names(); {
+		case len(names) != len(m.Labels):
+			return nil, cli.Usagef("--labels %s has %d labels, the model %d", d.LabelsFile, len(names), len(m.Labels))
+		case m.Unnamed:
+			m.Labels, m.Unnamed = names, false
+		default:
+			for i, name := range names {
+				if name != m.Labels[i] {
+					return nil, cli.Usagef("--labels %s has %q as label %d, the model %q: its names are its own (labels rename changes them)",
+						d.LabelsFile, name, i+1, m.Labels[i])
+				}
+			}
+		}
+	}
+	list, err := data.NewLabelList(m.Labels, "the model's labels")
+	return list, cli.WithCode(cli.ExitModel, err)
+}
+
 // Open opens a file, or stdin for "-", to be read row by row.
 func (r *Reading) Open(path string) (*data.Reader, error) {
+	if len(r.texts) > 0 {
+		return r.openTexts()
+	}
+	if path == "-" && r.Options.Format == "" && r.Options.IgnoreLabels {
+		r.lookAtStdin()
+	}
 	if err := r.checkFormat(path); err != nil {
 		return nil, err
 	}

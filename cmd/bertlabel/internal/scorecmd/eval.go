@@ -16,6 +16,7 @@ import (
 	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/cmd/bertlabel/internal/report"
 	"bertlabel/train/data"
+	"bertlabel/train/diagnosis"
 	"bertlabel/train/metrics"
 	"bertlabel/train/score"
 
@@ -27,7 +28,7 @@ type evalOptions struct {
 	Model     flags.Source
 	Rows      *flags.Data
 	Data      string
-	Threshold *float32        // probability above which a label is predicted; nil: the model's
+	Threshold flags.Thresholds
 	Against   *bert.Precision // the model is compared with itself in this precision; nil: with nothing
 	Page      string          // file for a page with all figures; "" for none
 	Plots     string          // folder for its figures; "" for none
@@ -41,7 +42,6 @@ func NewEval(a *cli.App) *cobra.Command { return newEvalCmd(a, runEval) }
 
 func newEvalCmd(a *cli.App, run cli.Runner[evalOptions]) *cobra.Command {
 	var o evalOptions
-	var threshold float32
 	var against string
 	cmd := &cobra.Command{
 		Use:   "eval",
@@ -54,7 +54,7 @@ func newEvalCmd(a *cli.App, run cli.Runner[evalOptions]) *cobra.Command {
 	o.Rows = flags.AddData(cmd, data.StopAtBadRow)
 	f := cmd.Flags()
 	f.StringVar(&o.Data, "data", "", "`FILE` of labelled texts")
-	f.Float32Var(&threshold, "threshold", 0, "probability above which a label is predicted (default: the model's)")
+	flags.AddThreshold(cmd, &o.Threshold)
 	f.StringVar(&against, "against", "",
 		"`PRECISION` to compare with: what --precision changes, kept in the model's folder where it is fp32")
 	f.StringVar(&o.Page, "report", "", "`FILE` for a page with all figures, the rows most wrong and those likely mislabelled")
@@ -63,9 +63,6 @@ func newEvalCmd(a *cli.App, run cli.Runner[evalOptions]) *cobra.Command {
 	flags.AddPretty(cmd, &o.Pretty)
 	cli.Required(cmd, "data")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
-		if f.Changed("threshold") {
-			o.Threshold = &threshold
-		}
 		if err := o.check(); err != nil {
 			return err
 		}
@@ -87,8 +84,8 @@ func newEvalCmd(a *cli.App, run cli.Runner[evalOptions]) *cobra.Command {
 
 // check refuses values that mean nothing, and a place for the report before the long work.
 func (o *evalOptions) check() error {
-	if o.Threshold != nil && !(*o.Threshold >= 0 && *o.Threshold <= 1) {
-		return cli.Usagef("--threshold %v: want 0 to 1", *o.Threshold)
+	if err := o.Threshold.Check(); err != nil {
+		return err
 	}
 	if o.Page == "-" {
 		return cli.Usagef("--report -: stdout has the metrics; want a file")
@@ -111,14 +108,16 @@ func (o *evalOptions) check() error {
 // evaluation is one run of the verb.
 type evaluation struct {
 	evalOptions
-	app    *cli.App
-	start  time.Time
-	files  *flags.Reading
-	m      *model.Model
-	set    *data.Dataset
-	texts  []tokenizer.Encoding
-	scores []float32 // probabilities, [rows, labels]
-	result *metrics.Report
+	app        *cli.App
+	start      time.Time
+	files      *flags.Reading
+	m          *model.Model
+	set        *data.Dataset
+	texts      []tokenizer.Encoding
+	reading    diagnosis.Reading
+	thresholds []float32 // of --threshold, one or one for each label; nil: the model's
+	scores     []float32 // probabilities, [rows, labels]
+	result     *metrics.Report
 
 	reference  *score.Outputs // in the precision Against
 	comparison *score.Comparison
@@ -134,11 +133,14 @@ func runEval(ctx context.Context, a *cli.App, o evalOptions) (err error) {
 			return err
 		}
 	}
-	if e.m, err = o.Model.OpenWithHead(a); err != nil {
+	if e.m, err = e.open(o.Model); err != nil {
+		return err
+	}
+	if e.thresholds, err = o.Threshold.Read(a, e.m.Labels); err != nil {
 		return err
 	}
 	flags.Found(a, flags.DiagnoseModel(e.m)...)
-	if o.Threshold == nil {
+	if o.Threshold == "" {
 		flags.SayTuning(a, e.m)
 	}
 	if err := e.load(); err != nil {
@@ -155,13 +157,18 @@ func runEval(ctx context.Context, a *cli.App, o evalOptions) (err error) {
 	return e.print()
 }
 
+// open opens a model and settles the names of its labels, by which rows are read.
+func (e *evaluation) open(source flags.Source) (m *model.Model, err error) {
+	if m, err = source.OpenWithHead(e.app); err == nil {
+		e.files.Options.Labels, err = e.Rows.NameOutputs(m)
+	}
+	return m, err
+}
+
 // load reads the rows, unless that is done.
 func (e *evaluation) load() (err error) {
 	if e.set != nil {
 		return nil
-	}
-	if e.files.Options.Labels, err = data.NewLabelList(e.m.Labels, "the model's labels"); err != nil {
-		return cli.WithCode(cli.ExitModel, err)
 	}
 	e.set, err = e.files.Load(e.Data)
 	return err
@@ -174,15 +181,15 @@ func (e *evaluation) evaluate(ctx context.Context) error {
 		return err
 	}
 	e.scores = outputs.Probabilities.Data
-	thresholds := e.m.Thresholds
-	if e.Threshold != nil {
-		thresholds = []float32{*e.Threshold}
+	thresholds := e.thresholds
+	if thresholds == nil {
+		thresholds = e.m.Thresholds
 	}
 	e.result, err = metrics.Evaluate(metrics.Data{Labels: e.m.Labels, Truth: e.set.Y, Scores: e.scores}, thresholds)
 	if err != nil {
 		return err
 	}
-	flags.DiagnoseScores(e.app, e.set, e.result, e.scores)
+	flags.DiagnoseScores(e.app, e.set, e.result, e.scores, e.reading)
 	if e.reference == nil {
 		return nil
 	}
@@ -195,7 +202,7 @@ func (e *evaluation) evaluate(ctx context.Context) error {
 // run takes all rows through the model, whose progress is shown as work.
 func (e *evaluation) run(ctx context.Context, work string) (outputs *score.Outputs, err error) {
 	if e.texts == nil {
-		if e.texts, err = flags.Encode(e.app, e.m, e.set, e.Rows.OnLong); err != nil {
+		if e.texts, e.reading, err = flags.Encode(e.app, e.m, e.set, e.Rows.OnLong); err != nil {
 			return nil, err
 		}
 	}

@@ -87,9 +87,7 @@ type rowID struct {
 var notLabels = []string{"id", "row", "text", "text_pair"}
 
 // readCells reads a CSV file with a header of label names, or what predict has written as JSON lines, appends its cells to cells,
-// [rows, labels], and returns the names.
-// ids has one entry a row where
-// there is a column of that name.
+// [rows, labels], and returns the names. ids has one entry a row where there is a column of that name.
 func readCells[T any](a *cli.App, path string, parse func(string) (T, string), cells *[]T) (labels []string, ids []rowID, err error) {
 	in, err := a.OpenInput(path)
 	if err != nil {

@@ -52,6 +52,7 @@ func newServeCmd(a *cli.App, run cli.Runner[options]) *cobra.Command {
 	var o options
 	var models []string
 	var precision string
+	var offline bool
 	maxBody, maxBodies, cache := cli.ByteSize(2<<20), cli.ByteSize(64<<20), cli.ByteSize(32<<20)
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -66,6 +67,7 @@ func newServeCmd(a *cli.App, run cli.Runner[options]) *cobra.Command {
 	f.StringArrayVar(&models, "model", nil, "`[NAME=]FOLDER[@VERSION]` of a model; may be repeated, the first is the default")
 	f.StringVar(&o.Listen, "listen", "127.0.0.1:8080", "`ADDRESS`: host:port, unix:/path, or systemd for a socket that it hands over")
 	flags.AddPrecision(cmd, &precision)
+	flags.AddOffline(cmd, &offline)
 	f.DurationVar(&o.Queue.MaxWait, "max-wait", 250*time.Millisecond, "longest estimated `WAIT` of a request for those before it; longer: 429")
 	f.IntVar(&o.Queue.BulkTokens, "bulk-queue", 1<<18, "`TOKENS` of large requests that may wait")
 	f.IntVar(&o.Queue.BatchTokens, "batch-tokens", 0, "`TOKENS` of a pass at most (0: from what passes cost, 64 to 512)")
@@ -97,7 +99,7 @@ func newServeCmd(a *cli.App, run cli.Runner[options]) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		o.MaxBody, o.MaxBodies, o.Cache = int64(maxBody), int64(maxBodies), int64(cache)
 		o.AccessLog = o.AccessLog || a.LogFormat == "json" && !f.Changed("access-log")
-		if err := o.readModels(models, precision); err != nil {
+		if err := o.readModels(models, precision, offline); err != nil {
 			return err
 		}
 		if err := o.check(f.Changed("model")); err != nil {
@@ -109,14 +111,14 @@ func newServeCmd(a *cli.App, run cli.Runner[options]) *cobra.Command {
 }
 
 // readModels reads the values of --model.
-func (o *options) readModels(models []string, precision string) error {
+func (o *options) readModels(models []string, precision string, offline bool) error {
 	p, err := flags.ParsePrecision("precision", precision)
 	if err != nil {
 		return err
 	}
 	seen := map[string]bool{}
 	for _, value := range models {
-		n := named{Source: flags.Source{Path: value, Precision: p, HasPrecision: true}}
+		n := named{Source: flags.Source{Path: value, Precision: p, HasPrecision: true, Offline: offline}}
 		if name, rest, ok := strings.Cut(value, "="); ok && !strings.ContainsAny(name, `/\`) {
 			n.Name, n.Path = name, rest
 		}
@@ -135,6 +137,9 @@ func (o *options) readModels(models []string, precision string) error {
 			return cli.Usagef("--model %q: want [NAME=]FOLDER[@VERSION]", value)
 		case seen[n.Name]:
 			return cli.Usagef("--model: two models are called %q; give names: --model NAME=FOLDER", n.Name)
+		}
+		if err := flags.CheckRef(n.Path); err != nil {
+			return err
 		}
 		seen[n.Name] = true
 		o.Models = append(o.Models, n)

@@ -3,13 +3,13 @@ package traincmd
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 
 	"bertlabel/bert"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/layers"
-	"bertlabel/train"
 	"bertlabel/train/data"
 	"bertlabel/train/fit"
 )
@@ -28,11 +28,21 @@ type training struct {
 	plots       string
 	unused      []string          // what was set and changes nothing, in words
 	settled     map[string]string // flags whose values follow from others, for the report
+	autoLength  bool              // the texts decide how many tokens of them are read
+
+	choice  choice
+	flags   *trainFlags
+	changed func(flag string) bool
 }
 
-// training turns flags into options, and refuses what does not go together before anything is read. changed tells which flags were set.
-func (t *trainFlags) training(changed func(flag string) bool) (*training, error) {
-	o, err := t.options()
+// training turns flags into options, and refuses what does not go together before anything is read. changed tells which flags were set,
+// google whether any was spelt as run_classifier.py has it.
+func (t *trainFlags) training(changed func(flag string) bool, google bool) (*training, error) {
+	c, err := t.chosen(google)
+	if err != nil {
+		return nil, err
+	}
+	o, err := t.options(c, changed)
 	if err != nil {
 		return nil, cli.WithCode(cli.ExitUsage, err)
 	}
@@ -41,12 +51,13 @@ func (t *trainFlags) training(changed func(flag string) bool) (*training, error)
 		return nil, err
 	}
 	r := &training{
-		model: source, rows: *t.rows, train: t.train, options: o, auto: t.pooling == autoPooling, baseline: t.baseline,
-		tensorboard: t.tensorboard, plots: t.plots, unused: t.unused(changed),
-		settled: map[string]string{"learning-rate": text(o.Config.LearningRate), "num-train-epochs": text(o.Config.Epochs),
-			"dropout": text(o.Config.Dropout)},
+		model: source, rows: *t.rows, train: t.train, options: o, auto: t.pooling == autoPooling,
+		baseline: t.baseline && (o.Dev != nil || o.Folds > 0), tensorboard: t.tensorboard, plots: t.plots, unused: t.unused(&o, changed),
+		settled: map[string]string{}, choice: c, flags: t, changed: changed,
+		autoLength: t.model.AutoLength || c.name != fit.Google && source.MaxSeqLength == nil,
 	}
-	if t.posWeight != "" && t.posWeight != balanced {
+	r.settleFlags()
+	if t.posWeight != "" && t.posWeight != balanced && t.posWeightNumber() == 0 {
 		r.weights = t.posWeight
 	}
 	if t.resumeFrom != "" {
@@ -58,14 +69,24 @@ func (t *trainFlags) training(changed func(flag string) bool) (*training, error)
 	return r, nil
 }
 
+// maxPosWeight is the most that a positive counts.
+const maxPosWeight = 1e6
+
+// isNumber reports whether a value is written as a number.
+func isNumber(s string) bool {
+	_, err := strconv.ParseFloat(s, 64)
+	return err == nil
+}
+
 // What flags are set to that is no value of the library.
 const (
 	autoPooling = "auto"
 	balanced    = "balanced"
 )
 
-// options returns the options that the flags say.
-func (t *trainFlags) options() (o fit.Options, err error) {
+// options returns the options that the flags say, and that the recipe has where they are silent, as far as they are known before model and
+// rows are: the rows to choose by have no more than a name.
+func (t *trainFlags) options(chosen choice, changed func(flag string) bool) (o fit.Options, err error) {
 	c := t.config
 	o = fit.Options{
 		L2: t.l2, Config: &c, Recompute: t.recompute, Folds: t.folds, Cache: t.cache, OnLong: t.rows.OnLong,
@@ -75,55 +96,59 @@ func (t *trainFlags) options() (o fit.Options, err error) {
 	if t.saveSteps == 0 {
 		o.Folder.SaveSteps = -1
 	}
-	if t.dev != "" {
+	switch {
+	case t.dev != "":
 		o.Dev = &data.Dataset{File: t.dev}
+	case chosen.holdOut:
+		o.Dev = &data.Dataset{File: t.train + " (held out)"}
 	}
-	if o.Tune, err = fit.ParseTune(t.tune); err != nil {
+	base, err := fit.Recipe(chosen.name, nil, nil)
+	if err != nil {
 		return o, err
-	}
-	defaults := train.DefaultConfig()
-	if o.Tune == fit.Head {
-		defaults = train.DefaultHeadConfig()
-	}
-	c.LearningRate, c.Epochs, c.Dropout = t.learningRate.or(defaults.LearningRate), t.epochs.or(defaults.Epochs),
-		t.dropout.or(defaults.Dropout)
-	if t.dropout.set {
-		o.EncoderDropout = &c.Dropout
 	}
 	var errs []error
 	try := func(err error) { errs = append(errs, err) }
 	try(t.setLoss(&o))
-	o.Solver, err = fit.ParseSolver(t.solver)
-	try(err)
-	if t.refit != "" {
-		o.Refit, err = fit.ParseRefit(t.refit)
-		try(err)
-	}
-	o.Tuning, err = t.tuning.Tuning()
-	try(err)
 	if t.keep < 1 || t.saveSteps < 0 {
 		try(cli.Usagef("--save-checkpoints-steps %d, --keep-checkpoints %d: want at least 0 and 1", t.saveSteps, t.keep))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return o, err
 	}
-	if t.pooling == autoPooling {
-		o.Poolings = []bert.Pooling{bert.CLS, bert.Mean}
-	} else if o.Pooling, err = bert.ParsePooling(t.pooling); err != nil {
-		return o, cli.Usagef("--pooling: %v", err)
+	if err := t.setPooling(&o, chosen.name); err != nil {
+		return o, err
 	}
-	if t.refitPooling != "" {
-		if o.RefitPooling, err = bert.ParsePooling(t.refitPooling); err != nil {
-			return o, cli.Usagef("--refit-pooling: %v", err)
-		}
+	if err := t.apply(&o, &base, changed); err != nil {
+		return o, err
+	}
+	if t.dropout.set {
+		o.EncoderDropout = &c.Dropout
 	}
 	if err := o.Check(); err != nil {
 		return o, err
 	}
-	if t.baseline && o.Dev == nil && o.Folds == 0 {
+	if t.baseline && changed("baseline") && o.Dev == nil && o.Folds == 0 {
 		return o, cli.Usagef("--baseline is compared with the model on rows that both do not know: give --dev or --folds")
 	}
 	return o, nil
+}
+
+// setPooling sets the features that the flags ask for. Which auto stands for depends on the model: until that is open two stand for all.
+func (t *trainFlags) setPooling(o *fit.Options, recipe string) (err error) {
+	switch {
+	case t.pooling == autoPooling || t.pooling == "" && recipe == fit.Fast:
+		o.Poolings = []bert.Pooling{bert.CLS, bert.Mean}
+	case t.pooling != "":
+		if o.Pooling, err = bert.ParsePooling(t.pooling); err != nil {
+			return cli.Usagef("--pooling: %v", err)
+		}
+	}
+	if t.refitPooling != "" {
+		if o.RefitPooling, err = bert.ParsePooling(t.refitPooling); err != nil {
+			return cli.Usagef("--refit-pooling: %v", err)
+		}
+	}
+	return nil
 }
 
 // setLoss sets what is minimised, and the bias that a new head starts from. A file of weights is read with the labels: until then its
@@ -147,36 +172,48 @@ func (t *trainFlags) setLoss(o *fit.Options) (err error) {
 		return cli.Usagef("--loss %s, --pos-weight and --label-smoothing are losses of their own: give one of them", t.loss)
 	case !(t.labelSmoothing >= 0 && t.labelSmoothing < 1):
 		return cli.Usagef("--label-smoothing %v: want at least 0 and below 1", t.labelSmoothing)
-	case !(t.posWeightCap >= 1 && t.posWeightCap <= 1e6):
+	case isNumber(t.posWeight) && t.posWeightNumber() == 0:
+		return cli.Usagef("--pos-weight %s: want a number above 0, at most 1e6, balanced, or a JSON file of label to number", t.posWeight)
+	case !(t.posWeightCap >= 1 && t.posWeightCap <= maxPosWeight):
 		return cli.Usagef("--pos-weight-cap %v: want 1 to 1e6", t.posWeightCap)
 	case t.labelSmoothing > 0:
 		o.Loss = layers.LabelSmoothing{Epsilon: t.labelSmoothing}
 	case t.posWeight == balanced:
 		o.Balance = t.posWeightCap
+	case t.posWeight != "" && t.posWeightNumber() > 0:
+		o.Loss = layers.WeightedSigmoidCrossEntropy{PosWeight: []float64{t.posWeightNumber()}}
 	case t.posWeight != "":
 		o.Loss, o.LossSource = layers.WeightedSigmoidCrossEntropy{}, t.posWeight
 	}
 	return nil
 }
 
+// posWeightNumber returns the number that --pos-weight is; 0 if it is none.
+func (t *trainFlags) posWeightNumber() float64 {
+	if w, err := strconv.ParseFloat(t.posWeight, 64); err == nil && w > 0 && w <= maxPosWeight {
+		return w
+	}
+	return 0
+}
+
 // unused tells of flags that were set and that this kind of training has no use for.
-func (t *trainFlags) unused(changed func(flag string) bool) (lines []string) {
+func (t *trainFlags) unused(o *fit.Options, changed func(flag string) bool) (lines []string) {
 	say := func(why string, names ...string) {
 		set := slices.DeleteFunc(names, func(name string) bool { return !changed(name) })
 		if len(set) > 0 {
 			lines = append(lines, why+", so --"+strings.Join(set, ", --")+" changes nothing")
 		}
 	}
-	if t.solver != fit.Gradient.String() {
-		say("--solver "+t.solver+" takes no steps", "learning-rate", "num-train-epochs", "max-steps", "train-batch-size",
+	if o.Tune == fit.Head && o.Solver != fit.Gradient {
+		say("--solver "+o.Solver.String()+" takes no steps", "learning-rate", "num-train-epochs", "max-steps", "train-batch-size",
 			"gradient-accumulation-steps",
 			"warmup-proportion", "weight-decay", "optimizer", "clip-norm", "dropout", "shuffle", "eval-steps", "early-stopping",
 			"best-metric")
 	}
-	if t.tune == fit.Head.String() {
+	if o.Tune == fit.Head {
 		say("--tune head leaves the encoder as it is", "recompute", "layerwise-lr-decay", "save-checkpoints-steps", "keep-checkpoints")
 	}
-	if t.dev == "" {
+	if o.Dev == nil {
 		say("there is no --dev to evaluate on", "eval-steps", "best-metric")
 	}
 	return lines

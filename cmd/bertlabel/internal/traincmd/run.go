@@ -48,13 +48,17 @@ func (r *trainRun) run(ctx context.Context) error {
 	if err := r.load(); err != nil {
 		return err
 	}
+	if err := r.settle(); err != nil {
+		return err
+	}
 	// The folder has passed Check: what is in it by now, such as the list of bad rows, is of this run.
 	t.options.Folder.Overwrite = !t.options.Folder.Resume
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	layers := t.options.Tune != fit.Head
 	ear := &listener{a: r.a, config: t.options.Config, stop: cancel}
-	ear.boundGarbage = layers || !t.baseline && t.options.Folds == 0 && !t.auto // whose garbage is work in progress
+	ear.fast = !layers
+	ear.boundGarbage = layers || !t.baseline && t.options.Folds == 0 && len(t.options.Poolings) == 0 // whose garbage is work in progress
 	if t.tensorboard && layers {
 		ear.events = &events{dir: r.eventsDir(), logSteps: t.options.Config.LogSteps}
 		defer ear.events.close()
@@ -95,8 +99,7 @@ func (r *trainRun) open() (err error) {
 	if r.m, err = t.model.Open(r.a); err != nil {
 		return err
 	}
-	if t.auto {
-		t.options.Poolings = fit.AutoPoolings(r.m)
+	if len(t.options.Poolings) > 0 {
 		return nil
 	}
 	if err := flags.CheckPooling(r.m, t.options.Pooling); err != nil {
@@ -127,7 +130,7 @@ func (r *trainRun) load() error {
 		r.a.Log.Warnf("%s: %d texts stand in several rows with different labels", t.train, repeats.Conflicting)
 	}
 	flags.Found(r.a, diagnosis.LabelRows(r.rows)...)
-	if t.options.Dev != nil {
+	if t.options.Dev != nil && !t.choice.holdOut {
 		files.Options.Labels = r.rows.Labels
 		dev := t.options.Dev.File
 		if t.options.Dev, err = files.Load(dev); err != nil {
@@ -148,7 +151,8 @@ func (r *trainRun) loadWeights() error {
 		return nil
 	}
 	if err := cli.CheckInput(path); err != nil {
-		return err
+		return cli.WithCode(cli.ExitUsage,
+			fmt.Errorf("--pos-weight %s: %w; want a number, balanced, or a JSON file of label to number", path, err))
 	}
 	in, err := r.a.OpenInput(path)
 	if err != nil {
