@@ -42,6 +42,8 @@ type Model struct {
 
 	serial   passes // for one goroutine each
 	parallel passes // for all threads together
+
+	shared *sharedEncoder // of a model from OpenShared
 }
 
 // Precision returns the precision that the model computes in: FP32, BF16 or Int8.
@@ -121,6 +123,10 @@ func (m *Model) Folder() string {
 
 // Threads returns how many goroutines share the model's work: Options.Threads, or what 0 stands for there.
 func (m *Model) Threads() int { return m.threads }
+
+// SetThreads changes that for what begins from now on; n is 1 or more. Nobody may use m meanwhile. A server opens a model on all threads
+// and lets an explainer have one.
+func (m *Model) SetThreads(n int) { m.threads = n }
 
 // SetTraining makes text, a JSON value, what bertlabel.json will say of the run that made the model's head; nil for nothing. m keeps
 // the slice.

@@ -16,6 +16,7 @@ import (
 	"bertlabel/bert"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/formats"
+	"bertlabel/tensor/parallel"
 )
 
 // Options override what Open finds. The zero value, or nil, overrides nothing.
@@ -66,7 +67,10 @@ func (o *Options) warnf(format string, args ...any) {
 // Face's (config.json, model.safetensors, and vocab.txt or tokenizer.json), a folder that train wrote, or a checkpoint beside
 // the other two files. path may be empty if o names all three parts. Everything is checked; the error names file, tensor, what
 // was found and what was expected, and lists all variables that do not fit at once.
-func Open(path string, o *Options) (*Model, error) {
+func Open(path string, o *Options) (*Model, error) { return openModel(path, o, nil) }
+
+// openModel is Open; with shared, OpenShared.
+func openModel(path string, o *Options, shared *sharing) (*Model, error) {
 	if o == nil {
 		o = &Options{}
 	}
@@ -102,9 +106,12 @@ func Open(path string, o *Options) (*Model, error) {
 			return nil, fmt.Errorf("%s: %w", f.settings, err)
 		}
 	}
-	tokenizerErr := make(chan error, 1) // the vocabulary is read while the weights are
-	go func() { tokenizerErr <- m.openTokenizer(f, o, settings, &config) }()
-	if err := errors.Join(m.loadWeights(f.checkpoint, o), <-tokenizerErr); err != nil {
+	var reading parallel.Group // the vocabulary is read while the weights are
+	var tokenizerErr error
+	reading.Go(func() { tokenizerErr = m.openTokenizer(f, o, settings, &config) })
+	err = m.loadWeights(f.checkpoint, o, shared)
+	reading.Wait()
+	if err := errors.Join(err, tokenizerErr); err != nil {
 		return nil, err
 	}
 	m.MaxSeqLength = min(m.MaxSeqLength, config.MaxPositionEmbeddings)

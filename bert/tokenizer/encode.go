@@ -3,8 +3,9 @@ package tokenizer
 import (
 	"runtime"
 	"slices"
-	"sync"
 	"sync/atomic"
+
+	"bertlabel/tensor/parallel"
 )
 
 // Encoding is one row of BERT's input, without padding.
@@ -106,7 +107,7 @@ func (t *Tokenizer) EncodeBatch(texts, pairs []string, maxLen int) []Encoding {
 	const block = 32 // rows that a worker takes at a time
 	rows := make([]Encoding, len(texts))
 	var next atomic.Int64
-	var workers sync.WaitGroup
+	var workers parallel.Group
 	for range min(runtime.GOMAXPROCS(0), (len(texts)+block-1)/block) {
 		workers.Go(func() {
 			for {

@@ -16,6 +16,7 @@ import (
 	"bertlabel/cmd/bertlabel/internal/democmd"
 	"bertlabel/cmd/bertlabel/internal/modelcmd"
 	"bertlabel/cmd/bertlabel/internal/scorecmd"
+	"bertlabel/cmd/bertlabel/internal/servecmd"
 	"bertlabel/cmd/bertlabel/internal/traincmd"
 
 	"github.com/spf13/cobra"
@@ -53,6 +54,7 @@ func verbs(a *cli.App) []*cobra.Command {
 		scorecmd.NewEval(a), // what it is worth
 		scorecmd.NewMetrics(a),
 		scorecmd.NewPredict(a), // its use
+		servecmd.NewServe(a),
 		scorecmd.NewEmbed(a),
 		scorecmd.NewExplain(a),
 		benchcmd.NewBench(a),

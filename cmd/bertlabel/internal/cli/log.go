@@ -71,6 +71,19 @@ func (r *Log) Warnf(format string, args ...any) {
 	r.print(slog.LevelWarn, fmt.Sprintf(format, args...))
 }
 
+// Attrs prints a message with names and values by turns: members in JSON, name=value in text. --quiet silences messages below a warning.
+func (r *Log) Attrs(level slog.Level, message string, attrs ...any) {
+	if r.quiet && level < slog.LevelWarn {
+		return
+	}
+	if r.json == nil {
+		for i := 0; i+1 < len(attrs); i += 2 {
+			message += fmt.Sprintf(" %v=%v", attrs[i], attrs[i+1])
+		}
+	}
+	r.print(level, message, attrs...)
+}
+
 // Error prints the error that the program ends with; after wrong usage, command is where to look for help.
 func (r *Log) Error(code int, message, command string) {
 	if r.json != nil {

@@ -152,7 +152,17 @@ func (s *Source) ReadConfig(a *cli.App) (bert.Config, error) {
 
 // Open opens the model, and logs what it finds. Flags that contradict it are wrong usage, weights beyond the memory budget are refused
 // before they are read, all else that is wrong is the model's fault.
-func (s *Source) Open(a *cli.App) (*model.Model, error) {
+func (s *Source) Open(a *cli.App) (*model.Model, error) { return s.open(a, model.Open) }
+
+// OpenShared is Open for a server: what is opened uses the encoder of one of have where it is the same, and is read on so many threads.
+func (s *Source) OpenShared(a *cli.App, threads int, have ...*model.Model) (*model.Model, error) {
+	return s.open(a, func(path string, o *model.Options) (*model.Model, error) {
+		o.Threads = threads
+		return model.OpenShared(path, o, have...)
+	})
+}
+
+func (s *Source) open(a *cli.App, open func(path string, o *model.Options) (*model.Model, error)) (*model.Model, error) {
 	path, err := Local(a, s.Path, s.Offline)
 	if err != nil {
 		return nil, err
@@ -165,7 +175,7 @@ func (s *Source) Open(a *cli.App) (*model.Model, error) {
 		o.Log = func(message string) { a.Log.Infof("%s", message) }
 		o.Warn = func(message string) { a.Log.Warnf("%s", message) }
 	}
-	m, err := model.Open(path, o)
+	m, err := open(path, o)
 	if misfit := new(model.MisfitError); errors.As(err, &misfit) && misfit.Unexpected > 0 {
 		err = fmt.Errorf("%w\nunexpected variables are left out by --ignore-variables PATTERNS, such as '*/slot'", err)
 	}
