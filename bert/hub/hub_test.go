@@ -38,6 +38,17 @@ const (
 	testZip     = "2020_02_20/" + testRelease
 )
 
+// fastDir is a folder in memory where there is one: many small files that are made durable wait for the disk most of their time.
+func fastDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "bertlabel-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
 // made has the models of tiny by their number of words.
 var made sync.Map
 
@@ -68,7 +79,7 @@ func makeTiny(t testing.TB, words int) (google, hf map[string][]byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
+	dir := fastDir(t)
 	if err := errors.Join(m.Save(filepath.Join(dir, "google"), nil), m.SaveHuggingFace(filepath.Join(dir, "hf"))); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +137,7 @@ func played(t testing.TB, words int) (*Client, *hubtest.Hosts) {
 	t.Cleanup(server.Close)
 	t.Cleanup(store.Close)
 	h.Store = store.URL
-	c := New(filepath.Join(t.TempDir(), "cache"))
+	c := New(filepath.Join(fastDir(t), "cache"))
 	c.HubEndpoint, c.GoogleEndpoint = server.URL, server.URL+"/bert_models"
 	c.sleep = func(ctx context.Context, _ time.Duration) error {
 		time.Sleep(time.Millisecond)
@@ -198,7 +209,7 @@ func both(t testing.TB, h *hubtest.Hosts) map[string]struct {
 func TestPull(t *testing.T) {
 	c, h := played(t, 0)
 	for ref, m := range both(t, h) {
-		dir := filepath.Join(t.TempDir(), "model")
+		dir := filepath.Join(fastDir(t), "model")
 		r, err := c.Pull(t.Context(), mustRef(t, ref), dir)
 		if err != nil {
 			t.Fatal(err)
@@ -232,7 +243,7 @@ func TestCuts(t *testing.T) {
 		return false
 	}
 	for ref, m := range both(t, h) {
-		dir := filepath.Join(t.TempDir(), "model")
+		dir := filepath.Join(fastDir(t), "model")
 		if _, err := c.Pull(t.Context(), mustRef(t, ref), dir); err != nil {
 			t.Fatal(err)
 		}
@@ -279,7 +290,7 @@ func TestRangeIgnored(t *testing.T) {
 		h.Serve(w, r)
 		return true
 	}
-	dir := filepath.Join(t.TempDir(), "model")
+	dir := filepath.Join(fastDir(t), "model")
 	if _, err := c.Pull(t.Context(), mustRef(t, "hf:"+testRepo), dir); err != nil || asked.Load() != 2 {
 		t.Fatalf("%v after %d requests, want 2", err, asked.Load())
 	}
@@ -384,7 +395,7 @@ func TestHostile(t *testing.T) {
 				if ref[0] == 'g' && c.where(httptest.NewRequest("GET", "/api/", nil)) {
 					continue
 				}
-				dir := filepath.Join(t.TempDir(), "model")
+				dir := filepath.Join(fastDir(t), "model")
 				_, err := client.Pull(t.Context(), mustRef(t, ref), dir)
 				if err == nil || !strings.Contains(err.Error(), c.words) {
 					t.Errorf("%s: %v, want an error with %q", ref, err, c.words)
@@ -434,7 +445,7 @@ func TestStalled(t *testing.T) {
 	}
 	hf := h.Repos[testRepo].Files
 	hf["model.safetensors"] = append(hf["model.safetensors"], make([]byte, 100_000-len(hf["model.safetensors"]))...)
-	_, err := c.Pull(t.Context(), mustRef(t, "hf:"+testRepo), filepath.Join(t.TempDir(), "model"))
+	_, err := c.Pull(t.Context(), mustRef(t, "hf:"+testRepo), filepath.Join(fastDir(t), "model"))
 	if err == nil || !strings.Contains(err.Error(), "nothing came for") {
 		t.Errorf("%v", err)
 	}
@@ -444,7 +455,7 @@ func TestStalled(t *testing.T) {
 func TestHash(t *testing.T) {
 	c, h := played(t, 0)
 	for ref, m := range both(t, h) {
-		dir := filepath.Join(t.TempDir(), "model")
+		dir := filepath.Join(fastDir(t), "model")
 		h.Fault = func(w http.ResponseWriter, r *http.Request) bool {
 			if strings.HasPrefix(r.URL.Path, "/api/") {
 				return false
@@ -477,13 +488,13 @@ func TestWeights(t *testing.T) {
 	c, h := played(t, 0)
 	w := h.Repos[testRepo].Files
 	w["model.safetensors"] = w["model.safetensors"][:len(w["model.safetensors"])-1]
-	if _, err := c.Pull(t.Context(), mustRef(t, "hf:"+testRepo), filepath.Join(t.TempDir(), "model")); err == nil ||
+	if _, err := c.Pull(t.Context(), mustRef(t, "hf:"+testRepo), filepath.Join(fastDir(t), "model")); err == nil ||
 		!strings.Contains(err.Error(), "st_") {
 		t.Errorf("%v, want the reader's refusal", err)
 	}
 	w["config.json"] = []byte(`{"model_type": "roberta", "vocab_size": 10}`)
 	before := len(h.Requests())
-	if _, err := c.Pull(t.Context(), mustRef(t, "hf:"+testRepo), filepath.Join(t.TempDir(), "model")); err == nil ||
+	if _, err := c.Pull(t.Context(), mustRef(t, "hf:"+testRepo), filepath.Join(fastDir(t), "model")); err == nil ||
 		!strings.Contains(err.Error(), "RoBERTa") {
 		t.Errorf("%v, want another architecture", err)
 	}
@@ -498,7 +509,7 @@ func TestWeights(t *testing.T) {
 func TestToken(t *testing.T) {
 	c, h := played(t, 0)
 	c.Token, h.Repos[testRepo].Token = testToken, testToken
-	dir := filepath.Join(t.TempDir(), "model")
+	dir := filepath.Join(fastDir(t), "model")
 	if _, err := c.Pull(t.Context(), mustRef(t, "hf:"+testRepo), dir); err != nil {
 		t.Fatal(err)
 	}
@@ -520,7 +531,7 @@ func TestToken(t *testing.T) {
 			t.Errorf("%s has the token or a signature", name)
 		}
 	}
-	if _, err := c.Pull(t.Context(), mustRef(t, "google:"+testRelease), filepath.Join(t.TempDir(), "model")); err != nil {
+	if _, err := c.Pull(t.Context(), mustRef(t, "google:"+testRelease), filepath.Join(fastDir(t), "model")); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range h.Requests() {
@@ -548,7 +559,7 @@ func TestRefused(t *testing.T) {
 	} {
 		client, h := played(t, 0)
 		client.Token, h.Repos[testRepo].Token, h.Repos[testRepo].Gated = c.token, c.needed, c.gated
-		_, err := client.Pull(t.Context(), mustRef(t, c.ref), filepath.Join(t.TempDir(), "model"))
+		_, err := client.Pull(t.Context(), mustRef(t, c.ref), filepath.Join(fastDir(t), "model"))
 		if err == nil || !strings.Contains(err.Error(), c.words) || c.token != "" && strings.Contains(err.Error(), strconv.Quote(c.token)) {
 			t.Errorf("%s: %v, want %q", c.ref, err, c.words)
 		}
@@ -571,7 +582,7 @@ func TestBusy(t *testing.T) {
 		}
 		return false
 	}
-	if _, err := c.Pull(t.Context(), mustRef(t, "hf:"+testRepo), filepath.Join(t.TempDir(), "model")); err != nil {
+	if _, err := c.Pull(t.Context(), mustRef(t, "hf:"+testRepo), filepath.Join(fastDir(t), "model")); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(waited, []time.Duration{7 * time.Second, 7 * time.Second}) {
@@ -654,7 +665,7 @@ func TestDiskFull(t *testing.T) {
 			left := &atomic.Int64{}
 			left.Store(n)
 			c.disk = faulty{left: left}
-			dir := filepath.Join(t.TempDir(), "model")
+			dir := filepath.Join(fastDir(t), "model")
 			_, err := c.Pull(t.Context(), mustRef(t, ref), dir)
 			if left.Load() > 0 {
 				if err != nil {
@@ -704,7 +715,7 @@ func TestStopped(t *testing.T) {
 			}
 			return false
 		}
-		dir := filepath.Join(t.TempDir(), "model")
+		dir := filepath.Join(fastDir(t), "model")
 		if _, err := c.Pull(ctx, mustRef(t, ref), dir); !errors.Is(err, why) {
 			t.Errorf("%s: %v", ref, err)
 		}
@@ -796,7 +807,7 @@ func TestCache(t *testing.T) {
 // TestHubCache takes a model from the cache of huggingface_hub, whose files are links.
 func TestHubCache(t *testing.T) {
 	c, h := played(t, 0)
-	c.HubCache, c.Offline = t.TempDir(), true
+	c.HubCache, c.Offline = fastDir(t), true
 	repo := filepath.Join(c.HubCache, "models--org--tiny-uncased")
 	snapshot := filepath.Join(repo, "snapshots", testCommit)
 	for _, dir := range []string{snapshot, filepath.Join(repo, "refs"), filepath.Join(repo, "blobs")} {
@@ -939,7 +950,7 @@ func TestZipTricks(t *testing.T) {
 	} {
 		client, h := played(t, 0)
 		h.Zips[testZip] = c.data
-		dir := filepath.Join(t.TempDir(), "model")
+		dir := filepath.Join(fastDir(t), "model")
 		_, err := client.Pull(t.Context(), mustRef(t, "google:"+testRelease), dir)
 		if err == nil || !strings.Contains(err.Error(), c.words) {
 			t.Errorf("%s: %v", name, err)
@@ -950,7 +961,7 @@ func TestZipTricks(t *testing.T) {
 	}
 	client, h := played(t, 0)
 	h.Zips[testZip] = zipOf(t, "", google) // as the miniatures are
-	if _, err := client.Pull(t.Context(), mustRef(t, "google:"+testRelease), filepath.Join(t.TempDir(), "model")); err != nil {
+	if _, err := client.Pull(t.Context(), mustRef(t, "google:"+testRelease), filepath.Join(fastDir(t), "model")); err != nil {
 		t.Error(err)
 	}
 }

@@ -202,7 +202,7 @@ func find(path string, o *Options, weights bool) (f files, err error) {
 		slices.Reverse(names) // both may be there: the one of the checkpoint's kind counts
 	}
 	f.config = first(f.config, first(existing(folders, names[0]), existing(folders, names[1])))
-	f.vocab = first(f.vocab, existing(folders, vocabName))
+	f.vocab = first(f.vocab, first(existing(folders, vocabName), existing(assets(folders), vocabName)))
 	f.hfTokenizer, f.hfTokenizerConfig = existing(folders, hfTokenizerName), existing(folders, hfTokenizerConfigName)
 	f.hfAddedTokens, f.hfSpecialTokens = existing(folders, "added_tokens.json"), existing(folders, "special_tokens_map.json")
 	folders = append(beside, folders...)
@@ -240,6 +240,14 @@ func (f *files) missing(huggingFace bool) error {
 		return nil
 	}
 	return cmp.Or(foreign(f.checkpoint), errors.Join(errs...))
+}
+
+// assets returns where SavedModels keep the files that belong to them.
+func assets(folders []string) (all []string) {
+	for _, folder := range folders {
+		all = append(all, filepath.Join(folder, "assets"))
+	}
+	return all
 }
 
 // foldersOf returns the folders in which files that belong to a checkpoint may lie.

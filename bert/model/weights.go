@@ -17,6 +17,7 @@ import (
 	"bertlabel/bert/names"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/formats"
+	"bertlabel/checkpoint/tfbundle"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 )
@@ -124,6 +125,18 @@ func (v *variables) finite(name string, x []float32) error {
 	return fmt.Errorf("tensor %s: element %v is %v, expected a finite number", checkpoint.Quote(name), index, x[at])
 }
 
+// resolve finds the variables by their names, or by the object graph's where the names are numbers.
+func resolve(src checkpoint.Source, stored []string, o *Options) (names.Map, error) {
+	if !names.Numbered(stored) {
+		return names.Resolve(stored, o.IgnoreVariables...)
+	}
+	full, err := tfbundle.FullNames(src)
+	if err != nil {
+		return names.Map{}, err
+	}
+	return names.ResolveNumbered(stored, full, o.IgnoreVariables...)
+}
+
 // match finds the tensor of each parameter, drops the pooler if the checkpoint has none, and makes the head if it has one. The
 // error lists every variable that is missing, unexpected or misshapen.
 func (m *Model) match(src checkpoint.Source, o *Options) (*variables, error) {
@@ -131,7 +144,7 @@ func (m *Model) match(src checkpoint.Source, o *Options) (*variables, error) {
 	if err := foreignNames(stored); err != nil {
 		return nil, err
 	}
-	resolved, err := names.Resolve(stored, o.IgnoreVariables...)
+	resolved, err := resolve(src, stored, o)
 	if err != nil {
 		return nil, err
 	}
