@@ -59,6 +59,18 @@ func rank(t checkpoint.DType) int {
 
 // headerText returns the header of tensors in the order of their bytes.
 func headerText(tensors []checkpoint.Tensor, metadata map[string]string) ([]byte, error) {
+	infos := make([]checkpoint.Info, len(tensors))
+	for i, t := range tensors {
+		if err := t.Check(); err != nil {
+			return nil, err
+		}
+		infos[i] = checkpoint.Info{Name: t.Name, DType: t.DType, Shape: t.Shape, Bytes: int64(len(t.Bytes))}
+	}
+	return headerOf(infos, metadata)
+}
+
+// headerOf is headerText of tensors that have been checked, or have names, types and shapes of this program's own.
+func headerOf(tensors []checkpoint.Info, metadata map[string]string) ([]byte, error) {
 	b := []byte{'{'}
 	if metadata != nil {
 		b = append(appendString(b, metadataKey), ":{"...)
@@ -70,11 +82,8 @@ func headerText(tensors []checkpoint.Tensor, metadata map[string]string) ([]byte
 		}
 		b = append(b, '}')
 	}
-	seen, at := map[string]bool{metadataKey: true}, 0
+	seen, at := map[string]bool{metadataKey: true}, int64(0)
 	for _, t := range tensors {
-		if err := t.Check(); err != nil {
-			return nil, err
-		}
 		if seen[t.Name] || rank(t.DType) < 0 {
 			return nil, fmt.Errorf("safetensors: tensor %s is given twice, or its type %v has no place in the format",
 				checkpoint.Quote(t.Name), t.DType)
@@ -85,8 +94,8 @@ func headerText(tensors []checkpoint.Tensor, metadata map[string]string) ([]byte
 		}
 		shape := strings.ReplaceAll(strings.Trim(fmt.Sprint(t.Shape), "[]"), " ", ",")
 		b = appendString(b, t.Name)
-		b = fmt.Appendf(b, `:{"dtype":"%s","shape":[%s],"data_offsets":[%d,%d]}`, order[rank(t.DType)], shape, at, at+len(t.Bytes))
-		at += len(t.Bytes)
+		b = fmt.Appendf(b, `:{"dtype":"%s","shape":[%s],"data_offsets":[%d,%d]}`, order[rank(t.DType)], shape, at, at+t.Bytes)
+		at += t.Bytes
 	}
 	b = append(b, '}')
 	for len(b)%8 != 0 {
@@ -111,4 +120,14 @@ func appendString(b []byte, s string) []byte {
 		}
 	}
 	return append(b, '"')
+}
+
+// WriteHeader writes the beginning of a file whose tensors follow one after the other, in this order and without a gap, as the caller
+// writes their bytes: for more than memory should hold. Of each Info it reads name, dtype, shape and bytes.
+func WriteHeader(w io.Writer, tensors []checkpoint.Info) error {
+	text, err := headerOf(tensors, nil)
+	if err == nil {
+		_, err = w.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...))
+	}
+	return err
 }

@@ -16,6 +16,7 @@ import (
 	"bertlabel/cmd/bertlabel/internal/democmd"
 	"bertlabel/cmd/bertlabel/internal/modelcmd"
 	"bertlabel/cmd/bertlabel/internal/scorecmd"
+	"bertlabel/cmd/bertlabel/internal/tracecmd"
 	"bertlabel/cmd/bertlabel/internal/traincmd"
 
 	"github.com/spf13/cobra"
@@ -43,6 +44,7 @@ func verbs(a *cli.App) []*cobra.Command {
 		democmd.NewDemo(a),
 		modelcmd.NewPull(a), // a model
 		modelcmd.NewInspect(a),
+		tracecmd.NewTrace(a),
 		modelcmd.NewConvert(a),
 		datacmd.NewCheckData(a), // data
 		datacmd.NewSplit(a),
