@@ -36,7 +36,7 @@ var imports = map[string][]string{
 	"bert/internal/…":   {},
 	"bert/plain":        {},
 	"bert/trace": {"bertlabel/bert", "bertlabel/bert/model", "bertlabel/bert/plain", "bertlabel/bert/tokenizer", "bertlabel/layers",
-		"bertlabel/tensor"},
+		"bertlabel/tensor", "bertlabel/train"},
 	"bert/tokenizer": {"golang.org/x/text/unicode/norm"},
 	"bert/names":     {},
 	"bert/model": {"bertlabel/asm", "bertlabel/tensor", "bertlabel/layers", "bertlabel/bert", "bertlabel/bert/internal/…",

@@ -28,6 +28,11 @@ type options struct {
 	CSV        string   // folder of a file for each stage; "": none
 	Without    []string // parts that are left out
 	Set        []string // weights that are changed
+
+	Backward bool     // the gradient of the loss, instead
+	Labels   []string // that the text has
+	Check    bool     // compare with finite differences
+	Entry    []string // elements that are compared, too
 }
 
 // The blocks of the text.
@@ -73,6 +78,10 @@ run bert/plain, float64 and plain loops, twice, and say which stages have change
 	f.StringArrayVar(&o.Without, "without", nil,
 		"leave out `PART`: scale, position, gelu, residual1, residual2, norm or head:L.H; may be repeated")
 	f.StringArrayVar(&o.Set, "set", nil, "change a weight: `'NAME[3,5]=0.25'`; may be repeated")
+	f.BoolVar(&o.Backward, "backward", false, "show the gradient of the loss by each parameter instead")
+	f.StringSliceVar(&o.Labels, "labels", nil, "with --backward: `NAMES` that the text has, separated by commas; it has no others")
+	f.BoolVar(&o.Check, "check", false, "with --backward: compare each gradient with finite differences")
+	f.StringArrayVar(&o.Entry, "entry", nil, "with --check: an element to compare, too, `'NAME[3,5]'`; may be repeated")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		o.Text = args[0]
 		if f.Changed("layer") {
@@ -103,6 +112,24 @@ func (o *options) check() error {
 	}
 	if o.changes() && (o.JSON || o.Output != "" || o.CSV != "" || o.Whole || len(o.Stages) > 0) {
 		return cli.Usagef("--without and --set print a table of what changes; they take no --json, --output, --csv, --whole or --stage")
+	}
+	return o.checkBackward()
+}
+
+// checkBackward refuses flags that belong to the other direction.
+func (o *options) checkBackward() error {
+	switch {
+	case !o.Backward && (len(o.Labels) > 0 || o.Check || len(o.Entry) > 0):
+		return cli.Usagef("--labels, --check and --entry belong to --backward")
+	case !o.Check && len(o.Entry) > 0:
+		return cli.Usagef("--entry belongs to --check")
+	case o.Backward && (o.changes() || o.Whole || o.JSON || o.CSV != "" || len(o.Stages) > 0):
+		return cli.Usagef("--backward takes no --without, --set, --whole, --json, --csv or --stage")
+	}
+	for _, s := range o.Entry {
+		if _, err := parseWeight(s + "=0"); err != nil {
+			return cli.Usagef("--entry %q: want 'NAME[row,column]', or NAME[i] for a bias", s)
+		}
 	}
 	return nil
 }
@@ -135,6 +162,9 @@ func runTrace(_ context.Context, a *cli.App, o options) (err error) {
 	}
 	if err := t.check(); err != nil {
 		return err
+	}
+	if o.Backward {
+		return t.backward()
 	}
 	if o.changes() {
 		return t.compare()

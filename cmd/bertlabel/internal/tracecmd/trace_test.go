@@ -102,6 +102,10 @@ func TestRefused(t *testing.T) {
 		"--set output_bias[0]=NaN x":        "want 'NAME",
 		"--without gelu --json x":           "--without and --set print a table",
 		"--csv ../../../../bert/testdata x": "../../../../bert/testdata",
+		"--labels food x":                   "belong to --backward",
+		"--backward --labels fod x":         "did you mean food",
+		"--backward --entry a[1] x":         "--entry belongs to --check",
+		"--backward --json x":               "--backward takes no",
 		"":                                  "found 0 arguments, want one: a text",
 	} {
 		stdout, stderr, code := bertlabel.Run(t, "", append([]string{"trace", "--model", tinyModel}, strings.Fields(args)...)...)
@@ -197,5 +201,28 @@ func TestOptions(t *testing.T) {
 	}
 	if got, _, _ := cmdtest.Options(t, newTraceCmd, "trace", "--model", "m", "a"); got == nil || got.Layer != nil {
 		t.Errorf("without --layer: %+v", got)
+	}
+}
+
+// The way back: loss, labels, what reaches each layer, each parameter, a step; --output has the gradients by the parameters' names.
+func TestBackward(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "g.safetensors")
+	stdout, stderr, code := bertlabel.Run(t, "", "trace", "--model", tinyModel, "--backward", "--labels", "food,praise", "--check", "--entry",
+		"output_weights[2,3]", "--output", file, "the food was not good .")
+	for _, want := range []string{"loss 2.", "embedding_output", "layer_1/attention/self/query/kernel", "key/bias", "output_weights[2,3]",
+		"clipping", "then the loss is"} {
+		if code != cli.ExitOK || !strings.Contains(stdout, want) {
+			t.Errorf("exit %d, no %q in\n%s%s", code, want, stdout, stderr)
+		}
+	}
+	narrow(t, stdout)
+	src, err := safetensors.Open(file, checkpoint.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	if info, ok := src.Lookup("output_weights"); !ok || len(src.Tensors()) != 41 || info.Shape[0] != 4 {
+		t.Errorf("%d gradients, output_weights %v", len(src.Tensors()), info)
 	}
 }
