@@ -1,8 +1,10 @@
 // Package trace shows one text on its way through a model: every stage with its name, shape, formula and place in the source, and what
 // people look at first of each. The pass is that of bert.Model.Stages, whose results have the bits of a prediction.
 //
-//	stages.go  which stages there are; Run shows them one after the other
-//	report.go  the report: norms, attention of one token, residuals, logits
+//	stages.go    which stages there are; Run shows them one after the other
+//	report.go    the report: norms, attention of one token, residuals, logits
+//	change.go    what changes without a part, or with another weight, on bert/plain
+//	backward.go  gradients, one step of training, finite differences
 package trace
 
 import (
