@@ -16,8 +16,8 @@ const (
 	defaultGoogleEndpoint = "https://storage.googleapis.com/bert_models"
 )
 
-// Client pulls models. The zero value cannot: New and FromEnvironment make clients. Its methods are safe for concurrent use, the fields are not
-// to be changed while they run.
+// Client pulls models. The zero value cannot: New and FromEnvironment make clients. Its methods are safe for concurrent use, the fields
+// are not to be changed while they run.
 type Client struct {
 	HubEndpoint    string // of Hugging Face's hub; "": https://huggingface.co
 	GoogleEndpoint string // of Google's bucket; "": https://storage.googleapis.com/bert_models

@@ -316,7 +316,9 @@ func TestHostile(t *testing.T) {
 		}, "999999999 bytes, expected"},
 		{"shorter", weights, func(w http.ResponseWriter, _ *hubtest.Hosts) { w.Write(make([]byte, 10)) }, ""},
 		{"without a length", weights, endless, ""},
-		{"a web page", weights, func(w http.ResponseWriter, _ *hubtest.Hosts) { io.WriteString(w, "<html><body>log in</body></html>") }, "a web page"},
+		{"a web page", weights, func(w http.ResponseWriter, _ *hubtest.Hosts) {
+			io.WriteString(w, "<html><body>log in</body></html>")
+		}, "a web page"},
 		{"gzip", weights, func(w http.ResponseWriter, _ *hubtest.Hosts) {
 			w.Header().Set("Content-Encoding", "gzip")
 			w.Write([]byte("x"))
@@ -331,7 +333,9 @@ func TestHostile(t *testing.T) {
 			w.WriteHeader(http.StatusFound)
 		}, "refused"},
 		{"a strange status", weights, func(w http.ResponseWriter, _ *hubtest.Hosts) { w.WriteHeader(http.StatusTeapot) }, "HTTP 418"},
-		{"broken for ever", weights, func(w http.ResponseWriter, _ *hubtest.Hosts) { w.WriteHeader(http.StatusBadGateway) }, "given up after 5 tries"},
+		{"broken for ever", weights, func(w http.ResponseWriter, _ *hubtest.Hosts) {
+			w.WriteHeader(http.StatusBadGateway)
+		}, "given up after 5 tries"},
 		{"come back tomorrow", weights, func(w http.ResponseWriter, _ *hubtest.Hosts) {
 			w.Header().Set("Retry-After", "86400")
 			w.WriteHeader(http.StatusTooManyRequests)
@@ -830,7 +834,8 @@ func TestParseRef(t *testing.T) {
 			t.Errorf("%s: %+v, %v", s, ref, err)
 		}
 	}
-	for _, s := range []string{"", "x", "google:", "google:x", "google:../x", "hf:", "hf:a/b/c", "hf:../x", "hf:a/..", "hf:a--b/c", "hf:a/b@", "hf:a/b@../x",
+	for _, s := range []string{"", "x", "google:", "google:x", "google:../x", "hf:", "hf:a/b/c", "hf:../x", "hf:a/..", "hf:a--b/c", "hf:a/b@",
+		"hf:a/b@../x",
 		"hf:a/b@-x", "hf:a b", "hf:/a", "hf:a/", "hf:a/b@c@d", "hf:a/b?x", "hf:" + strings.Repeat("a", 97)} {
 		if ref, err := ParseRef(s); err == nil {
 			t.Errorf("%q is %+v", s, ref)
@@ -858,7 +863,8 @@ func TestReleases(t *testing.T) {
 	}
 	r, _ := find(testRelease)
 	config := bert.DefaultConfig()
-	config.VocabSize, config.HiddenSize, config.NumHiddenLayers, config.NumAttentionHeads, config.IntermediateSize = r.Vocab, r.Hidden, r.Layers, 2, 512
+	config.VocabSize, config.HiddenSize, config.NumHiddenLayers, config.NumAttentionHeads = r.Vocab, r.Hidden, r.Layers, 2
+	config.IntermediateSize = 512
 	config.TypeVocabSize, config.MaxPositionEmbeddings = 2, 512
 	m, err := bert.New(config)
 	if err != nil {
@@ -885,7 +891,8 @@ func TestFromEnvironment(t *testing.T) {
 		}
 	}
 	c, err := FromEnvironment(env("HOME", "/h"))
-	if err != nil || c.Cache != filepath.Join("/h", ".cache", "bertlabel") || c.HubCache != filepath.Join("/h", ".cache", "huggingface", "hub") ||
+	if err != nil || c.Cache != filepath.Join("/h", ".cache", "bertlabel") ||
+		c.HubCache != filepath.Join("/h", ".cache", "huggingface", "hub") ||
 		c.hubEndpoint() != "https://huggingface.co" || c.Offline {
 		t.Errorf("%+v, %v", c, err)
 	}
@@ -897,7 +904,8 @@ func TestFromEnvironment(t *testing.T) {
 	}
 	for _, pairs := range [][]string{{"HF_TOKEN", "sec\nret"}, {"HF_ENDPOINT", "ftp://x"}, {"HF_ENDPOINT", "https://user:secret@x"},
 		{"BERTLABEL_GOOGLE_ENDPOINT", "x"}} {
-		if _, err := FromEnvironment(env(pairs...)); err == nil || !strings.Contains(err.Error(), pairs[0]) || strings.Contains(err.Error(), "ret") {
+		_, err := FromEnvironment(env(pairs...))
+		if err == nil || !strings.Contains(err.Error(), pairs[0]) || strings.Contains(err.Error(), "ret") {
 			t.Errorf("%s: %v", pairs[0], err)
 		}
 	}
@@ -950,7 +958,8 @@ func TestZipTricks(t *testing.T) {
 // FuzzListing has any answer of the hub: no panic, and only files that may be pulled.
 func FuzzListing(f *testing.F) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	f.Add([]byte(`{"sha":"` + testCommit + `","siblings":[{"rfilename":"config.json","size":1,"blobId":"` + testCommit + `"},{"rfilename":"model.safetensors",` +
+	f.Add([]byte(`{"sha":"` + testCommit + `","siblings":[{"rfilename":"config.json","size":1,"blobId":"` + testCommit + `"},` +
+		`{"rfilename":"model.safetensors",` +
 		`"size":9,"lfs":{"sha256":"` + strings.Repeat(fmt.Sprintf("%x", rng.IntN(10)), 64) + `","size":9}}],"cardData":{"license":"mit"}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		l := listing{files: map[string]sibling{}}

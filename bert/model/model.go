@@ -23,7 +23,11 @@ type Model struct {
 	Labels     []string           // in the order of the outputs
 	Unnamed    bool               // Labels are made up, for a head that came without names
 	Thresholds []float32          // probability above which a label is predicted, [labels]
-	Pooling    bert.Pooling       // the features that the head reads
+	Pooling    bert.Pooling       // the features that the head reads; without one those that the folder means its vectors to be
+	ExactlyOne bool               // the labels exclude each other: the most probable one is predicted, whatever the thresholds are
+
+	// NoPooling says what makes the vectors of a sentence-transformers folder that Pooling cannot; "" elsewhere.
+	NoPooling string
 
 	MaxSeqLength int // tokens of a text, with [CLS] and [SEP]; longer ones are cut
 
@@ -153,15 +157,30 @@ func (m *Model) CheckLogits(logits *tensor.Tensor) error {
 }
 
 // Predicts reports whether a probability of the label at that place is one at which it is predicted: above the label's threshold.
+// Where labels exclude each other (ExactlyOne) Top decides.
 func (m *Model) Predicts(label int, probability float32) bool {
 	return probability > m.Thresholds[label]
 }
 
+// Top returns the place of the most probable label, the first of equals, where the model predicts exactly one; else −1.
+func (m *Model) Top(probabilities []float32) int {
+	if !m.ExactlyOne || len(probabilities) == 0 {
+		return -1
+	}
+	top := 0
+	for i, p := range probabilities {
+		if p > probabilities[top] {
+			top = i
+		}
+	}
+	return top
+}
+
 // Predicted returns the labels that are predicted, in label order.
 func (m *Model) Predicted(p Prediction) []string {
-	labels := []string{}
+	labels, top := []string{}, m.Top(p.Probabilities)
 	for i, v := range p.Probabilities {
-		if m.Predicts(i, v) {
+		if i == top || top < 0 && m.Predicts(i, v) {
 			labels = append(labels, m.Labels[i])
 		}
 	}

@@ -38,6 +38,8 @@ type Options struct {
 
 	// Log is told what the caller should know: what was guessed, skipped or converted, by one goroutine at a time. nil: nobody is.
 	Log func(message string)
+	// Warn is told what makes the model's numbers others than its owner sees elsewhere. nil: Log is.
+	Warn func(message string)
 
 	logging sync.Mutex
 }
@@ -48,6 +50,16 @@ func (o *Options) logf(format string, args ...any) {
 		defer o.logging.Unlock()
 		o.Log(fmt.Sprintf(format, args...))
 	}
+}
+
+func (o *Options) warnf(format string, args ...any) {
+	if o.Warn == nil {
+		o.logf(format, args...)
+		return
+	}
+	o.logging.Lock()
+	defer o.logging.Unlock()
+	o.Warn(fmt.Sprintf(format, args...))
 }
 
 // Open opens the model at path: a folder of Google's layout (bert_config.json, vocab.txt and a TensorFlow checkpoint) or of Hugging
@@ -96,8 +108,13 @@ func Open(path string, o *Options) (*Model, error) {
 		return nil, err
 	}
 	m.MaxSeqLength = min(m.MaxSeqLength, config.MaxPositionEmbeddings)
-	if err := m.openHead(f, o, settings, config.labels); err != nil {
+	if err := m.openHead(f, o, settings, &config); err != nil {
 		return nil, err
+	}
+	if config.huggingFace {
+		if err := m.applySentence(f, o); err != nil {
+			return nil, err
+		}
 	}
 	return m, nil
 }
@@ -135,7 +152,7 @@ type files struct {
 	config, vocab, checkpoint string
 	settings, labels          string // written by train; they belong to the checkpoint
 
-	hfTokenizer, hfTokenizerConfig string // count beside a config.json only
+	hfTokenizer, hfTokenizerConfig, hfAddedTokens, hfSpecialTokens string // count beside a config.json only
 }
 
 // find looks for the parts of the model at path: a folder, or a checkpoint in the folder that holds the rest, or "" if o names
@@ -180,6 +197,7 @@ func find(path string, o *Options, weights bool) (f files, err error) {
 	f.config = first(f.config, first(existing(folders, names[0]), existing(folders, names[1])))
 	f.vocab = first(f.vocab, existing(folders, vocabName))
 	f.hfTokenizer, f.hfTokenizerConfig = existing(folders, hfTokenizerName), existing(folders, hfTokenizerConfigName)
+	f.hfAddedTokens, f.hfSpecialTokens = existing(folders, "added_tokens.json"), existing(folders, "special_tokens_map.json")
 	folders = append(beside, folders...)
 	f.settings, f.labels = existing(folders, "bertlabel.json"), existing(folders, "labels.txt")
 	return f, nil

@@ -271,8 +271,17 @@ func TestVocabularySize(t *testing.T) {
 	failsWith(t, "longer vocabulary", err, path, number(n+2), number(n), "vocab_size")
 
 	var messages []string
-	writeFile(t, path, strings.TrimSuffix(vocab, "broken\n"))
-	if open(t, dir, logged(&messages)); len(messages) != 1 || !strings.Contains(messages[0], number(n-1)+" tokens for "+number(n)+" rows") {
+	lines := strings.SplitAfter(vocab, "\n")
+	for lost := 1; lost <= lostLines; lost++ { // somewhere in the middle: all ids behind are wrong
+		writeFile(t, path, strings.Join(slices.Concat(lines[:20], lines[20+lost:]), ""))
+		_, err = Open(dir, nil)
+		failsWith(t, "lost lines", err, path, number(n-lost)+" tokens", number(n))
+	}
+	writeFile(t, path, strings.Join(lines[:n-3], "")) // an embedding with rows to spare
+	if open(t, dir, logged(&messages)); len(messages) != 1 || !strings.Contains(messages[0], number(n-3)+" tokens for "+number(n)+" rows") {
 		t.Errorf("shorter vocabulary: logged %q", messages)
 	}
+	writeFile(t, path, "new\n"+strings.Join(lines[:n-1], ""))
+	_, err = Open(dir, nil)
+	failsWith(t, "moved", err, path, "[PAD] has id 1, but pad_token_id", "is 0")
 }

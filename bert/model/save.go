@@ -119,8 +119,11 @@ func (m *Model) settingsFile(training json.RawMessage) ([]byte, error) {
 	s := Settings{
 		FormatVersion: settingsVersion, ProblemType: problemType, MaxSeqLength: m.MaxSeqLength, DoLowerCase: reading.LowerCase,
 		KeepTokens: reading.KeepTokens, StripAccents: reading.StripAccents, TokenizeChinese: reading.TokenizeChinese,
-		MaxWordChars: reading.MaxWordChars,
-		Pooling:      m.Pooling.String(), Thresholds: map[string]float32{}, Training: training,
+		MaxWordChars: reading.MaxWordChars, AddedTokens: reading.Added, ExactlyOne: m.ExactlyOne,
+		Pooling: m.Pooling.String(), Thresholds: map[string]float32{}, Training: training,
+	}
+	if reading.TruncateLeft {
+		s.TruncationSide = "left"
 	}
 	for i, label := range m.Labels {
 		s.Thresholds[label] = m.Thresholds[i]

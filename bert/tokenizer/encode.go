@@ -18,7 +18,7 @@ type Encoding struct {
 // Encode makes a row of a text and, unless it is empty or without any token, its pair: convert_single_example of
 // run_classifier.py. maxLen counts [CLS] and [SEP] too; 0 leaves the texts whole, a number below 2 panics. A text is cut to
 // maxLen − 2 tokens; of two, the longer one loses its last token, the second if they are equally long, until both have
-// maxLen − 3. If nothing is left of the second there is no [SEP] for it either.
+// maxLen − 3. With Options.TruncateLeft it is the first token that goes. If nothing is left of the second there is no [SEP] for it either.
 func (t *Tokenizer) Encode(text, pair string, maxLen int) Encoding {
 	s := t.pool.Get().(*scratch)
 	defer t.pool.Put(s)
@@ -47,7 +47,12 @@ func (t *Tokenizer) AppendEncode(ids, segments []int32, text, pair string, maxLe
 
 	a, b := second-start-2, len(ids)-second
 	keepA, keepB := truncate(a, b, maxLen)
-	copy(ids[start+1+keepA:], ids[start+1+a:second+keepB]) // [SEP] and the second text
+	row := ids[start+1:]
+	if t.options.TruncateLeft {
+		copy(row, row[a-keepA:a])
+		copy(row[a+1:], row[a+1+b-keepB:]) // after [SEP]
+	}
+	copy(row[keepA:], row[a:a+1+keepB]) // [SEP] and the second text
 	ids = ids[:start+1+keepA+1+keepB]
 	for range keepA + 2 {
 		segments = append(segments, 0)

@@ -221,8 +221,8 @@ type Check struct {
 }
 
 // A step h moves the loss by about 3e-4: enough that the rounding of a float32 pass, some 1e-8, does not count, little enough that the
-// loss is nearly a cubic within 2h, whose cubic part (4·D(h) − D(2h))/3 takes out. Where the gradient is small, as below a tanh in saturation, h is bounded: a direction by 0.05, a single weight by 0.02. The
-// loss then moves by less, and rounding counts: Noise.
+// loss is nearly a cubic within 2h, whose cubic part (4·D(h) − D(2h))/3 takes out. Where the gradient is small, as below a tanh in saturation, h is bounded: a direction by
+// 0.05, a single weight by 0.02. The loss then moves by less, and rounding counts: Noise.
 const (
 	lossMoves = 3e-4
 	mostAlong = 0.05

@@ -89,6 +89,7 @@ type Options struct {
 
 	Labels       *LabelList    // `labels`; nil: gathered from the file, or from its header
 	Missing      MissingLabels // `missing_labels`: what a word for nothing, such as nan, means in place of labels
+	Binarize     float64       // `binarize`: a number between 0 and 1 in place of 0 or 1 is 1 from here on; 0: such numbers are refused
 	IgnoreLabels bool          // labels are not looked at, Example.Labels stays empty (predict)
 	DropUnknown  bool          // `drop_unknown_labels`: names that the label list lacks are left out and counted, instead of refused
 
@@ -137,6 +138,9 @@ func (o Options) complete(path string) (Options, error) {
 			return o, &OptionError{c.option, fmt.Sprintf("%q is none of %s", c.value,
 				strings.TrimPrefix(strings.Join(c.among, ", "), ", "))}
 		}
+	}
+	if !(o.Binarize >= 0 && o.Binarize <= 1) {
+		return o, &OptionError{"binarize", fmt.Sprintf("%v is not between 0 and 1", o.Binarize)}
 	}
 	if o.Format == Lines && !o.IgnoreLabels {
 		return o, &OptionError{"format", path + " is of one text a line, without labels; give csv, tsv, jsonl or fasttext"}

@@ -94,7 +94,7 @@ func newReader(src *source, o Options, gather bool) (*Reader, error) {
 	r := &Reader{options: o, src: src, lines: newLines(src.text), unknown: map[string]*UnknownLabel{}}
 	if !o.IgnoreLabels {
 		r.set = newLabelSet(o.Labels)
-		r.set.tally, r.set.missing = o.DropUnknown, o.Missing
+		r.set.tally, r.set.missing, r.set.binarize = o.DropUnknown, o.Missing, o.Binarize
 	}
 	switch o.Format {
 	case CSV, TSV:

@@ -66,7 +66,8 @@ func (r *run) encodeSet(set *data.Dataset) ([]tokenizer.Encoding, error) {
 		return nil, err
 	}
 	r.cut += cut
-	found := diagnosis.Cut(set.File, cut, len(texts), r.m.MaxSeqLength, r.m.Encoder.Config.MaxPositionEmbeddings)
+	found := diagnosis.Cut(set.File, cut, len(texts), r.m.MaxSeqLength, r.m.Encoder.Config.MaxPositionEmbeddings,
+		r.m.Tokenizer.Options().TruncateLeft)
 	reading := &diagnosis.Reading{}
 	for i := range texts {
 		reading.Add(&texts[i], set.Texts[i], set.Pair(i))

@@ -60,9 +60,9 @@ func AppendID(dst []byte, ex *data.Example) []byte {
 
 func (l Line) appendPrediction(dst []byte, m *model.Model, p model.Prediction) []byte {
 	dst = append(dst, `"labels":[`...)
-	first := true
+	first, top := true, m.Top(p.Probabilities)
 	for i, v := range p.Probabilities {
-		if m.Predicts(i, v) {
+		if i == top || top < 0 && m.Predicts(i, v) {
 			dst = appendString(appendComma(dst, &first), m.Labels[i])
 		}
 	}

@@ -140,6 +140,9 @@ func (c *dataCheck) check() (*checkReport, error) {
 			continue
 		}
 		set, err := files.LoadQuietly(part.path)
+		if err == nil {
+			flags.SayExactlyOne(c.app, set)
+		}
 		if err != nil {
 			return nil, err
 		}

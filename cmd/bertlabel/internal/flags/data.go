@@ -39,6 +39,7 @@ func AddData(cmd *cobra.Command, onBadRow data.BadRows) *Data {
 		"`COLUMNS` of 0 and 1, or keys of jsonl, separated by commas (default: all columns that have no other role)")
 	f.StringVar(&d.LabelSeparator, "label-separator", "",
 		"what stands between the names in the labels column, `TEXT` or tab (default: a comma)")
+	f.Float64Var(&d.Binarize, "binarize", 0, "a number between 0 and 1 in place of 0 or 1, such as a share of annotators, is 1 from `T` on")
 	f.StringVar((*string)(&d.Missing), "missing-labels", "", "what a word for nothing, such as nan, means in place of labels, `POLICY`: "+
 		"unknown, none or error (default: error)")
 	f.StringVar(&d.LabelPrefix, "label-prefix", "", "what begins a label in fasttext, `TEXT` (default: __label__)")
@@ -55,7 +56,7 @@ func AddData(cmd *cobra.Command, onBadRow data.BadRows) *Data {
 	f.BoolVar(&d.DropUnknown, "drop-unknown-labels", false,
 		"leave out labels that the label list lacks, and count them, instead of refusing the file")
 	cli.Minor(cmd, "Data flags", "format", "no-header", "text-column", "text-pair-column", "id-column", "labels-column", "label-columns",
-		"label-separator", "missing-labels", "label-prefix", "delimiter", "labels",
+		"label-separator", "missing-labels", "binarize", "label-prefix", "delimiter", "labels",
 		"on-bad-row", "max-bad-rows", "bad-rows", "on-long", "strict-utf8", "drop-unknown-labels")
 	return d
 }
@@ -71,10 +72,24 @@ type Reading struct {
 	acted  map[string]bool // flags that some file so far has had a use for
 }
 
+// check refuses flags of the command line that change nothing.
+func (d *Data) check() error {
+	switch {
+	case d.onLine("binarize") && d.Binarize == 0:
+		return cli.Usagef("--binarize 0: want a number above 0, at most 1")
+	case d.onLine("max-bad-rows") && (d.OnBadRow == "" || d.OnBadRow == data.StopAtBadRow):
+		return cli.Usagef("--max-bad-rows needs --on-bad-row skip or report: now the first bad row ends the reading")
+	}
+	return nil
+}
+
 // Read reads the label list, if the flags name one, and returns a Reading.
 func (d *Data) Read(a *cli.App) (*Reading, error) {
 	r := &Reading{Options: d.Options, app: a, bad: badRowLog{path: d.BadRowsFile}, texts: d.Texts, onLine: d.onLine, acted: map[string]bool{}}
 	r.Options.OnBad = r.bad.add
+	if err := d.check(); err != nil {
+		return nil, err
+	}
 	var err error
 	if r.Options.MaxBadRows, err = data.ParseLimit(d.MaxBad); err != nil {
 		return nil, err

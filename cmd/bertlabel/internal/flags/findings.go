@@ -33,11 +33,20 @@ func UsesPooler(p bert.Pooling) bool { return strings.Contains(p.String(), bert.
 func SayRead(a *cli.App, m *model.Model, file string, reading *diagnosis.Reading, cut int) {
 	texts := reading.Texts
 	Found(a, reading.Findings(file, m.Tokenizer)...)
-	findings := diagnosis.Cut(file, cut, texts, m.MaxSeqLength, m.Encoder.Config.MaxPositionEmbeddings)
+	findings := diagnosis.Cut(file, cut, texts, m.MaxSeqLength, m.Encoder.Config.MaxPositionEmbeddings,
+		m.Tokenizer.Options().TruncateLeft)
 	if Found(a, findings...); cut > 0 && len(findings) == 0 {
 		a.Log.Infof("%s: %d of %d texts (%.1f %%) were longer than %d tokens and were cut", file, cut, texts,
 			100*float64(cut)/float64(texts),
 			m.MaxSeqLength)
+	}
+}
+
+// SayExactlyOne tells where labels may exclude each other.
+func SayExactlyOne(a *cli.App, set *data.Dataset) {
+	if set.ExactlyOne() {
+		a.Log.Infof("%s: every row has exactly one of %d labels; if they exclude each other, train --exactly-one makes the model predict the most "+
+			"probable one", set.File, set.Labels.Len())
 	}
 }
 

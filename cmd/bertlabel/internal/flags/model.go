@@ -163,6 +163,7 @@ func (s *Source) Open(a *cli.App) (*model.Model, error) {
 	o := s.options(a)
 	if !s.Silent {
 		o.Log = func(message string) { a.Log.Infof("%s", message) }
+		o.Warn = func(message string) { a.Log.Warnf("%s", message) }
 	}
 	m, err := model.Open(path, o)
 	if misfit := new(model.MisfitError); errors.As(err, &misfit) && misfit.Unexpected > 0 {

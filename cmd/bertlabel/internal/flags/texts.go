@@ -13,10 +13,8 @@ import (
 
 // openTexts reads the texts of the command line.
 func (r *Reading) openTexts() (*data.Reader, error) {
-	for _, f := range formatFlags {
-		if r.onLine(f.flag) {
-			return nil, cli.Usagef("--%s means nothing for texts of the command line", f.flag)
-		}
+	if err := refuse(r.onLine, "texts of the command line"); err != nil {
+		return nil, err
 	}
 	var rows bytes.Buffer
 	lines := json.NewEncoder(&rows)
@@ -27,6 +25,21 @@ func (r *Reading) openTexts() (*data.Reader, error) {
 	}
 	o := data.Options{Format: data.JSONL, IgnoreLabels: true, OnBadRow: r.Options.OnBadRow, OnLong: r.Options.OnLong, OnBad: r.Options.OnBad}
 	return data.NewReader(&rows, "--text", o)
+}
+
+// RefuseFlags refuses the flags that say how a file is read, where what is read is none.
+func (d *Data) RefuseFlags(what string) error { return refuse(d.onLine, what) }
+
+func refuse(onLine func(flag string) bool, what string) error {
+	for _, f := range formatFlags {
+		if onLine(f.flag) {
+			return cli.Usagef("--%s means nothing for %s", f.flag, what)
+		}
+	}
+	if onLine("format") {
+		return cli.Usagef("--format means nothing for %s", what)
+	}
+	return nil
 }
 
 // headerBytes is the longest first line of stdin that may be a header.

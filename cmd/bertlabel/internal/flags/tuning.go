@@ -70,6 +70,11 @@ func Span(thresholds []float32) string {
 	return least + " to " + most
 }
 
+// AddExactlyOne declares --exactly-one.
+func AddExactlyOne(cmd *cobra.Command, value *bool) {
+	cmd.Flags().BoolVar(value, "exactly-one", false, "the labels exclude each other: the most probable one is predicted, and no other")
+}
+
 // AddPlots declares --plots.
 func AddPlots(cmd *cobra.Command, value *string) {
 	cmd.Flags().StringVar(value, "plots", "", "`FOLDER` for the figures of the report as SVG and PNG")

@@ -25,16 +25,17 @@ import (
 
 // evalOptions say which model is evaluated on what, and how that is shown.
 type evalOptions struct {
-	Model     flags.Source
-	Rows      *flags.Data
-	Data      string
-	Threshold flags.Thresholds
-	Against   *bert.Precision // the model is compared with itself in this precision; nil: with nothing
-	Page      string          // file for a page with all figures; "" for none
-	Plots     string          // folder for its figures; "" for none
-	Explained int             // rows that the page explains
-	Pretty    bool            // bars for people instead of JSON
-	Call      report.Call
+	Model      flags.Source
+	Rows       *flags.Data
+	Data       string
+	Threshold  flags.Thresholds
+	ExactlyOne bool            // the labels exclude each other
+	Against    *bert.Precision // the model is compared with itself in this precision; nil: with nothing
+	Page       string          // file for a page with all figures; "" for none
+	Plots      string          // folder for its figures; "" for none
+	Explained  int             // rows that the page explains
+	Pretty     bool            // bars for people instead of JSON
+	Call       report.Call
 }
 
 // NewEval returns the verb eval.
@@ -55,6 +56,7 @@ func newEvalCmd(a *cli.App, run cli.Runner[evalOptions]) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.Data, "data", "", "`FILE` of labelled texts")
 	flags.AddThreshold(cmd, &o.Threshold)
+	flags.AddExactlyOne(cmd, &o.ExactlyOne)
 	f.StringVar(&against, "against", "",
 		"`PRECISION` to compare with: what --precision changes, kept in the model's folder where it is fp32")
 	f.StringVar(&o.Page, "report", "", "`FILE` for a page with all figures, the rows most wrong and those likely mislabelled")
@@ -65,6 +67,9 @@ func newEvalCmd(a *cli.App, run cli.Runner[evalOptions]) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		if err := o.check(); err != nil {
 			return err
+		}
+		if o.Page == "" && cli.OnCommandLine(cmd, "explain-rows") {
+			return cli.Usagef("--explain-rows would change nothing: the rows are explained in the page of --report")
 		}
 		if !f.Changed("pretty") {
 			o.Pretty = a.OnTerminal()
@@ -188,6 +193,11 @@ func (e *evaluation) evaluate(ctx context.Context) error {
 	e.result, err = metrics.Evaluate(metrics.Data{Labels: e.m.Labels, Truth: e.set.Y, Scores: e.scores}, thresholds)
 	if err != nil {
 		return err
+	}
+	if e.m.ExactlyOne = e.m.ExactlyOne || e.ExactlyOne; e.m.ExactlyOne {
+		e.result.Accuracy = metrics.Accuracy(metrics.Data{Labels: e.m.Labels, Truth: e.set.Y, Scores: e.scores})
+		e.app.Log.Infof("accuracy %.4f: the share of rows whose most probable label is theirs; the other figures are at the thresholds",
+			*e.result.Accuracy)
 	}
 	flags.DiagnoseScores(e.app, e.set, e.result, e.scores, e.reading)
 	if e.reference == nil {

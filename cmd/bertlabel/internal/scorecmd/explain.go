@@ -71,6 +71,14 @@ func newExplainCmd(a *cli.App, run cli.Runner[explainOptions]) *cobra.Command {
 		if err := o.check(); err != nil {
 			return err
 		}
+		if o.Method != model.IntegratedGradients && cli.OnCommandLine(cmd, "steps") {
+			return cli.Usagef("--steps would change nothing: --method %s takes one gradient", o.Method)
+		}
+		if o.Text != nil {
+			if err := o.Rows.RefuseFlags("a text of the command line"); err != nil {
+				return err
+			}
+		}
 		if o.Model, err = models.Source(); err != nil {
 			return err
 		}

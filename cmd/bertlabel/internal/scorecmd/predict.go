@@ -26,6 +26,7 @@ type predictOptions struct {
 	Input, Output string
 	Format        string // jsonl, csv or tsv
 	Threshold     flags.Thresholds
+	ExactlyOne    bool // the most probable label only, whatever the thresholds are
 	TopK          int  // labels that are shown; 0: all
 	Logits        bool // are shown, too
 	Pretty        bool // bars for people instead of Format
@@ -52,6 +53,7 @@ func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 	f.StringVar(&o.Format, "output-format", "",
 		"jsonl, csv or tsv with id and one probability a label (default: by --output's suffix, else jsonl)")
 	flags.AddThreshold(cmd, &o.Threshold)
+	flags.AddExactlyOne(cmd, &o.ExactlyOne)
 	f.IntVar(&o.TopK, "top-k", 0, "show the K most probable labels only, most probable first")
 	f.BoolVar(&o.Logits, "logits", false, "add the logits")
 	flags.AddPretty(cmd, &o.Pretty)
@@ -121,6 +123,8 @@ func (o *predictOptions) setFormat(a *cli.App) error {
 // check refuses flags that do not go together. chosen says that the format was given.
 func (o *predictOptions) check(chosen bool) error {
 	switch {
+	case o.ExactlyOne && o.Threshold != "":
+		return cli.Usagef("--exactly-one takes the most probable label whatever the thresholds are: leave out --threshold")
 	case o.TopK < 0 || o.Format != "jsonl" && (o.TopK > 0 || o.Logits):
 		return cli.Usagef("--top-k wants 1 or more, and like --logits the output format jsonl")
 	case o.Pretty && (chosen || o.Logits):
@@ -145,6 +149,7 @@ func runPredict(ctx context.Context, a *cli.App, o predictOptions) error {
 	} else {
 		flags.SayTuning(a, m)
 	}
+	m.ExactlyOne = m.ExactlyOne || o.ExactlyOne
 	flags.Found(a, flags.DiagnoseModel(m)...)
 	scores := diagnosis.NewScores(m.Labels, m.Predicts)
 	in, err := newRowStream(a, m, o.Rows, o.Input, "predict", score.Options{}, false)
@@ -173,8 +178,9 @@ func runPredict(ctx context.Context, a *cli.App, o predictOptions) error {
 		return err
 	}
 	scores.Reading = in.reading
-	flags.Found(a, scores.Findings()...)
-	flags.Found(a, scores.Unlabelled()...)
+	if flags.Found(a, scores.Findings()...); !m.ExactlyOne {
+		flags.Found(a, scores.Unlabelled()...)
+	}
 	return errors.Join(writer.Flush(), out.Commit(), in.verdict())
 }
 

@@ -29,6 +29,11 @@ type rowStream struct {
 // newRowStream opens input, "-" for stdin, whose labels are not looked at. With whole a row that cannot be used is never reported, as
 // the output has no place for it: it ends the reading.
 func newRowStream(a *cli.App, m *model.Model, rows *flags.Data, input, work string, o score.Options, whole bool) (*rowStream, error) {
+	if work != "predict" {
+		if err := rows.RefuseLabels(); err != nil {
+			return nil, err
+		}
+	}
 	files, err := rows.Read(a)
 	if err != nil {
 		return nil, err

@@ -1,11 +1,9 @@
 package tracecmd
 
 import (
-	"bufio"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"math"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -18,55 +16,42 @@ import (
 	"bertlabel/tensor"
 )
 
-// tensorFile is a safetensors file that stages are written to as they come: nothing of it is held in memory.
-type tensorFile struct {
-	out *cli.Output
-	w   *bufio.Writer
-}
-
-// createTensors begins the file of --output: its header, then ids and segments.
-func (t *tracing) createTensors() (*tensorFile, error) {
-	n := len(t.text.IDs)
-	tensors := []checkpoint.Info{
-		{Name: "input_ids", DType: checkpoint.Int32, Shape: []int{n}, Bytes: int64(4 * n)},
-		{Name: "segment_ids", DType: checkpoint.Int32, Shape: []int{n}, Bytes: int64(4 * n)},
+// writeTensors writes the file of --output: ids, segments, and then what walk shows. Nothing of it is held in memory.
+func (t *tracing) writeTensors(walk func(add sink) error) error {
+	ids := [][]int32{t.text.IDs, t.text.Segments}
+	tensors := []checkpoint.Tensor{
+		{Name: "input_ids", DType: checkpoint.Int32, Shape: []int{len(ids[0])}},
+		{Name: "segment_ids", DType: checkpoint.Int32, Shape: []int{len(ids[1])}},
 	}
 	for _, s := range t.report.Stages {
-		tensors = append(tensors, checkpoint.Info{Name: s.Name, DType: checkpoint.Float32, Shape: s.Shape, Bytes: int64(4 * s.Shape[0] * s.Shape[1])})
+		tensors = append(tensors, checkpoint.Tensor{Name: s.Name, DType: checkpoint.Float32, Shape: s.Shape})
 	}
 	out, err := t.app.CreateOutput(t.Output)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	f := &tensorFile{out, bufio.NewWriterSize(out, 1<<16)}
-	err = safetensors.WriteHeader(f.w, tensors)
-	for _, x := range [][]int32{t.text.IDs, t.text.Segments} {
-		for _, v := range x {
-			err = errors.Join(err, binary.Write(f.w, binary.LittleEndian, v))
+	defer out.Discard()
+	create := func(string) (io.WriteCloser, error) { return nopCloser{out}, nil }
+	err = safetensors.Stream(create, t.Output, tensors, nil, func(w io.Writer) error {
+		for _, x := range ids {
+			if err := binary.Write(w, binary.LittleEndian, x); err != nil {
+				return err
+			}
 		}
-	}
+		return walk(func(_ trace.Stage, x *tensor.Tensor) error {
+			for i := range x.Rows {
+				if err := binary.Write(w, binary.LittleEndian, x.Row(i)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
 	if err != nil {
-		out.Discard()
+		return err
 	}
-	return f, err
+	return out.Commit()
 }
-
-// add writes a stage.
-func (f *tensorFile) add(_ trace.Stage, x *tensor.Tensor) error {
-	var raw []byte
-	for i := range x.Rows {
-		raw = raw[:0]
-		for _, v := range x.Row(i) {
-			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
-		}
-		if _, err := f.w.Write(raw); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (f *tensorFile) finish() error { return errors.Join(f.w.Flush(), f.out.Commit()) }
 
 // tables is a folder with a CSV file for each stage.
 type tables struct {

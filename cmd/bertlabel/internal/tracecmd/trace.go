@@ -215,16 +215,7 @@ const mostNumbers = 1 << 18
 
 // run takes the text through the model, and each stage to whoever wants it.
 func (t *tracing) run() error {
-	sinks := []func(trace.Stage, *tensor.Tensor) error{t.report.Add, t.keep}
-	finish := func() error { return nil }
-	if t.Output != "" {
-		file, err := t.createTensors()
-		if err != nil {
-			return err
-		}
-		defer file.out.Discard()
-		sinks, finish = append(sinks, file.add), file.finish
-	}
+	sinks := []sink{t.report.Add, t.keep}
 	if t.CSV != "" {
 		tables, err := t.createTables()
 		if err != nil {
@@ -232,19 +223,24 @@ func (t *tracing) run() error {
 		}
 		sinks = append(sinks, tables.add)
 	}
-	err := trace.Run(t.m, t.text, func(s trace.Stage, x *tensor.Tensor) error {
-		for _, sink := range sinks {
-			if err := sink(s, x); err != nil {
-				return err
+	walk := func(sinks []sink) error {
+		return trace.Run(t.m, t.text, func(s trace.Stage, x *tensor.Tensor) error {
+			for _, sink := range sinks {
+				if err := sink(s, x); err != nil {
+					return err
+				}
 			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
+			return nil
+		})
 	}
-	return finish()
+	if t.Output == "" {
+		return walk(sinks)
+	}
+	return t.writeTensors(func(add sink) error { return walk(append(sinks, add)) })
 }
+
+// sink is somebody who wants the stages.
+type sink = func(trace.Stage, *tensor.Tensor) error
 
 // keep copies a stage that is to be printed.
 func (t *tracing) keep(s trace.Stage, x *tensor.Tensor) error {

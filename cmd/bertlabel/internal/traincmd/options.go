@@ -2,9 +2,7 @@ package traincmd
 
 import (
 	"errors"
-	"slices"
 	"strconv"
-	"strings"
 
 	"bertlabel/bert"
 	"bertlabel/cmd/bertlabel/internal/cli"
@@ -22,11 +20,12 @@ type training struct {
 	train       string // file of rows
 	options     fit.Options
 	auto        bool   // --pooling auto
+	ownPooling  bool   // without --pooling: what the folder of a model without a head says
+	exactlyOne  bool   // the model predicts the most probable label only
 	weights     string // JSON file of --pos-weight; "" for none
 	baseline    bool
 	tensorboard bool
 	plots       string
-	unused      []string          // what was set and changes nothing, in words
 	settled     map[string]string // flags whose values follow from others, for the report
 	autoLength  bool              // the texts decide how many tokens of them are read
 
@@ -36,8 +35,8 @@ type training struct {
 }
 
 // training turns flags into options, and refuses what does not go together before anything is read. changed tells which flags were set,
-// google whether any was spelt as run_classifier.py has it.
-func (t *trainFlags) training(changed func(flag string) bool, google bool) (*training, error) {
+// given which of these stand on the command line, google whether any was spelt as run_classifier.py has it.
+func (t *trainFlags) training(changed, given func(flag string) bool, google bool) (*training, error) {
 	c, err := t.chosen(google)
 	if err != nil {
 		return nil, err
@@ -46,13 +45,16 @@ func (t *trainFlags) training(changed func(flag string) bool, google bool) (*tra
 	if err != nil {
 		return nil, cli.WithCode(cli.ExitUsage, err)
 	}
+	if err := t.unused(&o, given); err != nil {
+		return nil, err
+	}
 	source, err := t.model.Source()
 	if err != nil {
 		return nil, err
 	}
 	r := &training{
-		model: source, rows: *t.rows, train: t.train, options: o, auto: t.pooling == autoPooling,
-		baseline: t.baseline && (o.Dev != nil || o.Folds > 0), tensorboard: t.tensorboard, plots: t.plots, unused: t.unused(&o, changed),
+		model: source, rows: *t.rows, train: t.train, options: o, auto: t.pooling == autoPooling, exactlyOne: t.exactlyOne,
+		baseline: t.baseline && (o.Dev != nil || o.Folds > 0), tensorboard: t.tensorboard, plots: t.plots,
 		settled: map[string]string{}, choice: c, flags: t, changed: changed,
 		autoLength: t.model.AutoLength || c.name != fit.Google && source.MaxSeqLength == nil,
 	}
@@ -196,27 +198,35 @@ func (t *trainFlags) posWeightNumber() float64 {
 	return 0
 }
 
-// unused tells of flags that were set and that this kind of training has no use for.
-func (t *trainFlags) unused(o *fit.Options, changed func(flag string) bool) (lines []string) {
-	say := func(why string, names ...string) {
-		set := slices.DeleteFunc(names, func(name string) bool { return !changed(name) })
-		if len(set) > 0 {
-			lines = append(lines, why+", so --"+strings.Join(set, ", --")+" changes nothing")
+// unused refuses flags that this kind of training has no use for. given tells which stand on the command line: those of config files and
+// of the environment may be for other runs.
+func (t *trainFlags) unused(o *fit.Options, given func(flag string) bool) error {
+	head, steps := o.Tune == fit.Head, t.config.MaxSteps > 0
+	for _, rule := range []struct {
+		applies bool
+		why     string
+		flags   []string
+	}{
+		{head && o.Solver != fit.Gradient, "--solver " + o.Solver.String() + " takes no steps",
+			[]string{"learning-rate", "num-train-epochs",
+				"max-steps", "train-batch-size", "gradient-accumulation-steps", "warmup-proportion", "weight-decay", "optimizer",
+				"clip-norm",
+				"dropout", "shuffle", "log-steps", "eval-steps", "early-stopping", "best-metric", "on-nan"}},
+		{head, "--tune head leaves the encoder as it is: --tune last:N or all uses it", []string{"recompute", "layerwise-lr-decay",
+			"save-checkpoints-steps", "keep-checkpoints", "verify-save", "tensorboard"}},
+		{!head, "features are kept by --tune head only", []string{"features-cache"}},
+		{o.Dev == nil, "give --dev to evaluate on", []string{"eval-steps", "best-metric", "early-stopping"}},
+		{steps, "--max-steps says how many steps there are", []string{"num-train-epochs"}},
+		{t.posWeight != balanced, "it bounds --pos-weight balanced", []string{"pos-weight-cap"}},
+		{o.Tuning.Thresholds == fit.Half, "it is what --tune-thresholds chooses for", []string{"threshold-objective"}},
+	} {
+		for _, flag := range rule.flags {
+			if rule.applies && given(flag) {
+				return cli.Usagef("--%s would change nothing: %s", flag, rule.why)
+			}
 		}
 	}
-	if o.Tune == fit.Head && o.Solver != fit.Gradient {
-		say("--solver "+o.Solver.String()+" takes no steps", "learning-rate", "num-train-epochs", "max-steps", "train-batch-size",
-			"gradient-accumulation-steps",
-			"warmup-proportion", "weight-decay", "optimizer", "clip-norm", "dropout", "shuffle", "eval-steps", "early-stopping",
-			"best-metric")
-	}
-	if o.Tune == fit.Head {
-		say("--tune head leaves the encoder as it is", "recompute", "layerwise-lr-decay", "save-checkpoints-steps", "keep-checkpoints")
-	}
-	if o.Dev == nil {
-		say("there is no --dev to evaluate on", "eval-steps", "best-metric")
-	}
-	return lines
+	return nil
 }
 
 // text writes a number as a flag has it.

@@ -175,6 +175,9 @@ func (r *trainRun) settle() (err error) {
 	if t.auto {
 		t.options.Poolings = fit.AutoPoolings(r.m)
 	}
+	if t.ownPooling && r.m.Head == nil && r.m.Pooling != bert.Pooled && len(t.options.Poolings) == 0 {
+		t.options.Pooling = r.m.Pooling
+	}
 	if err := t.options.Check(); err != nil {
 		return err
 	}

@@ -35,10 +35,12 @@ func newTrain(run func(ctx context.Context, cmd *cobra.Command, t *training) err
 		if t.recipe.name == recipeHelp {
 			return t.recipe.list(cmd.OutOrStdout())
 		}
-		parsed, err := t.training(cmd.Flags().Changed, cli.GoogleSpelling(cmd))
+		given := func(flag string) bool { return cli.OnCommandLine(cmd, flag) }
+		parsed, err := t.training(cmd.Flags().Changed, given, cli.GoogleSpelling(cmd))
 		if err != nil {
 			return err
 		}
+		parsed.ownPooling = !cmd.Flags().Changed("pooling")
 		return run(cmd.Context(), cmd, parsed)
 	}
 	return cmd
@@ -55,6 +57,7 @@ type trainFlags struct {
 	noHoldout            bool
 	train, dev, output   string
 	tune, pooling, cache string
+	exactlyOne           bool
 	overwrite, baseline  bool
 	folds                int
 	plots                string
@@ -97,8 +100,11 @@ func addTrainFlags(cmd *cobra.Command) *trainFlags {
 		"gradient-accumulation-steps", "seed", "shuffle", "log-steps", "eval-steps", "best-metric", "early-stopping", "on-nan")
 	cli.Required(cmd, "train", "output")
 	flags.AddTuning(cmd, &t.tuning)
+	flags.AddExactlyOne(cmd, &t.exactlyOne)
 	t.addHeadFlags(f)
-	cli.Minor(cmd, "Head flags", "solver", "l2", "refit", "refit-pooling", "loss", "pos-weight", "pos-weight-cap", "label-smoothing",
+	cli.Minor(cmd, "Model flags", "exactly-one")
+	cli.Minor(cmd, "Head flags", "solver", "l2", "refit", "refit-pooling", "loss", "pos-weight", "pos-weight-cap",
+		"label-smoothing",
 		"bias-init", "folds")
 	t.addRunFlags(f)
 	cli.Minor(cmd, "Run flags", "overwrite", "resume", "resume-from", "save-checkpoints-steps", "keep-checkpoints", "verify-save",
