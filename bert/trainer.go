@@ -250,9 +250,24 @@ func (t *Trainer) forwardFrozen() {
 
 // Backward adds the gradients of the batch of the last Forward to those of the parameters, given dfeatures [texts, hidden], the
 // gradient of the loss by its features.
-func (t *Trainer) Backward(dfeatures *tensor.Tensor) {
-	n := len(t.layers)
+func (t *Trainer) Backward(dfeatures *tensor.Tensor) { t.BackwardObserved(dfeatures, nil) }
+
+// BackwardObserved is Backward that shows the gradient on its way down: that by the output of the last layer, of the rows that pooling
+// reads, then that by the output of each layer below, "layer_N", and by "embedding_output" where the embeddings are trained. observe, nil
+// for nobody, must not keep it.
+func (t *Trainer) BackwardObserved(dfeatures *tensor.Tensor, observe func(name string, dx *tensor.Tensor)) {
+	n, below := len(t.layers), len(t.model.Layers)-len(t.layers)
+	show := func(i int, dx *tensor.Tensor) { // by the input of trained layer i
+		name := "embedding_output"
+		if below+i > 0 {
+			name = fmt.Sprintf("layer_%d", below+i-1)
+		}
+		if observe != nil && dx != nil {
+			observe(name, dx)
+		}
+	}
 	dy := t.backwardPooling(dfeatures)
+	show(n, dy)
 	for i := n - 1; i >= 0; i-- {
 		dx := &t.dx
 		if i == 0 && t.embeddings == nil {
@@ -265,6 +280,7 @@ func (t *Trainer) Backward(dfeatures *tensor.Tensor) {
 		}
 		t.layers[i].backward(t.ws, &t.gradients, dx, dy, t.rowsOf(i))
 		dy = dx
+		show(i, dy)
 	}
 	if t.embeddings != nil {
 		t.embeddings.backward(&t.ws.Workspace, dy)

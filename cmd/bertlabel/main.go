@@ -17,6 +17,7 @@ import (
 	"bertlabel/cmd/bertlabel/internal/modelcmd"
 	"bertlabel/cmd/bertlabel/internal/scorecmd"
 	"bertlabel/cmd/bertlabel/internal/servecmd"
+	"bertlabel/cmd/bertlabel/internal/tracecmd"
 	"bertlabel/cmd/bertlabel/internal/traincmd"
 
 	"github.com/spf13/cobra"
@@ -44,6 +45,7 @@ func verbs(a *cli.App) []*cobra.Command {
 		democmd.NewDemo(a),
 		modelcmd.NewPull(a), // a model
 		modelcmd.NewInspect(a),
+		tracecmd.NewTrace(a),
 		modelcmd.NewConvert(a),
 		datacmd.NewCheckData(a), // data
 		datacmd.NewSplit(a),

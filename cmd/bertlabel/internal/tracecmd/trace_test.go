@@ -1,0 +1,228 @@
+package tracecmd
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"bertlabel/bert"
+	"bertlabel/checkpoint"
+	"bertlabel/checkpoint/safetensors"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
+	"bertlabel/cmd/bertlabel/internal/term"
+)
+
+var bertlabel = cmdtest.Verbs(NewTrace)
+
+const tinyModel = "../../../../bert/testdata/tiny"
+
+var update = flag.Bool("update", false, "write the transcript")
+
+// number is one with a point: the last of its digits differs between kernel sets.
+var number = regexp.MustCompile(`-?\d+\.\d+`)
+
+// The whole text of the tiny model is that of the transcript, its numbers to a thousandth, and no line is longer than 100 columns.
+func TestTranscript(t *testing.T) {
+	t.Parallel()
+	got, stderr, code := bertlabel.Run(t, "", "trace", "--model", tinyModel, "--token", "4", "the food was not good .")
+	if code != cli.ExitOK {
+		t.Fatalf("exit %d\n%s", code, stderr)
+	}
+	if *update {
+		cmdtest.WriteFile(t, "testdata/tiny.txt", got)
+	}
+	text, err := os.ReadFile("testdata/tiny.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := string(text)
+	if g, w := number.ReplaceAllString(got, "#"), number.ReplaceAllString(want, "#"); g != w {
+		t.Errorf("other words:\n%s\nwant\n%s", got, want)
+	}
+	numbers := number.FindAllString(want, -1)
+	for i, g := range number.FindAllString(got, -1) {
+		var x, y float64
+		if json.Unmarshal([]byte(g), &x) != nil || json.Unmarshal([]byte(numbers[i]), &y) != nil || !(max(x-y, y-x) <= 1.5e-3) {
+			t.Errorf("number %d: %s, want %s", i, g, numbers[i])
+		}
+	}
+	narrow(t, got)
+}
+
+func narrow(t *testing.T, text string) {
+	t.Helper()
+	for _, line := range strings.Split(text, "\n") {
+		if term.Width(line) > columns {
+			t.Errorf("%d columns: %s", term.Width(line), line)
+		}
+	}
+}
+
+// A layer, a block, a stage and whole matrices can be asked for, and nothing else is printed then.
+func TestParts(t *testing.T) {
+	t.Parallel()
+	const text = "the food was not good ."
+	for args, c := range map[string]struct{ has, hasNot string }{
+		"--layer 1":                      {"layer 1, attention", "layer 0"},
+		"--stage tokens":                 {"tokens [8]", "embeddings ["},
+		"--stage pooler":                 {"|pooled|", "labels ["},
+		"--layer 0 --whole":              {"bert/encoder/layer_0/attention/self/probs [16, 8]", "layer_1"},
+		"--stage logits":                 {"logits [1, 4]", "labels ["},
+		"--stage feed-forward --layer 1": {"layer 1, feed-forward", "attention"},
+		"--stage bert/embeddings/sum":    {"bert/embeddings/sum [8, 8]", "tokens"},
+		"--without head:1.1":             {"layer_1/attention/self/context", "layer_0/attention/self/context"},
+		"--set output_bias[1]=2.5":       {"logits", "layer_0"},
+		"--without gelu --set output_bias[1]=2.5 --layer 1": {"layer_1/intermediate/act", "layer_0"},
+	} {
+		words := append(append([]string{"trace", "--model", tinyModel}, strings.Fields(args)...), text)
+		stdout, stderr, code := bertlabel.Run(t, "", words...)
+		if code != cli.ExitOK || !strings.Contains(stdout, c.has) || strings.Contains(stdout, c.hasNot) {
+			t.Errorf("%s: exit %d\n%s%s", args, code, stdout, stderr)
+		}
+		narrow(t, stdout)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"--token 9 x":                       "--token 9: the text has the tokens 0 to 2",
+		"--layer 2 x":                       "--layer 2: the model has the layers 0 to 1",
+		"--stage pooled x":                  "did you mean pooler",
+		"--without heads x":                 `--without "heads": want scale`,
+		"--without head:1 x":                `--without "head:1": want scale`,
+		"--without head:0.7 x":              "head 0.7: the model has the layers 0 to 1",
+		"--set a=1 x":                       `--set "a=1": want`,
+		"--set nothing[0]=1 x":              `no parameter "nothing"`,
+		"--set output_bias[0]=NaN x":        "want 'NAME",
+		"--without gelu --json x":           "--without and --set print a table",
+		"--csv ../../../../bert/testdata x": "../../../../bert/testdata",
+		"--labels food x":                   "belong to --backward",
+		"--backward --labels fod x":         "did you mean food",
+		"--backward --entry a[1] x":         "--entry belongs to --check",
+		"--backward --json x":               "--backward takes no",
+		"":                                  "found 0 arguments, want one: a text",
+	} {
+		stdout, stderr, code := bertlabel.Run(t, "", append([]string{"trace", "--model", tinyModel}, strings.Fields(args)...)...)
+		if code != cli.ExitUsage || !strings.Contains(stderr, want) || stdout != "" {
+			t.Errorf("trace %s: exit %d, %s, want %s", args, code, stderr, want)
+		}
+	}
+}
+
+// The tensor file and the CSV files hold every stage, with the numbers of the JSON.
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file, tables := filepath.Join(dir, "t.safetensors"), filepath.Join(dir, "tables")
+	stdout, stderr, code := bertlabel.Run(t, "", "trace", "--model", tinyModel, "--json", "--whole", "--output", file, "--csv", tables,
+		"--pair", "the staff was slow", "the food was good")
+	if code != cli.ExitOK {
+		t.Fatalf("exit %d\n%s", code, stderr)
+	}
+	var report struct {
+		Tokens []struct{ Segment int }
+		Stages []struct {
+			Name  string
+			Shape [2]int
+		}
+		Values map[string][][]float32
+	}
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil {
+		t.Fatal(err)
+	}
+	src, err := safetensors.Open(file, checkpoint.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	if n := len(src.Tensors()); n != len(report.Stages)+2 || report.Tokens[len(report.Tokens)-1].Segment != 1 {
+		t.Errorf("%d tensors for %d stages, tokens %v", n, len(report.Stages), report.Tokens)
+	}
+	for i, s := range report.Stages {
+		x := make([]float32, s.Shape[0]*s.Shape[1])
+		if err := src.ReadFloat32(s.Name, x); err != nil {
+			t.Fatal(err)
+		}
+		text, err := filepath.Glob(filepath.Join(tables, "*-"+strings.ReplaceAll(s.Name, "/", ".")+".csv"))
+		if err != nil || len(text) != 1 {
+			t.Fatalf("%s: files %v", s.Name, text)
+		}
+		csv, err := os.ReadFile(text[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var rows [][]float32
+		if err := json.Unmarshal([]byte("[["+strings.ReplaceAll(strings.TrimSpace(string(csv)), "\n", "],[")+"]]"), &rows); err != nil {
+			t.Fatal(err)
+		}
+		for row := range s.Shape[0] {
+			for col := range s.Shape[1] {
+				v := x[row*s.Shape[1]+col]
+				if v != report.Values[s.Name][row][col] || v != rows[row][col] {
+					t.Fatalf("%s[%d,%d] (stage %d): %g in the tensor file", s.Name, row, col, i, v)
+				}
+			}
+		}
+	}
+}
+
+// Tokens that would steer a terminal come from a vocabulary; they are shown escaped.
+func TestHostileTokens(t *testing.T) {
+	t.Parallel()
+	m := cmdtest.TinyModel(t, 3, bert.Mean, cmdtest.TinyLabels)
+	dir := cmdtest.ModelFolder(t, m)
+	vocab := filepath.Join(dir, "vocab.txt")
+	text, err := os.ReadFile(vocab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmdtest.WriteFile(t, vocab, strings.Replace(string(text), "\nsad\n", "\n\u202ecat\u200bx"+strings.Repeat("w", 60)+"\n", 1))
+	stdout, stderr, code := bertlabel.Run(t, "", "trace", "--model", dir, "--keep-tokens", "\u202ecat\u200bx"+strings.Repeat("w", 60),
+		"a \u202ecat\u200bx"+strings.Repeat("w", 60)+" sat")
+	if code != cli.ExitOK || !strings.Contains(stdout, `\u202ecat`) || strings.ContainsAny(stdout, "\u202e\u200b\x1b") {
+		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
+	}
+	narrow(t, stdout)
+}
+
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	got, stderr, code := cmdtest.Options(t, newTraceCmd, "trace", "--model", "m", "--pair", "b", "--token", "2", "--layer", "0", "--stage",
+		"tokens", "--whole", "--json", "--output", "f", "--csv", "d", "a")
+	if code != cli.ExitOK || got.Text != "a" || got.Pair != "b" || got.Token != 2 || got.Layer == nil || *got.Layer != 0 || !got.Whole ||
+		!got.JSON || got.Output != "f" || got.CSV != "d" || got.Stages[0] != "tokens" || got.Model.Path != "m" {
+		t.Errorf("%+v, exit %d %s", got, code, stderr)
+	}
+	if got, _, _ := cmdtest.Options(t, newTraceCmd, "trace", "--model", "m", "a"); got == nil || got.Layer != nil {
+		t.Errorf("without --layer: %+v", got)
+	}
+}
+
+// The way back: loss, labels, what reaches each layer, each parameter, a step; --output has the gradients by the parameters' names.
+func TestBackward(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "g.safetensors")
+	stdout, stderr, code := bertlabel.Run(t, "", "trace", "--model", tinyModel, "--backward", "--labels", "food,praise", "--check", "--entry",
+		"output_weights[2,3]", "--output", file, "the food was not good .")
+	for _, want := range []string{"loss 2.", "embedding_output", "layer_1/attention/self/query/kernel", "key/bias", "output_weights[2,3]",
+		"clipping", "then the loss is"} {
+		if code != cli.ExitOK || !strings.Contains(stdout, want) {
+			t.Errorf("exit %d, no %q in\n%s%s", code, want, stdout, stderr)
+		}
+	}
+	narrow(t, stdout)
+	src, err := safetensors.Open(file, checkpoint.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	if info, ok := src.Lookup("output_weights"); !ok || len(src.Tensors()) != 41 || info.Shape[0] != 4 {
+		t.Errorf("%d gradients, output_weights %v", len(src.Tensors()), info)
+	}
+}
