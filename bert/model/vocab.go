@@ -33,6 +33,9 @@ func OpenTokenizer(path string, o *Options) (t *tokenizer.Tokenizer, maxSeqLengt
 	if o == nil {
 		o = &Options{}
 	}
+	if isZip(path) {
+		return openZipTokenizer(path, o)
+	}
 	f := files{vocab: first(o.VocabFile, path)}
 	if !strings.HasSuffix(path, ".txt") || isFolder(path) {
 		if f, err = find(path, o, false); err != nil {
