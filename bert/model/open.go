@@ -64,7 +64,8 @@ func (o *Options) warnf(format string, args ...any) {
 
 // Open opens the model at path: a folder of Google's layout (bert_config.json, vocab.txt and a TensorFlow checkpoint) or of Hugging
 // Face's (config.json, model.safetensors, and vocab.txt or tokenizer.json), a folder that train wrote, a zip file with one
-// of these in it, as Google's releases are downloaded, or a checkpoint beside the other two files. path may be empty if o names all three parts. Everything is checked; the error names file, tensor, what
+// of these in it, as Google's releases are downloaded, or a checkpoint beside the other two files. path may be empty if o names all three
+// parts. Everything is checked; the error names file, tensor, what
 // was found and what was expected, and lists all variables that do not fit at once.
 func Open(path string, o *Options) (*Model, error) {
 	if o == nil {

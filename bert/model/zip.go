@@ -30,7 +30,8 @@ type unzipped struct {
 	temp   string // above it
 }
 
-// unzip unpacks the model of a zip file into a folder of its own among the temporary files: the one folder in the zip that has a config and,
+// unzip unpacks the model of a zip file into a folder of its own among the temporary files: the one folder in the zip that has a config
+// and,
 // without weights, only its small files. Names that leave a folder, links, members that overlap and bombs are refused (package archive).
 func unzip(zipFile string, weights bool) (*unzipped, error) {
 	f, err := os.Open(zipFile)

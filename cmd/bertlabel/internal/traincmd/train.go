@@ -91,7 +91,8 @@ func addTrainFlags(cmd *cobra.Command) *trainFlags {
 	flags.AddTuning(cmd, &t.tuning)
 	flags.AddExactlyOne(cmd, &t.exactlyOne)
 	t.addHeadFlags(f)
-	cli.Minor(cmd, "Head flags", "exactly-one", "solver", "l2", "refit", "refit-pooling", "loss", "pos-weight", "pos-weight-cap", "label-smoothing",
+	cli.Minor(cmd, "Head flags", "exactly-one", "solver", "l2", "refit", "refit-pooling", "loss", "pos-weight", "pos-weight-cap",
+		"label-smoothing",
 		"bias-init", "folds")
 	t.addRunFlags(f)
 	cli.Minor(cmd, "Run flags", "overwrite", "resume", "resume-from", "save-checkpoints-steps", "keep-checkpoints", "verify-save",
