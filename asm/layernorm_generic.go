@@ -2,8 +2,9 @@ package asm
 
 import "math"
 
-// layerNormGeneric sums in float64. A mean rounded to float32 would be wrong by up to 2⁻²⁴·|mean|, which 1/std blows up: a
-// row of equal values would not give beta. So the mean is hi + lo, two float32, and x − hi − lo is right to its last bit.
+// layerNormGeneric sums in float64: a float32 sum of equal values over their number is not that value, and 1/√eps, a million, blows up
+// the difference. Rounded to float32 the mean would still be wrong by up to 2⁻²⁴·|mean|, which is much where the values lie close
+// together far from 0. So it is hi + lo, two float32, and x − hi − lo is right to its last bit.
 func layerNormGeneric(y, x, gamma, beta []float32, eps float32) (mean, rstd float32) {
 	var sum float64
 	for _, v := range x {

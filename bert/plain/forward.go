@@ -27,6 +27,10 @@ type Model struct {
 	Act     string            // hidden_act in Google's meaning: gelu (the tanh form), gelu_erf, relu, tanh, linear
 	Eps     float64           // added to the variance by LayerNorm: 1e-12
 	Weights map[string]Matrix // in TensorFlow's shapes: kernels [in, out], biases [1, out], output_weights [C, features]
+
+	// Change, unless nil, may give a stage that has just been computed another value: what follows is computed from that. It is for
+	// experiments ("what if there were no residual connection?"); a backward pass knows nothing of it.
+	Change func(p *Pass, name string, x Matrix) Matrix
 }
 
 // Vector is one vector that stands for a text. Kind is pooled, cls, mean or max; Layer is −1 for the last layer, −2 for the one below it,
@@ -60,8 +64,11 @@ func (m *Model) Forward(ids, segments []int, vectors ...Vector) *Pass {
 	return p
 }
 
-// set records a stage.
+// set records a stage, as Change makes it.
 func (p *Pass) set(name string, x Matrix) Matrix {
+	if p.Change != nil {
+		x = p.Change(p, name, x)
+	}
 	p.Names, p.Stages[name] = append(p.Names, name), x
 	return x
 }
@@ -94,18 +101,17 @@ func (p *Pass) addNorm(scope string, x, f Matrix) Matrix {
 // keys and values to itself, so it can look for something of its own.
 func (p *Pass) multiHead(scope string, x Matrix) Matrix {
 	q, k, v := p.dense(scope+"self/query", x), p.dense(scope+"self/key", x), p.dense(scope+"self/value", x)
-	var scores, probs Matrix
+	var scores Matrix // of the heads, one below the other: [A·S, S]
+	for n := range p.Heads {
+		scores = append(scores, p.scores(p.part(q, n), p.part(k, n))...)
+	}
+	probs := p.set(scope+"self/probs", softmax(p.set(scope+"self/scores", scores)))
 	heads := make(Matrix, len(x))
 	for n := range p.Heads {
-		s := p.scores(p.part(q, n), p.part(k, n))
-		w := softmax(s)
+		w := probs[n*len(x) : (n+1)*len(x)]
 		heads = concat(heads, multiply(w, p.part(v, n))) // softmax(q·kᵀ/√D)·v: §3.2.1, equation (1)
-		scores, probs = append(scores, s...), append(probs, w...)
 	}
-	p.set(scope+"self/scores", scores) // of the heads, one below the other: [A·S, S]
-	p.set(scope+"self/probs", probs)
-	p.set(scope+"self/context", heads)
-	return p.dense(scope+"output/dense", heads)
+	return p.dense(scope+"output/dense", p.set(scope+"self/context", heads))
 }
 
 // part is the columns of head n, [S, D].

@@ -44,7 +44,7 @@ def add(name, kind, path, tensors):
     cases.append({"name": name, "kind": kind, "path": f"good/{name}/{path}", "made_by": "tensorflow", "tensors": tensors})
 
 
-def save(name, values, path="model.ckpt", kind="tf_v2", place=lambda i: "/cpu:0", **saver):
+def save(name, values, path="model.ckpt", kind="tf_v2", place=lambda i: "/cpu:0", named=None, **saver):
     """Saves variables of these values by tf.train.Saver; a value may be (array, partitioner)."""
     folder = os.path.join(GOOD, name)
     os.makedirs(folder)
@@ -63,7 +63,7 @@ def save(name, values, path="model.ckpt", kind="tf_v2", place=lambda i: "/cpu:0"
             session.run(tf1.global_variables_initializer())
             s = tf1.train.Saver(save_relative_paths=True, **saver)
             s.save(session, os.path.join(folder, path), write_meta_graph=False, write_state=False)
-    add(name, kind, path, [record(key, value[0] if isinstance(value, tuple) else value) for key, value in values.items()])
+    add(name, kind, named or path, [record(key, value[0] if isinstance(value, tuple) else value) for key, value in values.items()])
 
 
 def object_based_bert():
@@ -133,6 +133,9 @@ save("partitioned", {"rows": (array(10, 4), tf1.fixed_size_partitioner(3, axis=0
                      "columns": (array(4, 7), tf1.fixed_size_partitioner(2, axis=1)), "whole": array(2, 2)})
 save("v1", {"bias": array(4), "kernel": array(3, 4), "step": np.int64(12), "rows": (array(7, 2), tf1.fixed_size_partitioner(2, axis=0))},
      kind="tf_v1", write_version=tf1.train.SaverDef.V1)
+save("v1_sharded", {"bias": array(4), "kernel": array(3, 4), "step": np.int64(12), "rows": (array(7, 2), tf1.fixed_size_partitioner(2, axis=0))},
+     path="model.ckpt", kind="tf_v1", place=lambda i: f"/cpu:{i % 2}", named="model.ckpt-?????-of-00002", sharded=True,
+     write_version=tf1.train.SaverDef.V1)
 object_based_bert()
 with open(os.path.join(HERE, "manifest.json"), "w") as f:
     f.write('{"good": [\n' + ",\n".join(json.dumps(case) for case in cases) + "\n]}\n")

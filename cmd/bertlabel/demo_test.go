@@ -8,9 +8,11 @@ import (
 	"strings"
 	"testing"
 
+	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/cmd/bertlabel/internal/democmd"
+	"bertlabel/train/tiny"
 )
 
 // The demo at a small size: it leaves data, model and results, and every command that it shows can be run again and gives the
@@ -56,5 +58,29 @@ func TestDemo(t *testing.T) {
 	}
 	if _, stderr, code := bertlabel(t, "", "demo", "--output", dir); code != cli.ExitUsage || !strings.Contains(stderr, "is not empty") {
 		t.Errorf("a second demo: exit %d, %s", code, stderr)
+	}
+}
+
+// What demo --tiny shows of the model that it trains, shown of the committed one; and what it refuses.
+func TestDemoTiny(t *testing.T) {
+	t.Parallel()
+	m, err := model.Open("../../bert/testdata/tiny", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	a := cli.New(cli.Process{}, verbs, strings.NewReader(""), &stdout, &stderr)
+	a.LogFormat = "text"
+	if err := democmd.ShowParts(t.Context(), a, m, tiny.EveryText()[:300]); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
+	if len(lines) != 11 || strings.Join(strings.Fields(lines[1]), " ") != "whole 0 0 0 0" ||
+		!strings.HasPrefix(lines[3], "without head 0.1") {
+		t.Errorf("stdout %s", stdout.String())
+	}
+	if _, stderr, code := bertlabel(t, "", "demo", "--tiny", "--output", "x"); code != cli.ExitUsage ||
+		!strings.Contains(stderr, "--tiny writes no files") {
+		t.Errorf("--tiny --output: exit %d, %s", code, stderr)
 	}
 }

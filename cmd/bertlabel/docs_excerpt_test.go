@@ -195,8 +195,8 @@ func instructions(lines []string) (list []string) {
 	return list
 }
 
-// checkAssembly reports the first instruction that the functions and macros do not have behind the one before. A parameter of a macro stands
-// for any operand.
+// checkAssembly reports the first instruction that the functions and macros do not have behind the one before. A parameter of a macro
+// stands for any operand.
 func checkAssembly(lines []string, file string, names []string) error {
 	var patterns []*regexp.Regexp
 	for _, name := range names {

@@ -36,10 +36,10 @@ type fence struct {
 
 func (f *fence) String() string { return fmt.Sprintf("%s:%d", f.page, f.line) }
 
-// readPages returns the pages of docs/, and README.
+// readPages returns the pages of docs/, README and CONTRIBUTING.
 func readPages(t *testing.T) (pages []page) {
 	t.Helper()
-	paths := []string{"README.md"}
+	paths := []string{"README.md", "CONTRIBUTING.md"}
 	err := filepath.WalkDir(filepath.Join(moduleRoot, "docs"), func(path string, _ fs.DirEntry, err error) error {
 		if err == nil && strings.HasSuffix(path, ".md") {
 			path, err = filepath.Rel(moduleRoot, path)
@@ -116,6 +116,9 @@ func TestDocsNames(t *testing.T) {
 			}
 		})
 		p.eachMatch(docsFile, func(at string, m []string) {
+			if strings.Contains(m[1], "NAME") || strings.Contains(m[1], "GOARCH") {
+				return // any
+			}
 			if _, err := os.Stat(filepath.Join(moduleRoot, m[1])); err != nil {
 				t.Errorf("%s: %v", at, err)
 			}
@@ -184,6 +187,20 @@ var notInAnchor = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
 // anchor is the name that a browser knows a heading by.
 func anchor(title string) string {
 	return strings.ReplaceAll(notInAnchor.ReplaceAllString(strings.ToLower(strings.TrimSpace(title)), ""), " ", "-")
+}
+
+var docsTime = regexp.MustCompile(`(^|[^≈\d.,])(\d[\d.,]*) ?(ns|µs|ms|s|min|GFLOP/s|GB/s|texts/s)\b`)
+
+// A time or a speed in the guide is marked as such, ≈: it was so once, on one machine.
+func TestDocsTimes(t *testing.T) {
+	t.Parallel()
+	for _, p := range readPages(t) {
+		if strings.HasPrefix(p.path, "docs/guide/") {
+			p.eachMatch(docsTime, func(at string, m []string) {
+				t.Errorf("%s: %s %s without ≈", at, m[2], m[3])
+			})
+		}
+	}
 }
 
 // No row of the equation table is without source, code and test; that those exist is TestDocsNames' to say.

@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -17,12 +19,12 @@ import (
 )
 
 var (
-	updateDocs = flag.Bool("update", false, "write into the pages of docs/ what their commands print")
-	longDocs   = flag.Bool("long", false, "run also those commands of docs/ that say that they take long: # ≈ 5 s")
+	updateDocs = flag.Bool("update", false, "write into docs/ what its commands print")
+	longDocs   = flag.Bool("long", false, "run also those commands of docs/ that take long")
 )
 
 // What a page says that a command prints is what it prints: the same words, and numbers that differ by one unit of their last decimal
-// at most, as kernel sets differ by rounding. A line … stands for any lines, a number with ≈ before it for any number. A command that takes
+// at most (nearNumber), as kernel sets differ by rounding. A line … stands for any lines, a number with ≈ before it for any number. A command that takes
 // long says so, # ≈ 5 s: it is run with -long only.
 //
 // The test is not parallel: a command runs in the root of the module, where its reader is.
@@ -42,11 +44,39 @@ func TestDocsTranscripts(t *testing.T) {
 	}
 }
 
+var docsCommand = regexp.MustCompile("^(?:    |\\$ )?(?:[A-Z_]+=\\S+ )*bertlabel ([a-z].*)$|`bertlabel ([a-z][^`]*)`")
+
+// Command lines that a page shows without what they print have flags that exist.
+func TestDocsFlags(t *testing.T) {
+	t.Parallel()
+	checked := 0
+	for _, p := range readPages(t) {
+		lines := strings.Split(p.text, "\n")
+		for _, f := range p.fences {
+			if f.kind == "sh" || f.kind == "" {
+				lines = append(lines, f.lines...)
+			}
+		}
+		for _, line := range lines {
+			for _, m := range docsCommand.FindAllStringSubmatch(line, -1) {
+				command, _, _ := strings.Cut(m[1]+m[2], "  #")
+				if args, err := words(command); err == nil { // else with a pipe or a variable
+					checkFlags(t, p.path, args)
+					checked++
+				}
+			}
+		}
+	}
+	if checked < 30 {
+		t.Errorf("%d command lines found", checked)
+	}
+}
+
 // checkTranscript runs the commands of a fence. It returns the fence as it would be right; nil if it is right, or has gaps.
 func checkTranscript(t *testing.T, f *fence) (printed []string) {
 	t.Helper()
-	if len(f.lines) == 0 || !strings.HasPrefix(f.lines[0], "$ bertlabel ") {
-		t.Errorf("%s: does not begin with $ bertlabel", f)
+	if len(f.lines) == 0 || !strings.HasPrefix(f.lines[0], "$ ") {
+		t.Errorf("%s: does not begin with a command line", f)
 		return nil
 	}
 	wrong, gaps := false, false
@@ -57,22 +87,26 @@ func checkTranscript(t *testing.T, f *fence) (printed []string) {
 			to++
 		}
 		command, note, _ := strings.Cut(f.lines[from], "  # ")
-		args, err := words(strings.TrimPrefix(command, "$ bertlabel "))
+		stdin, args, err := parseCommand(strings.TrimPrefix(command, "$ "))
 		if err != nil {
 			t.Errorf("%s: %s: %v", f, command, err)
 			return nil
 		}
-		if strings.Contains(note, "≈") && !*longDocs {
-			checkFlags(t, f, args)
-			from, gaps = to, true
-			continue
+		execute := inRoot
+		if strings.Contains(note, "≈") {
+			if !*longDocs {
+				checkFlags(t, f.String(), args)
+				from, gaps = to, true
+				continue
+			}
+			execute = inProcess
 		}
-		got, code := inRoot(t, args)
+		got, code := execute(t, stdin, args)
 		if code != cli.ExitOK {
 			t.Errorf("%s: %s: exit %d:\n%s", f, command, code, strings.Join(got, "\n"))
 			return nil
 		}
-		if err := sameLines(f.lines[from+1:to], got); err != nil {
+		if err := sameLines(f.lines[from+1:to], got); err != nil || *updateDocs && to == from+1 {
 			wrong = true
 			if !*updateDocs {
 				t.Errorf("%s: %s prints something else (-update writes it down): %v", f, command, err)
@@ -87,8 +121,25 @@ func checkTranscript(t *testing.T, f *fence) (printed []string) {
 	return printed
 }
 
+// parseCommand reads "bertlabel ARGS" or "echo TEXT | bertlabel ARGS".
+func parseCommand(line string) (stdin string, args []string, err error) {
+	if rest, ok := strings.CutPrefix(line, "echo "); ok {
+		text, command, _ := strings.Cut(rest, " | ")
+		said, err := words(text)
+		if err != nil {
+			return "", nil, err
+		}
+		stdin, line = strings.Join(said, " ")+"\n", command
+	}
+	args, err = words(line)
+	if err == nil && (len(args) == 0 || args[0] != "bertlabel") {
+		return "", nil, errors.New("want bertlabel, or echo TEXT | bertlabel")
+	}
+	return stdin, args[min(1, len(args)):], err
+}
+
 // inRoot runs a command line in the root of the module and returns all that it prints.
-func inRoot(t *testing.T, args []string) (lines []string, code int) {
+func inRoot(t *testing.T, stdin string, args []string) (lines []string, code int) {
 	t.Helper()
 	back, err := os.Getwd()
 	if err == nil {
@@ -99,16 +150,28 @@ func inRoot(t *testing.T, args []string) (lines []string, code int) {
 	}
 	defer os.Chdir(back)
 	var out bytes.Buffer
-	code = run(cli.Process{Env: func(string) string { return "" }}, args, strings.NewReader(""), &out, &out)
+	code = run(cli.Process{Env: func(string) string { return "" }}, args, strings.NewReader(stdin), &out, &out)
 	return strings.Split(strings.TrimRight(out.String(), "\n"), "\n"), code
 }
 
+// inProcess is inRoot in a process of its own, which may have other kernels.
+func inProcess(t *testing.T, stdin string, args []string) (lines []string, code int) {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"run", "./cmd/bertlabel"}, args...)...)
+	cmd.Dir, cmd.Stdin = moduleRoot, strings.NewReader(stdin)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		out, code = fmt.Appendf(out, "%v\n", err), cli.ExitFailure
+	}
+	return strings.Split(strings.TrimRight(string(out), "\n"), "\n"), code
+}
+
 // checkFlags asks for the help of a command line: before it comes, flags that do not exist are refused.
-func checkFlags(t *testing.T, f *fence, args []string) {
+func checkFlags(t *testing.T, at string, args []string) {
 	t.Helper()
 	var stderr bytes.Buffer
 	if code := run(cli.Process{}, append(args, "--help"), strings.NewReader(""), io.Discard, &stderr); code != cli.ExitOK {
-		t.Errorf("%s: bertlabel %s: %s", f, strings.Join(args, " "), stderr.String())
+		t.Errorf("%s: bertlabel %s: %s", at, strings.Join(args, " "), stderr.String())
 	}
 }
 
@@ -141,7 +204,7 @@ func words(line string) (list []string, err error) {
 // sameLines compares what a page shows with what was printed.
 func sameLines(want, got []string) error {
 	if len(want) == 0 {
-		return nil // the page shows the command alone
+		return nil // the page shows the command alone, until -update
 	}
 	skipping := false
 	for _, line := range want {
@@ -187,7 +250,8 @@ func sameLine(want, got string) error {
 	return nil
 }
 
-// nearNumber tells whether two printed numbers differ by no more than a unit of the last decimal. Whole numbers must be equal.
+// nearNumber tells whether two printed numbers differ by no more than a unit of the last decimal, or, where all digits of a float32 are
+// printed, by 1e-6 of it, some eight of its last places. Whole numbers must be equal.
 func nearNumber(want, got string) bool {
 	if want == got {
 		return true
@@ -200,7 +264,11 @@ func nearNumber(want, got string) bool {
 		return false
 	}
 	e, _ := strconv.Atoi(exponent)
-	return math.Abs(a-b) <= 1.001*math.Pow10(e-len(decimals))
+	bound := 1.001 * math.Pow10(e-len(decimals))
+	if digits := strings.TrimLeft(strings.ReplaceAll(strings.TrimLeft(mantissa, "-+−"), ".", ""), "0"); len(digits) >= 7 {
+		bound = max(bound, 1e-6*math.Abs(a))
+	}
+	return math.Abs(a-b) <= bound
 }
 
 // updatePage writes fences anew.

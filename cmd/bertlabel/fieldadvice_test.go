@@ -74,7 +74,7 @@ func TestFieldAdvice(t *testing.T) {
 			{"train --model M --train @/train.csv --output $/c --max-steps 2 --do_lower_case False", 0, "", ""},
 			{"train --model M --train @/train.csv --output $/d --max-steps 2 --calibrate maybe", 2, "", "unexpected argument"},
 			{"help train", 0, "--calibrate[=platt|temperature]", ""},
-			{"help train", 0, "--tune-thresholds[=guarded|per-label|global]", ""},
+			{"help train", 0, "--tune-thresholds[=guarded|per-label|global", ""},
 			{"train --model M --train @/train.csv --dev @/train.csv --output $/e --max-steps 2 --best-metric macro_f1", 2, "",
 				"want f1_macro perhaps; there are precision_micro"},
 			{"train --model M --train @/train.csv --dev @/train.csv --output $/e --max-steps 2 --best-metric f1_macro", 0, "", ""},

@@ -41,7 +41,8 @@ func run(p cli.Process, args []string, stdin io.Reader, stdout, stderr io.Writer
 func verbs(a *cli.App) []*cobra.Command {
 	return []*cobra.Command{
 		democmd.NewDemo(a),
-		modelcmd.NewInspect(a), // a model
+		modelcmd.NewPull(a), // a model
+		modelcmd.NewInspect(a),
 		modelcmd.NewConvert(a),
 		datacmd.NewCheckData(a), // data
 		datacmd.NewSplit(a),

@@ -20,10 +20,19 @@ func bertlabel(t *testing.T, stdin string, args ...string) (stdout, stderr strin
 	return bertlabelIn(t, nil, stdin, args...)
 }
 
+// plainTraining is the environment of the tests: most of those that train are of the recipe of run_classifier.py, and of what a flag
+// changes in it. The command line of a test goes first.
+var plainTraining = map[string]string{"BERTLABEL_RECIPE": "google", "BERTLABEL_BASELINE": "false"}
+
 // bertlabelIn is bertlabel in an environment.
 func bertlabelIn(t *testing.T, env map[string]string, stdin string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	p := cli.Process{Env: func(name string) string { return env[name] }}
+	p := cli.Process{Env: func(name string) string {
+		if value, set := env[name]; set {
+			return value
+		}
+		return plainTraining[name]
+	}}
 	m := cmdtest.Main(func(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return run(p, args, stdin, stdout, stderr)
 	})

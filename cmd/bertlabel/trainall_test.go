@@ -42,6 +42,9 @@ func TestMain(m *testing.M) {
 func child(args ...string) (*exec.Cmd, *bytes.Buffer) {
 	cmd, stderr := exec.Command(os.Args[0], args...), &bytes.Buffer{}
 	cmd.Env, cmd.Stderr = append(os.Environ(), childVariable+"=1"), stderr
+	for name, value := range plainTraining {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
 	return cmd, stderr
 }
 

@@ -105,22 +105,13 @@ func (d *Dataset) AnyOf(name string) (*Dataset, error) {
 
 // Known returns the rows that say something of one of the labels, in their order.
 func (d *Dataset) Known() *Dataset {
-	part := *d
-	part.Texts, part.Pairs, part.IDs, part.Lines, part.Raw, part.Y = nil, nil, nil, nil, nil, nil
+	var known []int
 	for i := range d.Rows() {
-		row := d.Row(i)
-		if slices.Max(row) == Unknown {
-			continue
-		}
-		part.Texts, part.Y = append(part.Texts, d.Texts[i]), append(part.Y, row...)
-		keep(&part.Pairs, d.Pairs, i)
-		keep(&part.IDs, d.IDs, i)
-		keep(&part.Raw, d.Raw, i)
-		if d.Lines != nil {
-			part.Lines = append(part.Lines, d.Lines[i])
+		if slices.Max(d.Row(i)) != Unknown {
+			known = append(known, i)
 		}
 	}
-	return &part
+	return d.Select(known)
 }
 
 // keep appends element i of a list that may be nil.

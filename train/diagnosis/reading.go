@@ -69,8 +69,8 @@ const (
 	fewWithUpper = 0.05 // of the texts have an upper-case letter: somebody has lower-cased them
 )
 
-// Findings says what the tokenizer cannot read of the texts of a file, which is named in front unless it is empty. frequent are the words that became [UNK] most often, as far as the
-// caller knows them.
+// Findings says what the tokenizer cannot read of the texts of a file, which is named in front unless it is empty. frequent are the words
+// that became [UNK] most often, as far as the caller knows them.
 func (r *Reading) Findings(file string, tok *tokenizer.Tokenizer, frequent ...string) (found []Finding) {
 	cased, lower := tok.Vocab().CasedShare() >= casedShare, tok.Options().LowerCase
 	share := func(n, of int) float64 { return float64(n) / float64(max(1, of)) }

@@ -129,8 +129,11 @@ var thresholdNames = []string{"", "per-label", "global", "guarded"}
 // String returns what ParseThresholds reads; it is empty for Half.
 func (t Thresholds) String() string { return nameOf(thresholdNames, int(t)) }
 
-// ParseThresholds reads per-label, global or guarded, and nothing for Half. The error is an *OptionError.
+// ParseThresholds reads per-label, global or guarded, and nothing or none for Half. The error is an *OptionError.
 func ParseThresholds(s string) (Thresholds, error) {
+	if s == "none" {
+		return Half, nil
+	}
 	return parse[Thresholds]("tune_thresholds", thresholdNames, s)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"math"
 	"os"
 	"slices"
 
@@ -52,6 +53,9 @@ func (r *run) fitEncoder(ctx context.Context) error {
 	if err := r.admit(need, func() []string { return e.smaller(need) }); err != nil {
 		return err
 	}
+	if err := e.expect(ctx); err != nil {
+		return err
+	}
 	before, err := e.train(ctx)
 	if err != nil || r.o.Dev == nil {
 		return err
@@ -60,6 +64,20 @@ func (r *run) fitEncoder(ctx context.Context) error {
 		e.stopped()
 	}
 	return err
+}
+
+// expect tells how long the run will take.
+func (e *encoderRun) expect(ctx context.Context) error {
+	schedule, err := e.task.Config.Schedule(e.task.Texts.Texts())
+	if err != nil {
+		return err
+	}
+	epochs := float64(schedule.Steps) * float64(e.task.Config.StepRows()) / float64(e.task.Texts.Texts())
+	evaluations := math.Ceil(epochs)
+	if n := e.task.Config.EvalSteps; n > 0 {
+		evaluations = math.Ceil(float64(schedule.Steps) / float64(n))
+	}
+	return e.run.expect(ctx, epochs, evaluations, e.task.KeepFrozen)
 }
 
 // newEncoderRun says what is trained, without allocating anything for it.

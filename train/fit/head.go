@@ -41,6 +41,9 @@ func (r *run) fitHead(ctx context.Context) error {
 	if err := r.admitHead(); err != nil {
 		return err
 	}
+	if err := r.expect(ctx, 0, 0, false); err != nil {
+		return err
+	}
 	if err := h.computeFeatures(ctx); err != nil {
 		return err
 	}

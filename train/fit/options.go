@@ -11,6 +11,8 @@ import (
 // Options say how a model is trained. Those of the zero value train a head on the pooled output of the frozen encoder with Google's
 // optimizer and without held-out rows, in memory: the recipe of create_model in google-research/bert's run_classifier.py.
 type Options struct {
+	Recipe string // what the record says that the options come from; Recipe sets it
+
 	// Dev are held-out rows, with the labels of the training rows in the same order: they choose steps, strengths, calibration and
 	// thresholds. nil: nothing is chosen.
 	Dev *data.Dataset

@@ -19,7 +19,7 @@ func (t Tuning) Record() record.TuningSettings {
 // newRecord returns the record of a run as far as the options say it.
 func newRecord(m *model.Model, o *Options, trainFile string) Record {
 	r := Record{
-		Model: m.Path(), Train: trainFile, Tune: o.Tune.String(), Pooling: o.Pooling.String(),
+		Model: m.Path(), Train: trainFile, Recipe: o.Recipe, Tune: o.Tune.String(), Pooling: o.Pooling.String(),
 		LossSettings: o.describeLoss(), Config: o.config(),
 	}
 	if len(o.Poolings) > 0 {

@@ -20,6 +20,8 @@ type Record struct {
 	Dev   string `json:"dev,omitempty"`  // likewise
 	Step  int64  `json:"step,omitempty"` // of a run of the encoder: whose weights these are
 
+	Recipe string `json:"recipe,omitempty"` // that the options were taken from, whatever was changed in them
+
 	Tune    string `json:"tune"`
 	Pooling string `json:"pooling"` // as it was asked for; "auto" where one of several was chosen
 
@@ -130,7 +132,7 @@ func (r Record) MarshalJSON() ([]byte, error) {
 }
 
 // besides are the keys of a record that the bits of a run do not depend on by themselves: files are told by their contents.
-var besides = []string{"model", "train", "dev", "step", "refit_share", "folds", "solver", "l2", "calibrate", "tune_thresholds", "threshold_objective",
+var besides = []string{"model", "train", "dev", "step", "recipe", "refit_share", "folds", "solver", "l2", "calibrate", "tune_thresholds", "threshold_objective",
 	"label_changes"}
 
 // Settings returns what must not change when a run of the encoder is resumed.

@@ -3,8 +3,10 @@ package note
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"bertlabel/asm/machine"
 	"bertlabel/bert"
@@ -77,6 +79,17 @@ func (n Need) String() string {
 		of = " of " + machine.Bytes(n.Limit).String()
 	}
 	return fmt.Sprintf("memory: about %s%s: %s", machine.Bytes(n.Memory.Total()), of, &n.Memory)
+}
+
+// Expected: how long the run will take from here on, in about, as its first texts say.
+type Expected struct{ Seconds float64 }
+
+func (e Expected) String() string {
+	d := time.Duration(e.Seconds * float64(time.Second))
+	if d < time.Minute {
+		return fmt.Sprintf("this will take about %d s", int(math.Ceil(d.Seconds())))
+	}
+	return fmt.Sprintf("this will take about %d min", int(math.Round(d.Minutes())))
 }
 
 // Features: the features of a frozen encoder are there.

@@ -15,7 +15,7 @@ import (
 // product that BERT runs on. All give the same numbers up to rounding.
 type Ladder struct {
 	Product
-	Enough time.Duration // how long a way is measured, unless the runs asked for take longer: other programs disturb short ones
+	Enough time.Duration // how long a way is run at least, or 200 times: other programs disturb a short one
 
 	a, b   []float32 // row-major, [M, K] and [K, N]
 	c      []float32 // [M, ldc]
@@ -49,7 +49,7 @@ func NewLadder(p Product, threads int) *Ladder {
 	rng := rand.New(rand.NewPCG(1, 2))
 	a, b := uniform(rng, p.M, p.K), uniform(rng, p.K, p.N)
 	width := max(4, asm.Best.NR)
-	l := &Ladder{Product: p, Enough: time.Second / 8, a: a.Data, b: b.Data,
+	l := &Ladder{Product: p, Enough: time.Second / 4, a: a.Data, b: b.Data,
 		rowMajor: a, packed: tensor.NewPacked(p.K, p.N), result: tensor.New(p.M, p.N),
 		bias: uniform(rng, 1, p.N), residual: uniform(rng, p.M, p.N), norm: layers.NewLayerNorm("norm", p.N, 1e-12),
 		single: tensor.NewWorkspace(nil), workers: tensor.NewWorkspace(tensor.NewWorkers(threads))}
@@ -75,7 +75,11 @@ func (l *Ladder) Rungs() []Rung {
 		for _, of := range []struct {
 			rows   int
 			change string
-		}{{1, "vectors, fused multiply-adds: but each sum waits for itself"}, {4, "4 rows"}, {asm.Best.MR, "as many rows as fit the registers"}} {
+		}{
+			{1, "vectors and fused multiply-adds; it waits for its sums, and for B"},
+			{4, "4 rows"},
+			{asm.Best.MR, "as many rows as fit the registers"},
+		} {
 			loads := float64(vectors + of.rows) // of a step: a row of B, and a number of each row of A
 			if asm.Best.Name == "neon" {
 				loads = float64(vectors) + float64(of.rows)/4 // which come four at a time
@@ -216,7 +220,7 @@ func (l *Ladder) time(ctx context.Context, runs int, f func()) (Times, error) {
 	if once > time.Second {
 		return Times{once}, context.Cause(ctx)
 	}
-	return measure(ctx, max(runs, int(l.Enough/(once+1))), func() error { f(); return nil })
+	return measure(ctx, max(runs, min(200, int(l.Enough/(once+1)))), func() error { f(); return nil })
 }
 
 // Epilogue is one way to end a product.

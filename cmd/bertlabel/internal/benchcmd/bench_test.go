@@ -200,7 +200,8 @@ func TestBenchLadder(t *testing.T) {
 		t.Errorf("rows %v, want rungs and five epilogues", peers)
 	}
 	stdout, stderr, code := bertlabel.Run(t, "", "bench", "--ladder", "--gemm", "8x33x9", "--runs", "1")
-	if code != cli.ExitOK || !strings.Contains(stdout, "C[8×33] = A[8×9]·B[9×33]") || !strings.Contains(stdout, "what follows the product") {
+	if code != cli.ExitOK || !strings.Contains(stdout, "C[8×33] = A[8×9]·B[9×33]") ||
+		!strings.Contains(stdout, "what follows the product") {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 }

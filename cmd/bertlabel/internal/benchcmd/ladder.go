@@ -37,8 +37,9 @@ func (b *benchmark) runLadder(ctx context.Context, l *bench.Ladder) error {
 		}
 		b.peak = max(b.peak, bench.Peak(b.threads, bert.FP32))
 	}
-	err := b.text("\nC[%d×%d] = A[%d×%d]·B[%d×%d], one thread; peak %.1f GFLOP/s a thread\n%-12s %9s %8s %7s %10s %5s  %s\n",
-		l.M, l.N, l.M, l.K, l.K, l.N, b.peak/1e9/float64(b.threads), "", "ms", "GFLOP/s", "% peak", "loads/FMA", "sums", "what changed")
+	err := b.text("\nC[%d×%d] = A[%d×%d]·B[%d×%d], one thread unless it says all; peak %.1f GFLOP/s a thread\n"+
+		"%-12s %9s %8s %7s %10s %5s  %s\n", l.M, l.N, l.M, l.K, l.K, l.N, b.peak/1e9/float64(b.threads),
+		"", "ms", "GFLOP/s", "% peak", "loads/FMA", "sums", "what changed")
 	if err != nil {
 		return err
 	}
@@ -46,7 +47,7 @@ func (b *benchmark) runLadder(ctx context.Context, l *bench.Ladder) error {
 		row := b.ladderRow(l, "bertlabel_ladder", r.Name, r.Threads, times[i])
 		sums := float64(r.Sums)
 		row.Loads, row.Sums = round(r.Loads, 3), &sums
-		err = b.print(row, "%-12s %9.2f %8.2f %7.1f %10.2f %5d  %s\n",
+		err = b.print(row, "%-12s %9.3f %8.2f %7.1f %10.2f %5d  %s\n",
 			r.Name, row.MSMin, l.FLOP()/times[i].Least().Seconds()/1e9, row.PercentOfPeak, r.Loads, r.Sums, r.Change)
 		if err != nil {
 			return err

@@ -45,6 +45,22 @@ func normalizeFlag(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 	return pflag.NormalizedName(name)
 }
 
+// GoogleSpelling reports whether a command line spells a flag as run_classifier.py does, with an underscore or as output_dir.
+func GoogleSpelling(cmd *cobra.Command) bool { return cmd.Root().Annotations[googleSpelling] != "" }
+
+// googleSpelling is the annotation of a root command whose command line has such a flag.
+const googleSpelling = "bertlabel_google"
+
+// watchSpelling is normalizeFlag for the command line of root, which it marks.
+func watchSpelling(root *cobra.Command) func(*pflag.FlagSet, string) pflag.NormalizedName {
+	return func(set *pflag.FlagSet, name string) pflag.NormalizedName {
+		if _, alias := flagAliases[name]; alias || strings.Contains(name, "_") {
+			root.Annotations = map[string]string{googleSpelling: name}
+		}
+		return normalizeFlag(set, name)
+	}
+}
+
 // envName returns the environment twin of a flag: BERTLABEL_MAX_SEQ_LENGTH for max-seq-length.
 func envName(flag string) string {
 	return "BERTLABEL_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))

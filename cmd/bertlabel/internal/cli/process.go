@@ -31,6 +31,9 @@ func selectKernels(name string) error {
 	return asm.Select(name)
 }
 
+// Getenv returns a variable of the environment that is no flag's twin, "" where it is not set.
+func (a *App) Getenv(name string) string { return a.getenv(name) }
+
 // getenv returns a variable of the environment, "" where it is not set.
 func (a *App) getenv(name string) string {
 	if a.process.Env == nil {

@@ -29,6 +29,7 @@ type App struct {
 	kernels, config string // flags
 	version         bool
 	process         Process
+	ctx             context.Context             // of the verb that runs
 	verbs           func(*App) []*cobra.Command // in the order of the help
 	memoryGiven     bool                        // MaxMemory, by --max-memory or its twins
 }
@@ -74,6 +75,14 @@ func (a *App) Run(ctx context.Context, stdout io.Writer, words ...string) error 
 	return err
 }
 
+// Context returns the context of the verb that runs: it ends with a signal. What only some models need takes it from here, such as a pull.
+func (a *App) Context() context.Context {
+	if a.ctx == nil {
+		return context.Background()
+	}
+	return a.ctx
+}
+
 // Root builds the command tree. A verb's constructor only declares; setup resolves the flags before the verb's RunE runs.
 func (a *App) Root() *cobra.Command {
 	root := &cobra.Command{
@@ -97,7 +106,7 @@ func (a *App) Root() *cobra.Command {
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetGlobalNormalizationFunc(normalizeFlag)
+	root.SetGlobalNormalizationFunc(watchSpelling(root))
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(printHelp)
 
@@ -124,6 +133,7 @@ func (a *App) Root() *cobra.Command {
 
 // setup resolves the flags (command line, environment, config file, default) and applies the global ones.
 func (a *App) setup(cmd *cobra.Command) error {
+	a.ctx = cmd.Context()
 	if err := resolveFlags(cmd, a.getenv); err != nil {
 		return err
 	}

@@ -49,6 +49,7 @@ func newCheckDataCmd(a *cli.App, run cli.Runner[checkOptions]) *cobra.Command {
 	f.StringVar(&v.model, "model", "", "model `FOLDER` whose vocabulary gives the lengths")
 	f.StringVar(&v.file, "vocab-file", "", "vocabulary `FILE` instead of the model's")
 	f.BoolVar(&v.lowerCase, "do-lower-case", false, "lower-case the text (default: as the model, else guessed)")
+	flags.AddOffline(cmd, &v.offline)
 	f.IntVar(&o.MaxSeqLength, "max-seq-length", 128, "count the texts with more than `N` tokens")
 	f.StringVar(&v.keepTokens, "keep-tokens", "", "`WORDS` that are one token each, such as '[NAME],[RELIGION]'")
 	f.BoolVar(&o.JSON, "json", false, "print JSON and no table")

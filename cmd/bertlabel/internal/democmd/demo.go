@@ -36,13 +36,23 @@ func NewDemo(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "demo",
 		Short:   "See it work, with nothing but this binary: make data and a small BERT, train, evaluate, predict",
-		Example: "  bertlabel demo\n  bertlabel demo --output /tmp/demo",
+		Example: "  bertlabel demo\n  bertlabel demo --output /tmp/demo\n  bertlabel demo --tiny --kernels generic",
 		Long: `Writes short consumer complaints with 8 overlapping labels and a small BERT with random weights, as a TensorFlow checkpoint, into
 the output folder; then runs train, eval and predict on them, and prints each command, so that you can run it again by hand.`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return Run(cmd.Context(), a, o) },
 	}
+	inSeconds := cmd.Flags().Bool("tiny", false,
+		"train a BERT of 1,628 weights instead, take parts of it away, and see what it can no longer do (docs/guide/10-training.md)")
 	cmd.Flags().StringVar(&o.Folder, "output", "./bertlabel-demo", "`FOLDER` for data, model and results")
 	cmd.Flags().BoolVar(&o.Overwrite, "overwrite", false, "write into an --output folder that is not empty")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		switch {
+		case !*inSeconds:
+			return Run(cmd.Context(), a, o)
+		case cmd.Flags().Changed("output") || o.Overwrite:
+			return cli.Usagef("--tiny writes no files: it has no place beside --output and --overwrite")
+		}
+		return RunTiny(cmd.Context(), a)
+	}
 	return cmd
 }
 
@@ -71,7 +81,7 @@ func (d *demonstration) run(ctx context.Context) error {
 		return err
 	}
 	_, err := d.verb(ctx, "", "train", "--model", d.path("random-bert"), "--train", d.path("train.csv"), "--dev", d.path("dev.csv"),
-		"--tune", "all", "--pooling", "mean", "--learning-rate", "0.001", "--num-train-epochs", "6", "--train-batch-size", "16",
+		"--recipe", "google", "--tune", "all", "--pooling", "mean", "--learning-rate", "0.001", "--num-train-epochs", "6", "--train-batch-size", "16",
 		"--dropout", "0",
 		"--output", d.path("model"), "--overwrite")
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"bertlabel/cmd/bertlabel/internal/cli"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Model holds the flags that name a model and say how it reads text.
@@ -19,9 +20,11 @@ type Model struct {
 	HiddenAct                     string
 	LowerCase                     bool
 	MaxSeqLength                  int
+	AutoLength                    bool // --max-seq-length auto, for a verb that knows it
 	KeepTokens                    string
 	Precision                     string // "" for a verb without it
 	IgnoreVariables               []string
+	Offline                       bool
 
 	cmd *cobra.Command
 }
@@ -30,7 +33,7 @@ type Model struct {
 func AddModel(cmd *cobra.Command) *Model {
 	m := &Model{cmd: cmd}
 	f := cmd.Flags()
-	f.StringVar(&m.Path, "model", "", "model `FOLDER` (Google's, Hugging Face's, or train's) or checkpoint prefix")
+	f.StringVar(&m.Path, "model", "", "model `FOLDER` or checkpoint prefix; google:NAME or hf:ORG/NAME (bertlabel pull)")
 	f.StringVar(&m.Config, "bert-config-file", "", "bert_config.json `FILE` instead of the model's")
 	f.StringVar(&m.Vocab, "vocab-file", "", "vocab.txt `FILE` instead of the model's")
 	f.StringVar(&m.InitCheckpoint, "init-checkpoint", "", "checkpoint `PREFIX` instead of the model's")
@@ -40,9 +43,39 @@ func AddModel(cmd *cobra.Command) *Model {
 	f.StringVar(&m.KeepTokens, "keep-tokens", "", "words that are one token each, such as '[NAME],[RELIGION]'")
 	f.StringSliceVar(&m.IgnoreVariables, "ignore-variables", nil,
 		"`PATTERNS` of variables of the checkpoint that the model has no place for, separated by commas; * stands for anything")
+	AddOffline(cmd, &m.Offline)
 	cli.Minor(cmd, "Model flags", "bert-config-file", "vocab-file", "init-checkpoint", "hidden-act", "do-lower-case", "keep-tokens",
 		"ignore-variables")
 	return m
+}
+
+// AddAutoLength makes --max-seq-length take the word auto, too.
+func AddAutoLength(cmd *cobra.Command, m *Model) {
+	f := cmd.Flags().Lookup("max-seq-length")
+	f.Value = &autoLength{f.Value, m}
+	f.DefValue, f.Usage = "", "tokens of a text with [CLS] and [SEP]; auto (default): 99 of 100 texts are whole"
+}
+
+// autoLength is a number, or the word auto.
+type autoLength struct {
+	pflag.Value
+	m *Model
+}
+
+// String implements pflag.Value.
+func (l *autoLength) String() string {
+	if l.Value == nil || l.m.AutoLength || l.m.MaxSeqLength == 0 {
+		return "auto"
+	}
+	return l.Value.String()
+}
+
+// Set implements pflag.Value.
+func (l *autoLength) Set(s string) error {
+	if l.m.AutoLength = s == "auto"; l.m.AutoLength {
+		return nil
+	}
+	return l.Value.Set(s)
 }
 
 // AddRunModel declares the flags of AddModel, and --precision, for a verb that runs a model.
@@ -64,7 +97,10 @@ func (m *Model) Source() (Source, error) {
 		}
 	}
 	s := Source{Path: m.Path, ConfigFile: m.Config, VocabFile: m.Vocab, InitCheckpoint: m.InitCheckpoint, HiddenAct: m.HiddenAct,
-		IgnoreVariables: m.IgnoreVariables}
+		IgnoreVariables: m.IgnoreVariables, Offline: m.Offline}
+	if err := CheckRef(m.Path); err != nil {
+		return Source{}, err
+	}
 	if s.HasPrecision = m.Precision != ""; s.HasPrecision {
 		var err error
 		if s.Precision, err = ParsePrecision("precision", m.Precision); err != nil {
@@ -74,7 +110,7 @@ func (m *Model) Source() (Source, error) {
 	if m.cmd.Flags().Changed("do-lower-case") {
 		s.LowerCase = &m.LowerCase
 	}
-	if m.cmd.Flags().Changed("max-seq-length") {
+	if m.cmd.Flags().Changed("max-seq-length") && !m.AutoLength {
 		s.MaxSeqLength = &m.MaxSeqLength
 	}
 	if m.KeepTokens != "" {
@@ -85,13 +121,14 @@ func (m *Model) Source() (Source, error) {
 
 // Source says where a model is, and how it reads text: the fields of model.Options of the same names.
 type Source struct {
-	Path                                             string // a folder, or the prefix of a checkpoint; "": the three files say it all
+	Path                                             string // a folder, a checkpoint, or a hub.Ref; "": the three files say it all
 	ConfigFile, VocabFile, InitCheckpoint, HiddenAct string
 	LowerCase                                        *bool
 	KeepTokens, IgnoreVariables                      []string
 	MaxSeqLength                                     *int // nil: the model's own
 	Precision                                        bert.Precision
 
+	Offline      bool // nothing is pulled
 	HasPrecision bool // the verb has --precision
 	Gradients    bool // there will be an explainer beside the model
 	Silent       bool // Open says nothing, as the model is opened once more
@@ -106,12 +143,20 @@ func (s *Source) options(a *cli.App) *model.Options {
 
 // ReadConfig reads the configuration of the model only.
 func (s *Source) ReadConfig(a *cli.App) (bert.Config, error) {
-	return model.ReadConfig(s.Path, s.options(a))
+	path, err := Local(a, s.Path, s.Offline)
+	if err != nil {
+		return bert.Config{}, err
+	}
+	return model.ReadConfig(path, s.options(a))
 }
 
 // Open opens the model, and logs what it finds. Flags that contradict it are wrong usage, weights beyond the memory budget are refused
 // before they are read, all else that is wrong is the model's fault.
 func (s *Source) Open(a *cli.App) (*model.Model, error) {
+	path, err := Local(a, s.Path, s.Offline)
+	if err != nil {
+		return nil, err
+	}
 	if err := s.admit(a); err != nil {
 		return nil, err
 	}
@@ -120,7 +165,7 @@ func (s *Source) Open(a *cli.App) (*model.Model, error) {
 		o.Log = func(message string) { a.Log.Infof("%s", message) }
 		o.Warn = func(message string) { a.Log.Warnf("%s", message) }
 	}
-	m, err := model.Open(s.Path, o)
+	m, err := model.Open(path, o)
 	if misfit := new(model.MisfitError); errors.As(err, &misfit) && misfit.Unexpected > 0 {
 		err = fmt.Errorf("%w\nunexpected variables are left out by --ignore-variables PATTERNS, such as '*/slot'", err)
 	}

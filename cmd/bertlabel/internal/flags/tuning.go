@@ -23,8 +23,8 @@ type Tuning struct {
 func AddTuning(cmd *cobra.Command, t *Tuning) {
 	f := cmd.Flags()
 	f.StringVar(&t.Thresholds, "tune-thresholds", "",
-		"choose thresholds on --dev: guarded (each label its own, pulled to the one for all where its positives are few), per-label, global")
-	cli.Optional(cmd, "tune-thresholds", "guarded", "guarded", "per-label", "global")
+		"choose thresholds on --dev: guarded (each label its own, pulled to that for all where its positives are few), per-label, global, none")
+	cli.Optional(cmd, "tune-thresholds", "guarded", "guarded", "per-label", "global", "none")
 	f.StringVar(&t.Objective, "threshold-objective", "f1",
 		"what thresholds are chosen for: f1, f2, f0.5, precision@0.9 (then the best recall) or recall@0.9")
 	f.StringVar(&t.Calibrate, "calibrate", "", "make probabilities mean what they say, on --dev: temperature or platt, for each label")

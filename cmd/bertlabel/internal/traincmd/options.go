@@ -8,7 +8,6 @@ import (
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/layers"
-	"bertlabel/train"
 	"bertlabel/train/data"
 	"bertlabel/train/fit"
 )
@@ -28,16 +27,25 @@ type training struct {
 	tensorboard bool
 	plots       string
 	settled     map[string]string // flags whose values follow from others, for the report
+	autoLength  bool              // the texts decide how many tokens of them are read
+
+	choice  choice
+	flags   *trainFlags
+	changed func(flag string) bool
 }
 
-// training turns flags into options, and refuses what does not go together before anything is read. given tells which flags stand on the
-// command line.
-func (t *trainFlags) training(given func(flag string) bool) (*training, error) {
-	o, err := t.options()
+// training turns flags into options, and refuses what does not go together before anything is read. changed tells which flags were set,
+// given which of them on the command line, google whether any was spelt as run_classifier.py has it.
+func (t *trainFlags) training(changed, given func(flag string) bool, google bool) (*training, error) {
+	c, err := t.chosen(google)
+	if err != nil {
+		return nil, err
+	}
+	o, err := t.options(c, changed)
 	if err != nil {
 		return nil, cli.WithCode(cli.ExitUsage, err)
 	}
-	if err := t.unused(given); err != nil {
+	if err := t.unused(&o, given); err != nil {
 		return nil, err
 	}
 	source, err := t.model.Source()
@@ -45,11 +53,12 @@ func (t *trainFlags) training(given func(flag string) bool) (*training, error) {
 		return nil, err
 	}
 	r := &training{
-		model: source, rows: *t.rows, train: t.train, options: o, auto: t.pooling == autoPooling, exactlyOne: t.exactlyOne, baseline: t.baseline,
-		tensorboard: t.tensorboard, plots: t.plots,
-		settled: map[string]string{"learning-rate": text(o.Config.LearningRate), "num-train-epochs": text(o.Config.Epochs),
-			"dropout": text(o.Config.Dropout)},
+		model: source, rows: *t.rows, train: t.train, options: o, auto: t.pooling == autoPooling, exactlyOne: t.exactlyOne,
+		baseline: t.baseline && (o.Dev != nil || o.Folds > 0), tensorboard: t.tensorboard, plots: t.plots,
+		settled: map[string]string{}, choice: c, flags: t, changed: changed,
+		autoLength: t.model.AutoLength || c.name != fit.Google && source.MaxSeqLength == nil,
 	}
+	r.settleFlags()
 	if t.posWeight != "" && t.posWeight != balanced && t.posWeightNumber() == 0 {
 		r.weights = t.posWeight
 	}
@@ -77,8 +86,9 @@ const (
 	balanced    = "balanced"
 )
 
-// options returns the options that the flags say.
-func (t *trainFlags) options() (o fit.Options, err error) {
+// options returns the options that the flags say, and that the recipe has where they are silent, as far as they are known before model and
+// rows are: the rows to choose by have no more than a name.
+func (t *trainFlags) options(chosen choice, changed func(flag string) bool) (o fit.Options, err error) {
 	c := t.config
 	o = fit.Options{
 		L2: t.l2, Config: &c, Recompute: t.recompute, Folds: t.folds, Cache: t.cache, OnLong: t.rows.OnLong,
@@ -88,55 +98,59 @@ func (t *trainFlags) options() (o fit.Options, err error) {
 	if t.saveSteps == 0 {
 		o.Folder.SaveSteps = -1
 	}
-	if t.dev != "" {
+	switch {
+	case t.dev != "":
 		o.Dev = &data.Dataset{File: t.dev}
+	case chosen.holdOut:
+		o.Dev = &data.Dataset{File: t.train + " (held out)"}
 	}
-	if o.Tune, err = fit.ParseTune(t.tune); err != nil {
+	base, err := fit.Recipe(chosen.name, nil, nil)
+	if err != nil {
 		return o, err
-	}
-	defaults := train.DefaultConfig()
-	if o.Tune == fit.Head {
-		defaults = train.DefaultHeadConfig()
-	}
-	c.LearningRate, c.Epochs, c.Dropout = t.learningRate.or(defaults.LearningRate), t.epochs.or(defaults.Epochs),
-		t.dropout.or(defaults.Dropout)
-	if t.dropout.set {
-		o.EncoderDropout = &c.Dropout
 	}
 	var errs []error
 	try := func(err error) { errs = append(errs, err) }
 	try(t.setLoss(&o))
-	o.Solver, err = fit.ParseSolver(t.solver)
-	try(err)
-	if t.refit != "" {
-		o.Refit, err = fit.ParseRefit(t.refit)
-		try(err)
-	}
-	o.Tuning, err = t.tuning.Tuning()
-	try(err)
 	if t.keep < 1 || t.saveSteps < 0 {
 		try(cli.Usagef("--save-checkpoints-steps %d, --keep-checkpoints %d: want at least 0 and 1", t.saveSteps, t.keep))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return o, err
 	}
-	if t.pooling == autoPooling {
-		o.Poolings = []bert.Pooling{bert.CLS, bert.Mean}
-	} else if o.Pooling, err = bert.ParsePooling(t.pooling); err != nil {
-		return o, cli.Usagef("--pooling: %v", err)
+	if err := t.setPooling(&o, chosen.name); err != nil {
+		return o, err
 	}
-	if t.refitPooling != "" {
-		if o.RefitPooling, err = bert.ParsePooling(t.refitPooling); err != nil {
-			return o, cli.Usagef("--refit-pooling: %v", err)
-		}
+	if err := t.apply(&o, &base, changed); err != nil {
+		return o, err
+	}
+	if t.dropout.set {
+		o.EncoderDropout = &c.Dropout
 	}
 	if err := o.Check(); err != nil {
 		return o, err
 	}
-	if t.baseline && o.Dev == nil && o.Folds == 0 {
+	if t.baseline && changed("baseline") && o.Dev == nil && o.Folds == 0 {
 		return o, cli.Usagef("--baseline is compared with the model on rows that both do not know: give --dev or --folds")
 	}
 	return o, nil
+}
+
+// setPooling sets the features that the flags ask for. Which auto stands for depends on the model: until that is open two stand for all.
+func (t *trainFlags) setPooling(o *fit.Options, recipe string) (err error) {
+	switch {
+	case t.pooling == autoPooling || t.pooling == "" && recipe == fit.Fast:
+		o.Poolings = []bert.Pooling{bert.CLS, bert.Mean}
+	case t.pooling != "":
+		if o.Pooling, err = bert.ParsePooling(t.pooling); err != nil {
+			return cli.Usagef("--pooling: %v", err)
+		}
+	}
+	if t.refitPooling != "" {
+		if o.RefitPooling, err = bert.ParsePooling(t.refitPooling); err != nil {
+			return cli.Usagef("--refit-pooling: %v", err)
+		}
+	}
+	return nil
 }
 
 // setLoss sets what is minimised, and the bias that a new head starts from. A file of weights is read with the labels: until then its
@@ -186,23 +200,23 @@ func (t *trainFlags) posWeightNumber() float64 {
 
 // unused refuses flags that this kind of training has no use for. given tells which stand on the command line: those of config files and
 // of the environment may be for other runs.
-func (t *trainFlags) unused(given func(flag string) bool) error {
-	head, exact, steps := t.tune == fit.Head.String(), t.solver != fit.Gradient.String(), t.config.MaxSteps > 0
+func (t *trainFlags) unused(o *fit.Options, given func(flag string) bool) error {
+	head, exact := o.Tune == fit.Head, o.Tune == fit.Head && o.Solver != fit.Gradient
 	for _, rule := range []struct {
 		applies bool
 		why     string
 		flags   []string
 	}{
-		{exact, "--solver " + t.solver + " takes no steps", []string{"learning-rate", "num-train-epochs", "max-steps", "train-batch-size",
-			"gradient-accumulation-steps", "warmup-proportion", "weight-decay", "optimizer", "clip-norm", "dropout", "shuffle", "log-steps",
-			"eval-steps", "early-stopping", "best-metric", "on-nan"}},
+		{exact, "--solver " + o.Solver.String() + " takes no steps", []string{"learning-rate", "num-train-epochs", "max-steps",
+			"train-batch-size", "gradient-accumulation-steps", "warmup-proportion", "weight-decay", "optimizer", "clip-norm", "dropout",
+			"shuffle", "log-steps", "eval-steps", "early-stopping", "best-metric", "on-nan"}},
 		{head, "--tune head leaves the encoder as it is: --tune last:N or all uses it", []string{"recompute", "layerwise-lr-decay",
 			"save-checkpoints-steps", "keep-checkpoints", "verify-save", "tensorboard"}},
 		{!head, "features are kept by --tune head only", []string{"features-cache"}},
-		{t.dev == "", "give --dev to evaluate on", []string{"eval-steps", "best-metric", "early-stopping"}},
-		{steps, "--max-steps says how many steps there are", []string{"num-train-epochs"}},
+		{o.Dev == nil, "give --dev to evaluate on", []string{"eval-steps", "best-metric", "early-stopping"}},
+		{t.config.MaxSteps > 0, "--max-steps says how many steps there are", []string{"num-train-epochs"}},
 		{t.posWeight != balanced, "it bounds --pos-weight balanced", []string{"pos-weight-cap"}},
-		{t.tuning.Thresholds == "", "it is what --tune-thresholds chooses for", []string{"threshold-objective"}},
+		{o.Tuning.Thresholds == fit.Half, "it is what --tune-thresholds chooses for", []string{"threshold-objective"}},
 	} {
 		for _, flag := range rule.flags {
 			if rule.applies && given(flag) {

@@ -9,11 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"bertlabel/train/fit"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
-// parse returns what a command line of train says, without running it.
+// parse returns what a command line of train says, without running it. It asks for no baseline.
 func parse(t *testing.T, args ...string) (said *training, err error) {
 	t.Helper()
 	cmd := newTrain(func(_ context.Context, _ *cobra.Command, parsed *training) error {
@@ -21,7 +23,7 @@ func parse(t *testing.T, args ...string) (said *training, err error) {
 		return nil
 	})
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	cmd.SetArgs(append([]string{"--model", "m", "--train", "t.csv", "--output", "o"}, args...))
+	cmd.SetArgs(append([]string{"--model", "m", "--train", "t.csv", "--output", "o", "--baseline=false"}, args...))
 	err = cmd.Execute()
 	return said, err
 }
@@ -64,7 +66,9 @@ func flat(to map[string]string, path string, v reflect.Value) {
 func fieldsOf(t *training) map[string]string {
 	all := map[string]string{}
 	for name, part := range map[string]any{"model": t.model, "rows": t.rows, "options": t.options, "train": t.train, "auto": t.auto,
-		"weights": t.weights, "baseline": t.baseline, "exactlyOne": t.exactlyOne, "tensorboard": t.tensorboard, "plots": t.plots, "settled": t.settled} {
+		"weights": t.weights, "baseline": t.baseline, "exactlyOne": t.exactlyOne, "tensorboard": t.tensorboard, "plots": t.plots,
+		"autoLength": t.autoLength,
+		"choice":     t.choice} {
 		flat(all, name, reflect.ValueOf(part))
 	}
 	return all
@@ -73,14 +77,17 @@ func fieldsOf(t *training) map[string]string {
 // Every flag of train sets what it says and nothing else: the fields that are not as without it.
 func TestTrainFlags(t *testing.T) {
 	t.Parallel()
-	bare, err := parse(t)
+	bare, err := parse(t, "--recipe", fit.Google)
 	if err != nil {
 		t.Fatal(err)
 	}
 	base := fieldsOf(bare)
-	const onLayers = "--tune last:1 "
-	const onLayersSettled = "settled=map[dropout:0.1 learning-rate:5e-05 num-train-epochs:3]"
-	tested := map[string]bool{"model": true, "train": true, "output": true}
+	layers, err := parse(t, "--recipe", fit.Google, "--tune", "last:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const onLayers = "--tune  last:1 "                                                                       // two spaces: not the cases that are about it
+	tested := map[string]bool{"model": true, "train": true, "output": true, "recipe": true, "offline": true} // TestRecipes
 	for _, c := range []struct{ args, want string }{
 		{"--bert-config-file c", "model.ConfigFile=c"},
 		{"--vocab-file v", "model.VocabFile=v"},
@@ -112,22 +119,22 @@ func TestTrainFlags(t *testing.T) {
 		{"--drop-unknown-labels", "rows.Options.DropUnknown=true"},
 		{"--dev d.csv", "options.Dev.File=d.csv"},
 		{"--overwrite", "options.Folder.Overwrite=true"},
-		{"--tune last:2", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Tune=last:2 settled=map[dropout:0.1 learning-rate:5e-05 num-train-epochs:3]"},
-		{"--tune all", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Tune=all settled=map[dropout:0.1 learning-rate:5e-05 num-train-epochs:3]"},
+		{"--tune last:2", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Tune=last:2"},
+		{"--tune all", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Tune=all"},
 		{"--pooling mean:-1..-3", "options.Pooling=mean:-1..-3"},
 		{"--pooling auto --dev d --solver lbfgs", "auto=true options.Dev.File=d options.Poolings=[cls mean] options.Solver=lbfgs"},
 		{"--features-cache c", "options.Cache=c"},
 		{"--baseline --dev d", "baseline=true options.Dev.File=d"},
 		{"--folds 4", "options.Folds=4"},
 		{"--train-batch-size 7", "options.Config.BatchSize=7"},
-		{"--learning-rate 0.5", "options.Config.LearningRate=0.5 settled=map[dropout:0.1 learning-rate:0.5 num-train-epochs:10]"},
-		{"--num-train-epochs 2.5", "options.Config.Epochs=2.5 settled=map[dropout:0.1 learning-rate:0.01 num-train-epochs:2.5]"},
+		{"--learning-rate 0.5", "options.Config.LearningRate=0.5"},
+		{"--num-train-epochs 2.5", "options.Config.Epochs=2.5"},
 		{"--max-steps 7", "options.Config.MaxSteps=7"},
 		{"--warmup-proportion 0.3", "options.Config.WarmupProportion=0.3"},
 		{"--weight-decay 0.3", "options.Config.WeightDecay=0.3"},
 		{"--optimizer adamw", "options.Config.Optimizer=adamw"},
 		{"--clip-norm 0", "options.Config.ClipNorm="},
-		{"--dropout 0.3", "options.Config.Dropout=0.3 options.EncoderDropout=0.3 settled=map[dropout:0.3 learning-rate:0.01 num-train-epochs:10]"},
+		{"--dropout 0.3", "options.Config.Dropout=0.3 options.EncoderDropout=0.3"},
 		{"--gradient-accumulation-steps 3", "options.Config.AccumulationSteps=3"},
 		{"--seed 7", "options.Config.Seed=7"},
 		{"--shuffle=false", "options.Config.Shuffle="},
@@ -140,13 +147,12 @@ func TestTrainFlags(t *testing.T) {
 		{"--tune-thresholds=per-label --dev d", "options.Dev.File=d options.Tuning.Thresholds=per-label"},
 		{"--tune-thresholds=global --dev d --threshold-objective f2",
 			"options.Dev.File=d options.Tuning.Aim=f2 options.Tuning.Thresholds=global"},
-		{"--tune last:1 --refit none", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Tune=last:1 " +
-			"settled=map[dropout:0.1 learning-rate:5e-05 num-train-epochs:3]"},
-		{"--tune last:1 --dev d --refit lda", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Dev.File=d options.Refit=lda " +
-			"options.Tune=last:1 settled=map[dropout:0.1 learning-rate:5e-05 num-train-epochs:3]"},
+		{"--tune last:1 --refit none", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Tune=last:1"},
+		{"--tune last:1 --dev d --refit lda",
+			"options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Dev.File=d options.Refit=lda " +
+				"options.Tune=last:1"},
 		{"--tune last:1 --dev d --refit lbfgs --refit-pooling mean:-1..-2", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 " +
-			"options.Dev.File=d options.Refit=lbfgs options.RefitPooling=mean:-1..-2 options.Tune=last:1 " +
-			"settled=map[dropout:0.1 learning-rate:5e-05 num-train-epochs:3]"},
+			"options.Dev.File=d options.Refit=lbfgs options.RefitPooling=mean:-1..-2 options.Tune=last:1"},
 		{"--calibrate --dev d", "options.Dev.File=d options.Tuning.Calibrate=platt"},
 		{"--solver lda --l2 0.5", "options.L2=0.5 options.Solver=lda"},
 		{"--loss focal", "options.Loss=Focal{Gamma:2 Alpha:0.25}"},
@@ -156,22 +162,26 @@ func TestTrainFlags(t *testing.T) {
 		{"--bias-init log-odds", "options.LogOddsBias=true"},
 		{"--resume", "options.Folder.Resume=true"},
 		{"--tune last:1 --resume-from p",
-			"model.InitCheckpoint=p options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Folder.From=p options.Tune=last:1 " +
-				"settled=map[dropout:0.1 init-checkpoint:p learning-rate:5e-05 num-train-epochs:3]"},
-		{onLayers + "--save-checkpoints-steps 0", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Folder.SaveSteps=-1 options.Tune=last:1 " + onLayersSettled},
-		{onLayers + "--keep-checkpoints 5", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Folder.Keep=5 options.Tune=last:1 " + onLayersSettled},
-		{onLayers + "--verify-save=false", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Folder.NoVerify=true options.Tune=last:1 " + onLayersSettled},
-		{onLayers + "--tensorboard=false", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Tune=last:1 " + onLayersSettled + " tensorboard="},
-		{onLayers + "--recompute", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Recompute=true options.Tune=last:1 " + onLayersSettled},
-		{onLayers + "--layerwise-lr-decay 0.9", "options.Config.Epochs=3 options.Config.LayerDecay=0.9 options.Config.LearningRate=5e-05 options.Tune=last:1 " + onLayersSettled},
+			"model.InitCheckpoint=p options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Folder.From=p options.Tune=last:1"},
+		{onLayers + "--save-checkpoints-steps 0", "options.Folder.SaveSteps=-1"},
+		{onLayers + "--keep-checkpoints 5", "options.Folder.Keep=5"},
+		{onLayers + "--verify-save=false", "options.Folder.NoVerify=true"},
+		{onLayers + "--tensorboard=false", "tensorboard="},
+		{onLayers + "--recompute", "options.Recompute=true"},
+		{onLayers + "--layerwise-lr-decay 0.9", "options.Config.LayerDecay=0.9"},
 		{"--plots p", "plots=p"},
+		{"--max-seq-length auto", "autoLength=true"},
+		{"--no-holdout", ""},
 	} {
-		said, err := parse(t, strings.Fields(c.args)...)
+		said, err := parse(t, append([]string{"--recipe", fit.Google}, strings.Fields(c.args)...)...)
 		if err != nil {
 			t.Errorf("%s: %v", c.args, err)
 			continue
 		}
-		now := fieldsOf(said)
+		base, now := base, fieldsOf(said)
+		if strings.HasPrefix(c.args, onLayers) {
+			base = fieldsOf(layers)
+		}
 		var changed []string
 		for path := range maps.Keys(union(base, now)) {
 			if base[path] != now[path] {
@@ -198,6 +208,49 @@ func union(a, b map[string]string) map[string]string {
 	all := maps.Clone(a)
 	maps.Copy(all, b)
 	return all
+}
+
+// The recipe is what was asked for, else google where that is spelt or where there is nothing to choose by, else best; flags go first.
+func TestRecipes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ args, want string }{
+		{"", "best, a tenth held out: --tune last:2 --pooling mean --optimizer adamw --learning-rate 0.0003 --num-train-epochs 2 --refit lda " +
+			"--tune-thresholds guarded"},
+		{"--dev d", "best: --tune last:2 --pooling mean --optimizer adamw --learning-rate 0.0003 --num-train-epochs 2 --refit lda " +
+			"--tune-thresholds guarded"},
+		{"--no-holdout", "google: --tune head --pooling pooled --solver gradient --optimizer google --learning-rate 0.01 --num-train-epochs 10"},
+		{"--folds 3", "google: --tune head --pooling pooled --solver gradient --optimizer google --learning-rate 0.01 --num-train-epochs 10"},
+		{"--recipe google --dev d --tune all",
+			"google: --tune all --pooling pooled --optimizer google --learning-rate 5e-05 --num-train-epochs 3"},
+		{"--recipe fast", "fast, a tenth held out: --tune head --pooling auto --solver lda --tune-thresholds guarded"},
+		{"--recipe fast --tune last:1 --dev d",
+			"fast: --tune last:1 --pooling mean --optimizer google --learning-rate 5e-05 --num-train-epochs 3 --tune-thresholds guarded"},
+		{"--recipe fast --solver gradient --dev d", "fast: --tune head --pooling mean --solver gradient --optimizer google " +
+			"--learning-rate 0.01 --num-train-epochs 10 --tune-thresholds guarded"},
+		{"--dev d --tune head", "best: --tune head --pooling mean --solver gradient --optimizer google --learning-rate 0.01 " +
+			"--num-train-epochs 10 --tune-thresholds guarded"},
+		{"--dev d --solver lbfgs --pooling cls", "best: --tune head --pooling cls --solver lbfgs --tune-thresholds guarded"},
+		{"--dev d --tune all", "best: --tune all --pooling mean --optimizer google --learning-rate 5e-05 --num-train-epochs 2 --refit lda " +
+			"--tune-thresholds guarded"},
+		{"--dev d --refit none --tune-thresholds=none --learning-rate 1e-3 --optimizer google --num-train-epochs 1 --pooling cls",
+			"best: --tune last:2 --pooling cls --optimizer google --learning-rate 0.001 --num-train-epochs 1"},
+	} {
+		said, err := parse(t, strings.Fields(c.args)...)
+		if err != nil {
+			t.Errorf("%s: %v", c.args, err)
+			continue
+		}
+		got := said.choice.name
+		if said.choice.holdOut {
+			got += ", a tenth held out"
+		}
+		if got += ": " + said.summary(); got != c.want {
+			t.Errorf("%s:\n got %s\nwant %s", c.args, got, c.want)
+		}
+		if want := said.choice.name != fit.Google; said.autoLength != want {
+			t.Errorf("%s: --max-seq-length auto is %v, want %v", c.args, said.autoLength, want)
+		}
+	}
 }
 
 // What does not go together is refused, in the words of the command line, before anything is read.
@@ -231,8 +284,13 @@ func TestTrainFlagsRefused(t *testing.T) {
 		{"--refit lda --tune all --dev d --refit-pooling sum", "--refit-pooling: "},
 		{"--refit lbfgs --loss focal --tune all --dev d", "not convex"},
 		{"--early-stopping 2", "give `dev`"},
+		{"--recipe good", `want best, fast, google`},
+		{"--recipe best --no-holdout", "--recipe best chooses by rows that are not trained on"},
+		{"--recipe fast --folds 3", "--recipe fast chooses by rows that are not trained on"},
+		{"--no-holdout --dev d", "--no-holdout is for training without --dev"},
 	} {
-		if _, err := parse(t, strings.Fields(c.args)...); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := parse(t, append([]string{"--recipe", fit.Google}, strings.Fields(c.args)...)...); err == nil ||
+			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.args, err, c.want)
 		}
 	}

@@ -45,13 +45,17 @@ func (r *trainRun) run(ctx context.Context) error {
 	if err := r.load(); err != nil {
 		return err
 	}
+	if err := r.settle(); err != nil {
+		return err
+	}
 	// The folder has passed Check: what is in it by now, such as the list of bad rows, is of this run.
 	t.options.Folder.Overwrite = !t.options.Folder.Resume
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	layers := t.options.Tune != fit.Head
 	ear := &listener{a: r.a, config: t.options.Config, stop: cancel}
-	ear.boundGarbage = layers || !t.baseline && t.options.Folds == 0 && !t.auto // whose garbage is work in progress
+	ear.fast = !layers
+	ear.boundGarbage = layers || !t.baseline && t.options.Folds == 0 && len(t.options.Poolings) == 0 // whose garbage is work in progress
 	if t.tensorboard && layers {
 		ear.events = &events{dir: r.eventsDir(), logSteps: t.options.Config.LogSteps}
 		defer ear.events.close()
@@ -93,8 +97,7 @@ func (r *trainRun) open() (err error) {
 	if r.m, err = t.model.Open(r.a); err != nil {
 		return err
 	}
-	if t.auto {
-		t.options.Poolings = fit.AutoPoolings(r.m)
+	if len(t.options.Poolings) > 0 {
 		return nil
 	}
 	if t.ownPooling && r.m.Head == nil && r.m.Pooling != bert.Pooled {
@@ -137,7 +140,7 @@ func (r *trainRun) load() error {
 	} else if !r.rows.ExactlyOne() {
 		r.a.Log.Warnf("%s: --exactly-one, but not every row has exactly one label", t.train)
 	}
-	if t.options.Dev != nil {
+	if t.options.Dev != nil && !t.choice.holdOut {
 		files.Options.Labels = r.rows.Labels
 		dev := t.options.Dev.File
 		if t.options.Dev, err = files.Load(dev); err != nil {

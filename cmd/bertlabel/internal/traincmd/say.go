@@ -16,6 +16,7 @@ type listener struct {
 	a            *cli.App
 	config       *train.Config
 	boundGarbage bool         // the garbage of the run is bounded by its estimate: no other work comes
+	fast         bool         // no layers are trained
 	events       *events      // nil: none
 	stop         func(error)  // ends the run
 	started      func() error // called when nothing has been computed yet; nil for nothing
@@ -79,6 +80,11 @@ func (l *listener) note(n fit.Note) {
 		l.say(n)
 		if l.boundGarbage {
 			l.a.BoundGarbage(n.Memory.Total())
+		}
+		return
+	case note.Expected:
+		if l.say(n); n.Seconds > 600 && !l.fast {
+			l.a.Log.Infof("--recipe fast trains no layers: it takes one pass over the texts, and the head")
 		}
 		return
 	case note.Begun:

@@ -32,7 +32,11 @@ func newTrain(run func(ctx context.Context, cmd *cobra.Command, t *training) err
 	}
 	t := addTrainFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		parsed, err := t.training(func(flag string) bool { return cli.OnCommandLine(cmd, flag) })
+		if t.recipe.name == recipeHelp {
+			return t.recipe.list(cmd.OutOrStdout())
+		}
+		parsed, err := t.training(cmd.Flags().Changed, func(flag string) bool { return cli.OnCommandLine(cmd, flag) },
+			cli.GoogleSpelling(cmd))
 		if err != nil {
 			return err
 		}
@@ -49,6 +53,8 @@ type trainFlags struct {
 	config train.Config
 	tuning flags.Tuning
 
+	recipe               recipeName
+	noHoldout            bool
 	train, dev, output   string
 	tune, pooling, cache string
 	exactlyOne           bool
@@ -74,30 +80,36 @@ type trainFlags struct {
 func addTrainFlags(cmd *cobra.Command) *trainFlags {
 	t := &trainFlags{config: train.DefaultConfig()}
 	t.model, t.rows = flags.AddModel(cmd), flags.AddData(cmd, data.StopAtBadRow)
+	flags.AddAutoLength(cmd, t.model)
 	f := cmd.Flags()
 	f.StringVar(&t.train, "train", "", "`FILE` of labelled texts to train on")
-	f.StringVar(&t.dev, "dev", "", "`FILE` of labelled texts to choose the best weights by")
+	f.StringVar(&t.dev, "dev", "", "`FILE` of labelled texts to choose by (default: a tenth of --train, if that has 200)")
 	f.StringVar(&t.output, "output", "", "`FOLDER` for the trained model")
 	f.BoolVar(&t.overwrite, "overwrite", false, "write into an --output folder that is not empty")
-	f.StringVar(&t.tune, "tune", "head", "what is trained: head (frozen encoder), last:N (layers too), or all")
-	f.StringVar(&t.pooling, "pooling", "pooled", "features: pooled (default), cls, mean, max, mean:-1..-3, concat:cls,mean, auto")
+	t.recipe.cmd = cmd
+	f.Var(&t.recipe, "recipe", "what the options below are if not given: best, fast or google; help lists them")
+	f.BoolVar(&t.noHoldout, "no-holdout", false, "train on all rows of --train where there is no --dev")
+	f.StringVar(&t.tune, "tune", "", "what is trained: head (frozen encoder), last:N (layers too), or all")
+	f.StringVar(&t.pooling, "pooling", "", "features: pooled, cls, mean, max, mean:-1..-3, concat:cls,mean, auto")
 	f.StringVar(&t.cache, "features-cache", "", "`FOLDER` that keeps computed features for the next run")
-	f.BoolVar(&t.baseline, "baseline", false, "also train TF-IDF with logistic regression, to see on --dev or --folds what BERT is worth")
+	f.BoolVar(&t.baseline, "baseline", true, "also train TF-IDF with logistic regression, to see on held-out rows what BERT is worth")
 	f.IntVar(&t.folds, "folds", 0, "evaluate the head on `K` stratified folds of --train, each scored by a head of the others; 0: none")
 	t.addStepFlags(f)
-	cli.Minor(cmd, "Training flags", "max-steps", "warmup-proportion", "weight-decay", "optimizer", "clip-norm", "dropout",
+	cli.Minor(cmd, "Training flags", "train-batch-size", "max-steps", "warmup-proportion", "weight-decay", "optimizer", "clip-norm",
+		"dropout",
 		"gradient-accumulation-steps", "seed", "shuffle", "log-steps", "eval-steps", "best-metric", "early-stopping", "on-nan")
 	cli.Required(cmd, "train", "output")
 	flags.AddTuning(cmd, &t.tuning)
 	flags.AddExactlyOne(cmd, &t.exactlyOne)
 	t.addHeadFlags(f)
-	cli.Minor(cmd, "Head flags", "exactly-one", "solver", "l2", "refit", "refit-pooling", "loss", "pos-weight", "pos-weight-cap",
+	cli.Minor(cmd, "Training flags", "exactly-one")
+	cli.Minor(cmd, "Head flags", "solver", "l2", "refit", "refit-pooling", "loss", "pos-weight", "pos-weight-cap",
 		"label-smoothing",
 		"bias-init", "folds")
 	t.addRunFlags(f)
 	cli.Minor(cmd, "Run flags", "overwrite", "resume", "resume-from", "save-checkpoints-steps", "keep-checkpoints", "verify-save",
 		"tensorboard",
-		"recompute", "layerwise-lr-decay", "features-cache", "baseline")
+		"recompute", "layerwise-lr-decay", "features-cache", "baseline", "no-holdout")
 	flags.AddPlots(cmd, &t.plots)
 	cli.Minor(cmd, "Run flags", "plots")
 	return t
@@ -106,17 +118,17 @@ func addTrainFlags(cmd *cobra.Command) *trainFlags {
 // addStepFlags declares those of gradient steps.
 func (t *trainFlags) addStepFlags(f *pflag.FlagSet) {
 	c := &t.config
-	t.learningRate, t.epochs, t.dropout = number{shown: "5e-05; head: 0.01"}, number{shown: "3; head: 10"},
-		number{shown: "the config's; features: 0.1"}
+	t.learningRate, t.epochs, t.dropout = number{shown: "the recipe's"}, number{shown: "the recipe's"},
+		number{shown: "the config's"}
 	f.IntVar(&c.BatchSize, "train-batch-size", c.BatchSize, "rows of a batch")
 	f.Var(&t.learningRate, "learning-rate", "peak learning rate")
 	f.Var(&t.epochs, "num-train-epochs", "passes over the data; may be fractional")
 	f.IntVar(&c.MaxSteps, "max-steps", 0, "steps, instead of --num-train-epochs")
 	f.Float64Var(&c.WarmupProportion, "warmup-proportion", c.WarmupProportion, "share of the steps in which the rate rises")
 	f.Float64Var(&c.WeightDecay, "weight-decay", c.WeightDecay, "decoupled weight decay; none on bias")
-	f.StringVar(&c.Optimizer, "optimizer", c.Optimizer, "google (AdamWeightDecay of optimization.py) or adamw (bias-corrected)")
+	f.StringVar(&c.Optimizer, "optimizer", "", "google (AdamWeightDecay of optimization.py) or adamw (bias-corrected)")
 	f.Float64Var(&c.ClipNorm, "clip-norm", c.ClipNorm, "largest global norm of the gradient; 0: any")
-	f.Var(&t.dropout, "dropout", "dropout on the features; 0: none")
+	f.Var(&t.dropout, "dropout", "dropout, of features that are computed once 0.1; 0: none")
 	f.IntVar(&c.AccumulationSteps, "gradient-accumulation-steps", c.AccumulationSteps, "batches that make one step")
 	f.Uint64Var(&c.Seed, "seed", c.Seed, "everything random hangs on it")
 	f.BoolVar(&c.Shuffle, "shuffle", c.Shuffle, "a new order of the rows each epoch; false: file order")
@@ -129,12 +141,12 @@ func (t *trainFlags) addStepFlags(f *pflag.FlagSet) {
 
 // addHeadFlags declares those that say how the head is found, what is minimised, and where the bias starts.
 func (t *trainFlags) addHeadFlags(f *pflag.FlagSet) {
-	f.StringVar(&t.solver, "solver", "gradient", "head by gradient (Google's), lbfgs (exact), lda (discriminant)")
+	f.StringVar(&t.solver, "solver", "", "head by gradient (Google's), lbfgs (exact), lda (discriminant)")
 	f.Float64Var(&t.l2, "l2", 0, "strength of the L2 penalty of --solver lbfgs and lda, on standardised features; 0: chosen on --dev, "+
 		"by lbfgs for each label and without --dev on a fifth of the rows")
 	f.StringVar(&t.refit, "refit", "",
 		"after --tune last:N or all also find an exact head, lbfgs or lda, and keep what --dev likes best of the two and their mixtures; "+
-			"none (default)")
+			"or none")
 	f.StringVar(&t.refitPooling, "refit-pooling", "", "`FEATURES` of --refit, as --pooling has them (default: mean and max of all layers)")
 	f.StringVar(&t.loss, "loss", "bce", "bce (sigmoid cross-entropy), focal (gamma 2, alpha 0.25) or asymmetric (gamma 4 and 1, clip 0.05)")
 	f.StringVar(&t.posWeight, "pos-weight", "",

@@ -125,7 +125,8 @@ func ownFolder(m *model.Model, s *flags.Source) (string, error) {
 	return m.Folder(), nil
 }
 
-// save writes the model with the thresholds and the head that m has now. A model in a low precision has lost its weights: they are read anew.
+// save writes the model with the thresholds and the head that m has now. A model in a low precision has lost its weights: they are read
+// anew.
 func (o *tuneOptions) save(a *cli.App, m *model.Model) error {
 	if m.Precision() != bert.FP32 {
 		whole := o.Model

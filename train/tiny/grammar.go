@@ -1,4 +1,4 @@
-package main
+package tiny
 
 import (
 	"math/rand/v2"
@@ -8,8 +8,8 @@ import (
 	"bertlabel/bert/model"
 )
 
-// Labels of the tiny model.
-var labels = []string{"food", "staff", "praise", "complaint"}
+// Labels of the tiny model, in the order of its outputs.
+var Labels = []string{"food", "staff", "praise", "complaint"}
 
 // Words of the grammar: what a clause is about, and what it says of it.
 var (
@@ -58,16 +58,16 @@ func clauses() (all []clause) {
 	return all
 }
 
-// row is one text with its labels, 1 or 0.
-type row struct {
+// Row is one text with its labels.
+type Row struct {
 	model.Text
-	y       []int8
-	heldOut bool // it has a clause that no training text has
+	Y       []int8 // 1 or 0 for each of Labels
+	HeldOut bool   // it has a clause that no training text has
 }
 
 // newRow makes a text of one or two clauses: "A .", "A but B .", "A and B .", or the pair of texts A and B.
-func newRow(joint string, said ...clause) row {
-	r := row{Text: model.Text{A: said[0].String()}, y: make([]int8, len(labels))}
+func newRow(joint string, said ...clause) Row {
+	r := Row{Text: model.Text{A: said[0].String()}, Y: make([]int8, len(Labels))}
 	for _, c := range said {
 		about, says := 0, 2
 		if slices.Contains(nouns[2:], c.noun) {
@@ -76,8 +76,8 @@ func newRow(joint string, said ...clause) row {
 		if slices.Contains(praising, c.adjective) == c.not {
 			says = 3
 		}
-		r.y[about], r.y[says] = 1, 1
-		r.heldOut = r.heldOut || c.heldOut()
+		r.Y[about], r.Y[says] = 1, 1
+		r.HeldOut = r.HeldOut || c.heldOut()
 	}
 	switch {
 	case len(said) == 2 && joint == "":
@@ -90,8 +90,8 @@ func newRow(joint string, said ...clause) row {
 	return r
 }
 
-// everyText returns all 19,280 texts of the grammar.
-func everyText() (rows []row) {
+// EveryText returns all 19,280 texts of the grammar.
+func EveryText() (rows []Row) {
 	all := clauses()
 	for _, a := range all {
 		rows = append(rows, newRow("", a))
@@ -105,7 +105,7 @@ func everyText() (rows []row) {
 }
 
 // trainingTexts draws n texts without held-out clauses, a quarter of them of one clause.
-func trainingTexts(n int, rng *rand.Rand) (rows []row) {
+func trainingTexts(n int, rng *rand.Rand) (rows []Row) {
 	all := slices.DeleteFunc(clauses(), clause.heldOut)
 	pick := func() clause { return all[rng.IntN(len(all))] }
 	for range n {

@@ -1,4 +1,4 @@
-package main
+package tiny
 
 import (
 	"bytes"
@@ -42,7 +42,7 @@ func TestCommitted(t *testing.T) {
 	if numbers != 1628 {
 		t.Errorf("%d weights, want 1628", numbers)
 	}
-	round(m)
+	Round(m)
 	dir := t.TempDir()
 	if err := m.Save(dir, nil); err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestCommitted(t *testing.T) {
 	if err := json.Unmarshal(m.Training(), &was); err != nil || was != s {
 		t.Errorf("trained with %+v, the script has %+v, %v", was, s, err)
 	}
-	if m.Encoder.Config != config || !slices.Equal(m.Labels, labels) {
+	if m.Encoder.Config != config || !slices.Equal(m.Labels, Labels) {
 		t.Errorf("config %+v, labels %q", m.Encoder.Config, m.Labels)
 	}
 }
@@ -75,8 +75,9 @@ func TestCommitted(t *testing.T) {
 func TestLabels(t *testing.T) {
 	m := openCommitted(t)
 	for _, heldOut := range []bool{false, true} {
-		texts, f1, wrong, err := score(m, heldOut)
-		t.Logf("held-out clauses %t: %d texts, macro F1 %v", heldOut, texts, f1)
+		rows := slices.DeleteFunc(EveryText(), func(r Row) bool { return r.HeldOut != heldOut })
+		wrong, f1, err := Wrong(t.Context(), m, rows)
+		t.Logf("held-out clauses %t: %d texts, macro F1 %v", heldOut, len(rows), f1)
 		if err != nil || f1 != 1 || slices.Max(wrong) > 0 {
 			t.Errorf("held-out clauses %t: macro F1 %v, wrong cells %v, %v", heldOut, f1, wrong, err)
 		}
@@ -94,14 +95,14 @@ func TestGrammar(t *testing.T) {
 	if held != 12 || len(clauses()) != 80 || len(vocabulary) != 20 {
 		t.Errorf("%d of %d clauses are held out, %d words", held, len(clauses()), len(vocabulary))
 	}
-	rows := trainingTexts(4000, rand.New(rand.NewPCG(seed, 0)))
+	rows := trainingTexts(4000, rand.New(rand.NewPCG(Seed, 0)))
 	for _, r := range rows {
-		if r.heldOut {
+		if r.HeldOut {
 			t.Fatalf("%q is held out", r.Text)
 		}
 	}
 	for _, c := range []struct {
-		row  row
+		row  Row
 		text model.Text
 		y    []int8
 	}{
@@ -111,8 +112,33 @@ func TestGrammar(t *testing.T) {
 		{newRow("", clause{"staff", "great", false, false}, clause{"waiter", "awful", true, false}),
 			model.Text{A: "the staff was great", B: "the waiter was not awful"}, []int8{0, 1, 1, 0}},
 	} {
-		if c.row.Text != c.text || !slices.Equal(c.row.y, c.y) {
-			t.Errorf("%q has labels %v, want %q, %v", c.row.Text, c.row.y, c.text, c.y)
+		if c.row.Text != c.text || !slices.Equal(c.row.Y, c.y) {
+			t.Errorf("%q has labels %v, want %q, %v", c.row.Text, c.row.Y, c.text, c.y)
 		}
+	}
+}
+
+// TestWithout: a part that is taken away is missed where the whole model has nothing wrong, and comes back. Head 0.1 knows nothing of what
+// a sentence is about, only of how it is meant.
+func TestWithout(t *testing.T) {
+	m := openCommitted(t)
+	var rows []Row
+	for i, r := range EveryText() {
+		if i%50 == 0 {
+			rows = append(rows, r)
+		}
+	}
+	parts := Parts(m)
+	for _, p := range parts {
+		wrong, err := Without(t.Context(), m, p, rows)
+		if err != nil || slices.Max(wrong) == 0 {
+			t.Errorf("without %s: wrong cells %v, %v", p.Name, wrong, err)
+		}
+		if p.Name == "head 0.1" && (wrong[0] > 0 || wrong[1] > 0 || wrong[2] == 0 || wrong[3] == 0) {
+			t.Errorf("without %s: wrong cells %v, want praise and complaint only", p.Name, wrong)
+		}
+	}
+	if wrong, _, err := Wrong(t.Context(), m, rows); err != nil || slices.Max(wrong) > 0 || len(parts) != 9 {
+		t.Errorf("after all %d parts have come back: wrong cells %v, %v", len(parts), wrong, err)
 	}
 }

@@ -1,0 +1,76 @@
+package fit
+
+import (
+	"context"
+	"time"
+
+	"bertlabel/bert"
+	"bertlabel/bert/tokenizer"
+	"bertlabel/train/fit/note"
+	"bertlabel/train/solver"
+)
+
+// What the estimate of a run's time takes for granted; all else it measures.
+const (
+	expectFrom      = 50_000 // tokens of the texts from which on a run is worth an estimate
+	expectSample    = 4096   // tokens that a pass is measured on, after a quarter of them has warmed it up
+	trainingPasses  = 3.6    // a step of a trained layer, in passes through it: forward, dx, dW, and the optimizer
+	multiplications = 12     // of a layer's matrices on a token, in hidden²
+)
+
+// expect tells how long the run will take, measured on its first texts, if it takes long. epochs and evaluations are those of a run that
+// trains the encoder; kept says that the outputs of its frozen layers are kept between epochs.
+func (r *run) expect(ctx context.Context, epochs, evaluations float64, kept bool) error {
+	tokens, dev := countTokens(r.texts), countTokens(r.devTexts)
+	if tokens+dev < expectFrom {
+		return nil
+	}
+	pass, err := r.secondsPerToken(ctx)
+	if err != nil {
+		return err
+	}
+	whole := float64(tokens+dev) * pass // all texts through all layers
+	c := &r.m.Encoder.Config
+	trained := float64(r.o.Tune.Layers(c.NumHiddenLayers)) / float64(c.NumHiddenLayers)
+	seconds, width, by := whole, r.width, r.o.Solver
+	if r.o.Tune != Head {
+		frozen := 1.0
+		if !kept {
+			frozen = max(epochs, evaluations)
+		}
+		seconds = (1-trained)*frozen*whole + trained*pass*(trainingPasses*epochs*float64(tokens)+evaluations*float64(dev))
+		if width, by = r.refitWidth, r.o.Refit; by != Gradient {
+			seconds += whole
+		}
+	}
+	if by != Gradient {
+		perProduct := pass / float64(multiplications*c.NumHiddenLayers*c.HiddenSize*c.HiddenSize)
+		seconds += solver.DiscriminantSeconds(len(r.texts), width, perProduct)
+	}
+	r.watch.note(note.Expected{Seconds: seconds})
+	return nil
+}
+
+func countTokens(texts []tokenizer.Encoding) (n int) {
+	for i := range texts {
+		n += len(texts[i].IDs)
+	}
+	return n
+}
+
+// secondsPerToken times a pass of the first texts through the whole encoder.
+func (r *run) secondsPerToken(ctx context.Context) (float64, error) {
+	var seconds float64
+	for _, limit := range []int{expectSample / 4, expectSample} {
+		n, tokens := 0, 0
+		for ; n < len(r.texts) && tokens < limit; n++ {
+			tokens += len(r.texts[n].IDs)
+		}
+		start := time.Now()
+		if _, err := r.m.Features(ctx, r.texts[:n], bert.Mean, nil); err != nil {
+			return 0, err
+		}
+		seconds = time.Since(start).Seconds() / float64(tokens)
+	}
+	return seconds, nil
+}
