@@ -22,17 +22,24 @@ func readScored(a *cli.App, truthPath, scoresPath string) (d metrics.Data, err e
 	if truthPath == "-" && scoresPath == "-" {
 		return d, cli.Usagef("--truth and --scores are both stdin")
 	}
+	var truth []string
+	var truthIDs []rowID
+	if truthPath == "-" { // which may take a while to come
+		if truth, truthIDs, err = readCells(a, truthPath, parseTruth, &d.Truth); err != nil {
+			return d, err
+		}
+	}
 	scores, scoresIDs, err := readCells(a, scoresPath, parseScore, &d.Scores)
 	if err != nil {
 		return d, err
 	}
-	var truth []string
-	var truthIDs []rowID
 	list, err := data.NewLabelList(scores, "the scores")
 	if err != nil {
 		return d, cli.WithCode(cli.ExitData, err)
 	}
-	if isRows(truthPath, list) {
+	if truthPath == "-" {
+		err = nil
+	} else if isRows(truthPath, list) {
 		truth = scores
 		truthIDs, d.Truth, err = readRows(truthPath, list)
 	} else {
