@@ -11,7 +11,8 @@ import (
 //
 //	models--owner--name/snapshots/REVISION/model-00001-of-00002.safetensors → ../../blobs/HASH
 //
-// There the folder above snapshots takes the place of the model's folder, and nothing may lead out of that. A folder that was downloaded with
+// There the folder above snapshots takes the place of the model's folder, and nothing may lead out of that. A folder that was downloaded
+// with
 // links into the cache may have its links lead to files in models--…/blobs, which are downloads and nothing else.
 
 // openLink opens a name of a folder that is a link out of it, if the link is one of the hub's cache; else it returns nil and no error.

@@ -139,7 +139,8 @@ func (t *hfTokenizer) setSide(side string) error {
 	return nil
 }
 
-// readAddedTokens reads added_tokens.json, token to id. It is older than the flags of tokens: transformers takes those for folded that are not
+// readAddedTokens reads added_tokens.json, token to id. It is older than the flags of tokens: transformers takes those for folded that
+// are not
 // special. Where added_tokens_decoder has tokens it does not count.
 func (t *hfTokenizer) readAddedTokens(o strictjson.Object) error {
 	if len(t.added) > 0 {

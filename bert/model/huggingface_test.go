@@ -26,7 +26,8 @@ func savedHF(t testing.TB, m *Model) string {
 	return dir
 }
 
-// There and back: from a folder that finds special tokens in a text to Hugging Face's layout and to Google's again, nothing changes, not in the files either.
+// There and back: from a folder that finds special tokens in a text to Hugging Face's layout and to Google's again, nothing changes, not
+// in the files either.
 func TestHuggingFaceRoundTrip(t *testing.T) {
 	var models []*Model
 	for _, dir := range numerics(t) {

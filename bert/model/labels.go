@@ -42,7 +42,8 @@ func (m *Model) openHead(f files, o *Options, s *Settings, config *modelConfig) 
 	return nil
 }
 
-// warnOfProblem tells where the config of a Hugging Face folder says that its head is for something else than several labels a text, or does
+// warnOfProblem tells where the config of a Hugging Face folder says that its head is for something else than several labels a text, or
+// does
 // not say what it is for, what transformers' text-classification pipeline would do with its logits.
 func (m *Model) warnOfProblem(f files, o *Options, problem string) {
 	would := "a softmax over the labels"

@@ -37,6 +37,7 @@ type Model struct {
 	threads  int
 
 	huggingFace bool // opened from a folder of that layout
+	zipped      bool // opened from a zip file
 
 	checksums map[string]uint32 // of the encoder's values as they were read, by their names, in a low precision: PredictionFingerprint
 
@@ -113,8 +114,11 @@ func (m *Model) HuggingFace() bool { return m.huggingFace }
 func (m *Model) Path() string { return m.path }
 
 // Folder returns the folder in which files that belong to the model lie: the one that it was opened from, or that of its checkpoint; empty
-// for a model that was made, or opened from files named one by one.
+// for a model that was made, or opened from a zip file, or opened from files named one by one.
 func (m *Model) Folder() string {
+	if m.zipped {
+		return ""
+	}
 	if m.path == "" || isFolder(m.path) {
 		return m.path
 	}

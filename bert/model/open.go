@@ -64,8 +64,9 @@ func (o *Options) warnf(format string, args ...any) {
 }
 
 // Open opens the model at path: a folder of Google's layout (bert_config.json, vocab.txt and a TensorFlow checkpoint) or of Hugging
-// Face's (config.json, model.safetensors, and vocab.txt or tokenizer.json), a folder that train wrote, or a checkpoint beside
-// the other two files. path may be empty if o names all three parts. Everything is checked; the error names file, tensor, what
+// Face's (config.json, model.safetensors, and vocab.txt or tokenizer.json), a folder that train wrote, a zip file with one
+// of these in it, as Google's releases are downloaded, or a checkpoint beside the other two files. path may be empty if o names all three
+// parts. Everything is checked; the error names file, tensor, what
 // was found and what was expected, and lists all variables that do not fit at once.
 func Open(path string, o *Options) (*Model, error) { return openModel(path, o, nil) }
 
@@ -73,6 +74,9 @@ func Open(path string, o *Options) (*Model, error) { return openModel(path, o, n
 func openModel(path string, o *Options, shared *sharing) (*Model, error) {
 	if o == nil {
 		o = &Options{}
+	}
+	if isZip(path) {
+		return openZip(path, o)
 	}
 	f, err := find(path, o, true)
 	if err != nil {

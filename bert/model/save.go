@@ -51,7 +51,8 @@ func (m *Model) save(fs atomic.FS, dir string, training json.RawMessage) error {
 	})
 }
 
-// SaveSettings writes into the folder dir, which the model was opened from, what it says beyond its weights: bertlabel.json, with thresholds
+// SaveSettings writes into the folder dir, which the model was opened from, what it says beyond its weights: bertlabel.json, with
+// thresholds
 // and the record of training (SetTraining), and labels.txt in a folder of Google's layout. Weights that have changed stay unsaved.
 func (m *Model) SaveSettings(dir string) error {
 	settings, err := m.settingsFile(m.training)

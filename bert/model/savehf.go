@@ -231,7 +231,8 @@ func (m *Model) hfTokenizer(tokens []string) []byte {
 	return text
 }
 
-// hfAddedTokens returns the tokens that transformers looks for in a text first, by id: those of the model, the words that are one token each,
+// hfAddedTokens returns the tokens that transformers looks for in a text first, by id: those of the model, the words that are one token
+// each,
 // and BERT's special tokens, which transformers finds in a text in any case.
 func (m *Model) hfAddedTokens(tokens []string) []tokenizer.AddedToken {
 	o := m.Tokenizer.Options()

@@ -11,7 +11,8 @@ import (
 	"bertlabel/bert/internal/strictjson"
 )
 
-// sentenceFolder is what a folder of the library sentence-transformers says of its vectors: modules.json lists what makes them, a transformer,
+// sentenceFolder is what a folder of the library sentence-transformers says of its vectors: modules.json lists what makes them, a
+// transformer,
 // a pooling, and perhaps more.
 type sentenceFolder struct {
 	pooling bert.Pooling

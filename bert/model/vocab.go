@@ -33,6 +33,9 @@ func OpenTokenizer(path string, o *Options) (t *tokenizer.Tokenizer, maxSeqLengt
 	if o == nil {
 		o = &Options{}
 	}
+	if isZip(path) {
+		return openZipTokenizer(path, o)
+	}
 	f := files{vocab: first(o.VocabFile, path)}
 	if !strings.HasSuffix(path, ".txt") || isFolder(path) {
 		if f, err = find(path, o, false); err != nil {
@@ -77,7 +80,8 @@ func (f *files) huggingFace() (bool, error) {
 	return isHuggingFace(f.config, object), nil
 }
 
-// lostLines is how many tokens a vocabulary may not lack: an embedding with rows to spare, such as one that is padded to a multiple of 8, has
+// lostLines is how many tokens a vocabulary may not lack: an embedding with rows to spare, such as one that is padded to a multiple of 8,
+// has
 // more of them.
 const lostLines = 2
 
@@ -115,7 +119,8 @@ func (m *Model) openTokenizer(f files, o *Options, s *Settings, config *modelCon
 	return nil
 }
 
-// readTokenizer reads the vocabulary, whose text it returns as vocab.txt has it, and settles how text is read. limit is the model_max_length of a
+// readTokenizer reads the vocabulary, whose text it returns as vocab.txt has it, and settles how text is read. limit is the
+// model_max_length of a
 // Hugging Face folder, 0 for none.
 func readTokenizer(f files, o *Options, s *Settings, huggingFace bool) (t *tokenizer.Tokenizer, text []byte, limit int, err error) {
 	var hf hfTokenizer

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// Added tokens are found, with all their flags, as Hugging Face's tokenizers find them (testdata/added.py), and texts are cut on the side that
+// Added tokens are found, with all their flags, as Hugging Face's tokenizers find them (testdata/added.py), and texts are cut on the side
+// that
 // is asked for.
 func TestAddedTokens(t *testing.T) {
 	t.Parallel()

@@ -38,7 +38,8 @@ type Tokenizer struct {
 // [unused0], [unused1] …, in the order of the vocabulary. The error is a *KeepError: of an entry that is empty, given twice, not UTF-8
 // or holds white space, and of a vocabulary with too few [unusedN] left.
 //
-// An entry of Added has the id of the vocabulary if that has its content, or one beyond it; others are an *AddedError, as are contents that are
+// An entry of Added has the id of the vocabulary if that has its content, or one beyond it; others are an *AddedError, as are contents
+// that are
 // empty, not UTF-8, come twice, or begin or end in white space.
 func New(v *Vocab, o Options) (*Tokenizer, error) {
 	t := &Tokenizer{vocab: v, options: o, lower: o.LowerCase, strip: o.LowerCase, splitChinese: true, maxWordChars: GoogleMaxWordChars,

@@ -146,10 +146,46 @@ func TestFieldPredict(t *testing.T) {
 			t.Errorf("%s: exit %d, %d, %s", name, code, metricsCode, stderr)
 		}
 	}
+	scores := filepath.Join(t.TempDir(), "scores.csv")
+	bertlabel(t, "", "predict", "--model", model, "--input", truth, "--output", scores)
+	for name, text := range map[string]string{ // the truth may be any file that eval reads
+		"t.csv": "text,labels\nhello,joy\nbye,anger\n", "t.tsv": "text\tlabels\nhello\tjoy\nbye\tanger\n",
+		"t.jsonl": `{"text":"hello","labels":["joy"]}` + "\n" + `{"text":"bye","labels":["anger"]}` + "\n", "t.ft": "__label__joy hello\n__label__anger bye\n",
+	} {
+		path := filepath.Join(t.TempDir(), name)
+		cmdtest.WriteFile(t, path, text)
+		stdout, stderr, code := bertlabel(t, "", "metrics", "--truth", path, "--scores", scores)
+		if code != cli.ExitOK || stdout != reports[0] {
+			t.Errorf("truth %s: exit %d, %s", name, code, stderr)
+		}
+	}
 	out := filepath.Join(t.TempDir(), "p.tsv")
 	_, stderr, code := bertlabel(t, "", "predict", "--model", model, "--input", truth, "--output", out, "--output-format", "csv")
 	if code != cli.ExitOK || !strings.Contains(stderr, "p.tsv is written as --output-format csv") {
 		t.Errorf("exit %d, %s", code, stderr)
+	}
+}
+
+// At most five warnings of a kind are printed, and how many more there are.
+func TestFieldFloods(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	model := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Pooled, []string{"joy", "anger"}))
+	var bad, unknown strings.Builder
+	bad.WriteString("text,joy\n")
+	unknown.WriteString("text,labels\n")
+	for i := range 200 {
+		fmt.Fprintf(&bad, "text %d,x\n", i)
+		fmt.Fprintf(&unknown, "text %d,label%d\n", i, i)
+	}
+	cmdtest.WriteFile(t, filepath.Join(dir, "bad.csv"), bad.String())
+	cmdtest.WriteFile(t, filepath.Join(dir, "unknown.csv"), unknown.String())
+	for _, args := range []string{"check-data --train D/bad.csv", "check-data --train D/bad.csv --on-bad-row skip --bad-rows D/b",
+		"eval --model M --data D/unknown.csv --drop-unknown-labels", "predict --model M --input D/bad.csv --text-column none"} {
+		_, stderr, _ := bertlabel(t, "", strings.Fields(strings.NewReplacer("D/", dir+"/", " M ", " "+model+" ").Replace(args))...)
+		if n := strings.Count(stderr, "\n"); n > 40 || strings.Contains(args, "bad.csv --on") && !strings.Contains(stderr, "195 more of the same kind") {
+			t.Errorf("%s: %d lines\n%.2000s", args, n, stderr)
+		}
 	}
 }
 

@@ -154,6 +154,12 @@ func (r *Reader) IDColumn() (has, known bool) {
 	return ok && table.id >= 0, ok || r.options.Format == FastText || r.options.Format == Lines
 }
 
+// NamesLabels reports whether the labels stand by their names in a column of a table.
+func (r *Reader) NamesLabels() bool {
+	table, ok := r.rows.(*tableRows)
+	return ok && table.names >= 0
+}
+
 // Stats returns the counts so far.
 func (r *Reader) Stats() Stats { return r.stats }
 

@@ -1,6 +1,7 @@
 package metrics
 
-// Accuracy returns the share of the rows whose most probable label, the first of equals, is one of theirs: what a model of labels that exclude
+// Accuracy returns the share of the rows whose most probable label, the first of equals, is one of theirs: what a model of labels that
+// exclude
 // each other is judged by, accuracy_score of scikit-learn where each row has one label. Rows with an unknown cell are left out; without any
 // other the value does not exist.
 func Accuracy(d Data) *Number {

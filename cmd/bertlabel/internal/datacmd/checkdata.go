@@ -127,11 +127,19 @@ func (c *dataCheck) check() (*checkReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := files.Options.OnBad
+	list, flood := files.Options.OnBad, cli.NewFlood(c.app.Log)
 	files.Options.OnBad = func(bad *data.RowError) {
 		list(bad)
-		c.app.Log.Warnf("%v", cli.FlaggedRow(bad))
+		flood.Warnf(fmt.Sprintf("%s: column %s: found %s, expected %s", bad.File, bad.Column, bad.Found, bad.Expected), "%v",
+			cli.FlaggedRow(bad))
 	}
+	defer func() {
+		where := "; --bad-rows FILE lists them all"
+		if c.Rows.BadRowsFile != "" {
+			where = "; all of them are in " + c.Rows.BadRowsFile
+		}
+		flood.Done(where)
+	}()
 	files.Options.DropUnknown = true
 	report := &checkReport{Shared: []sharedTexts{}, LookAlikes: [][]string{}}
 	var sets []*data.Dataset

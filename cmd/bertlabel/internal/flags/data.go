@@ -196,9 +196,11 @@ func (r *Reading) sayLeftOut(set *data.Dataset) {
 	for _, n := range set.Notes {
 		r.app.Log.Warnf("%s: %s. %s.", set.File, cli.AsFlags(n.Message), cli.AsFlags(n.Remedy))
 	}
+	flood := cli.NewFlood(r.app.Log)
 	for _, u := range set.Dropped {
-		r.app.Log.Warnf("%s: label %q is not in the list and was left out of %d rows", set.File, u.Name, u.Rows)
+		flood.Warnf("labels that were left out", "%s: label %q is not in the list and was left out of %d rows", set.File, u.Name, u.Rows)
 	}
+	flood.Done("; check-data --json counts them")
 }
 
 // SaySkipped reports rows that were left out.

@@ -45,8 +45,8 @@ func SayRead(a *cli.App, m *model.Model, file string, reading *diagnosis.Reading
 // SayExactlyOne tells where labels may exclude each other.
 func SayExactlyOne(a *cli.App, set *data.Dataset) {
 	if set.ExactlyOne() {
-		a.Log.Infof("%s: every row has exactly one of %d labels; if they exclude each other, train --exactly-one makes the model predict the most "+
-			"probable one", set.File, set.Labels.Len())
+		a.Log.Infof("%s: every row has exactly one of %d labels; if they exclude each other, train --exactly-one makes the model predict "+
+			"the most probable one", set.File, set.Labels.Len())
 	}
 }
 
