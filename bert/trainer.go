@@ -258,12 +258,12 @@ func (t *Trainer) Backward(dfeatures *tensor.Tensor) { t.BackwardObserved(dfeatu
 func (t *Trainer) BackwardObserved(dfeatures *tensor.Tensor, observe func(name string, dx *tensor.Tensor)) {
 	n, below := len(t.layers), len(t.model.Layers)-len(t.layers)
 	show := func(i int, dx *tensor.Tensor) { // by the input of trained layer i
-		name := "embedding_output"
-		if below+i > 0 {
-			name = fmt.Sprintf("layer_%d", below+i-1)
-		}
-		if observe != nil && dx != nil {
-			observe(name, dx)
+		switch {
+		case observe == nil || dx == nil:
+		case below+i == 0:
+			observe("embedding_output", dx)
+		default:
+			observe(fmt.Sprintf("layer_%d", below+i-1), dx)
 		}
 	}
 	dy := t.backwardPooling(dfeatures)
