@@ -233,3 +233,17 @@ func TestOpenAI(t *testing.T) {
 		t.Errorf("a name of none of two models: %s %s", r.Status, got)
 	}
 }
+
+// Where labels exclude each other the most probable one is flagged, below its threshold too, and no other above its own.
+func TestModerationOfOne(t *testing.T) {
+	for exactlyOne, want := range map[bool][3]bool{true: {false, true, false}, false: {true, true, false}} {
+		m := &loaded{Model: &model.Model{Labels: []string{"a", "b", "c"}, Thresholds: []float32{0.2, 0.5, 0.5}, ExactlyOne: exactlyOne}}
+		r := m.moderation([]float32{0.3, 0.7, 0.1})
+		if got := [3]bool{r.Categories["a"], r.Categories["b"], r.Categories["c"]}; got != want || !r.Flagged {
+			t.Errorf("exactly one %v: %v, want %v", exactlyOne, got, want)
+		}
+		if r := m.moderation([]float32{0.1, 0.3, 0.2}); r.Flagged != exactlyOne {
+			t.Errorf("exactly one %v: flagged is %v", exactlyOne, r.Flagged)
+		}
+	}
+}
