@@ -146,6 +146,36 @@ func (j *attentionJob) probs(worker, head, first int, query *tensor.Tensor, keys
 	return probs
 }
 
+// Probs sets scores and probs, both [Heads·S, S] with the heads one below the other, of one text of S tokens, whose query, key and value
+// are [S, H]:
+//
+//	scores = Q·Kᵀ/√D    probs = softmax(scores)
+//
+// probs has the bits of Forward, which keeps neither. It runs on the calling goroutine; nothing may share memory.
+func (a *Attention) Probs(ws *tensor.Workspace, aws *AttentionWorkspace, scores, probs, query, key, value *tensor.Tensor) {
+	s, d := query.Rows, query.Cols/a.Heads
+	job := attentionJob{Attention: a, ws: ws, workers: aws.reserve(ws), query: *query, key: *key, value: *value,
+		queries: []int{0, s}, keys: []int{0, s}}
+	scale := float32(1 / math.Sqrt(float64(d)))
+	block := tensor.New(queryBlock, wholePanels(s))
+	for head := range a.Heads {
+		keys, _ := job.pack(&job.workers[0], 0, head)
+		for from := 0; from < s; from += queryBlock {
+			to := min(from+queryBlock, s)
+			q := part(query, from, to, head, d)
+			p, products := job.probs(0, head, from, &q, keys, s), block.SliceRows(0, to-from)
+			ws.MatMulSmall(0, &products, &q, keys)
+			for i := range to - from {
+				copy(probs.Row(head*s+from+i), p.Row(i))
+				row := scores.Row(head*s + from + i)
+				for j := range row {
+					row[j] = scale * products.Row(i)[j]
+				}
+			}
+		}
+	}
+}
+
 // wholePanels rounds a number of keys up, so that no tile lies over the border of scores.
 func wholePanels(n int) int { return (n + asm.Best.NR - 1) / asm.Best.NR * asm.Best.NR }
 

@@ -29,6 +29,12 @@ func (d *Dense) ForwardNorm(ws *tensor.Workspace, y, x, residual *tensor.Tensor,
 	ws.MatMul(y, x, d.packed, tensor.Epilogue{Bias: d.Bias.Value, Residual: residual, Rows: norm})
 }
 
+// ForwardSum sets y [rows, out] to x·W + b + residual, x [rows, in]: what ForwardNorm has before its norm, bit for bit. y and residual may
+// be the same tensor; y and x must not share memory.
+func (d *Dense) ForwardSum(ws *tensor.Workspace, y, x, residual *tensor.Tensor) {
+	ws.MatMul(y, x, d.packed, tensor.Epilogue{Bias: d.Bias.Value, Residual: residual})
+}
+
 // ForwardTraining sets y [rows, out] to x·W + b, x [rows, in], like Forward, bit for bit, and then calls finish, unless nil, on
 // its rows. It reads W from Kernel.Value, which changes with every step, and needs no Pack. y and x must not share memory.
 func (d *Dense) ForwardTraining(ws *tensor.Workspace, y, x *tensor.Tensor, finish tensor.RowFinisher) {
