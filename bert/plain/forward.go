@@ -27,6 +27,10 @@ type Model struct {
 	Act     string            // hidden_act in Google's meaning: gelu (the tanh form), gelu_erf, relu, tanh, linear
 	Eps     float64           // added to the variance by LayerNorm: 1e-12
 	Weights map[string]Matrix // in TensorFlow's shapes: kernels [in, out], biases [1, out], output_weights [C, features]
+
+	// Change, unless nil, returns what a stage is to be in place of x, in the shape of x, which it must leave as it is; all that follows
+	// is made of it. p has the stages before. A backward pass knows nothing of it.
+	Change func(p *Pass, name string, x Matrix) Matrix
 }
 
 // Vector is one vector that stands for a text. Kind is pooled, cls, mean or max; Layer is −1 for the last layer, −2 for the one below it,
@@ -62,6 +66,9 @@ func (m *Model) Forward(ids, segments []int, vectors ...Vector) *Pass {
 
 // set records a stage.
 func (p *Pass) set(name string, x Matrix) Matrix {
+	if p.Change != nil {
+		x = p.Change(p, name, x)
+	}
 	p.Names, p.Stages[name] = append(p.Names, name), x
 	return x
 }
@@ -94,17 +101,16 @@ func (p *Pass) addNorm(scope string, x, f Matrix) Matrix {
 // keys and values to itself, so it can look for something of its own.
 func (p *Pass) multiHead(scope string, x Matrix) Matrix {
 	q, k, v := p.dense(scope+"self/query", x), p.dense(scope+"self/key", x), p.dense(scope+"self/value", x)
-	var scores, probs Matrix
-	heads := make(Matrix, len(x))
+	var scores Matrix // of the heads, one below the other: [A·S, S]
 	for n := range p.Heads {
-		s := p.scores(p.part(q, n), p.part(k, n))
-		w := softmax(s)
-		heads = concat(heads, multiply(w, p.part(v, n))) // softmax(q·kᵀ/√D)·v: §3.2.1, equation (1)
-		scores, probs = append(scores, s...), append(probs, w...)
+		scores = append(scores, p.scores(p.part(q, n), p.part(k, n))...)
 	}
-	p.set(scope+"self/scores", scores) // of the heads, one below the other: [A·S, S]
-	p.set(scope+"self/probs", probs)
-	p.set(scope+"self/context", heads)
+	probs := p.set(scope+"self/probs", softmax(p.set(scope+"self/scores", scores)))
+	heads, s := make(Matrix, len(x)), len(x)
+	for n := range p.Heads {
+		heads = concat(heads, multiply(probs[n*s:(n+1)*s], p.part(v, n))) // softmax(q·kᵀ/√D)·v: §3.2.1, equation (1)
+	}
+	heads = p.set(scope+"self/context", heads)
 	return p.dense(scope+"output/dense", heads)
 }
 

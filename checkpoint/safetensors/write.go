@@ -25,7 +25,14 @@ func Write(create func(name string) (io.WriteCloser, error), name string, tensor
 	slices.SortFunc(sorted, func(a, b checkpoint.Tensor) int {
 		return cmp.Or(cmp.Compare(rank(b.DType), rank(a.DType)), strings.Compare(a.Name, b.Name))
 	})
-	text, err := headerText(sorted, metadata)
+	infos := make([]checkpoint.Info, len(sorted))
+	for i, t := range sorted {
+		if err := t.Check(); err != nil {
+			return err
+		}
+		infos[i] = checkpoint.Info{Name: t.Name, DType: t.DType, Shape: t.Shape, Bytes: int64(len(t.Bytes))}
+	}
+	text, err := headerText(infos, metadata)
 	if err != nil {
 		return err
 	}
@@ -58,7 +65,7 @@ func rank(t checkpoint.DType) int {
 }
 
 // headerText returns the header of tensors in the order of their bytes.
-func headerText(tensors []checkpoint.Tensor, metadata map[string]string) ([]byte, error) {
+func headerText(tensors []checkpoint.Info, metadata map[string]string) ([]byte, error) {
 	b := []byte{'{'}
 	if metadata != nil {
 		b = append(appendString(b, metadataKey), ":{"...)
@@ -70,11 +77,8 @@ func headerText(tensors []checkpoint.Tensor, metadata map[string]string) ([]byte
 		}
 		b = append(b, '}')
 	}
-	seen, at := map[string]bool{metadataKey: true}, 0
+	seen, at := map[string]bool{metadataKey: true}, int64(0)
 	for _, t := range tensors {
-		if err := t.Check(); err != nil {
-			return nil, err
-		}
 		if seen[t.Name] || rank(t.DType) < 0 {
 			return nil, fmt.Errorf("safetensors: tensor %s is given twice, or its type %v has no place in the format",
 				checkpoint.Quote(t.Name), t.DType)
@@ -85,8 +89,8 @@ func headerText(tensors []checkpoint.Tensor, metadata map[string]string) ([]byte
 		}
 		shape := strings.ReplaceAll(strings.Trim(fmt.Sprint(t.Shape), "[]"), " ", ",")
 		b = appendString(b, t.Name)
-		b = fmt.Appendf(b, `:{"dtype":"%s","shape":[%s],"data_offsets":[%d,%d]}`, order[rank(t.DType)], shape, at, at+len(t.Bytes))
-		at += len(t.Bytes)
+		b = fmt.Appendf(b, `:{"dtype":"%s","shape":[%s],"data_offsets":[%d,%d]}`, order[rank(t.DType)], shape, at, at+t.Bytes)
+		at += t.Bytes
 	}
 	b = append(b, '}')
 	for len(b)%8 != 0 {
