@@ -31,7 +31,7 @@ type Altered struct {
 	Before  float64 `json:"rms_before"`     // root of the mean square of the stage as it is
 }
 
-// Alteration of the head, by label.
+// AlteredLabel says what became of the probability of one label.
 type AlteredLabel struct {
 	Label  string  `json:"label"`
 	Before float64 `json:"probability"`
@@ -142,10 +142,7 @@ func (a Alteration) change(hit *bool) func(p *plain.Pass, name string, x plain.M
 // of the computation, and the probabilities of both. It takes the time of plain: seconds for a large model. The error says that the model
 // has no such stage, element or head.
 func Alter(m *model.Model, text tokenizer.Encoding, a Alteration) ([]Altered, []AlteredLabel, error) {
-	p, err := plainOf(m)
-	if err != nil {
-		return nil, nil, err
-	}
+	p := plainOf(m)
 	vectors, err := vectorsOf(m)
 	if err != nil {
 		return nil, nil, err

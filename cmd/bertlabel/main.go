@@ -16,6 +16,7 @@ import (
 	"bertlabel/cmd/bertlabel/internal/democmd"
 	"bertlabel/cmd/bertlabel/internal/modelcmd"
 	"bertlabel/cmd/bertlabel/internal/scorecmd"
+	"bertlabel/cmd/bertlabel/internal/tracecmd"
 	"bertlabel/cmd/bertlabel/internal/traincmd"
 
 	"github.com/spf13/cobra"
@@ -46,6 +47,7 @@ func verbs(a *cli.App) []*cobra.Command {
 		scorecmd.NewPredict(a),
 		scorecmd.NewExplain(a),
 		scorecmd.NewEmbed(a),
+		tracecmd.NewTrace(a),
 		traincmd.NewLabels(a),
 		modelcmd.NewConvert(a),
 		datacmd.NewCheckData(a),
