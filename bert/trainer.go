@@ -52,6 +52,10 @@ type Trainer struct {
 	last      rowSet          // of the last layer
 	dx, dlast tensor.Tensor   // gradient on its way down: [tokens, hidden], [texts, hidden]
 	gradients layerGradients
+
+	// ObserveGradients, unless nil, sees in Backward the gradient of the loss by the hidden states on its way down: by what pooling read,
+	// then by the output of each trained layer's predecessor, "layer_N" or "embedding_output", as far as it goes. It must not keep dx.
+	ObserveGradients func(name string, dx *tensor.Tensor)
 }
 
 // rowSet says which rows of a layer go on: all tokens, or, where nothing else is read, the first of each text.
@@ -253,6 +257,7 @@ func (t *Trainer) forwardFrozen() {
 func (t *Trainer) Backward(dfeatures *tensor.Tensor) {
 	n := len(t.layers)
 	dy := t.backwardPooling(dfeatures)
+	t.observe(n, dy)
 	for i := n - 1; i >= 0; i-- {
 		dx := &t.dx
 		if i == 0 && t.embeddings == nil {
@@ -264,6 +269,7 @@ func (t *Trainer) Backward(dfeatures *tensor.Tensor) {
 			t.layers[i].forward(t.ws, &t.hidden[i+1], &t.hidden[i], t.rowsOf(i))
 		}
 		t.layers[i].backward(t.ws, &t.gradients, dx, dy, t.rowsOf(i))
+		t.observe(i, dx)
 		dy = dx
 	}
 	if t.embeddings != nil {
@@ -305,12 +311,22 @@ func (t *Trainer) SparseSquares() (name string, squares float64, ok bool) {
 // Activations calls f with the hidden states of the last Forward from below: the input of each trained layer, by the name of what
 // gave it, "embedding_output" or "layer_N", and at last what pooling read.
 func (t *Trainer) Activations(f func(name string, x *tensor.Tensor)) {
-	below := len(t.model.Layers) - len(t.layers) - 1 // the layer that gave hidden[0], −1 for the embeddings
 	for i := range t.hidden {
-		name := "embedding_output"
-		if below+i >= 0 {
-			name = fmt.Sprintf("layer_%d", below+i)
-		}
-		f(name, &t.hidden[i])
+		f(t.hiddenName(i), &t.hidden[i])
+	}
+}
+
+// hiddenName names hidden[i] by what gave it.
+func (t *Trainer) hiddenName(i int) string {
+	if layer := len(t.model.Layers) - len(t.layers) - 1 + i; layer >= 0 {
+		return fmt.Sprintf("layer_%d", layer)
+	}
+	return "embedding_output"
+}
+
+// observe shows the gradient by hidden[i]; nil is none.
+func (t *Trainer) observe(i int, dx *tensor.Tensor) {
+	if t.ObserveGradients != nil && dx != nil {
+		t.ObserveGradients(t.hiddenName(i), dx)
 	}
 }
