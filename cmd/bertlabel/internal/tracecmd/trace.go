@@ -30,6 +30,7 @@ type traceOptions struct {
 	Output     string             // .safetensors file for every tensor; "" for none
 	CSV        string             // folder for a file a stage; "" for none
 	Change     []trace.Alteration // at most one
+	Backward   *backwardOptions   // instead of the forward pass; nil: none
 }
 
 var stages = []string{"tokens", "embeddings", "layers", "output"}
@@ -45,10 +46,12 @@ func newTraceCmd(a *cli.App, run cli.Runner[traceOptions]) *cobra.Command {
 		Short: "Show every stage of a text's way through a model",
 		Example: "  bertlabel trace --model model \"The food was good.\"\n" +
 			"  bertlabel trace --model model --token 3 --layer 0 \"The food was good.\"\n" +
-			"  bertlabel trace --model model --without head:1.0 \"The food was good.\"",
+			"  bertlabel trace --model model --without head:1.0 \"The food was good.\"\n" +
+			"  bertlabel trace --model model --backward --labels food,praise --check \"The food was good.\"",
 		Long: `Runs one text and shows its stages in the order of the computation, each with its formula, its shape and where the code
 is. Stages have the names of their scopes in Google's modeling.py. --output F.safetensors writes all of them, of the size 4·L·S·(16·H + 2·A·S)
-bytes about, one by one. --without and --set change one thing and show which stages that changes: they run in float64, slowly.`,
+bytes about, one by one. --without and --set change one thing and show which stages that changes: they run in float64, slowly.
+--backward shows how the loss of the text with --labels changes with each parameter, and what one step of training would do.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	models := flags.AddRunModel(cmd)
@@ -63,12 +66,16 @@ bytes about, one by one. --without and --set change one thing and show which sta
 	f.StringVar(&o.CSV, "csv", "", "`FOLDER` to write a CSV file of each stage to")
 	f.StringVar(&without, "without", "", "leave out `PART`: "+strings.Join(trace.Parts(), ", ")+", head:L.H")
 	f.StringVar(&set, "set", "", "change one element, `'NAME[3,5]=0.25'`")
+	back := addBackward(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		if len(args) != 1 {
 			return cli.Usagef("trace needs one text, in quotes")
 		}
 		o.Text = args[0]
 		if o.Change, err = alterations(without, set); err != nil {
+			return err
+		}
+		if o.Backward, err = back.options(f.Changed("labels")); err != nil {
 			return err
 		}
 		if err := o.check(); err != nil {
@@ -111,6 +118,8 @@ func (o *traceOptions) check() error {
 		return cli.Usagef("--json and --whole: one form at a time")
 	case len(o.Change) > 0 && (o.Whole || o.Output != "" || o.CSV != ""):
 		return cli.Usagef("--without and --set show what changes: without --whole, --output and --csv")
+	case o.Backward != nil && (len(o.Change) > 0 || o.Whole || o.CSV != "" || o.Stage != "" || o.Layer >= 0 || o.Token > 0):
+		return cli.Usagef("--backward goes with --labels, --check, --entry, --json and --output only")
 	case o.Output != "" && !strings.HasSuffix(o.Output, ".safetensors"):
 		return cli.Usagef("--output %s: want a name that ends in .safetensors", o.Output)
 	case o.Token < 0:
@@ -145,7 +154,7 @@ func runTrace(_ context.Context, a *cli.App, o traceOptions) (err error) {
 	if n := len(t.m.Encoder.Layers); o.Layer >= n {
 		return cli.Usagef("--layer %d: the model has the layers 0 to %d", o.Layer, n-1)
 	}
-	if o.Output != "" {
+	if o.Output != "" && o.Backward == nil {
 		if err := t.writeTensors(); err != nil {
 			return err
 		}
@@ -156,6 +165,8 @@ func runTrace(_ context.Context, a *cli.App, o traceOptions) (err error) {
 		}
 	}
 	switch {
+	case o.Backward != nil:
+		err = t.backward()
 	case len(o.Change) > 0:
 		err = t.alter()
 	case o.Whole:

@@ -132,3 +132,72 @@ func TestHostile(t *testing.T) {
 		t.Errorf("printed %q", b.String())
 	}
 }
+
+// TestTraceBackward: the text fits 100 columns, every comparison holds, the file has a gradient for each parameter.
+func TestTraceBackward(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "g.safetensors")
+	out, stderr, code := bertlabel.Run(t, "", "trace", "--model", tiny, "--backward", "--labels", "food,praise", "--check", "--entry",
+		"output_bias[2]", "--output", file, text)
+	if code != cli.ExitOK {
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	for line := range strings.Lines(out) {
+		if utf8.RuneCountInString(strings.TrimSuffix(line, "\n")) > 100 {
+			t.Errorf("%d columns: %s", utf8.RuneCountInString(line), line)
+		}
+	}
+	if strings.Count(out, "not compared\n") != 2 || !strings.Contains(out, "the softmax does not see") {
+		t.Errorf("printed\n%s", out)
+	}
+	src, err := safetensors.Open(file, checkpoint.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	bias := make([]float32, 4)
+	if err := src.ReadFloat32("gradients/output_bias", bias); err != nil || len(src.Tensors()) != 41 {
+		t.Errorf("%d tensors, error %v", len(src.Tensors()), err)
+	}
+	out, _, _ = bertlabel.Run(t, "", "trace", "--model", tiny, "--backward", "--labels", "food,praise", "--entry", "output_bias[2]",
+		"--json", text)
+	var got struct {
+		trace.Backward
+		Checks []trace.Check `json:"checks"`
+	}
+	err = json.Unmarshal([]byte(out), &got)
+	if err != nil || len(got.Checks) != 1 || float32(got.Checks[0].Gradient) != bias[2] || float32(got.Labels[2].DZ) != bias[2] {
+		t.Errorf("error %v, checks %+v, gradient in the file %v", err, got.Checks, bias)
+	}
+}
+
+// TestTraceBackwardWrong: what does not go with --backward, or is not there, is refused.
+func TestTraceBackwardWrong(t *testing.T) {
+	for args, want := range map[string]string{
+		"--check": "go with --backward", "--labels food": "go with --backward", "--backward": "needs --labels",
+		"--backward --labels weather": "no label", "--backward --labels food --whole": "--json and --output only",
+		"--backward --labels food --entry output_bias[9]": "no entry", "--backward --labels food --entry output_bias": "NAME[ROW,COLUMN]",
+	} {
+		out, stderr, code := bertlabel.Run(t, "", slices.Concat([]string{"trace", "--model", tiny}, strings.Fields(args), []string{text})...)
+		if code != cli.ExitUsage || out != "" || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit %d, stdout %q, stderr %q, want %q", args, code, out, stderr, want)
+		}
+	}
+}
+
+// TestTraceOptions: a command line makes the options it should.
+func TestTraceOptions(t *testing.T) {
+	o, stderr, code := cmdtest.Options(t, newTraceCmd, "trace", "--model", "m", "--pair", "b", "--token", "2", "--layer", "1", "--csv", "f",
+		"--output", "o.safetensors", "a")
+	if code != cli.ExitOK || o.Model.Path != "m" || o.Text != "a" || o.Pair != "b" || o.Token != 2 || o.Layer != 1 || o.CSV != "f" ||
+		o.Output != "o.safetensors" || o.Backward != nil || o.Change != nil {
+		t.Errorf("%+v, exit %d %s", o, code, stderr)
+	}
+	o, stderr, code = cmdtest.Options(t, newTraceCmd, "trace", "--model", "m", "--backward", "--labels", "x,y", "--entry", "w[1, 2]", "a")
+	if code != cli.ExitOK || !slices.Equal(o.Backward.Labels, []string{"x", "y"}) || o.Backward.Entry.Name != "w" ||
+		!slices.Equal(o.Backward.Entry.At, []int{1, 2}) || o.Backward.Check {
+		t.Errorf("%+v, exit %d %s", o, code, stderr)
+	}
+	if o, _, _ := cmdtest.Options(t, newTraceCmd, "trace", "--model", "m", "--backward", "--labels", "", "a"); o == nil || len(o.Backward.Labels) != 0 {
+		t.Errorf("no labels: %+v", o)
+	}
+}

@@ -3,7 +3,6 @@ package tracecmd
 import (
 	"bufio"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -158,23 +157,9 @@ func (t *tracing) writeTensors() error {
 	if err != nil {
 		return err
 	}
-	out, err := t.app.CreateOutput(t.Output)
-	if err != nil {
-		return err
-	}
-	defer out.Discard()
-	buffer := bufio.NewWriterSize(out, 1<<16)
-	file, err := safetensors.NewStream(buffer, infos)
-	if err != nil {
-		return err
-	}
-	if err := t.walk(func(name string, x *tensor.Tensor) error { return file.Write(tensorOf(name, x)) }); err != nil {
-		return err
-	}
-	if err := errors.Join(file.Close(), buffer.Flush()); err != nil {
-		return err
-	}
-	return out.Commit()
+	return t.writeStream(infos, func(file *safetensors.Stream) error {
+		return t.walk(func(name string, x *tensor.Tensor) error { return file.Write(tensorOf(name, x)) })
+	})
 }
 
 // tensorOf copies a stage, which may be a view.
