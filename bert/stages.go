@@ -12,7 +12,8 @@ import (
 //
 // What the pass leaves in the workspace is shown as it is. What it fuses, the sums before a norm and the values before an activation, is
 // computed again by the same products, so that norm and activation of what is shown have the bits of the pass. Scores and probs are
-// [heads·S, S], the heads one below the other; scores are divided by √D. It costs about two passes, and the memory of one layer.
+// [heads·S, S], the heads one below the other; scores are divided by √D. It costs about two passes. Beside ws it
+// takes 4·S·(H + max(H, I) + 2·heads·S) bytes for any number of layers.
 func (m *Model) Stages(ws *Workspace, b *Batch, visit func(name string, x *tensor.Tensor) error) error {
 	if err := b.Check(&m.Config); err != nil {
 		return err
@@ -41,7 +42,10 @@ type stages struct {
 	b     *Batch
 	visit func(name string, x *tensor.Tensor) error
 	err   error
-	again tensor.Tensor // what is computed again
+
+	again         tensor.Tensor // what is computed again
+	input         tensor.Tensor // of the layer, which its output overwrites, [S, H]
+	scores, probs tensor.Tensor // [heads·S, S]
 }
 
 func (s *stages) show(name string, x *tensor.Tensor) {
@@ -81,8 +85,8 @@ func (s *stages) layer(l *Layer, n int, x *tensor.Tensor) {
 		return
 	}
 	ws, h := s.ws, x.Cols
-	input := tensor.New(x.Rows, h)
-	copy(input.Data, x.Data)
+	s.input.Resize(x.Rows, h)
+	copy(s.input.Data, x.Data)
 	l.Forward(ws, x, x, s.b.Offsets)
 
 	scope := fmt.Sprintf("bert/encoder/layer_%d/", n)
@@ -90,12 +94,13 @@ func (s *stages) layer(l *Layer, n int, x *tensor.Tensor) {
 	s.show(scope+"attention/self/query", &query)
 	s.show(scope+"attention/self/key", &key)
 	s.show(scope+"attention/self/value", &value)
-	scores, probs := tensor.New(l.Attention.Heads*x.Rows, x.Rows), tensor.New(l.Attention.Heads*x.Rows, x.Rows)
-	l.Attention.Probs(&ws.Workspace, &ws.attention, scores, probs, &query, &key, &value)
-	s.show(scope+"attention/self/scores", scores)
-	s.show(scope+"attention/self/probs", probs)
+	s.scores.Resize(l.Attention.Heads*x.Rows, x.Rows)
+	s.probs.Resize(l.Attention.Heads*x.Rows, x.Rows)
+	l.Attention.Probs(&ws.Workspace, &ws.attention, &s.scores, &s.probs, &query, &key, &value)
+	s.show(scope+"attention/self/scores", &s.scores)
+	s.show(scope+"attention/self/probs", &s.probs)
 	s.show(scope+"attention/self/context", &ws.context)
-	s.addNorm(scope+"attention/output/", l.AttentionOutput, &ws.context, input, &ws.attended)
+	s.addNorm(scope+"attention/output/", l.AttentionOutput, &ws.context, &s.input, &ws.attended)
 	inner := s.resized(x.Rows, ws.intermediate.Cols)
 	l.Intermediate.Forward(&ws.Workspace, inner, &ws.attended, layers.Linear)
 	s.show(scope+"intermediate/dense", inner)

@@ -3,6 +3,7 @@ package bert_test
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -109,6 +110,30 @@ func TestStagesErrors(t *testing.T) {
 	}
 	if err := c.Stages(bert.NewWorkspace(nil), c.batch, nil); err == nil || !strings.Contains(err.Error(), "4 texts") {
 		t.Errorf("four texts: error %v", err)
+	}
+}
+
+// TestStagesMemory: a walk takes what its comment says, however many layers there are.
+func TestStagesMemory(t *testing.T) {
+	c := newPlainCase(t, 3, "gelu")
+	ws, b := bert.NewWorkspace(nil), c.one(2) // 150 tokens
+	walk := func() {
+		if err := c.Stages(ws, b, func(string, *tensor.Tensor) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	walk() // fills ws
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	walk()
+	runtime.ReadMemStats(&after)
+	config, s := c.Config, b.Tokens()
+	h, heads := config.HiddenSize, config.NumAttentionHeads
+	want := 4 * s * (h + max(h, config.IntermediateSize) + 2*heads*s)
+	// Resize may round up to the allocator's classes, an eighth; a layer takes a block of 48 rows of products, and names.
+	want += want/8 + config.NumHiddenLayers*(4*48*(s+64)+4096) + 4096
+	if got := int(after.TotalAlloc - before.TotalAlloc); got > want {
+		t.Errorf("%d bytes, want %d", got, want)
 	}
 }
 

@@ -156,7 +156,7 @@ func (a *Attention) Probs(ws *tensor.Workspace, aws *AttentionWorkspace, scores,
 	s, d := query.Rows, query.Cols/a.Heads
 	job := attentionJob{Attention: a, ws: ws, workers: aws.reserve(ws), query: *query, key: *key, value: *value,
 		queries: []int{0, s}, keys: []int{0, s}}
-	scale := float32(1 / math.Sqrt(float64(d)))
+	root := math.Sqrt(float64(d))
 	block := tensor.New(queryBlock, wholePanels(s))
 	for head := range a.Heads {
 		keys, _ := job.pack(&job.workers[0], 0, head)
@@ -169,7 +169,7 @@ func (a *Attention) Probs(ws *tensor.Workspace, aws *AttentionWorkspace, scores,
 				copy(probs.Row(head*s+from+i), p.Row(i))
 				row := scores.Row(head*s + from + i)
 				for j := range row {
-					row[j] = scale * products.Row(i)[j]
+					row[j] = float32(1/root) * products.Row(i)[j]
 				}
 			}
 		}

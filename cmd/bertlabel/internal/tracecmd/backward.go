@@ -156,8 +156,8 @@ func writeChecks(w io.Writer, checks []trace.Check) {
 	if len(checks) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "differences  (4·D(h) − D(2h))/3, D(h) = (loss(w + h) − loss(w − h))/2h\n  %-40s %9s %11s %11s %8s\n", "", "h", "gradient",
-		"differences", "off by")
+	fmt.Fprintf(w, "differences  (4·D(h) − D(2h))/3, D(h) = (loss(w + h) − loss(w − h))/2h\n")
+	fmt.Fprintf(w, "  %-40s %9s %11s %11s %8s\n", "", "h", "gradient", "differences", "off by")
 	worst, skipped := 0.0, ""
 	for _, c := range checks {
 		if c.Skipped != "" {
