@@ -144,7 +144,7 @@ func Summarize(m *model.Model, text tokenizer.Encoding, chosen int, visit func(n
 	for i, token := range m.Tokenizer.Tokens(text.IDs) {
 		s.Tokens = append(s.Tokens, Token{token, int(text.IDs[i]), int(text.Segments[i])})
 	}
-	s.Embeddings = Embeddings{s.code("LayerNorm(word + token_type + position)", "S, H", "bert/embeddings.go:Embeddings.Forward"),
+	s.Embeddings = Embeddings{s.code("LayerNorm(word + type + position)", "S, H", "bert/embeddings.go:Embeddings.Forward"),
 		make([]EmbeddingRow, len(text.IDs))}
 	err := Walk(m, text, func(name string, x *tensor.Tensor) error {
 		s.see(name, x)

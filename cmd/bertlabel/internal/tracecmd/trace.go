@@ -141,7 +141,11 @@ type tracing struct {
 
 func runTrace(_ context.Context, a *cli.App, o traceOptions) (err error) {
 	t := &tracing{traceOptions: o, app: a, out: bufio.NewWriter(a.Stdout)}
-	if t.m, err = o.Model.Open(a); err != nil {
+	open := o.Model.Open
+	if o.Backward != nil {
+		open = o.Model.OpenWithHead
+	}
+	if t.m, err = open(a); err != nil {
 		return err
 	}
 	t.text = t.m.Encode([]string{o.Text}, []string{o.Pair})[0]
