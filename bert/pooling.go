@@ -89,19 +89,6 @@ func parsePooling(s string) (parts []poolingPart, err error) {
 	return parts, nil
 }
 
-// Vectors calls f with each vector of p in its order: kind is pooled, cls, mean or max, layer −1 for the last layer, −2 for the one below,
-// and so on. The error is that of ParsePooling.
-func (p Pooling) Vectors(f func(kind string, layer int)) error {
-	parts, err := parsePooling(p.String())
-	if err != nil {
-		return fmt.Errorf("pooling %q: %w", string(p), err)
-	}
-	for _, part := range parts {
-		f(part.kind.String(), part.layer)
-	}
-	return nil
-}
-
 // maxLayers bounds the layers that a pooling names; no BERT comes near it.
 const maxLayers = 1000
 

@@ -1,51 +1,60 @@
 package bert
 
 import (
+	"errors"
 	"fmt"
 
 	"bertlabel/layers"
 	"bertlabel/tensor"
 )
 
-// Stages runs a pass over b, which has one text of S tokens, and shows visit each of its stages in the order of the computation, by the
-// name of its scope in modeling.py; package plain has the same names. visit must not keep x. Its error ends the walk and is returned.
+// Stages runs one text through the encoder as Forward does and shows visit every intermediate result, in the order of the computation,
+// under the name of its scope in modeling.py (those of package plain):
 //
-// What the pass leaves in the workspace is shown as it is. What it fuses, the sums before a norm and the values before an activation, is
-// computed again by the same products, so that norm and activation of what is shown have the bits of the pass. Scores and probs are
-// [heads·S, S], the heads one below the other; scores are divided by √D. It costs about two passes. Beside ws it
-// takes 4·S·(H + max(H, I) + 2·heads·S) bytes for any number of layers.
+//	bert/embeddings/{word, token_type, position, sum}, embedding_output                                  [tokens, hidden]
+//	bert/encoder/layer_N/attention/self/{query, key, value}                                               [tokens, hidden]
+//	bert/encoder/layer_N/attention/self/{scores, probs}, the heads one below the other                    [heads·tokens, tokens]
+//	bert/encoder/layer_N/attention/self/context, attention/output/{dense, sum, LayerNorm}                 [tokens, hidden]
+//	bert/encoder/layer_N/intermediate/{dense, act}                                                        [tokens, intermediate]
+//	bert/encoder/layer_N/output/{dense, sum, LayerNorm}, layer_N                                          [tokens, hidden]
+//	bert/pooler/{dense, tanh}, pooled_output, if the model has a pooler                                   [1, hidden]
+//
+// The pass itself is Layer.Forward. What it fuses is computed again by the same products, and has its bits: a pass costs about two. x belongs
+// to the workspace, may have rows that lie apart, and lasts until visit returns. The error is that of Forward or of visit, or says that b is
+// not one text.
 func (m *Model) Stages(ws *Workspace, b *Batch, visit func(name string, x *tensor.Tensor) error) error {
+	if b.Texts() != 1 {
+		return errors.New("stages are shown of one text at a time")
+	}
 	if err := b.Check(&m.Config); err != nil {
 		return err
 	}
-	if b.Texts() != 1 {
-		return fmt.Errorf("the stages of %d texts, want one text", b.Texts())
-	}
 	ws.Workers.Start()
 	defer ws.Workers.Stop()
-	s := &stages{ws: ws, b: b, visit: visit}
-	x := &ws.x
-	x.Resize(b.Tokens(), m.Config.HiddenSize)
-	s.embeddings(m.Embeddings, x)
+	s := &stages{ws: ws, visit: visit}
+	s.x.Resize(b.Tokens(), m.Config.HiddenSize)
+	s.embeddings(m.Embeddings, b)
 	for i, l := range m.Layers {
-		s.layer(l, i, x)
+		s.layer(l, i, b.Offsets)
 	}
 	if m.Pooler != nil {
-		s.pooler(m.Pooler, x)
+		cls := s.x.SliceRows(0, 1)
+		s.recompute("bert/pooler/dense", 1, m.Config.HiddenSize, func(y *tensor.Tensor) {
+			m.Pooler.Dense.Forward(&ws.Workspace, y, &cls, layers.Linear)
+		})
+		s.recompute("bert/pooler/tanh", 1, m.Config.HiddenSize, func(y *tensor.Tensor) { m.Pooler.Forward(ws, y, &cls) })
+		s.show("pooled_output", &s.scratch)
 	}
 	return s.err
 }
 
-// stages is one walk. After the first error it shows nothing more.
+// stages is one call of Stages.
 type stages struct {
 	ws    *Workspace
-	b     *Batch
 	visit func(name string, x *tensor.Tensor) error
-	err   error
+	err   error // of the first visit that failed: the rest is not shown
 
-	again         tensor.Tensor // what is computed again
-	input         tensor.Tensor // of the layer, which its output overwrites, [S, H]
-	scores, probs tensor.Tensor // [heads·S, S]
+	x, before, scratch, probs tensor.Tensor // before is x as it went into the layer
 }
 
 func (s *stages) show(name string, x *tensor.Tensor) {
@@ -54,76 +63,68 @@ func (s *stages) show(name string, x *tensor.Tensor) {
 	}
 }
 
-// resized returns the memory for what is computed again.
-func (s *stages) resized(rows, cols int) *tensor.Tensor {
-	s.again.Resize(rows, cols)
-	return &s.again
-}
-
-// embeddings sets x to the output of e and shows its parts: a row of each table, and their sum.
-func (s *stages) embeddings(e *Embeddings, x *tensor.Tensor) {
-	const scope = "bert/embeddings/"
-	part := s.resized(x.Rows, x.Cols)
-	each := func(name string, set func(row []float32, token int)) {
-		for i := range part.Rows {
-			set(part.Row(i), i)
-		}
-		s.show(scope+name, part)
-	}
-	each("word", func(row []float32, i int) { copy(row, e.Word.Row(int(s.b.IDs[i]))) })
-	each("token_type", func(row []float32, i int) { copy(row, e.TokenType.Row(int(s.b.Segments[i]))) })
-	each("position", func(row []float32, i int) { copy(row, e.Position.Row(i)) })
-	each("sum", func(row []float32, i int) { e.lookUp(row, s.b.IDs[i], s.b.Segments[i], i) })
-	e.Forward(x, s.b)
-	s.show(scope+"LayerNorm", x)
-	s.show("embedding_output", x)
-}
-
-// layer sets x to the output of layer number n and shows what lies between.
-func (s *stages) layer(l *Layer, n int, x *tensor.Tensor) {
+// recompute shows what set makes of a tensor of that size.
+func (s *stages) recompute(name string, rows, cols int, set func(y *tensor.Tensor)) {
 	if s.err != nil {
 		return
 	}
-	ws, h := s.ws, x.Cols
-	s.input.Resize(x.Rows, h)
-	copy(s.input.Data, x.Data)
-	l.Forward(ws, x, x, s.b.Offsets)
+	s.scratch.Resize(rows, cols)
+	set(&s.scratch)
+	s.show(name, &s.scratch)
+}
 
+func (s *stages) embeddings(e *Embeddings, b *Batch) {
+	const scope = "bert/embeddings/"
+	tables := func(name string, row func(i int) []float32) {
+		s.recompute(scope+name, s.x.Rows, s.x.Cols, func(y *tensor.Tensor) {
+			for i := range y.Rows {
+				copy(y.Row(i), row(i))
+			}
+		})
+	}
+	tables("word", func(i int) []float32 { return e.Word.Row(int(b.IDs[i])) })
+	tables("token_type", func(i int) []float32 { return e.TokenType.Row(int(b.Segments[i])) })
+	tables("position", func(i int) []float32 { return e.Position.Row(i) })
+	s.recompute(scope+"sum", s.x.Rows, s.x.Cols, func(y *tensor.Tensor) {
+		for i := range y.Rows {
+			e.lookUp(y.Row(i), b.IDs[i], b.Segments[i], i)
+		}
+	})
+	e.Forward(&s.x, b)
+	s.show("embedding_output", &s.x)
+}
+
+func (s *stages) layer(l *Layer, n int, offsets []int) {
+	rows, h := s.x.Rows, s.x.Cols
 	scope := fmt.Sprintf("bert/encoder/layer_%d/", n)
-	query, key, value := ws.qkv.SliceCols(0, h), ws.qkv.SliceCols(h, 2*h), ws.qkv.SliceCols(2*h, 3*h)
-	s.show(scope+"attention/self/query", &query)
-	s.show(scope+"attention/self/key", &key)
-	s.show(scope+"attention/self/value", &value)
-	s.scores.Resize(l.Attention.Heads*x.Rows, x.Rows)
-	s.probs.Resize(l.Attention.Heads*x.Rows, x.Rows)
-	l.Attention.Probs(&ws.Workspace, &ws.attention, &s.scores, &s.probs, &query, &key, &value)
-	s.show(scope+"attention/self/scores", &s.scores)
-	s.show(scope+"attention/self/probs", &s.probs)
-	s.show(scope+"attention/self/context", &ws.context)
-	s.addNorm(scope+"attention/output/", l.AttentionOutput, &ws.context, &s.input, &ws.attended)
-	inner := s.resized(x.Rows, ws.intermediate.Cols)
-	l.Intermediate.Forward(&ws.Workspace, inner, &ws.attended, layers.Linear)
-	s.show(scope+"intermediate/dense", inner)
-	s.show(scope+"intermediate/act", &ws.intermediate)
-	s.addNorm(scope+"output/", l.Output, &ws.intermediate, &ws.attended, x)
-	s.show(fmt.Sprintf("layer_%d", n), x)
+	s.before.Resize(rows, h)
+	copy(s.before.Data, s.x.Data)
+	l.Forward(s.ws, &s.x, &s.before, offsets)
+
+	ws, self := &s.ws.Workspace, scope+"attention/self/"
+	query, key, value := s.ws.qkv.SliceCols(0, h), s.ws.qkv.SliceCols(h, 2*h), s.ws.qkv.SliceCols(2*h, 3*h)
+	s.show(self+"query", &query)
+	s.show(self+"key", &key)
+	s.show(self+"value", &value)
+	s.scratch.Resize(l.Attention.Heads*rows, rows)
+	s.probs.Resize(l.Attention.Heads*rows, rows)
+	l.Attention.Stages(ws, &s.ws.attention, &s.scratch, &s.probs, &query, &key)
+	s.show(self+"scores", &s.scratch)
+	s.show(self+"probs", &s.probs)
+	s.show(self+"context", &s.ws.context)
+	s.addNorm(scope+"attention/output/", l.AttentionOutput, &s.ws.context, &s.before, &s.ws.attended)
+	s.recompute(scope+"intermediate/dense", rows, s.ws.intermediate.Cols, func(y *tensor.Tensor) {
+		l.Intermediate.Forward(ws, y, &s.ws.attended, layers.Linear)
+	})
+	s.show(scope+"intermediate/act", &s.ws.intermediate)
+	s.addNorm(scope+"output/", l.Output, &s.ws.intermediate, &s.ws.attended, &s.x)
+	s.show(fmt.Sprintf("layer_%d", n), &s.x)
 }
 
-// addNorm shows the stages of y = LayerNorm(d(x) + residual), of which the pass left y only.
+// addNorm shows y = LayerNorm(x·W + b + residual) and what it is made of.
 func (s *stages) addNorm(scope string, d *layers.Dense, x, residual, y *tensor.Tensor) {
-	again := s.resized(y.Rows, y.Cols)
-	d.Forward(&s.ws.Workspace, again, x, layers.Linear)
-	s.show(scope+"dense", again)
-	d.ForwardSum(&s.ws.Workspace, again, x, residual)
-	s.show(scope+"sum", again)
+	ws := &s.ws.Workspace
+	s.recompute(scope+"dense", y.Rows, y.Cols, func(y *tensor.Tensor) { d.Forward(ws, y, x, layers.Linear) })
+	s.recompute(scope+"sum", y.Rows, y.Cols, func(y *tensor.Tensor) { d.ForwardSum(ws, y, x, residual) })
 	s.show(scope+"LayerNorm", y)
-}
-
-// pooler shows the stages of p over the [CLS] row of x.
-func (s *stages) pooler(p *Pooler, x *tensor.Tensor) {
-	cls, again := x.SliceRows(0, 1), s.resized(1, x.Cols)
-	p.Dense.Forward(&s.ws.Workspace, again, &cls, layers.Linear)
-	s.show("bert/pooler/dense", again)
-	p.Forward(s.ws, again, &cls)
-	s.show("pooled_output", again)
 }

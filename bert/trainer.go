@@ -52,10 +52,6 @@ type Trainer struct {
 	last      rowSet          // of the last layer
 	dx, dlast tensor.Tensor   // gradient on its way down: [tokens, hidden], [texts, hidden]
 	gradients layerGradients
-
-	// ObserveGradients, unless nil, sees in Backward the gradient of the loss by the hidden states on its way down: by what pooling read,
-	// then by the output of each trained layer's predecessor, "layer_N" or "embedding_output", as far as it goes. It must not keep dx.
-	ObserveGradients func(name string, dx *tensor.Tensor)
 }
 
 // rowSet says which rows of a layer go on: all tokens, or, where nothing else is read, the first of each text.
@@ -254,10 +250,24 @@ func (t *Trainer) forwardFrozen() {
 
 // Backward adds the gradients of the batch of the last Forward to those of the parameters, given dfeatures [texts, hidden], the
 // gradient of the loss by its features.
-func (t *Trainer) Backward(dfeatures *tensor.Tensor) {
-	n := len(t.layers)
+func (t *Trainer) Backward(dfeatures *tensor.Tensor) { t.BackwardObserved(dfeatures, nil) }
+
+// BackwardObserved is Backward that shows the gradient on its way down: that by the output of the last layer, of the rows that pooling
+// reads, then that by the output of each layer below, "layer_N", and by "embedding_output" where the embeddings are trained. observe, nil
+// for nobody, must not keep it.
+func (t *Trainer) BackwardObserved(dfeatures *tensor.Tensor, observe func(name string, dx *tensor.Tensor)) {
+	n, below := len(t.layers), len(t.model.Layers)-len(t.layers)
+	show := func(i int, dx *tensor.Tensor) { // by the input of trained layer i
+		switch {
+		case observe == nil || dx == nil:
+		case below+i == 0:
+			observe("embedding_output", dx)
+		default:
+			observe(fmt.Sprintf("layer_%d", below+i-1), dx)
+		}
+	}
 	dy := t.backwardPooling(dfeatures)
-	t.observe(n, dy)
+	show(n, dy)
 	for i := n - 1; i >= 0; i-- {
 		dx := &t.dx
 		if i == 0 && t.embeddings == nil {
@@ -269,8 +279,8 @@ func (t *Trainer) Backward(dfeatures *tensor.Tensor) {
 			t.layers[i].forward(t.ws, &t.hidden[i+1], &t.hidden[i], t.rowsOf(i))
 		}
 		t.layers[i].backward(t.ws, &t.gradients, dx, dy, t.rowsOf(i))
-		t.observe(i, dx)
 		dy = dx
+		show(i, dy)
 	}
 	if t.embeddings != nil {
 		t.embeddings.backward(&t.ws.Workspace, dy)
@@ -311,22 +321,12 @@ func (t *Trainer) SparseSquares() (name string, squares float64, ok bool) {
 // Activations calls f with the hidden states of the last Forward from below: the input of each trained layer, by the name of what
 // gave it, "embedding_output" or "layer_N", and at last what pooling read.
 func (t *Trainer) Activations(f func(name string, x *tensor.Tensor)) {
+	below := len(t.model.Layers) - len(t.layers) - 1 // the layer that gave hidden[0], −1 for the embeddings
 	for i := range t.hidden {
-		f(t.hiddenName(i), &t.hidden[i])
-	}
-}
-
-// hiddenName names hidden[i] by what gave it.
-func (t *Trainer) hiddenName(i int) string {
-	if layer := len(t.model.Layers) - len(t.layers) - 1 + i; layer >= 0 {
-		return fmt.Sprintf("layer_%d", layer)
-	}
-	return "embedding_output"
-}
-
-// observe shows the gradient by hidden[i]; nil is none.
-func (t *Trainer) observe(i int, dx *tensor.Tensor) {
-	if t.ObserveGradients != nil && dx != nil {
-		t.ObserveGradients(t.hiddenName(i), dx)
+		name := "embedding_output"
+		if below+i >= 0 {
+			name = fmt.Sprintf("layer_%d", below+i)
+		}
+		f(name, &t.hidden[i])
 	}
 }

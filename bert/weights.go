@@ -3,11 +3,11 @@ package bert
 import (
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"bertlabel/layers"
 	"bertlabel/tensor"
+	"bertlabel/tensor/parallel"
 )
 
 // The weights of a model: which there are, under which names; how they are read, drawn, and laid out in memory. Nothing here computes.
@@ -71,7 +71,7 @@ func (m *Model) loadParams(threads int, params []*tensor.Param, read func(p *ten
 	}
 	var next atomic.Int64
 	errs := make([]error, max(1, threads))
-	var wg sync.WaitGroup
+	var wg parallel.Group
 	for worker := range errs {
 		wg.Go(func() {
 			var scratch []float32

@@ -10,8 +10,8 @@
 //	file.go       opening regular files only
 //
 // The formats are the sub-packages tfbundle (TensorFlow) and safetensors (Hugging Face); formats.Open recognises which one
-// it has before it, and package inspect describes what is in it. Package atomic puts files and folders in place so that a crash never
-// leaves half of one.
+// it has before it, and package inspect describes what is in it. Package archive reads hostile zip
+// files; package atomic puts files and folders in place so that a crash never leaves half of one.
 //
 // Checkpoints are untrusted input. A reader validates the whole directory against the real length of the files before it
 // allocates what the directory asks for, and answers what is wrong with a *FormatError that names file, tensor, found and

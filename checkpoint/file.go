@@ -25,9 +25,19 @@ func (f *File) Reader() io.Reader { return io.NewSectionReader(f, 0, f.Size) }
 func OpenFile(path string) (*File, error) { return openRegular(path, path, os.Stat, os.Open) }
 
 // OpenIn opens a file whose name stands inside another file. The name is resolved below root: absolute names, "..", and
-// symbolic links that lead out are refused.
+// symbolic links that lead out are refused, but for those of the hub's cache (hub.go).
 func OpenIn(root *os.Root, name string) (*File, error) {
-	return openRegular(name, filepath.Join(root.Name(), name), root.Stat, root.Open)
+	path := filepath.Join(root.Name(), name)
+	if _, err := root.Stat(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		f, errLink := openLink(root, name)
+		if f != nil || errLink != nil {
+			return f, errLink
+		}
+		if info, errLink := root.Lstat(name); errLink == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return nil, missing(path, fmt.Errorf("is a link that leads out of the folder: put the file there in its place (cp -L): %w", err))
+		}
+	}
+	return openRegular(name, path, root.Stat, root.Open)
 }
 
 func openRegular(name, path string, stat func(string) (fs.FileInfo, error), open func(string) (*os.File, error)) (*File, error) {

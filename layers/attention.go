@@ -1,6 +1,7 @@
 package layers
 
 import (
+	"iter"
 	"math"
 
 	"bertlabel/asm"
@@ -133,11 +134,8 @@ func (j *attentionJob) pack(w *headWorkspace, text, head int) (keys, values head
 // probs returns softmax(Q·Kᵀ/√D), after dropout: [queries, n], for a block of queries, whose first is row first of all of them, and n
 // keys. It lies in the worker's memory until the next block.
 func (j *attentionJob) probs(worker, head, first int, query *tensor.Tensor, keys headOperand, n int) tensor.Tensor {
-	d, padded := query.Cols, wholePanels(n)
-	w := &j.workers[worker]
-	w.scores.Resize(query.Rows, padded+16) // rows that are a power of two apart would share cache sets
-	scores, probs := w.scores.SliceCols(0, padded), w.scores.SliceCols(0, n)
-	j.ws.MatMulSmall(worker, &scores, query, keys) // scores = Q·Kᵀ
+	d := query.Cols
+	probs := j.scores(worker, query, keys, n)
 	scale := float32(1 / math.Sqrt(float64(d)))
 	for i := range probs.Rows {
 		asm.Best.Softmax(probs.Row(i), scale) // probs = softmax(scores/√D), in their place
@@ -146,31 +144,44 @@ func (j *attentionJob) probs(worker, head, first int, query *tensor.Tensor, keys
 	return probs
 }
 
-// Probs sets scores and probs, both [Heads·S, S] with the heads one below the other, of one text of S tokens, whose query, key and value
-// are [S, H]:
-//
-//	scores = Q·Kᵀ/√D    probs = softmax(scores)
-//
-// probs has the bits of Forward, which keeps neither. It runs on the calling goroutine; nothing may share memory.
-func (a *Attention) Probs(ws *tensor.Workspace, aws *AttentionWorkspace, scores, probs, query, key, value *tensor.Tensor) {
-	s, d := query.Rows, query.Cols/a.Heads
-	job := attentionJob{Attention: a, ws: ws, workers: aws.reserve(ws), query: *query, key: *key, value: *value,
-		queries: []int{0, s}, keys: []int{0, s}}
-	root := math.Sqrt(float64(d))
-	block := tensor.New(queryBlock, wholePanels(s))
+// scores returns Q·Kᵀ, [queries, n], for the same; it lies there, too.
+func (j *attentionJob) scores(worker int, query *tensor.Tensor, keys headOperand, n int) tensor.Tensor {
+	w, padded := &j.workers[worker], wholePanels(n)
+	w.scores.Resize(query.Rows, padded+16) // rows that are a power of two apart would share cache sets
+	scores := w.scores.SliceCols(0, padded)
+	j.ws.MatMulSmall(worker, &scores, query, keys) // scores = Q·Kᵀ
+	return w.scores.SliceCols(0, n)
+}
+
+// Stages shows what Forward computes on its way for one text, with its bits: scores/√D and probs of all heads, one below the other, both
+// [Heads·queries, keys]. It sets the two from query [queries, H] and key [keys, H]. For people who look; nothing that is fast calls it.
+func (a *Attention) Stages(ws *tensor.Workspace, aws *AttentionWorkspace, scores, probs, query, key *tensor.Tensor) {
+	job := &attentionJob{Attention: a, ws: ws, workers: aws.reserve(ws), query: *query, key: *key, value: *key,
+		queries: []int{0, query.Rows}, keys: []int{0, key.Rows}}
+	d := query.Cols / a.Heads
+	scale := 1 / math.Sqrt(float64(d))
 	for head := range a.Heads {
 		keys, _ := job.pack(&job.workers[0], 0, head)
-		for from := 0; from < s; from += queryBlock {
-			to := min(from+queryBlock, s)
-			q := part(query, from, to, head, d)
-			p, products := job.probs(0, head, from, &q, keys, s), block.SliceRows(0, to-from)
-			ws.MatMulSmall(0, &products, &q, keys)
-			for i := range to - from {
-				copy(probs.Row(head*s+from+i), p.Row(i))
-				row := scores.Row(head*s + from + i)
-				for j := range row {
-					row[j] = float32(1/root) * products.Row(i)[j]
+		for from := 0; from < query.Rows; from += queryBlock {
+			q := part(query, from, min(from+queryBlock, query.Rows), head, d)
+			for i, s := range rowsOf(job.scores(0, &q, keys, key.Rows)) {
+				for k, v := range s {
+					scores.Row(head*query.Rows + from + i)[k] = v * float32(scale)
 				}
+			}
+			for i, p := range rowsOf(job.probs(0, head, from, &q, keys, key.Rows)) {
+				copy(probs.Row(head*query.Rows+from+i), p)
+			}
+		}
+	}
+}
+
+// rowsOf goes through the rows of a tensor.
+func rowsOf(t tensor.Tensor) iter.Seq2[int, []float32] {
+	return func(yield func(int, []float32) bool) {
+		for i := range t.Rows {
+			if !yield(i, t.Row(i)) {
+				return
 			}
 		}
 	}

@@ -63,6 +63,20 @@ func (c *Classifier) Score(x *tensor.Tensor) (logits, probabilities *tensor.Tens
 	return logits, probabilities
 }
 
+// ScoreRow is Score for one feature, [hidden], into logits and probabilities, both [labels], with the same bits. It panics when a length
+// is another one.
+func (c *Classifier) ScoreRow(logits, probabilities, x []float32) {
+	labels, hidden := c.Weights.Shape[0], c.Weights.Shape[1]
+	if len(x) != hidden || len(logits) != labels || len(probabilities) != labels {
+		panic(fmt.Sprintf("layers.Classifier.ScoreRow: x [%d], logits [%d], probabilities [%d] for weights [%d, %d]",
+			len(x), len(logits), len(probabilities), labels, hidden))
+	}
+	for l := range logits {
+		logits[l] = asm.Best.Dot(c.row(c.Weights.Value, l), x) + c.Bias.Value[l]
+	}
+	asm.Best.Sigmoid(probabilities, logits)
+}
+
 // ForwardLabels is Forward for the labels [from, to): it writes these columns of logits only, so calls on disjoint labels may
 // run at the same time.
 func (c *Classifier) ForwardLabels(logits, x *tensor.Tensor, from, to int) {

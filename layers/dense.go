@@ -29,8 +29,7 @@ func (d *Dense) ForwardNorm(ws *tensor.Workspace, y, x, residual *tensor.Tensor,
 	ws.MatMul(y, x, d.packed, tensor.Epilogue{Bias: d.Bias.Value, Residual: residual, Rows: norm})
 }
 
-// ForwardSum sets y [rows, out] to x·W + b + residual, x [rows, in]: what ForwardNorm has before its norm, bit for bit. y and residual may
-// be the same tensor; y and x must not share memory.
+// ForwardSum sets y [rows, out] to x·W + b + residual: what ForwardNorm normalises, with its bits.
 func (d *Dense) ForwardSum(ws *tensor.Workspace, y, x, residual *tensor.Tensor) {
 	ws.MatMul(y, x, d.packed, tensor.Epilogue{Bias: d.Bias.Value, Residual: residual})
 }

@@ -19,6 +19,7 @@ began=$SECONDS same=0 differ=0
 
 unset "${!BERTLABEL_@}"
 export LC_ALL=C NO_COLOR=1 BERTLABEL_THREADS=2 BERTLABEL_MAX_MEMORY=8GiB # both are part of what is compared
+export BERTLABEL_RECIPE=google BERTLABEL_BASELINE=false # what train does unless a case says other
 mkdir "$work/data" && (set -e && cd "$work/data" && . "$scripts/compare/data.sh") || { echo "OLD makes no data"; exit 2; }
 (cd "$scripts/.." && go build -o "$work/folders" scripts/compare/folders.go) || exit 2
 for side in old new; do

@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"sync/atomic"
 	"time"
+
+	"bertlabel/tensor/parallel"
 )
 
 // Job is a parallel loop: Run does turn i of it. worker, below the number of workers, names the goroutine: two turns with the
@@ -27,9 +29,10 @@ type team struct {
 	turns int64
 	next  atomic.Int64 // the next turn to take
 
-	epoch  atomic.Int64 // odd while a loop is open
-	active atomic.Int64 // members inside the loop, the caller not counted
-	pass   atomic.Bool  // between Start and Stop
+	epoch  atomic.Int64                   // odd while a loop is open
+	active atomic.Int64                   // members inside the loop, the caller not counted
+	broken atomic.Pointer[parallel.Panic] // of the first member that panicked in the loop
+	pass   atomic.Bool                    // between Start and Stop
 	quit   atomic.Bool
 	alive  bool         // the members exist
 	joined atomic.Int64 // members that have got their number
@@ -97,7 +100,8 @@ func (w *team) end() {
 }
 
 // Do runs turns 0 … n−1 of job and returns when all are done. Only the goroutine that called Start may call it, and no turn
-// may call it again.
+// may call it again. When a turn panics, so does Do: with a *parallel.Panic if that was on another goroutine. No turn of the loop runs
+// any more by then, some may never have run, and the Workers can go on.
 func (w *Workers) Do(n int, job Job) {
 	if w.Count() == 1 || n == 1 {
 		for i := range n {
@@ -109,15 +113,26 @@ func (w *Workers) Do(n int, job Job) {
 	w.next.Store(0)
 	w.epoch.Add(1) // open: odd
 	w.wakeAll()
+	defer w.close()
 	w.takeTurns(0)
-	w.epoch.Add(1) // closed: who has not entered by now stays out
+}
+
+// close ends a loop whose turns are all taken, or of which one has panicked, and hands on the panic of a member.
+func (w *Workers) close() {
+	w.next.Store(w.turns) // after a panic some are left
+	w.epoch.Add(1)        // closed: who has not entered by now stays out
 	for spins := 1; w.active.Load() != 0; spins++ {
 		if spins%1024 == 0 {
 			runtime.Gosched()
 		}
 	}
 	w.job = nil
+	p := w.broken.Load()
 	runtime.KeepAlive(w) // the members must not be ended in the middle
+	if p != nil {
+		w.broken.Store(nil)
+		panic(p)
+	}
 }
 
 func (w *team) takeTurns(worker int) {
@@ -141,7 +156,10 @@ func (w *team) loop() {
 		}
 		w.active.Add(1)
 		if w.epoch.Load() == epoch { // still open, and Do waits for active to fall
-			w.takeTurns(worker)
+			if p := parallel.Catch(func() { w.takeTurns(worker) }); p != nil {
+				w.next.Store(w.turns)
+				w.broken.CompareAndSwap(nil, p)
+			}
 		}
 		w.active.Add(-1)
 		done = epoch

@@ -2,9 +2,12 @@ package tensor
 
 import (
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"bertlabel/tensor/parallel"
 )
 
 // counting checks that each turn runs once and that a worker never runs two turns at once.
@@ -79,5 +82,55 @@ func TestNilWorkersRunOnTheCaller(t *testing.T) {
 		if job.turns[i].Load() != 1 {
 			t.Fatalf("turn %d ran %d times", i, job.turns[i].Load())
 		}
+	}
+}
+
+// breaking panics in some turn, on whichever goroutine takes it, and tells which that was.
+type breaking struct {
+	turn   int
+	worker atomic.Int32
+	after  atomic.Bool // Do has returned
+	t      *testing.T
+}
+
+func (b *breaking) Run(worker, i int) {
+	if b.after.Load() {
+		b.t.Error("a turn runs after Do has panicked")
+	}
+	if i == b.turn {
+		b.worker.Store(int32(worker))
+		panic("broken turn")
+	}
+	time.Sleep(20 * time.Microsecond) // so that members get turns
+}
+
+// A panic in a turn, on any worker, comes out of Do when no turn runs any more, and the workers go on with the next loop.
+func TestWorkersPanic(t *testing.T) {
+	for _, n := range []int{1, 2, 4} {
+		w := NewWorkers(n)
+		w.Start()
+		members := 0
+		for try := 0; try < 400 && (try < 20 || members == 0 && n > 1); try++ {
+			job := &breaking{turn: try % 24, t: t}
+			p := parallel.Catch(func() { w.Do(24, job) })
+			job.after.Store(true)
+			if p == nil || p.Value != "broken turn" || !strings.Contains(string(p.Stack), "breaking") {
+				t.Fatalf("%d workers: caught %v", n, p)
+			}
+			if job.worker.Load() > 0 {
+				members++
+			}
+			good := &counting{turns: make([]atomic.Int32, 9), busy: make([]atomic.Bool, n), t: t}
+			w.Do(9, good)
+			for i := range good.turns {
+				if got := good.turns[i].Load(); got != 1 {
+					t.Fatalf("%d workers: turn %d ran %d times after a panic", n, i, got)
+				}
+			}
+		}
+		if members == 0 && n > 1 {
+			t.Errorf("%d workers: no panic was on a member", n)
+		}
+		w.Stop()
 	}
 }

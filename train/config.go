@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
+	"unicode"
 
 	"bertlabel/train/metrics"
 )
@@ -108,7 +111,7 @@ func (c Config) Check() error {
 	want(c.EvalSteps >= 0, "eval_steps", c.EvalSteps, "at least 0")
 	want(c.EarlyStopping >= 0, "early_stopping", c.EarlyStopping, "at least 0")
 	_, known := new(metrics.Summary).Get(c.BestMetric)
-	want(known, "best_metric", c.BestMetric, "the name of a metric such as f1_macro")
+	want(known, "best_metric", c.BestMetric, wantedMetric(c.BestMetric))
 	return errors.Join(errs...)
 }
 
@@ -130,4 +133,32 @@ func (c Config) Schedule(rows int) (Schedule, error) {
 			rows, c.StepRows(), c.Epochs)
 	}
 	return Schedule{LearningRate: c.LearningRate, Steps: steps, WarmupSteps: WarmupSteps(steps, c.WarmupProportion)}, nil
+}
+
+// wantedMetric names the metric that a name is a misspelling of, such as macro_f1 for f1_macro, and lists all of them.
+func wantedMetric(name string) string {
+	words := func(s string) []string {
+		w := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+		slices.Sort(w)
+		return w
+	}
+	var names []string
+	near, most := "", 0
+	for known := range new(metrics.Summary).All() {
+		names = append(names, known)
+		shared := 0
+		for _, w := range words(name) {
+			if slices.Contains(words(known), w) {
+				shared++
+			}
+		}
+		if shared > most {
+			near, most = known, shared
+		}
+	}
+	list := "one of " + strings.Join(names, ", ")
+	if near != "" {
+		list = near + " perhaps; there are " + strings.Join(names, ", ")
+	}
+	return list
 }

@@ -101,6 +101,11 @@ type ChangedError struct {
 }
 
 func (e *ChangedError) Error() string {
-	return fmt.Sprintf("%s is of another run: %s; take back the change, or begin anew with `overwrite`", e.Checkpoint,
-		strings.Join(e.Changes, "; "))
+	return fmt.Sprintf("%s is of another run: %s; %s", e.Checkpoint, strings.Join(e.Changes, "; "), e.Remedy())
+}
+
+// Remedy is the end of the text, which names options. The learning rate of a step depends on how many there are, so a finished run is not made
+// longer: its model is what a new one starts from.
+func (e *ChangedError) Remedy() string {
+	return "take back the change; for more epochs train the finished model on: `model` OLD `output` NEW"
 }

@@ -23,7 +23,8 @@
 //
 // # Files
 //
-// Read model.go first, then open.go (how a folder is recognised), weights.go (how its variables are matched) and engine.go (how
-// many texts go through the encoder). Of the other parts of a folder, vocab.go, labels.go and settings.go read what both layouts
-// have, huggingface.go and hftokenizer.go what Hugging Face's has; save.go and savehf.go write.
+// Read model.go first, then open.go (how a folder is recognised), weights.go (how its variables are matched), engine.go (how
+// many texts go through the encoder) and pass.go (how one batch does, for a scheduler). shared.go is for servers: several models over
+// one encoder, and the digest of what a model says. Of the other parts of a folder, vocab.go, labels.go and settings.go read what both
+// layouts have, huggingface.go and hftokenizer.go what Hugging Face's has; save.go and savehf.go write.
 package model

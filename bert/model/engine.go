@@ -12,6 +12,7 @@ import (
 	"bertlabel/bert"
 	"bertlabel/bert/tokenizer"
 	"bertlabel/tensor"
+	"bertlabel/tensor/parallel"
 )
 
 // batchTokens is the size of one pass for many texts: enough rows to use every loaded block of weights well, few enough that the
@@ -39,7 +40,8 @@ func (e *FeatureError) Unwrap() error { return ErrNotFinite }
 // length and cut into batches; every thread takes batches of its own and runs them alone, so threads never wait for each
 // other. When the texts cannot be shared out like that, all threads work on each product together. The bits of a row depend on
 // its text only. progress, unless nil, is told how many texts are done; it may be called by several goroutines at once. The error is that
-// of the pooling, the cause of ctx's end, a *FeatureError, or says what is wrong with a row of tokens.
+// of the pooling, the cause of ctx's end, a *FeatureError, or says what is wrong with a row of tokens. A panic on another goroutine comes
+// to the caller as a *parallel.Panic.
 func (m *Model) Features(ctx context.Context, texts []tokenizer.Encoding, pooling bert.Pooling, progress func(done int)) (*tensor.Tensor,
 	error) {
 	width, err := m.Encoder.PoolingWidth(pooling)
@@ -125,10 +127,10 @@ func (r *featuresRun) even(threads int) bool {
 func (r *featuresRun) throughput(ctx context.Context, threads int) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var wg sync.WaitGroup
+	var wg parallel.Group
 	for range threads {
 		wg.Go(func() {
-			p := r.m.serial.get(func() *pass { return newPass(nil) })
+			p := r.m.serial.get(func() *Pass { return r.m.NewPass(1) })
 			defer r.m.serial.put(p)
 			for i := r.next.Add(1) - 1; i < int64(len(r.batches)) && ctx.Err() == nil; i = r.next.Add(1) - 1 {
 				if err := r.batch(p, r.batches[i]); err != nil {
@@ -143,7 +145,7 @@ func (r *featuresRun) throughput(ctx context.Context, threads int) error {
 
 // latency runs the batches one after the other, all threads on each.
 func (r *featuresRun) latency(ctx context.Context) error {
-	p := r.m.parallel.get(func() *pass { return newPass(tensor.NewWorkers(r.m.threads)) })
+	p := r.m.parallel.get(func() *Pass { return r.m.NewPass(r.m.threads) })
 	defer r.m.parallel.put(p)
 	for _, b := range r.batches {
 		if err := context.Cause(ctx); err != nil {
@@ -157,14 +159,15 @@ func (r *featuresRun) latency(ctx context.Context) error {
 }
 
 // batch computes the features of texts order[b[0]:b[1]].
-func (r *featuresRun) batch(p *pass, b [2]int) error {
+func (r *featuresRun) batch(p *Pass, b [2]int) error {
 	texts := r.order[b[0]:b[1]]
+	p.encoder = r.m.Encoder // which may be another one since the pass was made
 	p.batch.Reset()
 	for _, t := range texts {
 		p.batch.Append(r.texts[t].IDs, r.texts[t].Segments)
 	}
 	p.features.Resize(len(texts), r.y.Cols)
-	if err := r.m.Encoder.Features(p.ws, &p.features, &p.batch, r.pooling); err != nil {
+	if err := p.run(&p.features, r.pooling); err != nil {
 		return err
 	}
 	for i, t := range texts {
@@ -179,22 +182,13 @@ func (r *featuresRun) batch(p *pass, b [2]int) error {
 	return nil
 }
 
-// pass is the memory of one batch on its way through the encoder.
-type pass struct {
-	ws       *bert.Workspace
-	batch    bert.Batch
-	features tensor.Tensor
-}
-
-func newPass(w *tensor.Workers) *pass { return &pass{ws: bert.NewWorkspace(w)} }
-
 // passes keeps passes that are not in use. Unlike sync.Pool it does not lose them, and at most as many exist as ran at once.
 type passes struct {
 	mu   sync.Mutex
-	free []*pass
+	free []*Pass
 }
 
-func (p *passes) get(create func() *pass) *pass {
+func (p *passes) get(create func() *Pass) *Pass {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if n := len(p.free); n > 0 {
@@ -205,7 +199,7 @@ func (p *passes) get(create func() *pass) *pass {
 	return create()
 }
 
-func (p *passes) put(x *pass) {
+func (p *passes) put(x *Pass) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.free = append(p.free, x)

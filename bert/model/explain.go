@@ -290,10 +290,20 @@ func (e *Explainer) join(text Text, encoded tokenizer.Encoding, tokens []float64
 	}
 	for second, end := range ends[1:] {
 		at, s := ends[second]+1, []string{text.A, text.B}[second]
-		for _, w := range e.m.Tokenizer.Words(s) {
-			pieces := min(w.Pieces, end-at)
+		words := e.m.Tokenizer.Words(s)
+		cut := 0 // pieces at the beginning that the model did not read
+		if e.m.Tokenizer.Options().TruncateLeft {
+			for _, w := range words {
+				cut += w.Pieces
+			}
+			cut -= end - at
+		}
+		for _, w := range words {
+			before := min(w.Pieces, cut)
+			cut -= before
+			pieces := min(w.Pieces-before, end-at)
 			if pieces == 0 {
-				break // cut
+				continue // cut
 			}
 			c := Contribution{Word: s[w.Start:w.End], Second: second == 1, Start: w.Start, End: w.End,
 				Pieces: e.m.Tokenizer.Tokens(encoded.IDs[at : at+pieces])}

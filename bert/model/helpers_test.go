@@ -293,7 +293,9 @@ func number(n int) string { return strconv.Itoa(n) }
 
 // optionsText shows how a model reads text.
 func optionsText(m *Model) string {
-	text, err := json.Marshal(m.Tokenizer.Options())
+	o := m.Tokenizer.Options()
+	o.Added = unlikeBERTs(o.Added)
+	text, err := json.Marshal(o)
 	if err != nil {
 		panic(err)
 	}

@@ -1,7 +1,6 @@
 package model
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -32,26 +31,26 @@ type hfTokenizer struct {
 	options tokenizer.Options // without LowerCase
 	lower   *bool             // do_lower_case; nil if neither says it
 	vocab   map[string]int    // of tokenizer.json; nil without one
-	added   []hfAddedToken    // by id
+	added   []tokenizer.AddedToken
+	named   []string // special tokens without ids, for a folder without tokenizer.json: they are added where the vocabulary has them
+	limit   int      // model_max_length; 0: none
 }
 
-// hfAddedToken is a token that is looked for in the text before anything else is done with it.
-type hfAddedToken struct {
-	ID      int
-	Content string
-	Single  bool `json:"single_word"`
-	Left    bool `json:"lstrip"`
-	Right   bool `json:"rstrip"`
-	Normal  bool `json:"normalized"`
-}
-
-// readHFTokenizer reads the files that are there; "" is none. Of what both say, tokenizer_config.json counts, as in transformers.
-func readHFTokenizer(configPath, path string) (t hfTokenizer, err error) {
+// readHFTokenizer reads the files that are there; "" is none. Of what both say, tokenizer_config.json counts, as in transformers. Without
+// tokenizer.json the added tokens are those of the configuration, else of the older added_tokens.json and special_tokens_map.json.
+func readHFTokenizer(f files) (t hfTokenizer, err error) {
 	t.options.MaxWordChars = hfMaxWordChars
-	for _, file := range []struct {
+	type part struct {
 		path string
 		read func(strictjson.Object) error
-	}{{path, t.readTokenizer}, {configPath, func(o strictjson.Object) error { return t.readConfig(o, path != "") }}} {
+	}
+	parts := []part{{f.hfTokenizer, t.readTokenizer},
+		{f.hfTokenizerConfig, func(o strictjson.Object) error { return t.readConfig(o, f.hfTokenizer != "") }}}
+	if f.hfTokenizer == "" {
+		t.named = hfSpecial
+		parts = append(parts, part{f.hfAddedTokens, t.readAddedTokens}, part{f.hfSpecialTokens, t.readNamed})
+	}
+	for _, file := range parts {
 		if file.path == "" {
 			continue
 		}
@@ -67,17 +66,18 @@ func readHFTokenizer(configPath, path string) (t hfTokenizer, err error) {
 			return t, fmt.Errorf("%s: %w", file.path, err)
 		}
 	}
-	slices.SortFunc(t.added, func(a, b hfAddedToken) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(t.added, func(a, b tokenizer.AddedToken) int { return cmp.Compare(a.ID, b.ID) })
 	return t, nil
 }
 
 // readConfig reads tokenizer_config.json.
 func (t *hfTokenizer) readConfig(o strictjson.Object, beside bool) error {
-	class, basic, never, decoder := "BertTokenizer", true, []string(nil), map[string]hfAddedToken(nil)
-	lower, strip, chinese := false, false, true
+	class, basic, never, decoder := "BertTokenizer", true, []string(nil), map[string]tokenizer.AddedToken(nil)
+	lower, strip, chinese, side, limit := false, false, true, "right", 0.0
 	for key, dst := range map[string]any{"tokenizer_class": &class, "do_basic_tokenize": &basic, "never_split": &never,
 		"added_tokens_decoder": &decoder,
-		"do_lower_case":        &lower, "strip_accents": &strip, "tokenize_chinese_chars": &chinese} {
+		"do_lower_case":        &lower, "strip_accents": &strip, "tokenize_chinese_chars": &chinese,
+		"truncation_side": &side, "model_max_length": &limit} {
 		if o.Has(key) {
 			if err := o.Read(key, dst); err != nil {
 				return err
@@ -95,6 +95,14 @@ func (t *hfTokenizer) readConfig(o strictjson.Object, beside bool) error {
 			return fmt.Errorf("%s is %q, expected %q", key, found, want)
 		}
 	}
+	if o.Has("truncation_side") {
+		if err := t.setSide(side); err != nil {
+			return err
+		}
+	}
+	if t.limit = int(min(limit, maxVocabLines)); t.limit < 2 { // a number such as 1e30 stands for none
+		t.limit = 0
+	}
 	if o.Has("do_lower_case") {
 		t.lower = &lower
 	}
@@ -104,14 +112,63 @@ func (t *hfTokenizer) readConfig(o strictjson.Object, beside bool) error {
 	if o.Has("tokenize_chinese_chars") {
 		t.options.TokenizeChinese = &chinese
 	}
-	if beside {
-		return nil // tokenizer.json has the added tokens
-	}
 	for id, token := range decoder {
 		if _, err := fmt.Sscan(id, &token.ID); err != nil || fmt.Sprint(token.ID) != id || token.ID < 0 {
 			return fmt.Errorf("added_tokens_decoder has the key %.80q, expected an id", id)
 		}
-		t.added = append(t.added, token)
+		t.add(token)
+	}
+	if beside {
+		return nil // tokenizer.json has the special tokens
+	}
+	return t.readNamed(o)
+}
+
+// add adds a token, in place of one of the same id.
+func (t *hfTokenizer) add(token tokenizer.AddedToken) {
+	t.added = slices.DeleteFunc(t.added, func(a tokenizer.AddedToken) bool { return a.ID == token.ID })
+	t.added = append(t.added, token)
+}
+
+// setSide takes the side on which texts are cut.
+func (t *hfTokenizer) setSide(side string) error {
+	if side != "left" && side != "right" {
+		return fmt.Errorf("truncation_side is %.80q, expected \"left\" or \"right\"", side)
+	}
+	t.options.TruncateLeft = side == "left"
+	return nil
+}
+
+// readAddedTokens reads added_tokens.json, token to id. It is older than the flags of tokens: transformers takes those for folded that
+// are not
+// special. Where added_tokens_decoder has tokens it does not count.
+func (t *hfTokenizer) readAddedTokens(o strictjson.Object) error {
+	if len(t.added) > 0 {
+		return nil
+	}
+	for content := range o {
+		token := tokenizer.AddedToken{Content: content, Special: slices.Contains(t.named, content)}
+		if err := o.Read(content, &token.ID); err != nil {
+			return err
+		}
+		token.Normalized = !token.Special
+		t.add(token)
+	}
+	return nil
+}
+
+// readNamed reads the special tokens that have names and no ids: tokenizer_config.json and special_tokens_map.json.
+func (t *hfTokenizer) readNamed(o strictjson.Object) error {
+	for _, key := range []string{"additional_special_tokens", "extra_special_tokens"} {
+		var list []json.RawMessage
+		if !o.Has(key) || json.Unmarshal(o[key], &list) != nil {
+			continue
+		}
+		for i := range list {
+			if content := stringIn(list[i], "content"); content != "" && !slices.Contains(t.named, content) {
+				t.named = append(slices.Clip(t.named), content)
+			}
+		}
 	}
 	return nil
 }
@@ -154,6 +211,17 @@ func (t *hfTokenizer) readTokenizer(o strictjson.Object) error {
 	if o.Has("added_tokens") {
 		if err := o.Read("added_tokens", &t.added); err != nil {
 			return err
+		}
+	}
+	if o.Has("truncation") {
+		var truncation struct{ Direction string }
+		if err := o.Read("truncation", &truncation); err != nil {
+			return err
+		}
+		if truncation.Direction != "" {
+			if err := t.setSide(strings.ToLower(truncation.Direction)); err != nil {
+				return err
+			}
 		}
 	}
 	if err := expectType(o, "model", "WordPiece"); err != nil {
@@ -262,44 +330,38 @@ func (t *hfTokenizer) vocabText() ([]byte, error) {
 	return []byte(strings.Join(tokens, "\n") + "\n"), nil
 }
 
-// checkVocab compares tokenizer.json with vocab.txt, which stands beside it.
-func (t *hfTokenizer) checkVocab(vocab *tokenizer.Vocab) error {
+// checkVocab compares tokenizer.json with vocab.txt, which stands beside it and may have lines for the added tokens. more says that it has.
+func (t *hfTokenizer) checkVocab(vocab *tokenizer.Vocab) (more bool, err error) {
 	known := 0
 	for i := range vocab.Size() {
 		token := vocab.Token(int32(i))
 		if id, ok := vocab.ID(token); !ok || int(id) != i {
 			continue // a blank line, or one that comes again
 		}
-		known++
-		if id, ok := t.vocab[token]; !ok || id != i {
-			return fmt.Errorf("token %.80q has id %d in vocab.txt, but not here", token, i)
+		if id, ok := t.vocab[token]; ok && id == i {
+			known++
+			continue
 		}
+		_, moved := t.vocab[token]
+		if moved || !slices.ContainsFunc(t.added, func(a tokenizer.AddedToken) bool { return a.Content == token && int(a.ID) == i }) {
+			return false, fmt.Errorf("token %.80q has id %d in vocab.txt, but not here", token, i)
+		}
+		more = true
 	}
 	if known != len(t.vocab) {
-		return fmt.Errorf("vocab of %d tokens, but vocab.txt has %d", len(t.vocab), known)
+		return false, fmt.Errorf("vocab of %d tokens, but vocab.txt has %d", len(t.vocab), known)
 	}
-	return nil
+	return more, nil
 }
 
-// addTokens settles the tokens that were added: those that the vocabulary lacks are appended to its text, and all but BERT's own
-// special ones become words that are one token each.
-func (t *hfTokenizer) addTokens(text []byte, vocab *tokenizer.Vocab) ([]byte, error) {
-	next := vocab.Size()
-	for _, a := range t.added {
-		id, ok := vocab.ID(a.Content)
-		switch {
-		case ok && int(id) != a.ID || !ok && a.ID != next:
-			return nil, fmt.Errorf("added token %.80q has id %d, which is not the vocabulary's", a.Content, a.ID)
-		case slices.Contains(hfSpecial, a.Content) && ok:
-			continue
-		case a.Single || a.Left || a.Right || a.Normal:
-			return nil, fmt.Errorf("added token %.80q: single_word, lstrip, rstrip or normalized is true, expected false: only "+
-				"words that stand as they are in the text are kept whole", a.Content)
-		case !ok:
-			next++
-			text = append(bytes.TrimRight(text, " \t\r\n"), "\n"+a.Content+"\n"...)
+// addTokens settles the tokens that were added: those with ids, and the special ones that the vocabulary has.
+func (t *hfTokenizer) addTokens(vocab *tokenizer.Vocab) {
+	for _, content := range t.named {
+		id, ok := vocab.ID(content)
+		if ok && !slices.ContainsFunc(t.added, func(a tokenizer.AddedToken) bool { return a.Content == content }) {
+			t.added = append(t.added, tokenizer.AddedToken{ID: id, Content: content, Special: true})
 		}
-		t.options.KeepTokens = append(t.options.KeepTokens, a.Content)
 	}
-	return text, nil
+	slices.SortFunc(t.added, func(a, b tokenizer.AddedToken) int { return cmp.Compare(a.ID, b.ID) })
+	t.options.Added = t.added
 }

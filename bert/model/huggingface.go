@@ -147,19 +147,17 @@ func architectureName(modelType string) string {
 	return modelType
 }
 
+// hfProblem returns problem_type; "" if there is none.
+func hfProblem(o strictjson.Object) (problem string, err error) {
+	if o.Has("problem_type") {
+		err = o.Read("problem_type", &problem)
+	}
+	return problem, err
+}
+
 // hfLabels returns the names of id2label in the order of the outputs, nil if there are none; and what is odd about the labels,
 // for a message.
 func hfLabels(o strictjson.Object) (labels, odd []string, err error) {
-	var problem string
-	if o.Has("problem_type") {
-		if err := o.Read("problem_type", &problem); err != nil {
-			return nil, nil, err
-		}
-	}
-	if problem != "" && problem != problemType {
-		odd = append(odd, fmt.Sprintf("problem_type is %q: the head was not trained for several labels a text, but its outputs "+
-			"are taken for that", problem))
-	}
 	if !o.Has("id2label") {
 		return nil, odd, nil
 	}
@@ -192,6 +190,8 @@ type modelConfig struct {
 	bert.Config
 	huggingFace bool     // it is config.json of transformers
 	labels      []string // of id2label; nil without
+	problem     string   // problem_type; "" without
+	pad         int      // pad_token_id; -1 for none
 }
 
 // readConfig reads bert_config.json or config.json.
@@ -224,7 +224,15 @@ func parseConfig(path string, data []byte) (c modelConfig, odd []string, err err
 		if data, err = googleConfig(object); err != nil {
 			return c, nil, err
 		}
-		if c.labels, odd, err = hfLabels(object); err != nil {
+		if c.labels, odd, err = hfLabels(object); err == nil {
+			c.problem, err = hfProblem(object)
+		}
+		if _, there := object["pad_token_id"]; err == nil && there {
+			if c.pad = -1; object.Has("pad_token_id") {
+				err = object.Read("pad_token_id", &c.pad)
+			}
+		}
+		if err != nil {
 			return c, nil, err
 		}
 	}

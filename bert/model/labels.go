@@ -10,7 +10,7 @@ import (
 
 // openHead gives the head, which loadWeights has found or not, its labels (those of the config, if it names any), thresholds and
 // pooling.
-func (m *Model) openHead(f files, o *Options, s *Settings, labels []string) error {
+func (m *Model) openHead(f files, o *Options, s *Settings, config *modelConfig) error {
 	if s != nil {
 		m.MaxSeqLength, m.training = s.MaxSeqLength, s.Training
 	}
@@ -25,8 +25,11 @@ func (m *Model) openHead(f files, o *Options, s *Settings, labels []string) erro
 		return fmt.Errorf("checkpoint %s: the head reads the pooled output, but the tensors bert/pooler/dense/kernel and bias "+
 			"are missing", f.checkpoint)
 	}
-	if err := m.openLabels(f, o, labels); err != nil {
+	if err := m.openLabels(f, o, config.labels); err != nil {
 		return err
+	}
+	if s == nil && config.huggingFace {
+		m.warnOfProblem(f, o, config.problem)
 	}
 	if s == nil {
 		s = &Settings{}
@@ -35,8 +38,27 @@ func (m *Model) openHead(f files, o *Options, s *Settings, labels []string) erro
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.settings, err)
 	}
-	m.Thresholds = thresholds
+	m.Thresholds, m.ExactlyOne = thresholds, s.ExactlyOne
 	return nil
+}
+
+// warnOfProblem tells where the config of a Hugging Face folder says that its head is for something else than several labels a text, or
+// does
+// not say what it is for, what transformers' text-classification pipeline would do with its logits.
+func (m *Model) warnOfProblem(f files, o *Options, problem string) {
+	would := "a softmax over the labels"
+	switch {
+	case problem == problemType || problem == "" && m.Head.Labels() == 1:
+		return
+	case problem == "regression":
+		would = "nothing, and show the numbers as they are"
+	}
+	what := fmt.Sprintf("problem_type is %q", problem)
+	if problem == "" {
+		what = "there is no problem_type"
+	}
+	o.warnf("config %s: %s: transformers would apply %s; here each label has a probability of its own, the sigmoid of its logit, as for "+
+		"several labels a text", f.config, what, would)
 }
 
 // openLabels settles the names of the outputs: those of config.json, else of labels.txt, one for each.
@@ -66,8 +88,18 @@ func (m *Model) openLabels(f files, o *Options, labels []string) error {
 	if len(labels) != n {
 		return fmt.Errorf("%s: %d labels, but the head of checkpoint %s has %d outputs", from, len(labels), f.checkpoint, n)
 	}
-	m.Labels = labels
+	m.Labels, m.Unnamed = labels, madeUp(labels)
 	return nil
+}
+
+// madeUp reports whether labels are those that transformers makes up for a head without names: LABEL_0, LABEL_1 ….
+func madeUp(labels []string) bool {
+	for i, label := range labels {
+		if label != fmt.Sprintf("LABEL_%d", i) {
+			return false
+		}
+	}
+	return true
 }
 
 // ParseLabels reads a list of labels, one a line: UTF-8, LF or CRLF. A blank line and a label that comes twice are errors, which

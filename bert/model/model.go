@@ -23,7 +23,11 @@ type Model struct {
 	Labels     []string           // in the order of the outputs
 	Unnamed    bool               // Labels are made up, for a head that came without names
 	Thresholds []float32          // probability above which a label is predicted, [labels]
-	Pooling    bert.Pooling       // the features that the head reads
+	Pooling    bert.Pooling       // the features that the head reads; without one those that the folder means its vectors to be
+	ExactlyOne bool               // the labels exclude each other: the most probable one is predicted, whatever the thresholds are
+
+	// NoPooling says what makes the vectors of a sentence-transformers folder that Pooling cannot; "" elsewhere.
+	NoPooling string
 
 	MaxSeqLength int // tokens of a text, with [CLS] and [SEP]; longer ones are cut
 
@@ -32,10 +36,15 @@ type Model struct {
 	training json.RawMessage // what bertlabel.json says of the run that made the head
 	threads  int
 
+	huggingFace bool // opened from a folder of that layout
+	zipped      bool // opened from a zip file
+
 	checksums map[string]uint32 // of the encoder's values as they were read, by their names, in a low precision: PredictionFingerprint
 
 	serial   passes // for one goroutine each
 	parallel passes // for all threads together
+
+	shared *sharedEncoder // of a model from OpenShared
 }
 
 // Precision returns the precision that the model computes in: FP32, BF16 or Int8.
@@ -98,12 +107,18 @@ func (m *Model) PredictEncoded(ctx context.Context, texts []tokenizer.Encoding) 
 	return predictions, nil
 }
 
+// HuggingFace reports whether the model was opened from a folder of Hugging Face's layout.
+func (m *Model) HuggingFace() bool { return m.huggingFace }
+
 // Path returns the folder or prefix that the model was opened from, as Open was given it; empty for a model that was made.
 func (m *Model) Path() string { return m.path }
 
 // Folder returns the folder in which files that belong to the model lie: the one that it was opened from, or that of its checkpoint; empty
-// for a model that was made, or opened from files named one by one.
+// for a model that was made, or opened from a zip file, or opened from files named one by one.
 func (m *Model) Folder() string {
+	if m.zipped {
+		return ""
+	}
 	if m.path == "" || isFolder(m.path) {
 		return m.path
 	}
@@ -112,6 +127,10 @@ func (m *Model) Folder() string {
 
 // Threads returns how many goroutines share the model's work: Options.Threads, or what 0 stands for there.
 func (m *Model) Threads() int { return m.threads }
+
+// SetThreads changes that for what begins from now on; n is 1 or more. Nobody may use m meanwhile. A server opens a model on all threads
+// and lets an explainer have one.
+func (m *Model) SetThreads(n int) { m.threads = n }
 
 // SetTraining makes text, a JSON value, what bertlabel.json will say of the run that made the model's head; nil for nothing. m keeps
 // the slice.
@@ -148,15 +167,30 @@ func (m *Model) CheckLogits(logits *tensor.Tensor) error {
 }
 
 // Predicts reports whether a probability of the label at that place is one at which it is predicted: above the label's threshold.
+// Where labels exclude each other (ExactlyOne) Top decides.
 func (m *Model) Predicts(label int, probability float32) bool {
 	return probability > m.Thresholds[label]
 }
 
+// Top returns the place of the most probable label, the first of equals, where the model predicts exactly one; else −1.
+func (m *Model) Top(probabilities []float32) int {
+	if !m.ExactlyOne || len(probabilities) == 0 {
+		return -1
+	}
+	top := 0
+	for i, p := range probabilities {
+		if p > probabilities[top] {
+			top = i
+		}
+	}
+	return top
+}
+
 // Predicted returns the labels that are predicted, in label order.
 func (m *Model) Predicted(p Prediction) []string {
-	labels := []string{}
+	labels, top := []string{}, m.Top(p.Probabilities)
 	for i, v := range p.Probabilities {
-		if m.Predicts(i, v) {
+		if i == top || top < 0 && m.Predicts(i, v) {
 			labels = append(labels, m.Labels[i])
 		}
 	}

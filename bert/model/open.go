@@ -16,6 +16,7 @@ import (
 	"bertlabel/bert"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/formats"
+	"bertlabel/tensor/parallel"
 )
 
 // Options override what Open finds. The zero value, or nil, overrides nothing.
@@ -38,6 +39,8 @@ type Options struct {
 
 	// Log is told what the caller should know: what was guessed, skipped or converted, by one goroutine at a time. nil: nobody is.
 	Log func(message string)
+	// Warn is told what makes the model's numbers others than its owner sees elsewhere. nil: Log is.
+	Warn func(message string)
 
 	logging sync.Mutex
 }
@@ -50,13 +53,30 @@ func (o *Options) logf(format string, args ...any) {
 	}
 }
 
+func (o *Options) warnf(format string, args ...any) {
+	if o.Warn == nil {
+		o.logf(format, args...)
+		return
+	}
+	o.logging.Lock()
+	defer o.logging.Unlock()
+	o.Warn(fmt.Sprintf(format, args...))
+}
+
 // Open opens the model at path: a folder of Google's layout (bert_config.json, vocab.txt and a TensorFlow checkpoint) or of Hugging
-// Face's (config.json, model.safetensors, and vocab.txt or tokenizer.json), a folder that train wrote, or a checkpoint beside
-// the other two files. path may be empty if o names all three parts. Everything is checked; the error names file, tensor, what
+// Face's (config.json, model.safetensors, and vocab.txt or tokenizer.json), a folder that train wrote, a zip file with one
+// of these in it, as Google's releases are downloaded, or a checkpoint beside the other two files. path may be empty if o names all three
+// parts. Everything is checked; the error names file, tensor, what
 // was found and what was expected, and lists all variables that do not fit at once.
-func Open(path string, o *Options) (*Model, error) {
+func Open(path string, o *Options) (*Model, error) { return openModel(path, o, nil) }
+
+// openModel is Open; with shared, OpenShared.
+func openModel(path string, o *Options, shared *sharing) (*Model, error) {
 	if o == nil {
 		o = &Options{}
+	}
+	if isZip(path) {
+		return openZip(path, o)
 	}
 	f, err := find(path, o, true)
 	if err != nil {
@@ -75,6 +95,7 @@ func Open(path string, o *Options) (*Model, error) {
 	if err := f.missing(config.huggingFace); err != nil {
 		return nil, err
 	}
+	m.huggingFace = config.huggingFace
 	settings, err := readSettings(f.settings, o)
 	if err != nil {
 		return nil, err
@@ -89,14 +110,22 @@ func Open(path string, o *Options) (*Model, error) {
 			return nil, fmt.Errorf("%s: %w", f.settings, err)
 		}
 	}
-	tokenizerErr := make(chan error, 1) // the vocabulary is read while the weights are
-	go func() { tokenizerErr <- m.openTokenizer(f, o, settings, &config) }()
-	if err := errors.Join(m.loadWeights(f.checkpoint, o), <-tokenizerErr); err != nil {
+	var reading parallel.Group // the vocabulary is read while the weights are
+	var tokenizerErr error
+	reading.Go(func() { tokenizerErr = m.openTokenizer(f, o, settings, &config) })
+	err = m.loadWeights(f.checkpoint, o, shared)
+	reading.Wait()
+	if err := errors.Join(err, tokenizerErr); err != nil {
 		return nil, err
 	}
 	m.MaxSeqLength = min(m.MaxSeqLength, config.MaxPositionEmbeddings)
-	if err := m.openHead(f, o, settings, config.labels); err != nil {
+	if err := m.openHead(f, o, settings, &config); err != nil {
 		return nil, err
+	}
+	if config.huggingFace {
+		if err := m.applySentence(f, o); err != nil {
+			return nil, err
+		}
 	}
 	return m, nil
 }
@@ -134,7 +163,7 @@ type files struct {
 	config, vocab, checkpoint string
 	settings, labels          string // written by train; they belong to the checkpoint
 
-	hfTokenizer, hfTokenizerConfig string // count beside a config.json only
+	hfTokenizer, hfTokenizerConfig, hfAddedTokens, hfSpecialTokens string // count beside a config.json only
 }
 
 // find looks for the parts of the model at path: a folder, or a checkpoint in the folder that holds the rest, or "" if o names
@@ -152,6 +181,9 @@ func find(path string, o *Options, weights bool) (f files, err error) {
 	}
 	if path != "" && !exists(path) && !exists(path+".index") {
 		return f, fmt.Errorf("model %s is missing: no such folder, and no checkpoint %s.index", path, path)
+	}
+	if kind := partOfFolder(path); kind != "" {
+		return f, fmt.Errorf("%s is the %s of a model, not the model: name its folder, %s", path, kind, filepath.Dir(path))
 	}
 	var beside []string // where what belongs to the checkpoint may lie
 	if folder := f.checkpoint; isFolder(folder) {
@@ -174,11 +206,26 @@ func find(path string, o *Options, weights bool) (f files, err error) {
 		slices.Reverse(names) // both may be there: the one of the checkpoint's kind counts
 	}
 	f.config = first(f.config, first(existing(folders, names[0]), existing(folders, names[1])))
-	f.vocab = first(f.vocab, existing(folders, vocabName))
+	f.vocab = first(f.vocab, first(existing(folders, vocabName), existing(assets(folders), vocabName)))
 	f.hfTokenizer, f.hfTokenizerConfig = existing(folders, hfTokenizerName), existing(folders, hfTokenizerConfigName)
+	f.hfAddedTokens, f.hfSpecialTokens = existing(folders, "added_tokens.json"), existing(folders, "special_tokens_map.json")
 	folders = append(beside, folders...)
 	f.settings, f.labels = existing(folders, "bertlabel.json"), existing(folders, "labels.txt")
 	return f, nil
+}
+
+// partOfFolder says what a file is that belongs to a model and is not its weights; "" for all else.
+func partOfFolder(path string) string {
+	switch name := filepath.Base(path); {
+	case path == "" || isFolder(path):
+	case name == "bert_config.json" || name == hfConfigName:
+		return "config"
+	case name == hfTokenizerName || name == hfTokenizerConfigName || strings.HasSuffix(name, ".txt"):
+		return "vocabulary"
+	case name == "bertlabel.json":
+		return "settings file"
+	}
+	return ""
 }
 
 // vocabulary returns the file that has the tokens.
@@ -197,6 +244,14 @@ func (f *files) missing(huggingFace bool) error {
 		return nil
 	}
 	return cmp.Or(foreign(f.checkpoint), errors.Join(errs...))
+}
+
+// assets returns where SavedModels keep the files that belong to them.
+func assets(folders []string) (all []string) {
+	for _, folder := range folders {
+		all = append(all, filepath.Join(folder, "assets"))
+	}
+	return all
 }
 
 // foldersOf returns the folders in which files that belong to a checkpoint may lie.

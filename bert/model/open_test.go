@@ -50,7 +50,7 @@ func TestOpenGoldenFolders(t *testing.T) {
 
 // TF2's checkpoints have the bytes of Google's variables under other names and shapes.
 func TestOpenTF2(t *testing.T) {
-	testOpenTF2(t, "../../checkpoint/testdata", 1)
+	testOpenTF2(t, "../../checkpoint/testdata", 2)
 	t.Run("shared", func(t *testing.T) { testOpenTF2(t, tensortest.Shared(t, "fixtures/checkpoints"), 2) })
 }
 
@@ -69,7 +69,7 @@ func testOpenTF2(t *testing.T, root string, fixtures int) {
 	}
 	opened := 0
 	for _, c := range manifest.Good {
-		if !strings.HasPrefix(c.Name, "object_based_bert") {
+		if !strings.HasPrefix(c.Name, "object_based_bert") && c.Name != "saved_model" {
 			continue
 		}
 		opened++
@@ -102,6 +102,20 @@ func testOpenTF2(t *testing.T, root string, fixtures int) {
 	}
 	if opened != fixtures {
 		t.Errorf("%d fixtures, want %d", opened, fixtures)
+	}
+}
+
+// A SavedModel as TensorFlow Hub has it is one with the checkpoint that it was made from; its vocabulary is among its assets.
+func TestOpenSavedModel(t *testing.T) {
+	got, want := open(t, "../../checkpoint/testdata/good/saved_model", nil), open(t, "../testdata/tiny", nil)
+	want.Head = nil // which the encoder's SavedModel does not have
+	sameWeights(t, got, want)
+	dir := copyFolder(t, "../../checkpoint/testdata/good/object_based_bert") // without a config nothing is guessed
+	if err := os.Remove(filepath.Join(dir, "bert_config.json")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(dir, nil); err == nil || !strings.Contains(err.Error(), "bert_config.json is missing") {
+		t.Errorf("%v", err)
 	}
 }
 
@@ -271,8 +285,17 @@ func TestVocabularySize(t *testing.T) {
 	failsWith(t, "longer vocabulary", err, path, number(n+2), number(n), "vocab_size")
 
 	var messages []string
-	writeFile(t, path, strings.TrimSuffix(vocab, "broken\n"))
-	if open(t, dir, logged(&messages)); len(messages) != 1 || !strings.Contains(messages[0], number(n-1)+" tokens for "+number(n)+" rows") {
+	lines := strings.SplitAfter(vocab, "\n")
+	for lost := 1; lost <= lostLines; lost++ { // somewhere in the middle: all ids behind are wrong
+		writeFile(t, path, strings.Join(slices.Concat(lines[:20], lines[20+lost:]), ""))
+		_, err = Open(dir, nil)
+		failsWith(t, "lost lines", err, path, number(n-lost)+" tokens", number(n))
+	}
+	writeFile(t, path, strings.Join(lines[:n-3], "")) // an embedding with rows to spare
+	if open(t, dir, logged(&messages)); len(messages) != 1 || !strings.Contains(messages[0], number(n-3)+" tokens for "+number(n)+" rows") {
 		t.Errorf("shorter vocabulary: logged %q", messages)
 	}
+	writeFile(t, path, "new\n"+strings.Join(lines[:n-1], ""))
+	_, err = Open(dir, nil)
+	failsWith(t, "moved", err, path, "[PAD] has id 1, but pad_token_id", "is 0")
 }

@@ -8,6 +8,9 @@ func ReadConfig(path string, o *Options) (bert.Config, error) {
 	if o == nil {
 		o = &Options{}
 	}
+	if isZip(path) {
+		return readZipConfig(path, o)
+	}
 	f, err := find(path, o, true)
 	if err != nil {
 		return bert.Config{}, err

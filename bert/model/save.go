@@ -51,17 +51,39 @@ func (m *Model) save(fs atomic.FS, dir string, training json.RawMessage) error {
 	})
 }
 
+// SaveSettings writes into the folder dir, which the model was opened from, what it says beyond its weights: bertlabel.json, with
+// thresholds
+// and the record of training (SetTraining), and labels.txt in a folder of Google's layout. Weights that have changed stay unsaved.
+func (m *Model) SaveSettings(dir string) error {
+	settings, err := m.settingsFile(m.training)
+	if err != nil {
+		return err
+	}
+	return m.writeFiles(atomic.OS{}, dir, 0, func(files *atomic.Files) error {
+		err := write(files, "bertlabel.json", settings)
+		if m.Head != nil && !m.huggingFace {
+			err = errors.Join(err, write(files, "labels.txt", labelsFile(m.Labels)))
+		}
+		return err
+	})
+}
+
 // writeFolder makes the folder and puts the files that write writes in place together.
 func (m *Model) writeFolder(fs atomic.FS, dir string, write func(files *atomic.Files) error) error {
 	if p := m.Precision(); p != bert.FP32 {
 		return fmt.Errorf("a model held in %s cannot be saved: its weights are rounded; open it in %s", p, bert.FP32)
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return err
-	}
 	need := int64(len(m.vocab))
 	for _, p := range m.Params() {
 		need += int64(4 * p.Size())
+	}
+	return m.writeFiles(fs, dir, need, write)
+}
+
+// writeFiles puts the files that write writes, of so many bytes, in place together, in a folder that is made if need be.
+func (m *Model) writeFiles(fs atomic.FS, dir string, need int64, write func(files *atomic.Files) error) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
 	}
 	files, err := atomic.NewFiles(fs, dir, need)
 	if err != nil {
@@ -98,8 +120,11 @@ func (m *Model) settingsFile(training json.RawMessage) ([]byte, error) {
 	s := Settings{
 		FormatVersion: settingsVersion, ProblemType: problemType, MaxSeqLength: m.MaxSeqLength, DoLowerCase: reading.LowerCase,
 		KeepTokens: reading.KeepTokens, StripAccents: reading.StripAccents, TokenizeChinese: reading.TokenizeChinese,
-		MaxWordChars: reading.MaxWordChars,
-		Pooling:      m.Pooling.String(), Thresholds: map[string]float32{}, Training: training,
+		MaxWordChars: reading.MaxWordChars, AddedTokens: reading.Added, ExactlyOne: m.ExactlyOne,
+		Pooling: m.Pooling.String(), Thresholds: map[string]float32{}, Training: training,
+	}
+	if reading.TruncateLeft {
+		s.TruncationSide = "left"
 	}
 	for i, label := range m.Labels {
 		s.Thresholds[label] = m.Thresholds[i]

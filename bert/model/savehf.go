@@ -2,6 +2,7 @@ package model
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -138,12 +139,16 @@ func special(tokens []string, token string) any {
 // hfTokenizerConfig returns tokenizer_config.json.
 func (m *Model) hfTokenizerConfig(tokens []string) []byte {
 	o := m.Tokenizer.Options()
-	text, err := indentedJSON(map[string]any{
+	config := map[string]any{
 		"tokenizer_class": "BertTokenizer", "do_lower_case": o.LowerCase, "strip_accents": o.StripAccents,
 		"tokenize_chinese_chars": o.TokenizeChinese == nil || *o.TokenizeChinese, "model_max_length": m.MaxSeqLength,
 		"unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": special(tokens, "[PAD]"),
 		"mask_token": special(tokens, "[MASK]"),
-	})
+	}
+	if o.TruncateLeft {
+		config["truncation_side"] = "left"
+	}
+	text, err := indentedJSON(config)
 	if err != nil {
 		panic(err) // strings, numbers and flags only
 	}
@@ -198,11 +203,9 @@ func (m *Model) hfTokenizer(tokens []string) []byte {
 			continue
 		}
 		vocab = append(vocab, member{token, id})
-		isSpecial := slices.Contains(hfSpecial, token)
-		if isSpecial || slices.Contains(o.KeepTokens, token) {
-			added = append(added, object{{"id", id}, {"content", token}, {"single_word", false}, {"lstrip", false}, {"rstrip", false},
-				{"normalized", false}, {"special", isSpecial}})
-		}
+	}
+	for _, a := range m.hfAddedTokens(tokens) {
+		added = append(added, append(object{{"id", a.ID}}, hfFlags(a)...))
 	}
 	specials := object{}
 	for _, token := range []string{"[CLS]", "[SEP]"} {
@@ -226,6 +229,34 @@ func (m *Model) hfTokenizer(tokens []string) []byte {
 		panic(err) // strings, numbers and flags only
 	}
 	return text
+}
+
+// hfAddedTokens returns the tokens that transformers looks for in a text first, by id: those of the model, the words that are one token
+// each,
+// and BERT's special tokens, which transformers finds in a text in any case.
+func (m *Model) hfAddedTokens(tokens []string) []tokenizer.AddedToken {
+	o := m.Tokenizer.Options()
+	added := slices.Clone(o.Added)
+	for i, a := range added {
+		if slices.Contains(o.KeepTokens, a.Content) {
+			added[i] = tokenizer.AddedToken{ID: a.ID, Content: a.Content}
+		}
+	}
+	for id, token := range tokens {
+		known := slices.ContainsFunc(added, func(a tokenizer.AddedToken) bool { return a.Content == token })
+		last := !slices.Contains(tokens[id+1:], token) // of equal tokens the last counts
+		if special := slices.Contains(hfSpecial, token); !known && last && (special || slices.Contains(o.KeepTokens, token)) {
+			added = append(added, tokenizer.AddedToken{ID: int32(id), Content: token, Special: special})
+		}
+	}
+	slices.SortFunc(added, func(a, b tokenizer.AddedToken) int { return cmp.Compare(a.ID, b.ID) })
+	return added
+}
+
+// hfFlags returns an added token as both files of the tokenizer have it, without its id.
+func hfFlags(a tokenizer.AddedToken) object {
+	return object{{"content", a.Content}, {"single_word", a.SingleWord}, {"lstrip", a.LStrip}, {"rstrip", a.RStrip},
+		{"normalized", a.Normalized}, {"special", a.Special}}
 }
 
 // hfPiece is one part of a row: a text, A or B, or a special token.

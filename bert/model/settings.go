@@ -25,9 +25,13 @@ type Settings struct {
 	TokenizeChinese *bool `json:"tokenize_chinese_chars,omitempty"`   // absent: true
 	MaxWordChars    int   `json:"max_input_chars_per_word,omitempty"` // absent: 200
 
-	Pooling    string             `json:"pooling"`            // as bert.ParsePooling reads it
-	Thresholds map[string]float32 `json:"thresholds"`         // label → probability above which it is predicted
-	Training   json.RawMessage    `json:"training,omitempty"` // the resolved configuration of the run that made the head
+	AddedTokens    []tokenizer.AddedToken `json:"added_tokens,omitempty"`    // by id
+	TruncationSide string                 `json:"truncation_side,omitempty"` // left or right; absent: right
+
+	Pooling    string             `json:"pooling"`               // as bert.ParsePooling reads it
+	ExactlyOne bool               `json:"exactly_one,omitempty"` // the labels exclude each other
+	Thresholds map[string]float32 `json:"thresholds"`            // label → probability above which it is predicted
+	Training   json.RawMessage    `json:"training,omitempty"`    // the resolved configuration of the run that made the head
 }
 
 const (
@@ -67,6 +71,7 @@ func parseSettings(data []byte) (s *Settings, unknown []string, err error) {
 		"do_lower_case": &s.DoLowerCase,
 		"keep_tokens":   &s.KeepTokens, "pooling": &s.Pooling, "thresholds": &s.Thresholds, "training": new(any),
 		"strip_accents": &s.StripAccents, "tokenize_chinese_chars": &s.TokenizeChinese, "max_input_chars_per_word": &s.MaxWordChars,
+		"exactly_one": &s.ExactlyOne, "added_tokens": &s.AddedTokens, "truncation_side": &s.TruncationSide,
 	}
 	for _, key := range []string{"format_version", "problem_type", "max_seq_length", "do_lower_case", "pooling"} {
 		if _, ok := object[key]; !ok {
@@ -95,6 +100,8 @@ func (s *Settings) check() error {
 		return fmt.Errorf("max_seq_length is %d, expected 2 or more", s.MaxSeqLength)
 	case s.MaxWordChars < 0:
 		return fmt.Errorf("max_input_chars_per_word is %d, expected 1 or more", s.MaxWordChars)
+	case s.TruncationSide != "" && s.TruncationSide != "left" && s.TruncationSide != "right":
+		return fmt.Errorf("truncation_side is %q, expected left or right", s.TruncationSide)
 	}
 	if _, err := bert.ParsePooling(s.Pooling); err != nil {
 		return err
@@ -111,7 +118,7 @@ func (s *Settings) check() error {
 func (s *Settings) tokenizerOptions() tokenizer.Options {
 	return tokenizer.Options{LowerCase: s.DoLowerCase, StripAccents: s.StripAccents, TokenizeChinese: s.TokenizeChinese,
 		KeepTokens:   s.KeepTokens,
-		MaxWordChars: s.MaxWordChars}
+		MaxWordChars: s.MaxWordChars, Added: s.AddedTokens, TruncateLeft: s.TruncationSide == "left"}
 }
 
 // thresholdsFor returns the thresholds in the order of labels, and an error if s has one for a label that is not there.

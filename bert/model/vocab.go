@@ -2,9 +2,12 @@ package model
 
 import (
 	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"bertlabel/bert"
@@ -30,6 +33,9 @@ func OpenTokenizer(path string, o *Options) (t *tokenizer.Tokenizer, maxSeqLengt
 	if o == nil {
 		o = &Options{}
 	}
+	if isZip(path) {
+		return openZipTokenizer(path, o)
+	}
 	f := files{vocab: first(o.VocabFile, path)}
 	if !strings.HasSuffix(path, ".txt") || isFolder(path) {
 		if f, err = find(path, o, false); err != nil {
@@ -51,7 +57,10 @@ func OpenTokenizer(path string, o *Options) (t *tokenizer.Tokenizer, maxSeqLengt
 	if s != nil {
 		maxSeqLength = s.MaxSeqLength
 	}
-	t, _, err = readTokenizer(f, o, s, huggingFace)
+	t, _, limit, err := readTokenizer(f, o, s, huggingFace)
+	if s == nil && limit > 0 {
+		maxSeqLength = min(maxSeqLength, limit)
+	}
 	return t, maxSeqLength, err
 }
 
@@ -71,12 +80,35 @@ func (f *files) huggingFace() (bool, error) {
 	return isHuggingFace(f.config, object), nil
 }
 
+// lostLines is how many tokens a vocabulary may not lack: an embedding with rows to spare, such as one that is padded to a multiple of 8,
+// has
+// more of them.
+const lostLines = 2
+
+// linesOf counts the lines of a vocabulary, blank ones at its end too.
+func linesOf(text []byte) int {
+	return bytes.Count(bytes.TrimSuffix(text, []byte("\n")), []byte("\n")) + 1
+}
+
 // openTokenizer reads the tokenizer, which has to fit the configuration.
 func (m *Model) openTokenizer(f files, o *Options, s *Settings, config *modelConfig) (err error) {
-	if m.Tokenizer, m.vocab, err = readTokenizer(f, o, s, config.huggingFace); err != nil {
+	limit := 0
+	if m.Tokenizer, m.vocab, limit, err = readTokenizer(f, o, s, config.huggingFace); err != nil {
 		return err
 	}
-	switch n := m.Tokenizer.Vocab().Size(); {
+	if s == nil && limit > 0 {
+		m.MaxSeqLength = min(m.MaxSeqLength, limit)
+	}
+	// Where ids are given one by one, a vocabulary is as long as it is; else each is the number of a line, and none may be missing.
+	explicit := config.huggingFace && f.hfTokenizer != "" && o.VocabFile == "" || s != nil && len(s.AddedTokens) > 0
+	pad, known := m.Tokenizer.Vocab().ID("[PAD]")
+	switch n := m.Tokenizer.Size(); {
+	case known && config.pad >= 0 && int(pad) != config.pad:
+		return fmt.Errorf("vocabulary %s: [PAD] has id %d, but pad_token_id of %s is %d: lines are missing or too many", f.vocabulary(), pad,
+			f.config, config.pad)
+	case !explicit && n < config.VocabSize && n >= config.VocabSize-lostLines && linesOf(m.vocab) < config.VocabSize:
+		return fmt.Errorf("vocabulary %s: %d tokens, but vocab_size of %s is %d: a line or two are missing, and the tokens behind them have "+
+			"wrong ids", f.vocabulary(), n, f.config, config.VocabSize)
 	case n > config.VocabSize:
 		return fmt.Errorf("vocabulary %s: %d tokens, but vocab_size of %s is %d: they do not belong together", f.vocabulary(), n, f.config,
 			config.VocabSize)
@@ -87,30 +119,47 @@ func (m *Model) openTokenizer(f files, o *Options, s *Settings, config *modelCon
 	return nil
 }
 
-// readTokenizer reads the vocabulary, whose text it returns as vocab.txt has it, and settles how text is read.
-func readTokenizer(f files, o *Options, s *Settings, huggingFace bool) (t *tokenizer.Tokenizer, text []byte, err error) {
+// readTokenizer reads the vocabulary, whose text it returns as vocab.txt has it, and settles how text is read. limit is the
+// model_max_length of a
+// Hugging Face folder, 0 for none.
+func readTokenizer(f files, o *Options, s *Settings, huggingFace bool) (t *tokenizer.Tokenizer, text []byte, limit int, err error) {
 	var hf hfTokenizer
 	if huggingFace {
-		if hf, err = readHFTokenizer(f.hfTokenizerConfig, f.hfTokenizer); err != nil {
-			return nil, nil, err
+		if hf, err = readHFTokenizer(f); err != nil {
+			return nil, nil, 0, err
 		}
 	}
 	vocab, text, err := readVocab(f, o, &hf)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, 0, err
 	}
 	options := hf.options
 	if s != nil {
 		options = s.tokenizerOptions()
 	}
+	if huggingFace { // which its own files say, as transformers reads them
+		options.Added, options.TruncateLeft = hf.options.Added, hf.options.TruncateLeft
+	}
 	if o.KeepTokens != nil {
 		options.KeepTokens = o.KeepTokens
 	}
+	options.Added = slices.DeleteFunc(slices.Clone(options.Added), func(a tokenizer.AddedToken) bool {
+		id, known := vocab.ID(a.Content)
+		return known && id == a.ID && slices.Contains(options.KeepTokens, a.Content)
+	})
 	options.LowerCase = lowerCase(f, o, s, hf.lower, vocab)
-	if t, err = tokenizer.New(vocab, canonical(options)); err != nil {
-		return nil, nil, fmt.Errorf("vocabulary %s: %w", f.vocabulary(), err)
+	t, err = tokenizer.New(vocab, canonical(options))
+	if added := new(tokenizer.AddedError); errors.As(err, &added) {
+		from := f.settings
+		if huggingFace {
+			from = cmp.Or(f.hfTokenizer, f.hfAddedTokens, f.hfTokenizerConfig)
+		}
+		return nil, nil, 0, fmt.Errorf("%s: %w", from, err)
 	}
-	return t, text, nil
+	if err != nil {
+		return nil, nil, 0, fmt.Errorf("vocabulary %s: %w", f.vocabulary(), err)
+	}
+	return t, text, hf.limit, nil
 }
 
 // readVocab reads vocab.txt, or the vocabulary of tokenizer.json, and completes it by the tokens that hf adds.
@@ -134,19 +183,18 @@ func readVocab(f files, o *Options, hf *hfTokenizer) (vocab *tokenizer.Vocab, te
 		return nil, nil, err
 	}
 	if hf.vocab != nil && o.VocabFile == "" && o.Vocab == nil {
-		err = hf.checkVocab(vocab)
+		more, err := hf.checkVocab(vocab)
+		if err == nil && more { // WordPiece is not to know the tokens that were added
+			if text, err = hf.vocabText(); err == nil {
+				vocab, err = tokenizer.ReadVocab(bytes.NewReader(text), f.vocabulary())
+			}
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", f.hfTokenizer, err)
+		}
 	}
-	before := len(text)
-	if err == nil {
-		text, err = hf.addTokens(text, vocab)
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", first(f.hfTokenizer, f.hfTokenizerConfig), err)
-	}
-	if len(text) > before {
-		vocab, err = tokenizer.ReadVocab(bytes.NewReader(text), f.vocabulary())
-	}
-	return vocab, text, err
+	hf.addTokens(vocab)
+	return vocab, text, nil
 }
 
 // canonical leaves out of options what is said by default, so that what is the same looks the same.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"math"
 	"slices"
 	"sort"
@@ -18,12 +17,13 @@ import (
 	"bertlabel/bert/names"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/formats"
+	"bertlabel/checkpoint/tfbundle"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 )
 
 // loadWeights fills the encoder, and the head if the checkpoint has one, from the variables of the checkpoint.
-func (m *Model) loadWeights(path string, o *Options) error {
+func (m *Model) loadWeights(path string, o *Options, shared *sharing) error {
 	src, err := formats.Open(path, checkpoint.Limits{})
 	if err != nil {
 		return err
@@ -43,7 +43,7 @@ func (m *Model) loadWeights(path string, o *Options) error {
 	if m.Precision() != bert.FP32 {
 		load = m.summed(read)
 	}
-	if err := m.Encoder.Load(m.threads, load); err != nil {
+	if err := m.loadEncoder(v, load, shared); err != nil {
 		return err
 	}
 	if m.Head != nil {
@@ -125,6 +125,18 @@ func (v *variables) finite(name string, x []float32) error {
 	return fmt.Errorf("tensor %s: element %v is %v, expected a finite number", checkpoint.Quote(name), index, x[at])
 }
 
+// resolve finds the variables by their names, or by the object graph's where the names are numbers.
+func resolve(src checkpoint.Source, stored []string, o *Options) (names.Map, error) {
+	if !names.Numbered(stored) {
+		return names.Resolve(stored, o.IgnoreVariables...)
+	}
+	full, err := tfbundle.FullNames(src)
+	if err != nil {
+		return names.Map{}, err
+	}
+	return names.ResolveNumbered(stored, full, o.IgnoreVariables...)
+}
+
 // match finds the tensor of each parameter, drops the pooler if the checkpoint has none, and makes the head if it has one. The
 // error lists every variable that is missing, unexpected or misshapen.
 func (m *Model) match(src checkpoint.Source, o *Options) (*variables, error) {
@@ -132,7 +144,7 @@ func (m *Model) match(src checkpoint.Source, o *Options) (*variables, error) {
 	if err := foreignNames(stored); err != nil {
 		return nil, err
 	}
-	resolved, err := names.Resolve(stored, o.IgnoreVariables...)
+	resolved, err := resolve(src, stored, o)
 	if err != nil {
 		return nil, err
 	}
@@ -331,16 +343,11 @@ func (m *Model) matchHead(v *variables) []*tensor.Param {
 // the precision, and the encoder's weights as they are held. Two models with the same fingerprint give the same features for the same
 // pooling and MaxSeqLength.
 func (m *Model) Fingerprint() []byte {
-	h := sha256.New()
-	m.hashReading(h)
-	if p := m.Precision(); p != bert.FP32 {
-		fmt.Fprintf(h, "%s ", p)
+	head := m.fingerprintHead()
+	if m.shared == nil {
+		return m.fingerprint(head)
 	}
-	for _, p := range m.Encoder.Params() {
-		fmt.Fprintf(h, "%q %v ", p.Name, p.Shape)
-		h.Write(checkpoint.Float32Tensor(p.Name, p.Shape, m.Encoder.Value(p)).Bytes)
-	}
-	return h.Sum(nil)
+	return m.shared.fingerprint(head, func() []byte { return m.fingerprint(head) })
 }
 
 // PredictionFingerprint returns SHA-256 over all that decides what the model predicts, but for its precision: what Fingerprint counts, the
@@ -349,7 +356,7 @@ func (m *Model) Fingerprint() []byte {
 // the fingerprint of the same model in fp32 and costs no time.
 func (m *Model) PredictionFingerprint() []byte {
 	h := sha256.New()
-	m.hashReading(h)
+	h.Write(m.reading())
 	for _, p := range m.Encoder.Params() {
 		sum, found := m.checksums[p.Name]
 		if !found {
@@ -366,8 +373,28 @@ func (m *Model) PredictionFingerprint() []byte {
 	return h.Sum(nil)
 }
 
-// hashReading adds configuration, vocabulary, and how text is tokenised.
-func (m *Model) hashReading(h io.Writer) {
+// fingerprintHead is what Fingerprint hashes before the weights.
+func (m *Model) fingerprintHead() []byte {
+	h := m.reading()
+	if p := m.Precision(); p != bert.FP32 {
+		h = fmt.Appendf(h, "%s ", p)
+	}
+	return h
+}
+
+// fingerprint hashes head and the encoder's weights.
+func (m *Model) fingerprint(head []byte) []byte {
+	h := sha256.New()
+	h.Write(head)
+	for _, p := range m.Encoder.Params() {
+		fmt.Fprintf(h, "%q %v ", p.Name, p.Shape)
+		h.Write(checkpoint.Float32Tensor(p.Name, p.Shape, m.Encoder.Value(p)).Bytes)
+	}
+	return h.Sum(nil)
+}
+
+// reading is what the fingerprints hash of configuration, vocabulary, and how text is tokenised.
+func (m *Model) reading() []byte {
 	config, err := json.Marshal(m.Encoder.Config)
 	if err != nil {
 		panic(err) // numbers and strings only
@@ -376,11 +403,12 @@ func (m *Model) hashReading(h io.Writer) {
 	if err != nil {
 		panic(err) // strings, numbers and flags only
 	}
-	fmt.Fprintf(h, "%s %s ", config, reading)
+	h := fmt.Appendf(nil, "%s %s ", config, reading)
 	vocab := m.Tokenizer.Vocab()
 	for id := range vocab.Size() {
-		fmt.Fprintf(h, "%s\n", vocab.Token(int32(id)))
+		h = append(append(h, vocab.Token(int32(id))...), '\n')
 	}
+	return h
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -28,8 +28,8 @@ type Model struct {
 	Eps     float64           // added to the variance by LayerNorm: 1e-12
 	Weights map[string]Matrix // in TensorFlow's shapes: kernels [in, out], biases [1, out], output_weights [C, features]
 
-	// Change, unless nil, returns what a stage is to be in place of x, in the shape of x, which it must leave as it is; all that follows
-	// is made of it. p has the stages before. A backward pass knows nothing of it.
+	// Change, unless nil, may give a stage that has just been computed another value: what follows is computed from that. It is for
+	// experiments ("what if there were no residual connection?"); a backward pass knows nothing of it.
 	Change func(p *Pass, name string, x Matrix) Matrix
 }
 
@@ -64,7 +64,7 @@ func (m *Model) Forward(ids, segments []int, vectors ...Vector) *Pass {
 	return p
 }
 
-// set records a stage.
+// set records a stage, as Change makes it.
 func (p *Pass) set(name string, x Matrix) Matrix {
 	if p.Change != nil {
 		x = p.Change(p, name, x)
@@ -106,12 +106,12 @@ func (p *Pass) multiHead(scope string, x Matrix) Matrix {
 		scores = append(scores, p.scores(p.part(q, n), p.part(k, n))...)
 	}
 	probs := p.set(scope+"self/probs", softmax(p.set(scope+"self/scores", scores)))
-	heads, s := make(Matrix, len(x)), len(x)
+	heads := make(Matrix, len(x))
 	for n := range p.Heads {
-		heads = concat(heads, multiply(probs[n*s:(n+1)*s], p.part(v, n))) // softmax(q·kᵀ/√D)·v: §3.2.1, equation (1)
+		w := probs[n*len(x) : (n+1)*len(x)]
+		heads = concat(heads, multiply(w, p.part(v, n))) // softmax(q·kᵀ/√D)·v: §3.2.1, equation (1)
 	}
-	heads = p.set(scope+"self/context", heads)
-	return p.dense(scope+"output/dense", heads)
+	return p.dense(scope+"output/dense", p.set(scope+"self/context", heads))
 }
 
 // part is the columns of head n, [S, D].

@@ -18,27 +18,53 @@ type scratch struct {
 	segments []int32
 }
 
-// basicTokens yields the basic tokens of a text in order, each as bytes that are valid until the next one, or as one of the words
-// to keep.
-func (t *Tokenizer) basicTokens(s *scratch, text string) iter.Seq2[[]byte, *keepToken] {
-	return func(yield func([]byte, *keepToken) bool) {
-		for more := true; more; {
-			var before string
-			var kept *keepToken
-			before, kept, text = t.keep.cut(text)
-			for before != "" {
-				before = t.nextWord(s, before)
-				for word := s.word; len(word) > 0; {
-					var token []byte
-					token, word = t.nextToken(word)
-					if !yield(token, nil) {
-						return
-					}
-				}
+// basicTokens yields the basic tokens of a text in order, each as bytes that are valid until the next one, or as one of the tokens that are
+// kept whole.
+func (t *Tokenizer) basicTokens(s *scratch, text string) iter.Seq2[[]byte, *wholeToken] {
+	return func(yield func([]byte, *wholeToken) bool) {
+		for at := 0; ; {
+			start, end, whole := t.raw.next(text, at)
+			if !t.between(s, text[at:start], yield) || whole == nil || !yield(nil, whole) {
+				return
 			}
-			more = kept != nil && yield(nil, kept)
+			at = end
 		}
 	}
+}
+
+// between yields the tokens of what stands between those that were found in the text as it was given; false ends it.
+func (t *Tokenizer) between(s *scratch, text string, yield func([]byte, *wholeToken) bool) bool {
+	if len(t.folded.list) == 0 {
+		return t.words(s, text, yield)
+	}
+	text = string(t.foldText(s, text, nil))
+	for at := 0; ; {
+		start, end, whole := t.folded.next(text, at)
+		if !t.words(s, text[at:start], yield) {
+			return false
+		}
+		if whole == nil {
+			return true
+		}
+		if !yield(nil, whole) {
+			return false
+		}
+		at = end
+	}
+}
+
+// words yields the basic tokens of a text without tokens that are kept whole; false ends it.
+func (t *Tokenizer) words(s *scratch, text string, yield func([]byte, *wholeToken) bool) bool {
+	for text != "" {
+		text = t.nextWord(s, text)
+		for word := s.word; len(word) > 0; {
+			var token []byte
+			if token, word = t.nextToken(word); !yield(token, nil) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // newASCII returns what nextWord does with each byte: the byte that it stands for in a folded word, a space for white space, or 0

@@ -3,8 +3,9 @@ package tokenizer
 import (
 	"runtime"
 	"slices"
-	"sync"
 	"sync/atomic"
+
+	"bertlabel/tensor/parallel"
 )
 
 // Encoding is one row of BERT's input, without padding.
@@ -12,18 +13,25 @@ type Encoding struct {
 	IDs      []int32 // [CLS] a [SEP], or [CLS] a [SEP] b [SEP]
 	Segments []int32 // token_type_ids: 0 up to and including the first [SEP], 1 after it
 	Cut      int     // how many tokens of the texts were left out to keep to the length
+	Unknown  int     // how many of IDs are [UNK]
 }
 
 // Encode makes a row of a text and, unless it is empty or without any token, its pair: convert_single_example of
 // run_classifier.py. maxLen counts [CLS] and [SEP] too; 0 leaves the texts whole, a number below 2 panics. A text is cut to
 // maxLen − 2 tokens; of two, the longer one loses its last token, the second if they are equally long, until both have
-// maxLen − 3. If nothing is left of the second there is no [SEP] for it either.
+// maxLen − 3. With Options.TruncateLeft it is the first token that goes. If nothing is left of the second there is no [SEP] for it either.
 func (t *Tokenizer) Encode(text, pair string, maxLen int) Encoding {
 	s := t.pool.Get().(*scratch)
 	defer t.pool.Put(s)
 	var cut int
 	s.ids, s.segments, cut = t.AppendEncode(s.ids[:0], s.segments[:0], text, pair, maxLen)
-	return Encoding{IDs: slices.Clone(s.ids), Segments: slices.Clone(s.segments), Cut: cut}
+	e := Encoding{IDs: slices.Clone(s.ids), Segments: slices.Clone(s.segments), Cut: cut}
+	for _, id := range e.IDs {
+		if id == t.unk {
+			e.Unknown++
+		}
+	}
+	return e
 }
 
 // AppendEncode is Encode into buffers of the caller: it appends the row to ids and segments and returns them with the number of
@@ -40,7 +48,12 @@ func (t *Tokenizer) AppendEncode(ids, segments []int32, text, pair string, maxLe
 
 	a, b := second-start-2, len(ids)-second
 	keepA, keepB := truncate(a, b, maxLen)
-	copy(ids[start+1+keepA:], ids[start+1+a:second+keepB]) // [SEP] and the second text
+	row := ids[start+1:]
+	if t.options.TruncateLeft {
+		copy(row, row[a-keepA:a])
+		copy(row[a+1:], row[a+1+b-keepB:]) // after [SEP]
+	}
+	copy(row[keepA:], row[a:a+1+keepB]) // [SEP] and the second text
 	ids = ids[:start+1+keepA+1+keepB]
 	for range keepA + 2 {
 		segments = append(segments, 0)
@@ -94,7 +107,7 @@ func (t *Tokenizer) EncodeBatch(texts, pairs []string, maxLen int) []Encoding {
 	const block = 32 // rows that a worker takes at a time
 	rows := make([]Encoding, len(texts))
 	var next atomic.Int64
-	var workers sync.WaitGroup
+	var workers parallel.Group
 	for range min(runtime.GOMAXPROCS(0), (len(texts)+block-1)/block) {
 		workers.Go(func() {
 			for {

@@ -32,6 +32,11 @@ func checkEncode(t *testing.T, tok *Tokenizer, text, pair string, maxLen int) {
 		want.IDs = slices.Concat(want.IDs, b, []int32{tok.sep})
 		want.Segments = append(want.Segments, slices.Repeat([]int32{1}, len(b)+1)...)
 	}
+	for _, id := range want.IDs {
+		if id == tok.unk {
+			want.Unknown++
+		}
+	}
 	if got := tok.Encode(text, pair, maxLen); !reflect.DeepEqual(got, want) {
 		t.Fatalf("Encode(%+q, %+q, %d):\n got %v\nwant %v", text, pair, maxLen, got, want)
 	}

@@ -7,11 +7,13 @@ import (
 
 // Options are the settings of a Tokenizer. The zero value is Google's with do_lower_case=False.
 type Options struct {
-	LowerCase       bool     // do_lower_case
-	StripAccents    *bool    // drop category Mn after NFD; nil: as LowerCase, which is what Google's does
-	TokenizeChinese *bool    // take each CJK ideograph as a word of its own; nil: true, which is what Google's does
-	KeepTokens      []string // words that are one token each wherever they stand in a text, such as [NAME]
-	MaxWordChars    int      // max_input_chars_per_word: a basic token of more code points is one [UNK]; 0: GoogleMaxWordChars
+	LowerCase       bool         // do_lower_case
+	StripAccents    *bool        // drop category Mn after NFD; nil: as LowerCase, which is what Google's does
+	TokenizeChinese *bool        // take each CJK ideograph as a word of its own; nil: true, which is what Google's does
+	KeepTokens      []string     // words that are one token each wherever they stand in a text, such as [NAME]
+	Added           []AddedToken // tokens beside the vocabulary, or of it, that are looked for in a text first
+	TruncateLeft    bool         // a text that is too long loses its beginning; else, as Google's, its end
+	MaxWordChars    int          // max_input_chars_per_word: a basic token of more code points is one [UNK]; 0: GoogleMaxWordChars
 }
 
 // Tokenizer is FullTokenizer of tokenization.py. It is read-only and safe for concurrent use.
@@ -22,10 +24,11 @@ type Tokenizer struct {
 	maxWordChars  int
 	splitChinese  bool
 	unk, cls, sep int32
-	keep          keepTokens
-	ascii         [256]byte // see newASCII
-	classes       []class   // of all code points
-	pool          sync.Pool // of *scratch
+	raw, folded   wholeTokens // that are looked for in a text as it was given, and then in what is between them as it is folded
+	size          int         // ids
+	ascii         [256]byte   // see newASCII
+	classes       []class     // of all code points
+	pool          sync.Pool   // of *scratch
 }
 
 // New makes a tokenizer of a vocabulary.
@@ -34,6 +37,10 @@ type Tokenizer struct {
 // place, the longer one is taken. Its id is that of the vocabulary if it has the word; the others get the ids of the entries
 // [unused0], [unused1] …, in the order of the vocabulary. The error is a *KeepError: of an entry that is empty, given twice, not UTF-8
 // or holds white space, and of a vocabulary with too few [unusedN] left.
+//
+// An entry of Added has the id of the vocabulary if that has its content, or one beyond it; others are an *AddedError, as are contents
+// that are
+// empty, not UTF-8, come twice, or begin or end in white space.
 func New(v *Vocab, o Options) (*Tokenizer, error) {
 	t := &Tokenizer{vocab: v, options: o, lower: o.LowerCase, strip: o.LowerCase, splitChinese: true, maxWordChars: GoogleMaxWordChars,
 		classes: newClasses()}
@@ -51,11 +58,9 @@ func New(v *Vocab, o Options) (*Tokenizer, error) {
 	t.cls, _ = v.ID(clsToken)
 	t.sep, _ = v.ID(sepToken)
 	t.pool.New = func() any { return new(scratch) }
-	keep, err := newKeepTokens(v, o.KeepTokens)
-	if err != nil {
+	if err := t.addTokens(); err != nil {
 		return nil, err
 	}
-	t.keep = keep
 	return t, nil
 }
 
@@ -65,12 +70,20 @@ func (t *Tokenizer) Vocab() *Vocab { return t.vocab }
 // Options returns what the tokenizer was made with. The caller must not change its slices.
 func (t *Tokenizer) Options() Options { return t.options }
 
-// Token returns the text of an id in [0, Vocab().Size()): the word itself for one of KeepTokens.
+// Size returns the number of ids: one more than the largest of the vocabulary and of Added.
+func (t *Tokenizer) Size() int { return t.size }
+
+// Token returns the text of an id in [0, Size()): the word itself for one of KeepTokens.
 func (t *Tokenizer) Token(id int32) string {
-	for i := range t.keep.tokens {
-		if k := &t.keep.tokens[i]; k.id == id {
-			return k.word
+	for _, tokens := range []*wholeTokens{&t.raw, &t.folded} {
+		for i := range tokens.list {
+			if k := &tokens.list[i]; k.ID == id {
+				return k.Content
+			}
 		}
+	}
+	if int(id) >= t.vocab.Size() {
+		return ""
 	}
 	return t.vocab.Token(id)
 }
@@ -96,7 +109,7 @@ func (t *Tokenizer) AppendIDs(ids []int32, text string) []int32 {
 	defer t.pool.Put(s)
 	for token, kept := range t.basicTokens(s, text) {
 		if kept != nil {
-			ids = append(ids, kept.id)
+			ids = append(ids, kept.ID)
 		} else {
 			ids = t.appendPieces(ids, token)
 		}
@@ -111,7 +124,7 @@ func (t *Tokenizer) BasicTokenize(text string) []string {
 	tokens := []string{}
 	for token, kept := range t.basicTokens(s, text) {
 		if kept != nil {
-			tokens = append(tokens, kept.word)
+			tokens = append(tokens, kept.Content)
 		} else {
 			tokens = append(tokens, string(token))
 		}

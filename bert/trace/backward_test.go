@@ -1,124 +1,76 @@
 package trace_test
 
 import (
-	"context"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
 	"testing"
 
-	"bertlabel/bert/model"
 	"bertlabel/bert/plain"
 	"bertlabel/bert/trace"
 	"bertlabel/tensor/tensortest"
+	"bertlabel/train"
 )
 
-// wrong is what the tiny model does not believe of the text.
-var wrong = []string{"food", "praise"}
-
-// TestGradientsPlain compares loss, dz, the flow and each entry of each gradient with those of package plain, in float64.
-func TestGradientsPlain(t *testing.T) {
-	m, e := openTiny(t)
-	d, err := trace.Gradients(m, e, wrong)
+// Gradients, loss and the norms on the way down are those of bert/plain in float64; finite differences agree along every gradient and at
+// its largest element; a step lowers the loss and is taken back.
+func TestBackward(t *testing.T) {
+	m := tiny(t)
+	text := m.Encode([]string{"the food was not good ."}, nil)[0]
+	y := []int8{1, 0, 1, 1}
+	p := trace.Plain(m).Forward(slices.Collect(func(yield func(int) bool) {
+		for _, id := range text.IDs {
+			if !yield(int(id)) {
+				return
+			}
+		}
+	}), make([]int, len(text.IDs)), plain.Vector{Kind: "pooled", Layer: -1})
+	p.Backward(y, 4)
+	b, err := trace.NewBackward(m, text, y)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.Close()
-	p := &plain.Model{Layers: 2, Heads: 2, Act: "gelu", Eps: 1e-12, Weights: map[string]plain.Matrix{}}
-	for _, param := range m.Params() {
-		for row := range slices.Chunk(tensortest.Widen(param.Value), param.Shape[len(param.Shape)-1]) {
-			p.Weights[param.Name] = append(p.Weights[param.Name], row)
+	defer b.Close()
+	if want := p.Loss(y, 4); !(math.Abs(b.Loss-want) <= 1e-5*want) {
+		t.Errorf("loss %g, want %g", b.Loss, want)
+	}
+	if len(b.Gradients) != len(p.Weights) || b.Gradients[0].Name != "bert/embeddings/word_embeddings" ||
+		b.Gradients[len(b.Gradients)-1].Name != "output_bias" || len(b.Down) != 3 {
+		t.Errorf("%d gradients from %s, %d on the way down", len(b.Gradients), b.Gradients[0].Name, len(b.Down))
+	}
+	for i, g := range b.Gradients {
+		want := slices.Concat(p.Gradients[g.Name]...)
+		if strings.HasSuffix(g.Name, "key/bias") {
+			if !(g.Norm <= 1e-6) {
+				t.Errorf("%s: |g| %g, want 0", g.Name, g.Norm)
+			}
+			continue
+		}
+		if diff := tensortest.MaxDiff(t, tensortest.Widen(g.Values), want); !(diff <= 5e-5*tensortest.MaxAbs(want)) {
+			t.Errorf("%s is off by %g of %g", g.Name, diff, tensortest.MaxAbs(want))
+		}
+		along, err := b.CheckAlong(i)
+		if err != nil || !(along.Error <= 0.01+along.Noise) {
+			t.Errorf("along %s: %+v, %v", g.Name, along, err)
+		}
+		single, err := b.CheckElement(i, g.At)
+		if err != nil || !(single.Error <= 0.01+single.Noise) {
+			t.Errorf("%s: %+v, %v", g.Name, single, err)
 		}
 	}
-	var ids []int
-	for _, id := range e.IDs {
-		ids = append(ids, int(id))
-	}
-	pass := p.Forward(ids, make([]int, len(ids)), plain.Vector{Kind: "pooled", Layer: -1})
-	labels := []int8{1, 0, 1, 0} // food, staff, praise, complaint
-	pass.Backward(labels, 4)
-	if want := pass.Loss(labels, 4); math.Abs(d.Loss-want) > 1e-5 {
-		t.Errorf("loss %v, want %v", d.Loss, want)
-	}
-	sum := 0.0
-	for i, l := range d.Labels {
-		sum += l.Loss
-		if math.Abs(l.DZ-pass.Gradients["logits"][0][i]) > 1e-6 || l.Positive != (labels[i] == 1) {
-			t.Errorf("%+v, want dz %v", l, pass.Gradients["logits"][0][i])
+	for _, d := range b.Down {
+		sum := 0.0
+		for _, v := range slices.Concat(p.Gradients[d.Name]...) {
+			sum += v * v
+		}
+		if want := math.Sqrt(sum); !(math.Abs(d.Norm-want) <= 1e-4*want) {
+			t.Errorf("|d%s| %g, want %g", d.Name, d.Norm, want)
 		}
 	}
-	if math.Abs(sum-d.Loss) > 1e-12 {
-		t.Errorf("the labels' losses make %v of %v", sum, d.Loss)
-	}
-	for _, f := range d.Flow {
-		if want := norm(slices.Concat(pass.Gradients[f.Stage]...)); want == 0 || math.Abs(f.Norm-want) > 1e-5*want {
-			t.Errorf("%s: norm %v, want %v", f.Stage, f.Norm, want)
-		}
-	}
-	if len(d.Flow) != 5 || len(d.Params) != len(m.Params()) {
-		t.Errorf("flow %v, %d parameters", d.Flow, len(d.Params))
-	}
-	for _, g := range d.Params {
-		want := slices.Concat(pass.Gradients[g.Name]...)
-		// 1e-5 of the largest gradient; a key's bias has none, and rounding of its own scores in its place.
-		if diff := tensortest.MaxDiff(t, tensortest.Widen(d.Gradient(g.Name)), want); !(diff <= 1e-5) {
-			t.Errorf("gradient of %s is off by %g", g.Name, diff)
-		}
-		if !strings.HasSuffix(g.Name, "key/bias") && math.Abs(g.Gradient-norm(want)) > 1e-5*norm(want)+1e-6 {
-			t.Errorf("%s: |g| %v, want %v", g.Name, g.Gradient, norm(want))
-		}
-	}
-}
-
-func norm(x []float64) (n float64) {
-	for _, v := range x {
-		n += v * v
-	}
-	return math.Sqrt(n)
-}
-
-// TestCheck: differences agree with every gradient to 1 %, and the model is as it was.
-func TestCheck(t *testing.T) {
-	m, e := openTiny(t)
-	texts := []model.Text{{A: text}}
-	before, err := m.Predict(context.Background(), texts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := trace.Gradients(m, e, wrong)
-	if err != nil {
-		t.Fatal(err)
-	}
-	checked, skipped := 0, 0
-	err = d.Check(func(c trace.Check) error {
-		switch {
-		case c.Skipped != "":
-			skipped++
-		case !(c.Error() <= 0.01):
-			t.Errorf("%s %v: gradient %v, differences %v, h %v", c.Name, c.At, c.Gradient, c.Differences, c.H)
-		default:
-			checked++
-		}
-		return nil
-	})
-	if err != nil || skipped < 2 || checked+skipped != 2*len(d.Params)-skipped {
-		t.Errorf("%d checked, %d skipped of %d parameters, error %v", checked, skipped, len(d.Params), err)
-	}
-	if !(d.Step.Loss < d.Loss) || d.GlobalNorm <= 1 || math.Abs(d.ClipFactor*d.GlobalNorm-1) > 1e-6 {
-		t.Errorf("loss %v, after a step %v; norm %v, factor %v", d.Loss, d.Step.Loss, d.GlobalNorm, d.ClipFactor)
-	}
-	if _, err := d.Entry("output_bias", []int{4}); err == nil {
-		t.Error("an entry beyond the last was taken")
-	}
-	if _, err := d.Entry("x", []int{0}); err == nil {
-		t.Error("a parameter that is none was taken")
-	}
-	d.Close()
-	after, err := m.Predict(context.Background(), texts)
-	if err != nil || !slices.Equal(before[0].Logits, after[0].Logits) {
-		t.Errorf("logits %v, before %v, error %v", after[0].Logits, before[0].Logits, err)
-	}
-	if _, err := trace.Gradients(m, e, []string{"weather"}); err == nil || !strings.Contains(err.Error(), "complaint") {
-		t.Errorf("an unknown label: %v", err)
+	first := fmt.Sprint(m.Head.Weights.Value)
+	step, err := b.Step(train.DefaultConfig())
+	if err != nil || !(step.LossAfter < b.Loss) || !(step.Moved["output_bias"] > 0) || fmt.Sprint(m.Head.Weights.Value) != first {
+		t.Errorf("a step: %+v, loss %g, %v", step, b.Loss, err)
 	}
 }

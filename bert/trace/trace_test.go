@@ -4,186 +4,157 @@ import (
 	"context"
 	"errors"
 	"math"
-	"os"
-	"regexp"
 	"slices"
-	"strings"
 	"testing"
 
 	"bertlabel/bert/model"
-	"bertlabel/bert/tokenizer"
+	"bertlabel/bert/plain"
 	"bertlabel/bert/trace"
 	"bertlabel/tensor"
+	"bertlabel/tensor/tensortest"
 )
 
-const text = "the food was not very good ."
-
-func openTiny(t *testing.T) (*model.Model, tokenizer.Encoding) {
+func tiny(t *testing.T) *model.Model {
 	t.Helper()
 	m, err := model.Open("../testdata/tiny", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m, m.Encode([]string{text}, nil)[0]
+	return m
 }
 
-// TestWalkPredicts: logits and probabilities have the bits of Predict.
-func TestWalkPredicts(t *testing.T) {
-	m, e := openTiny(t)
-	want, err := m.Predict(context.Background(), []model.Text{{A: text}})
+// Each stage is that of bert/plain, in its order and with a formula and a place in the source; logits and probabilities have the bits of
+// Predict. The tiny model's trained weights are larger than random ones, and errors are of the largest magnitude in the stage: 1e-5.
+func TestRun(t *testing.T) {
+	m := tiny(t)
+	text := m.Encode([]string{"the soup was great but the waiter was slow ."}, nil)[0]
+	var ids, segments []int
+	for i, id := range text.IDs {
+		ids, segments = append(ids, int(id)), append(segments, int(text.Segments[i]))
+	}
+	p := trace.Plain(m).Forward(ids, segments, plain.Vector{Kind: "pooled", Layer: -1})
+	predictions, err := m.PredictEncoded(context.Background(), m.Encode([]string{"the soup was great but the waiter was slow ."}, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := map[string][]float32{}
-	err = trace.Walk(m, e, func(name string, x *tensor.Tensor) error {
-		got[name] = append([]float32(nil), x.Data...)
+	seen := 0
+	err = trace.Run(m, text, func(s trace.Stage, x *tensor.Tensor) error {
+		seen++
+		if s.Formula == "" || s.Symbol == "" {
+			t.Errorf("%s has no formula or no symbol", s.Name)
+		}
+		name := s.Name
+		if name == "bert/pooler/tanh" {
+			name = "pooled_output"
+		}
+		var got []float64
+		for i := range x.Rows {
+			got = append(got, tensortest.Widen(x.Row(i))...)
+		}
+		want := slices.Concat(p.Stages[name]...)
+		if diff := tensortest.MaxDiff(t, got, want); !(diff <= 1e-5*tensortest.MaxAbs(want)) {
+			t.Errorf("%s is off by %g", s.Name, diff)
+		}
+		exact := map[string][]float32{"logits": predictions[0].Logits, "probabilities": predictions[0].Probabilities}[s.Name]
+		if exact != nil && !slices.Equal(exact, x.Row(0)) {
+			t.Errorf("%s: %v, Predict has %v", s.Name, x.Row(0), exact)
+		}
 		return nil
 	})
-	if err != nil || !slices.Equal(got[trace.Logits], want[0].Logits) || !slices.Equal(got[trace.Probabilities], want[0].Probabilities) {
-		t.Errorf("logits %v, predicted %v, error %v", got[trace.Logits], want[0].Logits, err)
-	}
-	if len(got[trace.InputIDs]) != len(e.IDs) || got[trace.InputIDs][0] != float32(e.IDs[0]) {
-		t.Errorf("%s is %v of %v", trace.InputIDs, got[trace.InputIDs], e.IDs)
+	if want := len(trace.Stages(m, len(ids))); err != nil || seen != want || seen != len(p.Names) { // plain has embeddings/LayerNorm for pooler/tanh
+		t.Errorf("%d stages, want %d; %v", seen, want, err)
 	}
 	stop := errors.New("stop")
-	if err := trace.Walk(m, e, func(string, *tensor.Tensor) error { return stop }); !errors.Is(err, stop) {
-		t.Errorf("visit's error came as %v", err)
+	if err := trace.Run(m, text, func(trace.Stage, *tensor.Tensor) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("the error of visit became %v", err)
 	}
 }
 
-// TestSummarize checks the summary against the stages it is made of, and against what must hold of any.
-func TestSummarize(t *testing.T) {
-	m, e := openTiny(t)
-	const chosen = 4
-	probs := map[int][]float32{}
-	layer := 0
-	s, err := trace.Summarize(m, e, chosen, func(name string, x *tensor.Tensor) error {
-		if strings.HasSuffix(name, "/probs") {
-			probs[layer] = append([]float32(nil), x.Row(len(e.IDs)+chosen)...) // head 1
-			layer++
-		}
-		return nil
-	})
-	if err != nil || len(s.Layers) != 2 || len(s.Tokens) != len(e.IDs) || s.Tokens[4].Token != "not" {
-		t.Fatalf("%d layers, tokens %v, error %v", len(s.Layers), s.Tokens, err)
+// The report's figures are those of plain's float64, for each token that may be chosen.
+func TestReport(t *testing.T) {
+	m := tiny(t)
+	text := m.Encode([]string{"the staff was not slow ."}, nil)[0]
+	var ids []int
+	for _, id := range text.IDs {
+		ids = append(ids, int(id))
 	}
-	for n, l := range s.Layers {
-		top, bits, sum := l.Attention.Heads[1].Top, 0.0, 0.0
-		for i, a := range top {
-			if float32(a.Probability) != probs[n][a.Place] || i > 0 && a.Probability > top[i-1].Probability {
-				t.Errorf("layer %d: top %v of %v", n, top, probs[n])
-			}
+	p := trace.Plain(m).Forward(ids, make([]int, len(ids)), plain.Vector{Kind: "pooled", Layer: -1})
+	norm := func(x []float64) float64 {
+		sum := 0.0
+		for _, v := range x {
+			sum += v * v
 		}
-		if float32(top[0].Probability) != slices.Max(probs[n]) || top[0].Token != s.Tokens[top[0].Place].Token {
-			t.Errorf("layer %d: the first is %v of %v", n, top[0], probs[n])
-		}
-		for _, p := range probs[n] {
-			bits, sum = bits-float64(p)*math.Log2(float64(p)), sum+float64(p)
-		}
-		if math.Abs(bits-l.Attention.Heads[1].Entropy) > 1e-9 || math.Abs(sum-1) > 1e-6 {
-			t.Errorf("layer %d: entropy %v, want %v; sum %v", n, l.Attention.Heads[1].Entropy, bits, sum)
-		}
-		if n > 0 && l.Residual1.Past != s.Layers[n-1].Residual2.Output || l.Residual2.Past != l.Residual1.Output {
-			t.Errorf("layer %d: past the branches go %v and %v", n, l.Residual1.Past, l.Residual2.Past)
-		}
-		if l.FFN.Negative < 0 || l.FFN.Negative > 1 || math.Abs(l.Cosine) > 1+1e-9 {
-			t.Errorf("layer %d: share %v, cosine %v", n, l.FFN.Negative, l.Cosine)
+		return math.Sqrt(sum)
+	}
+	near := func(name string, got, want float64) {
+		t.Helper()
+		if !(math.Abs(got-want) <= 1e-5*max(1, want)) {
+			t.Errorf("%s: %g, want %g", name, got, want)
 		}
 	}
-	if s.Layers[0].Residual1.Past != s.Embeddings.Rows[chosen].Output {
-		t.Errorf("the embeddings give %v, the first layer gets %v", s.Embeddings.Rows[chosen].Output, s.Layers[0].Residual1.Past)
-	}
-	for _, l := range s.Output.Labels {
-		if math.Abs(1/(1+math.Exp(-l.Logit))-l.Probability) > 1e-6 || l.Predicted != (l.Probability > l.Threshold) {
-			t.Errorf("label %+v", l)
+	for token := range ids {
+		r := trace.NewReport(m, text, token)
+		if err := trace.Run(m, text, r.Add); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if _, err := trace.Summarize(m, e, len(e.IDs), nil); err == nil {
-		t.Error("a token after the last was taken")
+		near("|word|", r.Embeddings[token].Word, norm(p.Stages["bert/embeddings/word"][token]))
+		near("|x|", r.Embeddings[token].Output, norm(p.Stages["embedding_output"][token]))
+		l, scope := r.Layers[1], "bert/encoder/layer_1/"
+		near("|q|", l.Heads[1].Query, norm(p.Stages[scope+"attention/self/query"][token][4:]))
+		near("|v|", l.Heads[0].Value, norm(p.Stages[scope+"attention/self/value"][token][:4]))
+		for k, w := range p.Stages[scope+"attention/self/probs"][len(ids)+token] {
+			near("probs of head 1", float64(l.Heads[1].Probs[k]), w)
+		}
+		near("|h|", l.Attention.Branch, norm(p.Stages[scope+"attention/output/dense"][token]))
+		near("|x|", l.Attention.Residual, norm(p.Stages["layer_0"][token]))
+		near("|f|", l.FeedForward.Branch, norm(p.Stages[scope+"output/dense"][token]))
+		near("|a|", l.FeedForward.Residual, norm(p.Stages[scope+"attention/output/LayerNorm"][token]))
+		near("|y|", l.FeedForward.Output, norm(p.Stages["layer_1"][token]))
+		near("|pooled|", r.Pooled, norm(p.Stages["pooled_output"][0]))
 	}
 }
 
-// TestSummarySources: every FILE:SYMBOL of a summary exists.
-func TestSummarySources(t *testing.T) {
-	m, e := openTiny(t)
-	s, err := trace.Summarize(m, e, 0, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	codes := []trace.Code{s.Embeddings.Code, s.Layers[0].Attention.Code, s.Layers[0].Residual1.Code, s.Layers[0].FFN.Code,
-		s.Layers[0].Residual2.Code, s.Pooled.Code, s.Output.Code}
-	for _, c := range codes {
-		file, symbol, _ := strings.Cut(c.Source, ":")
-		source, err := os.ReadFile("../../" + file)
-		receiver, method, _ := strings.Cut(symbol, ".")
-		pattern := regexp.MustCompile(`func \(\w+ \*?` + receiver + `\) ` + method + `\(`)
-		if err != nil || !pattern.Match(source) {
-			t.Errorf("%s: not found, error %v", c.Source, err)
-		}
-	}
-}
-
-// TestAlter leaves out each part: nothing before it changes, and what it is about does.
-func TestAlter(t *testing.T) {
-	m, e := openTiny(t)
-	const scope = "bert/encoder/layer_0/"
-	for part, first := range map[string]string{"scale": scope + "attention/self/scores", "position": "bert/embeddings/position",
-		"gelu": scope + "intermediate/act", "residual1": scope + "attention/output/sum", "residual2": scope + "output/sum",
-		"norm": "bert/embeddings/LayerNorm", "head:1.1": "bert/encoder/layer_1/attention/self/context"} {
-		a, err := trace.ParseWithout(part)
+// What is left out is left out: each part changes the first stage that it stands for and none before it, and says by how much.
+func TestCompare(t *testing.T) {
+	m := tiny(t)
+	text := m.Encode([]string{"the food was not good ."}, nil)[0]
+	for part, first := range map[trace.Part]string{
+		{Name: "scale"}:                   "bert/encoder/layer_0/attention/self/scores",
+		{Name: "position"}:                "bert/embeddings/position",
+		{Name: "gelu"}:                    "bert/encoder/layer_0/intermediate/act",
+		{Name: "residual1"}:               "bert/encoder/layer_0/attention/output/sum",
+		{Name: "residual2"}:               "bert/encoder/layer_0/output/sum",
+		{Name: "norm"}:                    "embedding_output",
+		{Name: "head", Layer: 1, Head: 1}: "bert/encoder/layer_1/attention/self/context",
+	} {
+		c, err := trace.Compare(m, text, []trace.Part{part}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		changed, labels, err := trace.Alter(m, e, a)
-		if err != nil || len(changed) == 0 || changed[0].Stage != first {
-			t.Errorf("without %s: the first of %d changes is %v, want %s; error %v", part, len(changed), changed[:min(1, len(changed))], first, err)
+		i := slices.IndexFunc(c.Stages, func(s trace.Change) bool { return s.Largest > 0 })
+		if i < 0 || c.Stages[i].Name != first || !(c.Stages[i].Relative > 0) {
+			t.Errorf("without %v: the first change is %+v, want %s", part, c.Stages[max(i, 0)], first)
 		}
-		if len(labels) != 4 || labels[0].Before == labels[0].After {
-			t.Errorf("without %s: labels %v", part, labels)
+		if len(c.Labels) != 4 || c.Labels[0].Logit == c.Labels[0].LogitThen {
+			t.Errorf("without %v: labels %+v", part, c.Labels)
 		}
 	}
-}
-
-// TestAlterSetting sets one element, which is all that changes in its stage.
-func TestAlterSetting(t *testing.T) {
-	m, e := openTiny(t)
-	a, err := trace.ParseSetting("layer_0[3,5]=0.25")
+	w := trace.Weight{Name: "output_bias", Index: []int{1}, Value: 3}
+	c, err := trace.Compare(m, text, nil, []trace.Weight{w})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var before float64
-	if err := trace.Walk(m, e, func(name string, x *tensor.Tensor) error {
-		if name == "layer_0" {
-			before = float64(x.Row(3)[5])
-		}
-		return nil
-	}); err != nil {
-		t.Fatal(err)
+	before := float64(m.Head.Bias.Value[1])
+	if got := c.Labels[1].LogitThen - c.Labels[1].Logit; !(math.Abs(got-(3-before)) <= 1e-12) || c.Labels[0].LogitThen != c.Labels[0].Logit {
+		t.Errorf("output_bias[1] = 3 instead of %g: %+v", before, c.Labels)
 	}
-	changed, _, err := trace.Alter(m, e, a)
-	want := math.Abs(0.25 - before)
-	if err != nil || changed[0].Stage != "layer_0" || math.Abs(changed[0].Largest-want) > 1e-5 ||
-		math.Abs(changed[0].RMS-want/math.Sqrt(float64(8*len(e.IDs)))) > 1e-5 {
-		t.Errorf("changed %+v, want layer_0 by %v; error %v", changed[:1], want, err)
-	}
-}
-
-// TestAlterErrors: what the model does not have is named, and what cannot be read is refused.
-func TestAlterErrors(t *testing.T) {
-	m, e := openTiny(t)
-	for _, a := range []trace.Alteration{{Without: "head:2.0"}, {Without: "head:0.2"}, {Stage: "layer_7"}, {Stage: "layer_0", Row: 99}} {
-		if _, _, err := trace.Alter(m, e, a); err == nil {
-			t.Errorf("%+v was taken", a)
+	for _, w := range []trace.Weight{{"nothing", []int{0}, 1}, {"output_bias", []int{4}, 1}, {"output_bias", []int{1, 0}, 1},
+		{"output_weights", []int{1}, 1}, {"output_weights", []int{0, -1}, 1}, {"output_weights", []int{0, 0, 0}, 1}} {
+		if _, err := trace.Compare(m, text, nil, []trace.Weight{w}); err == nil {
+			t.Errorf("%+v is taken", w)
 		}
 	}
-	for _, s := range []string{"", "x", "layer_0[1]=2", "layer_0[1,2]=NaN", "layer_0[-1,2]=3", "layer_0[1,2]=x"} {
-		if _, err := trace.ParseSetting(s); err == nil {
-			t.Errorf("%q was taken", s)
-		}
-	}
-	for _, s := range []string{"", "head", "head:1", "heads:1.2"} {
-		if _, err := trace.ParseWithout(s); err == nil {
-			t.Errorf("%q was taken", s)
-		}
+	if _, err := trace.Compare(m, text, []trace.Part{{Name: "head", Layer: 2}}, nil); err == nil {
+		t.Error("a head of layer 2 is taken")
 	}
 }

@@ -41,7 +41,7 @@ type pending struct{ temp, target string }
 
 // NewFiles begins to write files into an existing folder, of need bytes all together.
 func NewFiles(fs FS, dir string, need int64) (*Files, error) {
-	if err := checkSpace(fs, dir, need); err != nil {
+	if err := CheckSpace(fs, dir, need); err != nil {
 		return nil, err
 	}
 	return &Files{fs: fs, dir: dir}, nil

@@ -18,7 +18,7 @@ type Folder struct {
 
 // NewFolder begins to write a folder, of need bytes all together. Its parent must exist, itself must not.
 func NewFolder(fs FS, target string, need int64) (*Folder, error) {
-	if err := checkSpace(fs, filepath.Dir(target), need); err != nil {
+	if err := CheckSpace(fs, filepath.Dir(target), need); err != nil {
 		return nil, err
 	}
 	f := &Folder{fs: fs, target: target, temp: tempName(target), manifest: Manifest{FormatVersion: manifestVersion}}

@@ -47,8 +47,8 @@ func RemoveStale(fs FS, dir string) ([]string, error) {
 	return removed, errors.Join(errs...)
 }
 
-// checkSpace refuses to begin what the disk cannot hold: need bytes and a tenth.
-func checkSpace(fs FS, dir string, need int64) error {
+// CheckSpace refuses to begin what the disk cannot hold: need bytes and a tenth.
+func CheckSpace(fs FS, dir string, need int64) error {
 	free, err := fs.Free(dir)
 	if err != nil {
 		return err

@@ -49,6 +49,9 @@ func Open(path string, limits checkpoint.Limits) (checkpoint.Source, error) {
 	if i := strings.LastIndex(path, ".data-"); i >= 0 {
 		return source(tfbundle.Open(path[:i], limits))
 	}
+	if shards := tfbundle.Shards(path); len(shards) > 1 || strings.Contains(path, "?") {
+		return source(tfbundle.OpenV1(path, limits))
+	}
 	return openByContent(path, limits)
 }
 

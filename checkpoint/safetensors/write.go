@@ -25,14 +25,26 @@ func Write(create func(name string) (io.WriteCloser, error), name string, tensor
 	slices.SortFunc(sorted, func(a, b checkpoint.Tensor) int {
 		return cmp.Or(cmp.Compare(rank(b.DType), rank(a.DType)), strings.Compare(a.Name, b.Name))
 	})
-	infos := make([]checkpoint.Info, len(sorted))
-	for i, t := range sorted {
+	for _, t := range sorted {
 		if err := t.Check(); err != nil {
 			return err
 		}
-		infos[i] = checkpoint.Info{Name: t.Name, DType: t.DType, Shape: t.Shape, Bytes: int64(len(t.Bytes))}
 	}
-	text, err := headerText(infos, metadata)
+	return Stream(create, name, sorted, metadata, func(w io.Writer) error {
+		for _, t := range sorted {
+			if _, err := w.Write(t.Bytes); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Stream is Write for tensors that need not be in memory: names, types and shapes come first, and then write hands over their bytes, one
+// tensor behind the other in the order given, which is that of the file. Bytes are left out of tensors. Too many or too few bytes are an error.
+func Stream(create func(name string) (io.WriteCloser, error), name string, tensors []checkpoint.Tensor, metadata map[string]string,
+	write func(w io.Writer) error) error {
+	text, size, err := headerText(tensors, metadata)
 	if err != nil {
 		return err
 	}
@@ -41,14 +53,13 @@ func Write(create func(name string) (io.WriteCloser, error), name string, tensor
 		return err
 	}
 	w := bufio.NewWriterSize(f, 256<<10)
-	_, err = w.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(text))))
+	_, err = w.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...))
+	count := &counter{Writer: w}
 	if err == nil {
-		_, err = w.Write(text)
+		err = write(count)
 	}
-	for _, t := range sorted {
-		if err == nil {
-			_, err = w.Write(t.Bytes)
-		}
+	if err == nil && count.n != size {
+		err = fmt.Errorf("safetensors: %d bytes of tensors that have %d", count.n, size)
 	}
 	if err == nil {
 		err = w.Flush()
@@ -59,13 +70,25 @@ func Write(create func(name string) (io.WriteCloser, error), name string, tensor
 	return err
 }
 
+// counter counts what goes through it.
+type counter struct {
+	io.Writer
+	n int
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.Writer.Write(p)
+	c.n += n
+	return n, err
+}
+
 // rank returns the place of a dtype in order, −1 for one that the format does not have.
 func rank(t checkpoint.DType) int {
 	return slices.IndexFunc(order, func(name string) bool { return dtypes[name] == t })
 }
 
-// headerText returns the header of tensors in the order of their bytes.
-func headerText(tensors []checkpoint.Info, metadata map[string]string) ([]byte, error) {
+// headerText returns the header of tensors in the order of their bytes, and how many these are.
+func headerText(tensors []checkpoint.Tensor, metadata map[string]string) (text []byte, size int, err error) {
 	b := []byte{'{'}
 	if metadata != nil {
 		b = append(appendString(b, metadataKey), ":{"...)
@@ -77,26 +100,30 @@ func headerText(tensors []checkpoint.Info, metadata map[string]string) ([]byte, 
 		}
 		b = append(b, '}')
 	}
-	seen, at := map[string]bool{metadataKey: true}, int64(0)
+	seen, at := map[string]bool{metadataKey: true}, 0
 	for _, t := range tensors {
 		if seen[t.Name] || rank(t.DType) < 0 {
-			return nil, fmt.Errorf("safetensors: tensor %s is given twice, or its type %v has no place in the format",
+			return nil, 0, fmt.Errorf("safetensors: tensor %s is given twice, or its type %v has no place in the format",
 				checkpoint.Quote(t.Name), t.DType)
 		}
 		seen[t.Name] = true
 		if len(b) > 1 {
 			b = append(b, ',')
 		}
+		bytes := t.DType.Size()
+		for _, n := range t.Shape {
+			bytes *= n
+		}
 		shape := strings.ReplaceAll(strings.Trim(fmt.Sprint(t.Shape), "[]"), " ", ",")
 		b = appendString(b, t.Name)
-		b = fmt.Appendf(b, `:{"dtype":"%s","shape":[%s],"data_offsets":[%d,%d]}`, order[rank(t.DType)], shape, at, at+t.Bytes)
-		at += t.Bytes
+		b = fmt.Appendf(b, `:{"dtype":"%s","shape":[%s],"data_offsets":[%d,%d]}`, order[rank(t.DType)], shape, at, at+bytes)
+		at += bytes
 	}
 	b = append(b, '}')
 	for len(b)%8 != 0 {
 		b = append(b, ' ')
 	}
-	return b, nil
+	return b, at, nil
 }
 
 // appendString appends a JSON string, escaped no more than JSON asks for, as the library does.

@@ -44,7 +44,7 @@ def add(name, kind, path, tensors):
     cases.append({"name": name, "kind": kind, "path": f"good/{name}/{path}", "made_by": "tensorflow", "tensors": tensors})
 
 
-def save(name, values, path="model.ckpt", kind="tf_v2", place=lambda i: "/cpu:0", **saver):
+def save(name, values, path="model.ckpt", kind="tf_v2", place=lambda i: "/cpu:0", named=None, **saver):
     """Saves variables of these values by tf.train.Saver; a value may be (array, partitioner)."""
     folder = os.path.join(GOOD, name)
     os.makedirs(folder)
@@ -63,7 +63,7 @@ def save(name, values, path="model.ckpt", kind="tf_v2", place=lambda i: "/cpu:0"
             session.run(tf1.global_variables_initializer())
             s = tf1.train.Saver(save_relative_paths=True, **saver)
             s.save(session, os.path.join(folder, path), write_meta_graph=False, write_state=False)
-    add(name, kind, path, [record(key, value[0] if isinstance(value, tuple) else value) for key, value in values.items()])
+    add(name, kind, named or path, [record(key, value[0] if isinstance(value, tuple) else value) for key, value in values.items()])
 
 
 def object_based_bert():
@@ -120,6 +120,49 @@ def object_based_bert():
     add("object_based_bert", "tf_v2", "bert_model.ckpt-1", tensors)
 
 
+def saved_model():
+    """bert/testdata/tiny as TensorFlow Hub has its encoders: a SavedModel whose variables are a list, with their names in its object graph."""
+    reader = tf.train.load_checkpoint(os.path.join(HERE, "../../bert/testdata/tiny/bert_model.ckpt"))
+    heads, variables, tensors = 2, [], []
+    hidden = reader.get_tensor("bert/embeddings/LayerNorm/beta").shape[0]
+    wide = {"kernel": (hidden, heads, hidden // heads), "bias": (heads, hidden // heads)}
+    modules = {"word_embeddings/embeddings": ("embeddings/word_embeddings", {}),
+               "position_embedding/embeddings": ("embeddings/position_embeddings", {}),
+               "type_embeddings/embeddings": ("embeddings/token_type_embeddings", {})}
+
+    def leaves(module, google, names, shapes={}):
+        modules.update({f"{module}/{leaf}": (f"{google}/{leaf}", shapes) for leaf in names})
+
+    leaves("embeddings/layer_norm", "embeddings/LayerNorm", ("gamma", "beta"))
+    for n in range(2):
+        t, g = f"transformer/layer_{n}", f"encoder/layer_{n}"
+        for name in ("query", "key", "value"):
+            leaves(f"{t}/self_attention/{name}", f"{g}/attention/self/{name}", ("kernel", "bias"), wide)
+        leaves(f"{t}/self_attention/attention_output", f"{g}/attention/output/dense", ("kernel", "bias"),
+               {"kernel": (heads, hidden // heads, hidden)})
+        leaves(f"{t}/self_attention_layer_norm", f"{g}/attention/output/LayerNorm", ("gamma", "beta"))
+        leaves(f"{t}/intermediate", f"{g}/intermediate/dense", ("kernel", "bias"))
+        leaves(f"{t}/output", f"{g}/output/dense", ("kernel", "bias"))
+        leaves(f"{t}/output_layer_norm", f"{g}/output/LayerNorm", ("gamma", "beta"))
+    leaves("pooler_transform", "pooler/dense", ("kernel", "bias"))
+    for i, (name, (google, shapes)) in enumerate(modules.items()):
+        value = reader.get_tensor("bert/" + google)
+        stored = value.reshape(shapes.get(name.split("/")[-1], value.shape))
+        variables.append(tf.Variable(stored, name=name))
+        tensors.append(record(f"variables/{i}/.ATTRIBUTES/VARIABLE_VALUE", stored, tf1_name="bert/" + google, tf1_shape=list(value.shape)))
+    root = tf.__internal__.tracking.AutoTrackable()
+    root.variables = variables
+    folder = os.path.join(GOOD, "saved_model")
+    root.vocab_file = tf.saved_model.Asset(os.path.join(HERE, "../../bert/testdata/tiny/vocab.txt"))
+    tf.saved_model.save(root, folder)
+    for name in ("saved_model.pb", "fingerprint.pb"): # nobody reads them
+        os.remove(os.path.join(folder, name))
+    shutil.copy(os.path.join(HERE, "../../bert/testdata/tiny/bert_config.json"), folder)
+    graph = tf.train.load_checkpoint(os.path.join(folder, "variables/variables")).get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH")
+    tensors.append(record("_CHECKPOINTABLE_OBJECT_GRAPH", np.array(graph, object)))
+    add("saved_model", "tf_v2", "variables/variables", tensors)
+
+
 shutil.rmtree(GOOD, ignore_errors=True)
 bfloat16 = tf.bfloat16.as_numpy_dtype
 save("single", {"layer/kernel": array(5, 7), "layer/bias": array(7), "global_step": np.int64(7)}, "model.ckpt-7")
@@ -133,6 +176,10 @@ save("partitioned", {"rows": (array(10, 4), tf1.fixed_size_partitioner(3, axis=0
                      "columns": (array(4, 7), tf1.fixed_size_partitioner(2, axis=1)), "whole": array(2, 2)})
 save("v1", {"bias": array(4), "kernel": array(3, 4), "step": np.int64(12), "rows": (array(7, 2), tf1.fixed_size_partitioner(2, axis=0))},
      kind="tf_v1", write_version=tf1.train.SaverDef.V1)
+save("v1_sharded", {"bias": array(4), "kernel": array(3, 4), "step": np.int64(12), "rows": (array(7, 2), tf1.fixed_size_partitioner(2, axis=0))},
+     path="model.ckpt", kind="tf_v1", place=lambda i: f"/cpu:{i % 2}", named="model.ckpt-?????-of-00002", sharded=True,
+     write_version=tf1.train.SaverDef.V1)
 object_based_bert()
+saved_model()
 with open(os.path.join(HERE, "manifest.json"), "w") as f:
     f.write('{"good": [\n' + ",\n".join(json.dumps(case) for case in cases) + "\n]}\n")

@@ -11,6 +11,7 @@
 //	slices.go       partitioned variables: that the slices tile the tensor, and their assembly
 //	strings.go      tensors of strings
 //	v1.go           V1: OpenV1
+//	objectgraph.go  FullNames: what the keys of object-based checkpoints stand for
 //	state.go        the `checkpoint` state file of a folder, Latest
 //	buildtable.go   the other direction: entries to a table, byte for byte as TensorFlow's
 //	write.go        Write

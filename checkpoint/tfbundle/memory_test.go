@@ -45,7 +45,7 @@ func (m files) readAll() (map[string][]byte, error) {
 
 // readV1 does it for a V1 file.
 func readV1(data []byte) (map[string][]byte, error) {
-	return readSource(openV1(memoryFile("v1", data), checkpoint.Limits{}))
+	return readSource(openV1([]*checkpoint.File{memoryFile("v1", data)}, checkpoint.Limits{}))
 }
 
 // readSource reads everything, in all ways, which must agree.

@@ -50,7 +50,7 @@ func Latest(folder string) (prefix string, err error) {
 	name := filepath.FromSlash(state.Latest)
 	index, err := checkpoint.OpenIn(root, name+".index")
 	if errors.Is(err, fs.ErrNotExist) {
-		if v1, errV1 := checkpoint.OpenIn(root, name); errV1 == nil {
+		if v1, errV1 := checkpoint.OpenIn(root, Shards(name)[0]); errV1 == nil {
 			index, err = v1, nil
 		}
 	}

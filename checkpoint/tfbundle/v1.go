@@ -2,9 +2,13 @@ package tfbundle
 
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"math"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -12,65 +16,111 @@ import (
 	"bertlabel/checkpoint"
 )
 
-// v1 is an opened V1 checkpoint: one table, whose values hold the tensors themselves (core/util/saved_tensor_slice.proto).
-// The key "" has SavedTensorSlices{meta 1}, every other key is that of a slice, also for whole tensors, and has
-// SavedTensorSlices{data 2}. Regions number the stored values: offset is an index into places.
+// v1 is an opened V1 checkpoint: one table, or one for each shard of PREFIX-?????-of-NNNNN, whose values hold the tensors themselves
+// (core/util/saved_tensor_slice.proto). The key "" has SavedTensorSlices{meta 1}, every other key is that of a slice, also for whole
+// tensors, and has SavedTensorSlices{data 2}. Each shard lists the tensors and the slices that it holds; the slices of one tensor may
+// be in several. Regions number the stored values: offset is an index into places.
 type v1 struct {
 	contents
-	file   *checkpoint.File
+	files  []*checkpoint.File
 	limits checkpoint.Limits
 	places []valuePlace
-	byName map[string]int // into tensors, while the data entries are read
+	byName map[string]int // into tensors, while the entries are read
+	round  int            // shards whose directory is read
+	listed []int          // round in which a tensor was listed last, while the directories are read
 }
 
 // valuePlace is where in the table a SavedTensorSlices message is.
 type valuePlace struct {
 	place
+	file   int // into files
 	length int
 }
 
 // metaSlices is the number of the field of SavedSliceMeta that lists the slices.
 const metaSlices protowire.Number = 4
 
-// OpenV1 opens a V1 checkpoint, a single file. The file is read once for the checks. Zero limits are the defaults.
-func OpenV1(path string, limits checkpoint.Limits) (*checkpoint.Directory, error) {
-	f, err := checkpoint.OpenFile(path)
-	if err != nil {
-		return nil, err
+// shardName is the end of the name of a V1 checkpoint's shard.
+var shardName = regexp.MustCompile(`-([0-9]{5})-of-([0-9]{5})$`)
+
+// Shards returns the files of the V1 checkpoint that path names: all shards if it ends as the name of one, or in -?????-of-NNNNN, which
+// TensorFlow's state file has; else path alone.
+func Shards(path string) []string {
+	prefix, of := "", ""
+	if i := strings.LastIndex(path, "-?????-of-"); i >= 0 {
+		prefix, of = path[:i], path[i+len("-?????-of-"):]
+	} else if m := shardName.FindStringSubmatchIndex(path); m != nil {
+		prefix, of = path[:m[0]], path[m[4]:m[5]]
 	}
-	return openV1(f, limits)
+	n, err := strconv.Atoi(of)
+	if err != nil || n < 1 || len(of) != 5 {
+		return []string{path}
+	}
+	shards := make([]string, n)
+	for i := range shards {
+		shards[i] = fmt.Sprintf("%s-%05d-of-%s", prefix, i, of)
+	}
+	return shards
 }
 
-// openV1 takes the file over.
-func openV1(f *checkpoint.File, limits checkpoint.Limits) (*checkpoint.Directory, error) {
-	v := &v1{file: f, limits: limits.OrDefaults()}
+// maxShards is how many files of one checkpoint are opened: no more are open at a time.
+const maxShards = 512
+
+// OpenV1 opens a V1 checkpoint, a single file or the shards that Shards names. The files are read once for the checks. Zero limits are the
+// defaults.
+func OpenV1(path string, limits checkpoint.Limits) (*checkpoint.Directory, error) {
+	shards := Shards(path)
+	if len(shards) > maxShards {
+		return nil, checkpoint.InFile(checkpoint.Refuse(checkpoint.BadShard, "%d shards, at most %d are read", len(shards), maxShards), path)
+	}
+	var files []*checkpoint.File
+	for _, shard := range shards {
+		f, err := checkpoint.OpenFile(shard)
+		if err != nil {
+			(&v1{files: files}).Close()
+			return nil, err
+		}
+		files = append(files, f)
+	}
+	return openV1(files, limits)
+}
+
+// openV1 takes the files over.
+func openV1(files []*checkpoint.File, limits checkpoint.Limits) (*checkpoint.Directory, error) {
+	v := &v1{files: files, limits: limits.OrDefaults(), byName: map[string]int{}}
 	v.slices = map[string]*slice{}
-	if err := checkpoint.InFile(v.open(), f.Path); err != nil {
-		f.Close()
+	if err := checkpoint.InFile(v.open(), files[0].Path); err != nil {
+		v.Close()
 		return nil, err
 	}
 	return checkpoint.NewDirectory("tf_v1", v.tensors, v), nil
 }
 
 func (v *v1) open() error {
-	t, err := openTable(v.file, v.limits)
-	if err != nil {
-		return err
-	}
-	entries := 0
-	if err := t.each(func(_, _ []byte, _ place) error { entries++; return nil }); err != nil {
-		return err
-	}
-	if entries == 0 {
-		return checkpoint.Refuse(checkpoint.BadHeader, "the table is empty")
-	}
-	if err := t.each(func(key, value []byte, at place) error {
-		if v.byName == nil {
-			return v.meta(key, value)
+	tables := make([]*table, len(v.files))
+	for n, f := range v.files {
+		t, err := openTable(f, v.limits)
+		if err == nil {
+			err = v.directory(t)
 		}
-		return v.data(key, value, at)
-	}); err != nil {
-		return err
+		if err != nil {
+			return checkpoint.InFile(err, f.Path)
+		}
+		tables[n] = t
+	}
+	v.sort()
+	for n, t := range tables {
+		first := true
+		err := t.each(func(key, value []byte, at place) error {
+			if first {
+				first = false
+				return nil
+			}
+			return v.data(key, value, at, n)
+		})
+		if err != nil {
+			return checkpoint.InFile(err, v.files[n].Path)
+		}
 	}
 	for i := range v.variables {
 		if err := v.joinSaved(i); err != nil {
@@ -81,12 +131,35 @@ func (v *v1) open() error {
 	return v.noOrphans()
 }
 
+// directory reads a whole table, and takes its first entry.
+func (v *v1) directory(t *table) error {
+	entries := 0
+	if err := t.each(func(_, _ []byte, _ place) error { entries++; return nil }); err != nil {
+		return err
+	}
+	if entries == 0 {
+		return checkpoint.Refuse(checkpoint.BadHeader, "the table is empty")
+	}
+	taken := errors.New("taken")
+	err := t.each(func(key, value []byte, _ place) error {
+		if err := v.meta(key, value); err != nil {
+			return err
+		}
+		return taken
+	})
+	if err == taken {
+		return nil
+	}
+	return err
+}
+
 // meta takes the first entry of the table: the directory.
 func (v *v1) meta(key, value []byte) error {
 	if len(key) > 0 {
 		return checkpoint.Refuse(checkpoint.BadHeader, "no entry under the empty key, the first is %s", quote(key))
 	}
 	var ver version
+	v.round++
 	err := eachField(value, func(f field) error {
 		if f.number != 1 {
 			return nil
@@ -104,21 +177,22 @@ func (v *v1) meta(key, value []byte) error {
 	if err != nil {
 		return err
 	}
+	return ver.check()
+}
+
+// sort puts the tensors of all shards into the order of their names.
+func (v *v1) sort() {
 	order := make([]int, len(v.tensors))
 	for i := range order {
 		order[i] = i
 	}
 	slices.SortFunc(order, func(i, j int) int { return strings.Compare(v.tensors[i].Name, v.tensors[j].Name) })
 	tensors, variables := make([]checkpoint.Info, len(order)), make([]variable, len(order))
-	v.byName = make(map[string]int, len(order))
 	for to, from := range order {
 		tensors[to], variables[to] = v.tensors[from], v.variables[from]
 		v.byName[tensors[to].Name] = to
 	}
-	if v.tensors, v.variables = tensors, variables; len(v.byName) < len(tensors) {
-		return checkpoint.Refuse(checkpoint.BadHeader, "a tensor is listed twice")
-	}
-	return ver.check()
+	v.tensors, v.variables = tensors, variables
 }
 
 // savedSliceMeta takes a tensor of the directory: SavedSliceMeta{name 1, shape 2, type 3, slice 4}.
@@ -156,13 +230,34 @@ func (v *v1) savedSliceMeta(msg field) error {
 	if err != nil {
 		return checkpoint.OfTensor(err, name)
 	}
+	if i, known := v.byName[name]; known {
+		return checkpoint.OfTensor(v.again(i, &t, msg.bytes), name)
+	}
+	v.byName[name] = len(v.tensors)
 	v.tensors = append(v.tensors, checkpoint.Info{Name: name, DType: t.dtype, Shape: t.shape()})
 	v.variables = append(v.variables, variable{listed: slices.Clone(msg.bytes)})
+	v.listed = append(v.listed, v.round)
+	return nil
+}
+
+// again takes what a further shard lists of a tensor: more slices of the same.
+func (v *v1) again(i int, t *tensorType, msg []byte) error {
+	info := &v.tensors[i]
+	switch {
+	case v.listed[i] == v.round:
+		return checkpoint.Refuse(checkpoint.BadHeader, "listed twice")
+	case info.DType != t.dtype || !slices.Equal(info.Shape, t.shape()):
+		return checkpoint.Refuse(checkpoint.BadSlices, "%v of %v in one shard, %v of %v in another", info.DType, info.Shape, t.dtype, t.shape())
+	case info.DType == checkpoint.String:
+		return checkpoint.Refuse(checkpoint.BadSlices, "a partitioned tensor of strings")
+	}
+	v.listed[i] = v.round
+	v.variables[i].listed = append(v.variables[i].listed, msg...) // fields of protobuf: one message after the other lists all slices
 	return nil
 }
 
 // data takes any other entry: the values of a slice.
-func (v *v1) data(key, value []byte, at place) error {
+func (v *v1) data(key, value []byte, at place, file int) error {
 	s, err := parseSaved(value, v.limits)
 	if err != nil {
 		return err
@@ -178,9 +273,12 @@ func (v *v1) data(key, value []byte, at place) error {
 	if err := count.read(s.tensor); err != nil {
 		return checkpoint.OfTensor(err, s.name)
 	}
+	if v.slices[string(key)] != nil {
+		return checkpoint.OfTensor(checkpoint.Refuse(checkpoint.BadSlices, "the slice %v is in two shards", s.extents), s.name)
+	}
 	v.slices[string(key)] = &slice{region: region{offset: int64(len(v.places)), size: count.bytes}, dtype: count.dtype,
 		dims: []uint64{count.n}}
-	v.places = append(v.places, valuePlace{at, len(value)})
+	v.places = append(v.places, valuePlace{at, file, len(value)})
 	return nil
 }
 
@@ -194,7 +292,8 @@ func (v *v1) joinSaved(i int) error {
 	for _, p := range v.variables[i].parts {
 		info.Bytes += p.size
 	}
-	info.File, info.Offset = filepath.Base(v.file.Path), int64(v.places[v.variables[i].parts[0].offset].block.offset)
+	at := v.places[v.variables[i].parts[0].offset]
+	info.File, info.Offset = filepath.Base(v.files[at.file].Path), int64(at.block.offset)
 	return nil
 }
 
@@ -345,13 +444,14 @@ func (v *values) add(x uint64) error {
 // value reads one stored slice.
 func (v *v1) value(r region, dtype checkpoint.DType) ([]byte, error) {
 	at := v.places[r.offset]
-	t := &table{file: v.file, path: v.file.Path, size: uint64(v.file.Size), limits: v.limits} // its own buffers
+	file := v.files[at.file]
+	t := &table{file: file, path: file.Path, size: uint64(file.Size), limits: v.limits} // its own buffers
 	block, err := t.readBlock(at.block)
 	if err != nil {
-		return nil, checkpoint.InFile(err, v.file.Path)
+		return nil, checkpoint.InFile(err, file.Path)
 	}
 	if at.at+at.length > len(block) {
-		return nil, checkpoint.InFile(checkpoint.Refuse(checkpoint.BadBlock, "the file has changed since it was opened"), v.file.Path)
+		return nil, checkpoint.InFile(checkpoint.Refuse(checkpoint.BadBlock, "the file has changed since it was opened"), file.Path)
 	}
 	s, err := parseSaved(block[at.at:][:at.length], v.limits)
 	got := values{dtype: dtype, keep: true}
@@ -362,7 +462,7 @@ func (v *v1) value(r region, dtype checkpoint.DType) ([]byte, error) {
 	if err == nil && got.bytes != r.size {
 		err = checkpoint.Refuse(checkpoint.SizeMismatch, "%d bytes, had %d when it was opened", got.bytes, r.size)
 	}
-	return got.raw, checkpoint.InFile(checkpoint.AtOffset(err, int64(at.block.offset)), v.file.Path)
+	return got.raw, checkpoint.InFile(checkpoint.AtOffset(err, int64(at.block.offset)), file.Path)
 }
 
 // Fill implements checkpoint.Store.
@@ -395,4 +495,10 @@ func (v *v1) Stream(i int, visit func(piece []byte) error) error {
 }
 
 // Close implements checkpoint.Store.
-func (v *v1) Close() error { return v.file.Close() }
+func (v *v1) Close() error {
+	var errs []error
+	for _, f := range v.files {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -204,7 +204,7 @@ func TestV1Slices(t *testing.T) {
 		t.Errorf("an empty table: %v", err)
 	}
 	limits := checkpoint.Limits{Tensors: 1}
-	if _, err := openV1(memoryFile("v1", v1File(halves, nil)), limits); err == nil || classOf(t, err) != checkpoint.OutOfRange {
+	if _, err := openV1([]*checkpoint.File{memoryFile("v1", v1File(halves, nil))}, limits); err == nil || classOf(t, err) != checkpoint.OutOfRange {
 		t.Errorf("two tensors, at most one: %v", err)
 	}
 }

@@ -17,8 +17,9 @@ func TestConvert(t *testing.T) {
 	t.Parallel()
 	source := filepath.Join(tensortest.Shared(t, "fixtures/numerics/tiny-uncased"), "model_with_head")
 	dir := t.TempDir()
+	first := filepath.Join(dir, "first") // which finds special tokens in a text, as transformers does
 	google, hf, back := filepath.Join(dir, "google"), filepath.Join(dir, "hf"), filepath.Join(dir, "back")
-	for _, args := range [][]string{{source, google, "google"}, {google, hf, "hf"}, {hf, back, "google"}} {
+	for _, args := range [][]string{{source, first, "hf"}, {first, google, "google"}, {google, hf, "hf"}, {hf, back, "google"}} {
 		stdout, stderr, code := bertlabel(t, "", "convert", "--model", args[0], "--output", args[1], "--to", args[2], "--do-lower-case")
 		if code != cli.ExitOK || stdout != "" || !strings.Contains(stderr, "wrote "+args[1]) {
 			t.Fatalf("%v: exit %d, stdout %q, stderr %q", args, code, stdout, stderr)

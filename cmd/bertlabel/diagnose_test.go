@@ -25,10 +25,10 @@ func untrainedFolder(t *testing.T) string {
 	return cmdtest.ModelFolder(t, m)
 }
 
-// halfLoadedFolder saves a model of which one layer's normalisations were lost.
+// halfLoadedFolder saves a model of which one layer's normalisations were lost, large enough for its parts to be judged.
 func halfLoadedFolder(t *testing.T) string {
 	t.Helper()
-	m := cmdtest.TinyModel(t, 1, bert.CLS, []string{"animal", "colour"})
+	m := cmdtest.ModelOfWidth(t, 32, 1, bert.CLS, []string{"animal", "colour"})
 	norm := m.Encoder.Layers[1].OutputNorm
 	for i := range norm.Gamma.Value {
 		norm.Gamma.Value[i], norm.Beta.Value[i] = 1, 0

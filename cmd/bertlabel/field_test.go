@@ -146,10 +146,46 @@ func TestFieldPredict(t *testing.T) {
 			t.Errorf("%s: exit %d, %d, %s", name, code, metricsCode, stderr)
 		}
 	}
+	scores := filepath.Join(t.TempDir(), "scores.csv")
+	bertlabel(t, "", "predict", "--model", model, "--input", truth, "--output", scores)
+	for name, text := range map[string]string{ // the truth may be any file that eval reads
+		"t.csv": "text,labels\nhello,joy\nbye,anger\n", "t.tsv": "text\tlabels\nhello\tjoy\nbye\tanger\n",
+		"t.jsonl": `{"text":"hello","labels":["joy"]}` + "\n" + `{"text":"bye","labels":["anger"]}` + "\n", "t.ft": "__label__joy hello\n__label__anger bye\n",
+	} {
+		path := filepath.Join(t.TempDir(), name)
+		cmdtest.WriteFile(t, path, text)
+		stdout, stderr, code := bertlabel(t, "", "metrics", "--truth", path, "--scores", scores)
+		if code != cli.ExitOK || stdout != reports[0] {
+			t.Errorf("truth %s: exit %d, %s", name, code, stderr)
+		}
+	}
 	out := filepath.Join(t.TempDir(), "p.tsv")
 	_, stderr, code := bertlabel(t, "", "predict", "--model", model, "--input", truth, "--output", out, "--output-format", "csv")
 	if code != cli.ExitOK || !strings.Contains(stderr, "p.tsv is written as --output-format csv") {
 		t.Errorf("exit %d, %s", code, stderr)
+	}
+}
+
+// At most five warnings of a kind are printed, and how many more there are.
+func TestFieldFloods(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	model := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Pooled, []string{"joy", "anger"}))
+	var bad, unknown strings.Builder
+	bad.WriteString("text,joy\n")
+	unknown.WriteString("text,labels\n")
+	for i := range 200 {
+		fmt.Fprintf(&bad, "text %d,x\n", i)
+		fmt.Fprintf(&unknown, "text %d,label%d\n", i, i)
+	}
+	cmdtest.WriteFile(t, filepath.Join(dir, "bad.csv"), bad.String())
+	cmdtest.WriteFile(t, filepath.Join(dir, "unknown.csv"), unknown.String())
+	for _, args := range []string{"check-data --train D/bad.csv", "check-data --train D/bad.csv --on-bad-row skip --bad-rows D/b",
+		"eval --model M --data D/unknown.csv --drop-unknown-labels", "predict --model M --input D/bad.csv --text-column none"} {
+		_, stderr, _ := bertlabel(t, "", strings.Fields(strings.NewReplacer("D/", dir+"/", " M ", " "+model+" ").Replace(args))...)
+		if n := strings.Count(stderr, "\n"); n > 40 || strings.Contains(args, "bad.csv --on") && !strings.Contains(stderr, "195 more of the same kind") {
+			t.Errorf("%s: %d lines\n%.2000s", args, n, stderr)
+		}
 	}
 }
 
@@ -205,5 +241,53 @@ func TestFilesOfFlags(t *testing.T) {
 				t.Errorf("%s --%s: neither an input nor an output", cmd.Name(), f.Name)
 			}
 		})
+	}
+}
+
+// A text is read as it comes: on the command line, one a line in a file or on stdin, and stdin with a header as the table that it is.
+func TestFieldTexts(t *testing.T) {
+	t.Parallel()
+	model := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Pooled, []string{"joy", "anger"}))
+	dir := t.TempDir()
+	txt, other := filepath.Join(dir, "texts.txt"), filepath.Join(dir, "texts")
+	cmdtest.WriteFile(t, txt, "the cat\n\na big, red dog\n")
+	cmdtest.WriteFile(t, other, "the cat\n\na big, red dog\n")
+	want, _, _ := bertlabel(t, `{"text":"the cat"}`+"\n"+`{"text":""}`+"\n"+`{"text":"a big, red dog"}`, "predict", "--model", model)
+	for _, c := range []struct{ name, stdin, args, stderr string }{
+		{"a file of texts", "", "--input " + txt, ""},
+		{"a file of lines", "", "--format lines --input " + other, ""},
+		{"stdin of lines", "the cat\n\na big, red dog\n", "", "stdin is read as one text a line"},
+		{"stdin of lines by a flag", "the cat\n\na big, red dog\n", "--format lines", ""},
+		{"stdin of TSV", "text\tx\nthe cat\t1\n\t2\na big, red dog\t3\n", "", "is read as tsv"},
+		{"stdin of CSV with another column", "body,x\nthe cat,1\n,2\n\"a big, red dog\",3\n", "--text-column body", "is read as csv"},
+		{"stdin of JSON lines", "\n " + `{"text":"the cat"}` + "\n" + `{"text":""}` + "\n" + `{"text":"a big, red dog"}`, "", ""},
+	} {
+		stdout, stderr, code := bertlabel(t, c.stdin, append([]string{"predict", "--model", model}, strings.Fields(c.args)...)...)
+		if code != cli.ExitOK || stdout != want ||
+			!strings.Contains(stderr, c.stderr) || c.stderr == "" && strings.Contains(stderr, "is read as") {
+			t.Errorf("%s: exit %d, %s\nwant %s\n%s", c.name, code, stdout, want, stderr)
+		}
+	}
+	for _, args := range [][]string{
+		{"the cat", "", "a big, red dog"}, {"--text", "the cat", "", "a big, red dog"},
+		{"--text", "the cat", "--text", "", "--text", "a big, red dog"},
+	} {
+		stdout, stderr, code := bertlabel(t, "", append([]string{"predict", "--model", model}, args...)...)
+		if code != cli.ExitOK || stdout != want {
+			t.Errorf("%q: exit %d, %s\nwant %s\n%s", args, code, stdout, want, stderr)
+		}
+	}
+	for args, says := range map[string]string{
+		txt: "give it by --input", "a --input " + txt: "one of the two",
+		"--text a --text-column b": "means nothing",
+	} {
+		_, stderr, code := bertlabel(t, "", append([]string{"predict", "--model", model}, strings.Fields(args)...)...)
+		if code != cli.ExitUsage || !strings.Contains(stderr, says) {
+			t.Errorf("%s: exit %d, %s, want %s", args, code, stderr, says)
+		}
+	}
+	_, stderr, code := bertlabel(t, "", "check-data", "--train", txt)
+	if code != cli.ExitUsage || !strings.Contains(stderr, "without labels") {
+		t.Errorf("labels of lines: exit %d, %s", code, stderr)
 	}
 }

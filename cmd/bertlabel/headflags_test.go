@@ -183,16 +183,28 @@ func TestUnusedFlagsAreNamed(t *testing.T) {
 	t.Parallel()
 	task := newHeadTask(t)
 	cmdtest.WriteFile(t, task.train, cmdtest.LabelledCSV(30, 1))
-	for _, c := range []struct{ args, want string }{
-		{"--solver lbfgs --learning-rate 3 --optimizer adamw",
-			"--solver lbfgs takes no steps, so --learning-rate, --optimizer changes nothing"},
-		{"--max-steps 1 --recompute", "--tune head leaves the encoder as it is, so --recompute changes nothing"},
-		{"--max-steps 1 --eval-steps 1", "there is no --dev to evaluate on, so --eval-steps changes nothing"},
-		{"--max-steps 1", ""},
+	for args, want := range map[string]string{
+		"--solver lbfgs --learning-rate 3 --optimizer adamw": "--learning-rate would change nothing: --solver lbfgs takes no steps",
+		"--max-steps 1 --recompute":                          "--recompute would change nothing: --tune head leaves the encoder as it is",
+		"--max-steps 1 --eval-steps 1":                       "--eval-steps would change nothing: give --dev to evaluate on",
+		"--max-steps 1 --num-train-epochs 2":                 "--num-train-epochs would change nothing: --max-steps says",
+		"--pos-weight-cap 3":                                 "--pos-weight-cap would change nothing: it bounds --pos-weight balanced",
+		"--threshold-objective f2":                           "--threshold-objective would change nothing",
+		"--l2 0.5":                                           "--l2 is for --solver lbfgs and lda",
+		"--tune last:1 --features-cache x":                   "--features-cache would change nothing",
+		"--max-bad-rows 3":                                   "--max-bad-rows needs --on-bad-row skip or report",
+		"--binarize 0":                                       "--binarize 0: want a number above 0",
 	} {
-		_, said := task.run(t, "unused", append(strings.Fields(c.args), "--pooling", "mean")...)
-		if !strings.Contains(said, c.want) || c.want == "" && strings.Contains(said, "changes nothing") {
-			t.Errorf("%s: stderr %s", c.args, said)
+		_, said, code := bertlabel(t, "", append([]string{"train", "--model", task.base, "--train", task.train, "--output",
+			filepath.Join(task.dir, "unused")}, strings.Fields(args)...)...)
+		if code != cli.ExitUsage || !strings.Contains(said, want) {
+			t.Errorf("%s: exit %d, %s, want %s", args, code, said, want)
 		}
+	}
+	// What the environment says may be for other runs.
+	_, said, code := bertlabelIn(t, map[string]string{"BERTLABEL_LEARNING_RATE": "3"}, "", "train", "--model", task.base, "--train", task.train,
+		"--output", filepath.Join(task.dir, "env"), "--solver", "lbfgs", "--pooling", "mean")
+	if code != cli.ExitOK {
+		t.Errorf("exit %d, %s", code, said)
 	}
 }

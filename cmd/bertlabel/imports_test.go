@@ -29,19 +29,22 @@ var imports = map[string][]string{
 	"asm":               {"github.com/klauspost/cpuid/v2", "golang.org/x/sys/…"},
 	"asm/machine":       {"golang.org/x/sys/…"},
 	"tensor/parallel":   {},
-	"tensor":            {"bertlabel/asm"},
+	"tensor":            {"bertlabel/asm", "bertlabel/tensor/parallel"},
 	"tensor/tensortest": {"bertlabel/tensor", "gonum.org/v1/gonum/…"},
 	"layers":            {"bertlabel/asm", "bertlabel/tensor"},
-	"bert":              {"bertlabel/asm", "bertlabel/tensor", "bertlabel/layers", "bertlabel/bert/internal/strictjson"},
+	"bert":              {"bertlabel/asm", "bertlabel/tensor/…", "bertlabel/layers", "bertlabel/bert/internal/strictjson"},
 	"bert/internal/…":   {},
 	"bert/plain":        {},
-	"bert/tokenizer":    {"golang.org/x/text/unicode/norm"},
-	"bert/names":        {},
-	"bert/model": {"bertlabel/asm", "bertlabel/tensor", "bertlabel/layers", "bertlabel/bert", "bertlabel/bert/internal/…",
-		"bertlabel/bert/names", "bertlabel/bert/tokenizer", "bertlabel/checkpoint/…"},
 	"bert/trace": {"bertlabel/bert", "bertlabel/bert/model", "bertlabel/bert/plain", "bertlabel/bert/tokenizer", "bertlabel/layers",
 		"bertlabel/tensor", "bertlabel/train"},
-	"checkpoint": {"bertlabel/tensor", "golang.org/x/sys/…"},
+	"bert/tokenizer": {"bertlabel/tensor/parallel", "golang.org/x/text/unicode/norm"},
+	"bert/names":     {},
+	"bert/model": {"bertlabel/asm", "bertlabel/tensor/…", "bertlabel/layers", "bertlabel/bert", "bertlabel/bert/internal/…",
+		"bertlabel/bert/names", "bertlabel/bert/tokenizer", "bertlabel/checkpoint/…"},
+	"bert/queue":       {"bertlabel/tensor/…", "bertlabel/bert", "bertlabel/bert/model", "bertlabel/bert/tokenizer"},
+	"bert/hub":         {"bertlabel/bert/model", "bertlabel/checkpoint/…"},
+	"bert/hub/hubtest": {},
+	"checkpoint":       {"bertlabel/tensor", "golang.org/x/sys/…"},
 	"checkpoint/…": {"bertlabel/tensor", "bertlabel/checkpoint/…", "google.golang.org/protobuf/encoding/protowire",
 		"github.com/klauspost/compress/…", "golang.org/x/sys/…"},
 	"train": {"bertlabel/asm", "bertlabel/asm/machine", "bertlabel/tensor", "bertlabel/layers", "bertlabel/bert",
@@ -60,23 +63,24 @@ var imports = map[string][]string{
 		"bertlabel/train/refit", "bertlabel/train/score",
 		"bertlabel/train/solver"},
 	"train/fit/note":  {"bertlabel/asm/machine", "bertlabel/bert", "bertlabel/bert/model", "bertlabel/train", "bertlabel/train/metrics"},
-	"train/diagnosis": {"bertlabel/bert", "bertlabel/layers", "bertlabel/train/data", "bertlabel/train/metrics"},
+	"train/diagnosis": {"bertlabel/bert", "bertlabel/bert/tokenizer", "bertlabel/layers", "bertlabel/train/data", "bertlabel/train/metrics"},
 	"train/baseline":  {"bertlabel/tensor/parallel", "bertlabel/train/data", "bertlabel/train/metrics", "golang.org/x/text/…"},
-	"train/score": {"bertlabel/bert", "bertlabel/bert/model", "bertlabel/bert/tokenizer", "bertlabel/layers", "bertlabel/tensor",
-		"bertlabel/train/data", "bertlabel/train/metrics", "bertlabel/checkpoint/atomic"},
+	"train/score": {"bertlabel/bert", "bertlabel/bert/model", "bertlabel/bert/tokenizer", "bertlabel/layers",
+		"bertlabel/tensor/…", "bertlabel/train/data", "bertlabel/train/metrics", "bertlabel/checkpoint/atomic"},
 	"train/data":    {"golang.org/x/text/…"},
 	"train/metrics": {"bertlabel/tensor/parallel", "gonum.org/v1/gonum/…"},
 
 	"cmd/bertlabel": {
 		"bertlabel/cmd/bertlabel/internal/cli", "bertlabel/cmd/bertlabel/internal/benchcmd", "bertlabel/cmd/bertlabel/internal/datacmd",
 		"bertlabel/cmd/bertlabel/internal/democmd", "bertlabel/cmd/bertlabel/internal/modelcmd",
-		"bertlabel/cmd/bertlabel/internal/scorecmd", "bertlabel/cmd/bertlabel/internal/tracecmd",
+		"bertlabel/cmd/bertlabel/internal/scorecmd",
+		"bertlabel/cmd/bertlabel/internal/servecmd", "bertlabel/cmd/bertlabel/internal/tracecmd",
 		"bertlabel/cmd/bertlabel/internal/traincmd", "github.com/spf13/cobra",
 	},
 	"scripts/…":                   {"…"},
 	"cmd/bertlabel/internal/term": {"golang.org/x/text/width"},
 	"cmd/bertlabel/internal/cli": {
-		"bertlabel/cmd/bertlabel/internal/term", "bertlabel/asm", "bertlabel/asm/machine", "bertlabel/checkpoint/…", "bertlabel/tensor",
+		"bertlabel/cmd/bertlabel/internal/term", "bertlabel/asm", "bertlabel/asm/machine", "bertlabel/bert/hub", "bertlabel/checkpoint/…", "bertlabel/tensor",
 		"bertlabel/train", "bertlabel/train/data", "bertlabel/train/fit", "github.com/klauspost/cpuid/v2",
 		"github.com/schollz/progressbar/v3", "github.com/spf13/…", "golang.org/x/term",
 	},
@@ -92,13 +96,16 @@ var imports = map[string][]string{
 		"bertlabel/train/data", "bertlabel/train/metrics", "github.com/rivo/uniseg", "github.com/spf13/…", "golang.org/x/image/…",
 		"gonum.org/v1/plot/…",
 	},
-	"cmd/bertlabel/internal/benchcmd":    append(verb, "bertlabel/cmd/bertlabel/internal/bench"),
-	"cmd/bertlabel/internal/datacmd":     verb,
-	"cmd/bertlabel/internal/democmd":     append(verb, "bertlabel/cmd/bertlabel/internal/demo"),
-	"cmd/bertlabel/internal/modelcmd":    verb,
-	"cmd/bertlabel/internal/scorecmd":    verb,
-	"cmd/bertlabel/internal/traincmd":    append(verb, "bertlabel/cmd/bertlabel/internal/tensorboard"),
+	"cmd/bertlabel/internal/benchcmd": append(verb, "bertlabel/cmd/bertlabel/internal/bench"),
+	"cmd/bertlabel/internal/datacmd":  verb,
+	"cmd/bertlabel/internal/democmd":  append(verb, "bertlabel/cmd/bertlabel/internal/demo"),
+	"cmd/bertlabel/internal/modelcmd": verb,
+	"cmd/bertlabel/internal/scorecmd": verb,
+	"cmd/bertlabel/internal/servecmd": append(verb, "bertlabel/cmd/bertlabel/internal/serve"),
+	"cmd/bertlabel/internal/serve": {"bertlabel/bert/…", "bertlabel/tensor/parallel", "bertlabel/train/data", "bertlabel/train/score",
+		"github.com/prometheus/client_golang/…"},
 	"cmd/bertlabel/internal/tracecmd":    verb,
+	"cmd/bertlabel/internal/traincmd":    append(verb, "bertlabel/cmd/bertlabel/internal/tensorboard"),
 	"cmd/bertlabel/internal/plaintext":   {"github.com/rivo/uniseg"},
 	"cmd/bertlabel/internal/tensorboard": {"bertlabel/checkpoint", "google.golang.org/protobuf/encoding/protowire"},
 	"cmd/bertlabel/internal/bench":       {"bertlabel/asm", "bertlabel/bert/…", "bertlabel/layers", "bertlabel/tensor", "bertlabel/train"},
@@ -108,7 +115,7 @@ var imports = map[string][]string{
 }
 
 // onlyCommand is what no library package may pull in, however indirectly.
-var onlyCommand = []string{"github.com/spf13/…", "github.com/schollz/progressbar/v3/…", "golang.org/x/term/…", "gonum.org/v1/plot/…"}
+var onlyCommand = []string{"github.com/prometheus/client_golang/…", "github.com/spf13/…", "github.com/schollz/progressbar/v3/…", "golang.org/x/term/…", "gonum.org/v1/plot/…"}
 
 // platforms are those that we build for; each may import other things.
 var platforms = []string{"GOOS=linux GOARCH=amd64", "GOOS=linux GOARCH=arm64", "GOOS=darwin GOARCH=arm64", "GOOS=windows GOARCH=amd64"}
@@ -221,8 +228,8 @@ func TestVerbsApart(t *testing.T) {
 	}
 }
 
-// Some things may stand in few files only: unsafe, the fences for panics (of library code in main, of a caller's functions in fit), and
-// the end of the process. There is no cgo. Tests are free: those with page fences need unsafe.
+// Some things may stand in few files only: unsafe, the fences for panics (of library code in main, of a caller's functions in fit, of a
+// goroutine whose caller is to have them in parallel), and the end of the process. There is no cgo. Tests are free: those with page fences need unsafe.
 func TestOnlyIn(t *testing.T) {
 	t.Parallel()
 	for _, rule := range []struct {
@@ -233,7 +240,7 @@ func TestOnlyIn(t *testing.T) {
 		{`(import|\t)[ \w.]*"C"`, nil},
 		{`.*\bos\.Exit\(`, []string{"cmd/bertlabel/main.go", "cmd/bertlabel/man.go"}},
 		{`.*\blog\.Fatal`, nil},
-		{`.*\brecover\(\)`, []string{"cmd/bertlabel/main.go", "train/fit/observer.go"}},
+		{`.*\brecover\(\)`, []string{"cmd/bertlabel/main.go", "train/fit/observer.go", "tensor/parallel/group.go"}},
 	} {
 		re := regexp.MustCompile(`(?m)^` + rule.line)
 		err := fs.WalkDir(os.DirFS(moduleRoot), ".", func(path string, d fs.DirEntry, err error) error {

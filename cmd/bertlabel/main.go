@@ -16,6 +16,7 @@ import (
 	"bertlabel/cmd/bertlabel/internal/democmd"
 	"bertlabel/cmd/bertlabel/internal/modelcmd"
 	"bertlabel/cmd/bertlabel/internal/scorecmd"
+	"bertlabel/cmd/bertlabel/internal/servecmd"
 	"bertlabel/cmd/bertlabel/internal/tracecmd"
 	"bertlabel/cmd/bertlabel/internal/traincmd"
 
@@ -38,23 +39,26 @@ func run(p cli.Process, args []string, stdin io.Reader, stdout, stderr io.Writer
 	return cli.Main(p, verbs, args, stdin, stdout, stderr)
 }
 
-// verbs lists the verbs in the order of the help.
+// verbs lists the verbs in the order of the help, which is that of the work.
 func verbs(a *cli.App) []*cobra.Command {
 	return []*cobra.Command{
 		democmd.NewDemo(a),
-		traincmd.NewTrain(a),
-		scorecmd.NewEval(a),
-		scorecmd.NewPredict(a),
-		scorecmd.NewExplain(a),
-		scorecmd.NewEmbed(a),
-		tracecmd.NewTrace(a),
-		traincmd.NewLabels(a),
-		modelcmd.NewConvert(a),
-		datacmd.NewCheckData(a),
-		datacmd.NewSplit(a),
-		scorecmd.NewMetrics(a),
-		datacmd.NewTokenize(a),
+		modelcmd.NewPull(a), // a model
 		modelcmd.NewInspect(a),
+		tracecmd.NewTrace(a),
+		modelcmd.NewConvert(a),
+		datacmd.NewCheckData(a), // data
+		datacmd.NewSplit(a),
+		datacmd.NewTokenize(a),
+		traincmd.NewTrain(a),
+		traincmd.NewTune(a),
+		traincmd.NewLabels(a),
+		scorecmd.NewEval(a), // what it is worth
+		scorecmd.NewMetrics(a),
+		scorecmd.NewPredict(a), // its use
+		servecmd.NewServe(a),
+		scorecmd.NewEmbed(a),
+		scorecmd.NewExplain(a),
 		benchcmd.NewBench(a),
 		cli.NewVersion(a),
 		cli.NewCompletion(a),

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"io"
 	"os"
@@ -28,7 +27,12 @@ var plainTraining = map[string]string{"BERTLABEL_RECIPE": "google", "BERTLABEL_B
 // bertlabelIn is bertlabel in an environment.
 func bertlabelIn(t *testing.T, env map[string]string, stdin string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	p := cli.Process{Env: func(name string) string { return cmp.Or(env[name], plainTraining[name]) }}
+	p := cli.Process{Env: func(name string) string {
+		if value, set := env[name]; set {
+			return value
+		}
+		return plainTraining[name]
+	}}
 	m := cmdtest.Main(func(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return run(p, args, stdin, stdout, stderr)
 	})

@@ -31,6 +31,26 @@ func (d *Dataset) CheckClasses() error {
 	return nil
 }
 
+// ExactlyOne reports whether every row has exactly one of two labels or more, and no cell is unknown: the labels may exclude each other.
+func (d *Dataset) ExactlyOne() bool {
+	if d.Labels == nil || d.Labels.Len() < 2 || d.Rows() == 0 {
+		return false
+	}
+	for i := range d.Rows() {
+		ones := 0
+		for _, y := range d.Row(i) {
+			if y == Unknown {
+				return false
+			}
+			ones += int(y)
+		}
+		if ones != 1 {
+			return false
+		}
+	}
+	return true
+}
+
 // Columns returns the data set with the given labels only, in that order. Texts and all that is not of labels are shared with d. The
 // error names a label that d lacks.
 func (d *Dataset) Columns(names ...string) (*Dataset, error) {

@@ -302,13 +302,20 @@ func (r *jsonRows) number() (number, error) {
 	j.peek()
 	word := string(j.word())
 	if isNumber([]byte(word)) || word == "true" || word == "false" || word == "null" {
-		if n, ok := parseNumber(word, j.at); ok {
+		if n, ok := r.set.parse(word, j.at); ok {
 			j.at += len(word)
 			return n, nil
 		}
 	}
-	return number{}, j.fault(j.at, j.found(), "0, 1 or null (unknown)", "write 0 or 1")
+	hint := "write 0 or 1"
+	if _, share := parseShare(word); share {
+		hint = shareHint
+	}
+	return number{}, j.fault(j.at, j.found(), "0, 1 or null (unknown)", hint)
 }
+
+// shareHint is what can be done with a number between 0 and 1.
+const shareHint = "write 0 or 1, or say from which share on a label counts: `binarize` 0.5"
 
 // cell reads 0, 1 or null.
 func (r *jsonRows) cell() (int8, error) {

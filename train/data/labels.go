@@ -190,11 +190,12 @@ type labelSet struct {
 	tally   bool   // a name that the list lacks is put into missed; else it makes the row bad
 	column  string // where the names stand, for messages
 
-	missing MissingLabels
-	whole   bool            // the file is read whole: what single rows leave open is decided behind the last
-	madeUp  bool            // the list has numbers for names
-	way     way             // how lists of numbers are read
-	joins   *separatorCheck // nil where names are not separated
+	missing  MissingLabels
+	binarize float64         // Options.Binarize
+	whole    bool            // the file is read whole: what single rows leave open is decided behind the last
+	madeUp   bool            // the list has numbers for names
+	way      way             // how lists of numbers are read
+	joins    *separatorCheck // nil where names are not separated
 
 	names   []string // of the cell that was read last
 	cells   []cell

@@ -64,8 +64,15 @@ func (s *labelSet) cell(text string) (int8, error) {
 	if ok {
 		return value, nil
 	}
+	share, isShare := parseShare(strings.TrimSpace(text))
+	if isShare && s.binarize > 0 {
+		return s.counts(share), nil
+	}
 	bad := &RowError{Value: cut(text), Found: "the value", Expected: "0, 1 or nothing (unknown)",
 		Hint: "write 0 or 1; if this column is no label, name those that are: `label_columns`, or `labels_column`"}
+	if isShare {
+		bad.Hint = shareHint + "; if this column is no label, name those that are: `label_columns`, or `labels_column`"
+	}
 	if nothing[strings.TrimSpace(text)] {
 		switch s.missing {
 		case UnknownMissing:
@@ -82,7 +89,7 @@ func (s *labelSet) cell(text string) (int8, error) {
 func (s *labelSet) items(items []labelItem, cell string) error {
 	var list []number
 	for _, item := range items {
-		n, is := parseNumber(item.text, -1)
+		n, is := s.parse(item.text, -1)
 		switch {
 		case item.quoted:
 		case is:

@@ -3,6 +3,8 @@ package data
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // Lists of numbers say labels in two ways: one 0/1 cell for each label, or the places of the row's labels in the list. One row of three
@@ -35,7 +37,34 @@ func parseNumber(word string, at int) (number, bool) {
 
 func isNumberWord(word string) bool {
 	_, ok := parseNumber(word, -1)
-	return ok
+	_, share := parseShare(word)
+	return ok || share
+}
+
+// parseShare reads a number between 0 and 1, such as the share of annotators that saw a label.
+func parseShare(word string) (share float64, ok bool) {
+	if strings.Trim(word, "0123456789.eE-+") != "" {
+		return 0, false
+	}
+	share, err := strconv.ParseFloat(word, 64)
+	return share, err == nil && share >= 0 && share <= 1
+}
+
+// parse is parseNumber, and reads a share by Options.Binarize.
+func (s *labelSet) parse(word string, at int) (number, bool) {
+	n, ok := parseNumber(word, at)
+	if share, is := parseShare(word); is && s.binarize > 0 && (!ok || n.cell == noCell) {
+		return number{word, s.counts(share), at}, true
+	}
+	return n, ok
+}
+
+// counts returns the cell of a share.
+func (s *labelSet) counts(share float64) int8 {
+	if share >= s.binarize {
+		return 1
+	}
+	return 0
 }
 
 // way is how the lists of numbers of a file are read.

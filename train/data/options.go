@@ -28,10 +28,11 @@ const (
 	TSV      Format = "tsv"      // tabs, no quoting at all
 	JSONL    Format = "jsonl"    // one JSON object a line
 	FastText Format = "fasttext" // labels with the prefix __label__, then the text
+	Lines    Format = "lines"    // one text a line, and nothing else
 )
 
-// FormatOf returns the format that a file's suffix stands for: .csv, .tsv, .jsonl (also .ndjson, .json), .fasttext (also .ft),
-// each also with .gz after it. Standard input, "-", is JSONL. Any other name is an *OptionError.
+// FormatOf returns the format that a file's suffix stands for: .csv, .tsv, .jsonl (also .ndjson, .json), .fasttext (also .ft), .txt
+// (lines), each also with .gz after it. Standard input, "-", is JSONL. Any other name is an *OptionError.
 func FormatOf(path string) (Format, error) {
 	if path == "-" {
 		return JSONL, nil
@@ -46,8 +47,10 @@ func FormatOf(path string) (Format, error) {
 		return JSONL, nil
 	case ".fasttext", ".ft":
 		return FastText, nil
+	case ".txt":
+		return Lines, nil
 	}
-	return "", &OptionError{"format", fmt.Sprintf("%s has no suffix that names its format; give csv, tsv, jsonl or fasttext", path)}
+	return "", &OptionError{"format", fmt.Sprintf("%s has no suffix that names its format; give csv, tsv, jsonl, fasttext or lines", path)}
 }
 
 // BadRows says what a row that cannot be read does.
@@ -86,6 +89,7 @@ type Options struct {
 
 	Labels       *LabelList    // `labels`; nil: gathered from the file, or from its header
 	Missing      MissingLabels // `missing_labels`: what a word for nothing, such as nan, means in place of labels
+	Binarize     float64       // `binarize`: a number between 0 and 1 in place of 0 or 1 is 1 from here on; 0: such numbers are refused
 	IgnoreLabels bool          // labels are not looked at, Example.Labels stays empty (predict)
 	DropUnknown  bool          // `drop_unknown_labels`: names that the label list lacks are left out and counted, instead of refused
 
@@ -124,7 +128,7 @@ func (o Options) complete(path string) (Options, error) {
 		option, value string
 		among         []string
 	}{
-		{"format", string(o.Format), []string{"csv", "tsv", "jsonl", "fasttext"}},
+		{"format", string(o.Format), []string{"csv", "tsv", "jsonl", "fasttext", "lines"}},
 		{"on_bad_row", string(o.OnBadRow), []string{"", "error", "skip", "report"}},
 		{"on_long", string(o.OnLong), []string{"", "truncate", "error"}},
 		{"missing_labels", string(o.Missing), []string{"", "unknown", "none", "error"}},
@@ -134,6 +138,12 @@ func (o Options) complete(path string) (Options, error) {
 			return o, &OptionError{c.option, fmt.Sprintf("%q is none of %s", c.value,
 				strings.TrimPrefix(strings.Join(c.among, ", "), ", "))}
 		}
+	}
+	if !(o.Binarize >= 0 && o.Binarize <= 1) {
+		return o, &OptionError{"binarize", fmt.Sprintf("%v is not between 0 and 1", o.Binarize)}
+	}
+	if o.Format == Lines && !o.IgnoreLabels {
+		return o, &OptionError{"format", path + " is of one text a line, without labels; give csv, tsv, jsonl or fasttext"}
 	}
 	if o.LabelsColumn != "" && len(o.LabelColumns) > 0 {
 		return o, &OptionError{"labels_column", "cannot be given together with `label_columns`"}

@@ -94,13 +94,15 @@ func newReader(src *source, o Options, gather bool) (*Reader, error) {
 	r := &Reader{options: o, src: src, lines: newLines(src.text), unknown: map[string]*UnknownLabel{}}
 	if !o.IgnoreLabels {
 		r.set = newLabelSet(o.Labels)
-		r.set.tally, r.set.missing = o.DropUnknown, o.Missing
+		r.set.tally, r.set.missing, r.set.binarize = o.DropUnknown, o.Missing, o.Binarize
 	}
 	switch o.Format {
 	case CSV, TSV:
 		r.rows = newTableRows(&r.options, r.lines, r.set)
 	case JSONL:
 		r.rows = newJSONRows(&r.options, r.lines, r.set)
+	case Lines:
+		r.rows = textRows{r.lines}
 	default:
 		r.rows = &fastTextRows{r.lines, r.set, o.LabelPrefix}
 	}
@@ -149,7 +151,13 @@ func (r *Reader) Notes() []Note {
 // IDColumn reports whether the rows have ids where a header tells, or without one the options; known is false where only the rows do.
 func (r *Reader) IDColumn() (has, known bool) {
 	table, ok := r.rows.(*tableRows)
-	return ok && table.id >= 0, ok || r.options.Format == FastText
+	return ok && table.id >= 0, ok || r.options.Format == FastText || r.options.Format == Lines
+}
+
+// NamesLabels reports whether the labels stand by their names in a column of a table.
+func (r *Reader) NamesLabels() bool {
+	table, ok := r.rows.(*tableRows)
+	return ok && table.names >= 0
 }
 
 // Stats returns the counts so far.

@@ -33,6 +33,8 @@ const (
 	SplitsApart         Kind = "splits-apart"
 	BehindBaseline      Kind = "behind-baseline"
 	LabelsWithoutRows   Kind = "labels-without-rows"
+	UnknownWords        Kind = "unknown-words"
+	CasingApart         Kind = "casing"
 )
 
 // String returns the finding on one line.

@@ -35,10 +35,12 @@ func want(t *testing.T, what string, found []Finding, want ...Kind) {
 }
 
 // smallBERT returns a model as before training, of a size at which kernels can be judged.
-func smallBERT(t *testing.T) *bert.Model {
+func smallBERT(t *testing.T) *bert.Model { return newBERT(t, 32) }
+
+func newBERT(t *testing.T, hidden int) *bert.Model {
 	t.Helper()
 	c := bert.DefaultConfig()
-	c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize, c.MaxPositionEmbeddings = 400, 32, 3, 2, 64, 16
+	c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize, c.MaxPositionEmbeddings = 400, hidden, 3, 2, 64, 16
 	m, err := bert.New(c)
 	if err != nil {
 		t.Fatal(err)
@@ -82,6 +84,11 @@ func TestEncoder(t *testing.T) {
 	step(m, "embeddings/", "layer_")
 	want(t, "pooler unused", InspectEncoder(m, false).Findings(false))
 	want(t, "pooler random", InspectEncoder(m, true).Findings(false), UntrainedWeights)
+
+	m = newBERT(t, 16)
+	want(t, "tiny, before training", InspectEncoder(m, true).Findings(false), UntrainedWeights)
+	step(m, "embeddings/") // norms and biases of the layers stay, as in the tiny checkpoints that tests of other programs use
+	want(t, "tiny and whole", InspectEncoder(m, true).Findings(false))
 }
 
 // Each tensor alone gives a part away: those that files name differently get lost together.
@@ -239,13 +246,13 @@ func TestLabels(t *testing.T) {
 }
 
 func TestCut(t *testing.T) {
-	want(t, "at a tenth", Cut("f", 10, 100, 128, 512))
-	want(t, "over it", Cut("f", 11, 100, 128, 512), CutTexts)
-	if raise, no := Cut("f", 11, 100, 128, 512)[0].Remedy, Cut("f", 11, 100, 512, 512)[0].Remedy; !strings.Contains(raise, "512") ||
+	want(t, "at a tenth", Cut("f", 10, 100, 128, 512, false))
+	want(t, "over it", Cut("f", 11, 100, 128, 512, false), CutTexts)
+	if raise, no := Cut("f", 11, 100, 128, 512, false)[0].Remedy, Cut("f", 11, 100, 512, 512, false)[0].Remedy; !strings.Contains(raise, "512") ||
 		strings.Contains(no, "Raise") {
 		t.Errorf("remedies %q, %q", raise, no)
 	}
-	want(t, "nothing", Cut("f", 0, 0, 128, 512))
+	want(t, "nothing", Cut("f", 0, 0, 128, 512, false))
 }
 
 // files returns a data set of n texts of the given length, a share of which has label "a".

@@ -18,12 +18,14 @@ func LabelRows(d *data.Dataset) (found []Finding) {
 		}
 	}
 	if len(without) > 0 {
-		found = append(found, Finding{LabelsWithoutRows, fmt.Sprintf("%s: no row has %d of %d labels: %s", d.File, len(without), d.Labels.Len(),
-			listed(without)), "The model learns to deny them: find rows for these labels, or take them off the label list"})
+		found = append(found, Finding{LabelsWithoutRows,
+			fmt.Sprintf("%s: no row has %d of %d labels: %s", d.File, len(without), d.Labels.Len(),
+				listed(without)), "The model learns to deny them: find rows for these labels, or take them off the label list"})
 	}
 	if len(unknown) > 0 {
-		found = append(found, Finding{LabelsWithoutRows, fmt.Sprintf("%s: no row says anything of %d of %d labels: %s", d.File, len(unknown),
-			d.Labels.Len(), listed(unknown)), "Their scores mean nothing: fill in the cells, or take them off the label list"})
+		found = append(found, Finding{LabelsWithoutRows,
+			fmt.Sprintf("%s: no row says anything of %d of %d labels: %s", d.File, len(unknown),
+				d.Labels.Len(), listed(unknown)), "Their scores mean nothing: fill in the cells, or take them off the label list"})
 	}
 	return found
 }

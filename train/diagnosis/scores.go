@@ -20,6 +20,9 @@ type Scores struct {
 	least, most []float32
 	predicted   []int
 	sum         []float64
+
+	// Reading says what the model could read of the texts, which is ruled out before anything else is blamed. The zero value: all of it.
+	Reading Reading
 }
 
 // NewScores returns the statistics of no text. predicts tells whether a label, by its place, is predicted at a probability
@@ -55,13 +58,21 @@ func (s *Scores) Add(text string, probabilities []float32) {
 	}
 }
 
+// fewTexts are too few to tell anything about what all of them have in common.
+const fewTexts = 10
+
 // Findings says what the scores look like whatever the truth is: constants, and sums of 1.
 func (s *Scores) Findings() (found []Finding) {
 	const (
-		fewTexts = 10   // fewer tell nothing about constants
-		fewRows  = 20   // nor about sums
-		nearly   = 0.95 // of the rows
+		fewRows = 20   // fewer tell nothing about sums
+		nearly  = 0.95 // of the rows
 	)
+	blame := func(remedy string) string {
+		if s.Reading.Blind() {
+			return ofUnknown(&s.Reading)
+		}
+		return remedy
+	}
 	var constant []string
 	for l, label := range s.labels {
 		if s.texts >= fewTexts && s.constant(l) {
@@ -72,10 +83,10 @@ func (s *Scores) Findings() (found []Finding) {
 	case len(constant) == len(s.labels) && len(constant) > 0:
 		found = append(found, Finding{ConstantPredictions,
 			fmt.Sprintf("all %d rows have the same scores: the model does not look at the text", s.rows),
-			"Train again with a lower `learning_rate`, and check the weights with bertlabel inspect --stats"})
+			blame("Train again with a lower `learning_rate`, and check the weights with bertlabel inspect --stats")})
 	case len(constant) > 0:
 		found = append(found, Finding{ConstantPredictions, fmt.Sprintf("every row has the same score for %s", listed(constant)),
-			"Give these labels training rows, both with and without them, or leave them out"})
+			blame("Give these labels training rows, both with and without them, or leave them out")})
 	}
 	if len(s.labels) > 1 && s.rows >= fewRows && float64(s.ones) >= nearly*float64(s.rows) {
 		found = append(found, Finding{SoftmaxSums,
@@ -145,21 +156,23 @@ func neverOrAlways(never, always []string, labels int, of string) (found []Findi
 	if len(never) > 0 {
 		found = append(found, Finding{NeverPredicted,
 			fmt.Sprintf("%d of %d labels are predicted for none %s: %s", len(never), labels, of, listed(never)),
-			"Their probabilities stay below the threshold: choose thresholds on a dev file (train `dev` F `tune_thresholds`), or give " +
+			"Their probabilities stay below the threshold: choose thresholds on held-out rows (bertlabel tune `dev` F), or give " +
 				"them more training rows"})
 	}
 	if len(always) > 0 {
 		found = append(found, Finding{AlwaysPredicted,
 			fmt.Sprintf("%d of %d labels are predicted for every row: %s", len(always), labels, listed(always)),
-			"Choose thresholds on a dev file (train `dev` F `tune_thresholds`), or look at how these labels were given"})
+			"Choose thresholds on held-out rows (bertlabel tune `dev` F), or look at how these labels were given"})
 	}
 	return found
 }
 
-// Predictions looks at the probabilities of all rows of a data set, row-major [rows, labels], and at what their evaluation says.
-func Predictions(set *data.Dataset, r *metrics.Report, probabilities []float32) []Finding {
+// Predictions looks at the probabilities of all rows of a data set, row-major [rows, labels], and at what their evaluation says. reading
+// is what the model could read of the texts.
+func Predictions(set *data.Dataset, r *metrics.Report, probabilities []float32, reading Reading) []Finding {
 	labels := len(r.Labels)
 	scores := NewScores(r.Labels, nil) // the report knows what is predicted
+	scores.Reading = reading
 	for i, text := range set.Texts {
 		scores.Add(text+set.Pair(i), probabilities[i*labels:(i+1)*labels])
 	}

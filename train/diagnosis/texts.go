@@ -9,8 +9,9 @@ import (
 	"bertlabel/train/data"
 )
 
-// Cut judges how many texts of a file were cut to maxSeqLength tokens by a model that takes up to limit.
-func Cut(file string, cut, texts, maxSeqLength, limit int) []Finding {
+// Cut judges how many texts of a file were cut to maxSeqLength tokens by a model that takes up to limit; left: their
+// beginnings were cut.
+func Cut(file string, cut, texts, maxSeqLength, limit int, left bool) []Finding {
 	const most = 0.1
 	share := float64(cut) / float64(max(1, texts))
 	if share <= most {
@@ -20,8 +21,12 @@ func Cut(file string, cut, texts, maxSeqLength, limit int) []Finding {
 	if maxSeqLength >= limit {
 		remedy = "The model takes no more: put what matters first, or split the texts"
 	}
-	return []Finding{{CutTexts, fmt.Sprintf("%s: %d of %d texts (%.1f %%) were longer than %d tokens and were cut: what stands behind "+
-		"is not seen", file, cut, texts, 100*share, maxSeqLength), remedy}}
+	side := "behind"
+	if left {
+		side = "before"
+	}
+	return []Finding{{CutTexts, fmt.Sprintf("%s: %d of %d texts (%.1f %%) were longer than %d tokens and were cut: what stands %s "+
+		"is not seen", file, cut, texts, 100*share, maxSeqLength, side), remedy}}
 }
 
 // Splits judges whether two files for the same labels could be parts of one: labels that are much more frequent in one, and

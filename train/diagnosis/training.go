@@ -78,6 +78,7 @@ type Losses struct {
 	DevPrior           float64 // PriorLoss of the dev rows
 	Comparable         bool    // Train is sigmoid cross-entropy too
 	AgainstOverfitting string  // what the run has against it, for the remedy
+	Reading            Reading // of the training rows
 }
 
 // Findings says whether nothing was learnt, or too much.
@@ -87,12 +88,15 @@ func (l Losses) Findings() []Finding {
 		apart = 0.25 // of DevPrior, between Train and Dev, while Dev is over twice Train
 		rise  = 0.1  // of DevPrior, from DevLowest to Dev
 	)
+	remedy := "Check that texts and labels belong together, then train longer or with another `learning_rate`"
+	if l.Reading.Blind() {
+		remedy = ofUnknown(&l.Reading)
+	}
 	switch {
 	case l.Train >= stuck*l.Prior:
 		return []Finding{{StuckLoss,
 			fmt.Sprintf("the training loss ended at %.4f, and guessing each label as often as it occurs has %.4f: the model has learnt "+
-				"nothing from the texts", l.Train, l.Prior),
-			"Check that texts and labels belong together, then train longer or with another `learning_rate`"}}
+				"nothing from the texts", l.Train, l.Prior), remedy}}
 	case l.Dev-l.DevLowest > rise*l.DevPrior:
 		return []Finding{{Overfitting, fmt.Sprintf("the loss on dev rose from %.4f, its lowest, to %.4f at the end: the model has begun "+
 			"to learn the training rows by heart", l.DevLowest, l.Dev),

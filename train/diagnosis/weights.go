@@ -15,6 +15,7 @@ type Encoder struct {
 	Parts     int      // the embeddings, each layer, and the pooler if it is used
 	Untrained []string // of these "embeddings", "layer_0", …, "pooler"
 	First     string   // the first tensor that shows it
+	Tiny      bool     // a kernel of H×H has fewer than minKernel numbers: what they were drawn from cannot be told
 }
 
 // InspectEncoder looks at the weights of m; pooler says whether the pooler is used. A part is untrained when one of its tensors
@@ -27,7 +28,7 @@ type Encoder struct {
 //
 // The exact ones and zeros do not survive a single step of training, so weights trained from scratch are not taken for untrained.
 func InspectEncoder(m *bert.Model, pooler bool) Encoder {
-	e := Encoder{}
+	e := Encoder{Tiny: m.Config.HiddenSize*m.Config.HiddenSize < minKernel}
 	sigma := m.Config.InitializerRange
 	e.add("embeddings", freshTable(m.Embeddings.Word, sigma), freshNorm(m.Embeddings.Norm))
 	for i, l := range m.Layers {
@@ -61,6 +62,8 @@ func (e Encoder) Scratch() bool { return len(e.Untrained) == e.Parts }
 func (e Encoder) Findings(all bool) []Finding {
 	switch {
 	case len(e.Untrained) == 0 || all && e.Scratch():
+		return nil
+	case e.Tiny && !e.Scratch(): // a part may have biases of 0 and a kernel whose spread is anybody's, and be trained: half is no word for it
 		return nil
 	case e.Scratch():
 		return []Finding{{UntrainedWeights, "the encoder's weights are those before any training: its features are noise",
@@ -101,6 +104,10 @@ const tableSample = 1 << 20
 
 // minTable is the least size of a table that is judged: it has no bias whose zeros would tell.
 const minTable = 10000
+
+// minKernel is the least size of kernels that tell whole from half: of fewer numbers, what drawn allows for deviation and kurtosis is
+// nearly anything, and biases of 0 and norms of 1 are what a small checkpoint may well have.
+const minKernel = 1000
 
 // freshTable returns the name of the table if it is as drawn.
 func freshTable(e *layers.Embedding, sigma float64) string {

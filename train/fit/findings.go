@@ -51,6 +51,7 @@ func (h *headRun) inspectLosses(onDev *judged) {
 		Train: layers.MeanLoss(minimised, nil, logits, h.train.Y, 0), Prior: diagnosis.PriorLoss(minimised, h.train.Y, labels),
 		Comparable: plain,
 		Dev:        math.NaN(), DevLowest: math.NaN(), AgainstOverfitting: "a larger `weight_decay` or fewer epochs",
+		Reading: h.run.readings[h.run.rows],
 	}
 	if h.run.o.exact() {
 		l.AgainstOverfitting = "a larger `l2`"
@@ -70,6 +71,7 @@ func (e *encoderRun) inspectLosses() {
 		Train: e.losses.Late(), Prior: diagnosis.PriorLoss(e.loss, e.run.rows.Y, labels), Comparable: plain,
 		Dev: e.losses.Dev, DevLowest: e.losses.DevLowest,
 		AgainstOverfitting: "fewer epochs (`early_stopping` finds them) or more `dropout`",
+		Reading:            e.run.readings[e.run.rows],
 	}
 	if e.run.o.Dev != nil {
 		l.DevPrior = diagnosis.PriorLoss(layers.SigmoidCrossEntropy{}, e.run.o.Dev.Y, labels)

@@ -14,6 +14,7 @@ import (
 	"bertlabel/tensor"
 	"bertlabel/train"
 	"bertlabel/train/data"
+	"bertlabel/train/diagnosis"
 	"bertlabel/train/fit/note"
 	"bertlabel/train/metrics"
 	"bertlabel/train/refit"
@@ -113,6 +114,7 @@ type run struct {
 
 	texts, devTexts []tokenizer.Encoding
 	cut             int // of these, longer than the model reads
+	readings        map[*data.Dataset]diagnosis.Reading
 	record          Record
 	result          Result
 }
@@ -125,7 +127,8 @@ func newRun(m *model.Model, rows *data.Dataset, o Options) (*run, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	r := &run{m: m, rows: rows, o: &o, config: o.config(), pooling: o.Pooling, labels: rows.Labels.Names(), watch: &watcher{o: o.Observer}}
+	r := &run{m: m, rows: rows, o: &o, config: o.config(), pooling: o.Pooling, labels: rows.Labels.Names(), watch: &watcher{o: o.Observer},
+		readings: map[*data.Dataset]diagnosis.Reading{}}
 	if err := r.o.checkLossFor(len(r.labels)); err != nil {
 		return nil, err
 	}

@@ -128,7 +128,7 @@ func (t Tuning) Pick(tuned *metrics.Tuned, labels int) []float32 {
 func (r *run) report(m *model.Model, onDev *judged) (err error) {
 	r.result.Scores = onDev.Scores
 	if r.result.Dev, err = onDev.at(m.Thresholds); err == nil {
-		r.watch.findings(diagnosis.Predictions(r.o.Dev, r.result.Dev, onDev.Scores)...)
+		r.watch.findings(diagnosis.Predictions(r.o.Dev, r.result.Dev, onDev.Scores, r.readings[r.o.Dev])...)
 	}
 	return err
 }

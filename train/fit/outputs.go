@@ -8,6 +8,7 @@ import (
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train/data"
+	"bertlabel/train/diagnosis"
 	"bertlabel/train/fit/note"
 )
 
@@ -43,7 +44,7 @@ func Outputs(ctx context.Context, m *model.Model, rows *data.Dataset, o Options)
 		*set = (*set).Known()
 	}
 	r := &run{m: m, rows: rows, o: &o, config: o.config(), pooling: m.Pooling, labels: rows.Labels.Names(),
-		workers: tensor.NewWorkers(m.Threads())}
+		workers: tensor.NewWorkers(m.Threads()), readings: map[*data.Dataset]diagnosis.Reading{}}
 	ctx, r.cancel = context.WithCancelCause(ctx)
 	defer r.cancel(nil)
 	r.watch = &watcher{o: o.Observer, cancel: r.cancel}

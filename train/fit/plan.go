@@ -66,7 +66,14 @@ func (r *run) encodeSet(set *data.Dataset) ([]tokenizer.Encoding, error) {
 		return nil, err
 	}
 	r.cut += cut
-	found := diagnosis.Cut(set.File, cut, len(texts), r.m.MaxSeqLength, r.m.Encoder.Config.MaxPositionEmbeddings)
+	found := diagnosis.Cut(set.File, cut, len(texts), r.m.MaxSeqLength, r.m.Encoder.Config.MaxPositionEmbeddings,
+		r.m.Tokenizer.Options().TruncateLeft)
+	reading := &diagnosis.Reading{}
+	for i := range texts {
+		reading.Add(&texts[i], set.Texts[i], set.Pair(i))
+	}
+	r.readings[set] = *reading
+	r.watch.findings(reading.Findings(set.File, r.m.Tokenizer)...)
 	if r.watch.findings(found...); cut > 0 && len(found) == 0 {
 		r.watch.note(note.Cut{File: set.File, Cut: cut, Texts: len(texts), MaxSeqLength: r.m.MaxSeqLength})
 	}

@@ -11,6 +11,7 @@ import (
 	"bertlabel/train"
 	"bertlabel/train/data"
 	"bertlabel/train/fit"
+	"bertlabel/train/fit/note"
 )
 
 // The table of recipes: what depends on the model and on the number of rows; google is the zero value.
@@ -105,6 +106,28 @@ func TestSeqLength(t *testing.T) {
 		}
 		if got := fit.SeqLength(m, rows); got != want {
 			t.Errorf("texts of %d words: %d tokens, want %d", longest, got, want)
+		}
+	}
+}
+
+// A run over many tokens says beforehand how long it will take; a short one does not. What it says is no more than a number above 0 here:
+// time is not for tests.
+func TestExpected(t *testing.T) {
+	m := newModel(t)
+	for n, want := range map[int]bool{50: false, 8000: true} {
+		for _, tune := range []fit.Tune{fit.Head, fit.Last(1)} {
+			config := train.DefaultConfig()
+			config.MaxSteps = 1
+			var seconds []float64
+			_, err := fit.Model(t.Context(), m, newRows(t, n, 1), fit.Options{Tune: tune, Pooling: bert.Mean, Config: &config,
+				Observer: fit.Observer{Note: func(n fit.Note) {
+					if e, ok := n.(note.Expected); ok {
+						seconds = append(seconds, e.Seconds)
+					}
+				}}})
+			if err != nil || len(seconds) == 1 != want || want && !(seconds[0] > 0 && seconds[0] < 1e6) {
+				t.Errorf("%d rows, %s: %v seconds, %v", n, tune, seconds, err)
+			}
 		}
 	}
 }

@@ -166,6 +166,7 @@ type Undefined struct {
 // Report is the result of Evaluate. Its JSON is one object with the names of the tags, those of Summary first.
 type Report struct {
 	Summary
+	Accuracy  *Number    `json:"accuracy,omitempty"` // of labels that exclude each other: Accuracy
 	Undefined Undefined  `json:"undefined"`
 	PerLabel  PerLabel   `json:"per_label"`
 	Rows      int        `json:"rows"`

@@ -21,7 +21,7 @@ func savedModel(t *testing.T) string {
 	config := bert.DefaultConfig()
 	config.VocabSize, config.TypeVocabSize, config.MaxPositionEmbeddings = 8, 2, 16
 	config.HiddenSize, config.NumHiddenLayers, config.NumAttentionHeads, config.IntermediateSize = 8, 1, 2, 16
-	m, err := model.New(config, []byte("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\n"), 1, nil)
+	m, err := model.New(config, []byte("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\nc\n"), 1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

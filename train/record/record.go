@@ -46,7 +46,7 @@ type Record struct {
 	TuningSettings
 	train.Config
 
-	Changes []LabelChange `json:"label_changes,omitempty"` // since then, oldest first
+	Changes []LabelChange `json:"label_changes,omitempty"` // since then, and of their thresholds, oldest first
 
 	read map[string]json.RawMessage // as it was read: what this program does not know is kept
 }
@@ -72,8 +72,8 @@ func (t TuningSettings) Changes() bool { return t.Calibrate != "" || t.Threshold
 
 // LabelChange is one change of a model's labels after its training.
 type LabelChange struct {
-	Action string   `json:"action"` // add, drop, rename or merge
-	Names  []string `json:"names"`
+	Action string   `json:"action"` // add, drop, rename, merge or tune
+	Names  []string `json:"names,omitempty"`
 	Into   string   `json:"into,omitempty"`
 	Train  string   `json:"train,omitempty"`
 	Dev    string   `json:"dev,omitempty"`

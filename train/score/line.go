@@ -33,11 +33,11 @@ func (l Line) Append(dst []byte, m *model.Model, r *Row) []byte {
 	dst = AppendID(append(dst, '{'), &r.Example)
 	switch {
 	case r.Bad != nil:
-		dst = appendString(append(dst, `"error":`...), r.Bad.Error())
+		dst = AppendString(append(dst, `"error":`...), r.Bad.Error())
 	case r.Err != nil:
-		dst = appendString(append(dst, `"error":`...), r.Err.Error())
+		dst = AppendString(append(dst, `"error":`...), r.Err.Error())
 	case r.Vector != nil:
-		dst = appendVector(append(dst, `"embedding":`...), r.Vector)
+		dst = AppendVector(append(dst, `"embedding":`...), r.Vector)
 	default:
 		dst = l.appendPrediction(dst, m, r.Prediction)
 	}
@@ -53,17 +53,17 @@ func AppendID(dst []byte, ex *data.Example) []byte {
 	if ex.NumericID {
 		dst = append(dst, ex.ID...)
 	} else {
-		dst = appendString(dst, ex.ID)
+		dst = AppendString(dst, ex.ID)
 	}
 	return append(dst, ',')
 }
 
 func (l Line) appendPrediction(dst []byte, m *model.Model, p model.Prediction) []byte {
 	dst = append(dst, `"labels":[`...)
-	first := true
+	first, top := true, m.Top(p.Probabilities)
 	for i, v := range p.Probabilities {
-		if m.Predicts(i, v) {
-			dst = appendString(appendComma(dst, &first), m.Labels[i])
+		if i == top || top < 0 && m.Predicts(i, v) {
+			dst = AppendString(appendComma(dst, &first), m.Labels[i])
 		}
 	}
 	order := l.order(p.Probabilities)
@@ -92,8 +92,8 @@ func appendObject(dst []byte, labels []string, values []float32, order []int) []
 	dst = append(dst, '{')
 	first := true
 	add := func(i int) {
-		dst = append(appendString(appendComma(dst, &first), labels[i]), ':')
-		dst = appendFloat(dst, values[i])
+		dst = append(AppendString(appendComma(dst, &first), labels[i]), ':')
+		dst = AppendFloat(dst, values[i])
 	}
 	if order == nil {
 		for i := range values {
@@ -106,12 +106,12 @@ func appendObject(dst []byte, labels []string, values []float32, order []int) []
 	return append(dst, '}')
 }
 
-// appendVector appends x as a JSON list.
-func appendVector(dst []byte, x []float32) []byte {
+// AppendVector appends x as a JSON list.
+func AppendVector(dst []byte, x []float32) []byte {
 	dst = append(dst, '[')
 	first := true
 	for _, v := range x {
-		dst = appendFloat(appendComma(dst, &first), v)
+		dst = AppendFloat(appendComma(dst, &first), v)
 	}
 	return append(dst, ']')
 }
@@ -124,8 +124,8 @@ func appendComma(dst []byte, first *bool) []byte {
 	return dst
 }
 
-// appendFloat appends a finite float32 as JSON: the shortest decimal that gives it back.
-func appendFloat(dst []byte, v float32) []byte {
+// AppendFloat appends a finite float32 as JSON: the shortest decimal that gives it back.
+func AppendFloat(dst []byte, v float32) []byte {
 	format := byte('f')
 	if abs := math.Abs(float64(v)); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
 		format = 'e'
@@ -133,8 +133,8 @@ func appendFloat(dst []byte, v float32) []byte {
 	return strconv.AppendFloat(dst, float64(v), format, -1, 32)
 }
 
-// appendString appends s as a JSON string; <, > and & stay as they are.
-func appendString(dst []byte, s string) []byte {
+// AppendString appends s as a JSON string; <, > and & stay as they are.
+func AppendString(dst []byte, s string) []byte {
 	if plain(s) {
 		return append(append(append(dst, '"'), s...), '"')
 	}

@@ -56,19 +56,19 @@ func TestLineRoundTrip(t *testing.T) {
 			b.WriteRune([]rune("ab\"\\\n\t\x00\x7f<>&é漢\u2028😀 ~")[rng.IntN(17)])
 		}
 		var s string
-		if err := json.Unmarshal(appendString(nil, b.String()), &s); err != nil || s != b.String() {
+		if err := json.Unmarshal(AppendString(nil, b.String()), &s); err != nil || s != b.String() {
 			t.Fatalf("%q is read as %q, %v", b.String(), s, err)
 		}
 		v, got := math.Float32frombits(rng.Uint32()), float32(0)
 		if v-v != 0 {
 			continue
 		}
-		if err := json.Unmarshal(appendFloat(nil, v), &got); err != nil || math.Float32bits(got) != math.Float32bits(v) {
+		if err := json.Unmarshal(AppendFloat(nil, v), &got); err != nil || math.Float32bits(got) != math.Float32bits(v) {
 			t.Fatalf("%v is read as %v, %v", v, got, err)
 		}
 		if marshalled, err := json.Marshal(v); err != nil || v != 0 && strings.Replace(string(marshalled), "e-", "e-0",
-			1) != string(appendFloat(nil, v)) && string(marshalled) != string(appendFloat(nil, v)) {
-			t.Fatalf("%v is written as %s, by encoding/json as %s", v, appendFloat(nil, v), marshalled)
+			1) != string(AppendFloat(nil, v)) && string(marshalled) != string(AppendFloat(nil, v)) {
+			t.Fatalf("%v is written as %s, by encoding/json as %s", v, AppendFloat(nil, v), marshalled)
 		}
 	}
 }

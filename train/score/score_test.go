@@ -17,7 +17,9 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/bert/tokenizer"
 	"bertlabel/layers"
+	"bertlabel/tensor/parallel"
 	"bertlabel/train/data"
 	"bertlabel/train/metrics"
 )
@@ -382,6 +384,20 @@ func TestChunksEnd(t *testing.T) {
 		t.Errorf("ended with %v", last)
 	}
 	ends(t, "end of ctx in the middle", before)
+}
+
+// A panic of the goroutine that reads and tokenises ends Chunks with an error, not the process.
+func TestChunksPanic(t *testing.T) {
+	m := tinyModel(t)
+	m.Tokenizer = &tokenizer.Tokenizer{} // without a vocabulary
+	var last error
+	for _, err := range Chunks(t.Context(), m, reader(t, strings.NewReader("{\"text\": \"the cat\"}\n"), data.Options{}), Options{}) {
+		last = err
+	}
+	var p *parallel.Panic
+	if !errors.As(last, &p) || !strings.Contains(string(p.Stack), "tokenizer") {
+		t.Errorf("ended with %v", last)
+	}
 }
 
 // However long the input and its rows are, reading is ahead of the model by so many rows and bytes at most.

@@ -10,6 +10,7 @@ import (
 	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
+	"bertlabel/tensor/parallel"
 	"bertlabel/train/data"
 )
 
@@ -47,8 +48,8 @@ type Options struct {
 // A row that cannot be used, by the reader's options or, with data.LongError, because it has more than m.MaxSeqLength tokens, does what
 // OnBadRow says: it ends the reading, is left out (see r.Stats), or stands in its place with Bad. OnBad is called by the goroutine.
 //
-// An error comes last, with no rows, after the rows before it: one of Reader.Read, the cause of ctx's end, a *NumberError, or what is
-// missing where m, its head, or r is. Breaking out of the loop or ending ctx ends the goroutine, as soon as a Read of the source that it
+// An error comes last, with no rows, after the rows before it: one of Reader.Read, the cause of ctx's end, a *NumberError, a
+// *parallel.Panic of the goroutine, or what is missing where m, its head, or r is. Breaking out of the loop or ending ctx ends the goroutine, as soon as a Read of the source that it
 // may be waiting for returns; until then r is in use. After all rows r.Stats counts them. Chunks does not close r. A sequence
 // can be ranged over once.
 func Chunks(ctx context.Context, m *model.Model, r *data.Reader, o Options) iter.Seq2[[]Row, error] {
@@ -64,7 +65,11 @@ func Chunks(ctx context.Context, m *model.Model, r *data.Reader, o Options) iter
 		q := newQueue()
 		defer q.stop()
 		defer context.AfterFunc(ctx, q.stop)()
-		go read(m, r, q)
+		go func() {
+			if p := parallel.Catch(func() { read(m, r, q) }); p != nil {
+				q.end(p)
+			}
+		}()
 		for {
 			rows, err := q.take()
 			switch {

@@ -26,8 +26,9 @@ import (
 // benchOptions say what is measured.
 type benchOptions struct {
 	Products []bench.Product
-	Ladder   bool     // all ways to compute Products, instead of the best one
-	Model    string   // base, minilm, LxH or a folder; for the texts
+	Ladder   bool   // all ways to compute Products, instead of the best one
+	Model    string // base, minilm, LxH, a folder or a hub.Ref; for the texts
+	Offline  bool
 	Shapes   [][2]int // texts of a call, and tokens of each
 	Lengths  string   // file of token counts: all these texts in one call; "" for none
 	Train    bool     // steps of training instead of forward passes
@@ -79,8 +80,12 @@ func newBenchCmd(a *cli.App, run cli.Runner[benchOptions]) *cobra.Command {
 	f.IntVar(&o.Labels, "num-labels", 28, "`N` labels, for a model that has no head of its own")
 	f.IntVar(&o.Runs, "runs", 5, "`N` runs of each case, after one to warm up")
 	flags.AddPrecision(cmd, &precision)
+	flags.AddOffline(cmd, &o.Offline)
 	f.BoolVar(&o.JSON, "json", false, "print one JSON object a case: ms is the median, ms_min the least")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := flags.CheckRef(o.Model); err != nil {
+			return err
+		}
 		if err := o.choose(products, shapes, f.Changed); err != nil {
 			return err
 		}
@@ -298,7 +303,11 @@ func (b *benchmark) open() (m *model.Model, err error) {
 	switch {
 	case !random:
 		o := b.options()
-		if m, err = model.Open(b.Model, o); err != nil {
+		path, err := flags.Local(b.app, b.Model, b.Offline)
+		if err != nil {
+			return nil, err
+		}
+		if m, err = model.Open(path, o); err != nil {
 			return nil, cli.WithCode(cli.ExitModel, fmt.Errorf("--model %s is not base, minilm or LxH; as a model folder: %w", b.Model, err))
 		}
 		if config = m.Encoder.Config; m.Head == nil {

@@ -30,16 +30,16 @@ func fromConfig(cmd *cobra.Command) error {
 		return Usagef("--config %s: %w", path, err)
 	}
 	known := allSettings(cmd.Root())
-	seen := map[string]string{}
+	seen := map[string]setting{}
 	for _, s := range settings {
 		name := string(normalizeFlag(nil, s.key))
 		if !known[name] || strings.Contains(s.key, "-") {
 			return Usagef("--config %s: unknown key %q%s", path, s.key, didYouMeanKey(name, known))
 		}
 		if first, twice := seen[name]; twice {
-			return Usagef("--config %s: %q and %q set the same flag", path, first, s.key)
+			return Usagef("--config %s: %q on line %d and %q on line %d set the same flag", path, first.key, first.line, s.key, s.line)
 		}
-		seen[name] = s.key
+		seen[name] = s
 		if f := cmd.Flag(name); f == nil || f.Changed {
 			continue
 		}
@@ -72,7 +72,10 @@ func didYouMeanKey(name string, known map[string]bool) string {
 }
 
 // setting is one key of a config file, its value in the form that the flag parses.
-type setting struct{ key, value string }
+type setting struct {
+	key, value string
+	line       int
+}
 
 // readConfig returns the members of the file's one JSON object, in order. Values are strings, numbers, booleans or lists of
 // them, which become the comma-separated form.
@@ -89,9 +92,12 @@ func readConfig(path string) ([]setting, error) {
 	if len(text) > maxConfigBytes {
 		return nil, fmt.Errorf("larger than %d bytes", maxConfigBytes)
 	}
+	if err := checkTwice(text); err != nil {
+		return nil, err
+	}
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
-	settings, err := parseConfig(dec)
+	settings, err := parseConfig(dec, text)
 	if err != nil {
 		at := text[:min(int(dec.InputOffset()), len(text))]
 		return nil, fmt.Errorf("line %d: %w", 1+bytes.Count(at, []byte("\n")), err)
@@ -99,27 +105,22 @@ func readConfig(path string) ([]setting, error) {
 	return settings, nil
 }
 
-func parseConfig(dec *json.Decoder) ([]setting, error) {
+func parseConfig(dec *json.Decoder, text []byte) ([]setting, error) {
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return nil, orElse(err, "want one JSON object, found %v", t)
 	}
 	var settings []setting
-	seen := map[string]bool{}
 	for dec.More() {
 		key, err := dec.Token()
 		if err != nil {
 			return nil, err
 		}
-		name := key.(string)
-		if seen[name] {
-			return nil, fmt.Errorf("key %q twice", name)
-		}
-		seen[name] = true
+		name, line := key.(string), 1+bytes.Count(text[:dec.InputOffset()], []byte("\n"))
 		value, err := configValue(dec, 1)
 		if err != nil {
 			return nil, fmt.Errorf("key %q: %w", name, err)
 		}
-		settings = append(settings, setting{name, value})
+		settings = append(settings, setting{name, value, line})
 	}
 	if _, err := dec.Token(); err != nil {
 		return nil, err

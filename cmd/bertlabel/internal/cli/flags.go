@@ -33,6 +33,7 @@ var flagRefused = map[string]string{
 	"master":              "bertlabel runs on the CPU",
 	"num-tpu-cores":       "bertlabel runs on the CPU",
 	"iterations-per-loop": "bertlabel runs on the CPU",
+	"version":             "the verb version prints it, and so does bertlabel --version",
 }
 
 // normalizeFlag gives every flag its underscore spelling and the aliases of run_classifier.py.
@@ -63,6 +64,49 @@ func watchSpelling(root *cobra.Command) func(*pflag.FlagSet, string) pflag.Norma
 // envName returns the environment twin of a flag: BERTLABEL_MAX_SEQ_LENGTH for max-seq-length.
 func envName(flag string) string {
 	return "BERTLABEL_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// optionalValues is the annotation of a flag that may stand alone: the values that may follow it.
+const optionalValues = "bertlabel_values"
+
+// Optional makes a flag one that may stand alone, for the value alone, or take one of values, after = or as the next word.
+func Optional(cmd *cobra.Command, name, alone string, values ...string) {
+	cmd.Flags().Lookup(name).NoOptDefVal = alone
+	if err := cmd.Flags().SetAnnotation(name, optionalValues, values); err != nil {
+		panic(err)
+	}
+}
+
+// valuesOf returns the values that may follow a flag that may stand alone; nil for any other flag.
+func valuesOf(f *pflag.Flag) []string {
+	if f != nil && f.Value.Type() == "bool" {
+		return []string{"true", "false", "True", "False", "TRUE", "FALSE"}
+	}
+	if f == nil || f.NoOptDefVal == "" {
+		return nil
+	}
+	return f.Annotations[optionalValues]
+}
+
+// joinValues puts a = between a flag that may stand alone and its value in the next word, which pflag takes for an argument.
+func joinValues(root *cobra.Command, args []string) (joined []string) {
+	cmd, _, err := root.Find(args)
+	if err != nil {
+		return args
+	}
+	for i := 0; i < len(args); i++ {
+		name, isFlag := strings.CutPrefix(args[i], "--")
+		switch {
+		case args[i] == "--":
+			return append(joined, args[i:]...)
+		case isFlag && i+1 < len(args) && slices.Contains(valuesOf(cmd.Flag(name)), args[i+1]):
+			joined = append(joined, args[i]+"="+args[i+1])
+			i++
+		default:
+			joined = append(joined, args[i])
+		}
+	}
+	return joined
 }
 
 // resolveFlags sets each flag that the command line left alone from the environment, else from the config file. An empty
@@ -124,6 +168,9 @@ func flagError(cmd *cobra.Command, err error) error {
 	}
 	name := strings.ReplaceAll(missing.GetSpecifiedName(), "_", "-")
 	if missing.GetSpecifiedShortnames() != "" {
+		if missing.GetSpecifiedShortnames() == "v" {
+			return Usagef("unknown flag -v; flags begin with two hyphens: did you mean --version?")
+		}
 		return Usagef("unknown flag -%s; flags begin with two hyphens", missing.GetSpecifiedShortnames())
 	}
 	if why, ok := flagRefused[name]; ok {

@@ -25,6 +25,9 @@ func Minor(cmd *cobra.Command, paragraph string, flags ...string) {
 	}
 }
 
+// The verbs stand in the order of the work.
+func init() { cobra.EnableCommandSorting = false }
+
 const helpWidth = 110
 
 // printHelp is the help function of every command: the short help.
@@ -107,6 +110,9 @@ func writeFlagLines(w io.Writer, flags *pflag.FlagSet, keep func(*pflag.Flag) bo
 			usage += " (default " + d + ")"
 		}
 		row := [2]string{strings.TrimRight("--"+f.Name+" "+value, " "), usage}
+		if values := f.Annotations[optionalValues]; values != nil {
+			row[0] = "--" + f.Name + "[=" + strings.Join(values, "|") + "]"
+		}
 		width = max(width, len(row[0]))
 		rows = append(rows, row)
 	})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 )
 
@@ -15,6 +16,19 @@ func WriteIndented(w io.Writer, object any) error {
 	return encoder.Encode(object)
 }
 
+// WriteJSON writes an object as JSON to stdout, and what is in it to stderr for people.
+func WriteJSON(a *App, object any, table func(io.Writer) error) error {
+	encoder := json.NewEncoder(a.Stdout)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(object); err != nil {
+		return err
+	}
+	if a.Quiet || a.LogFormat == "json" {
+		return nil
+	}
+	return table(a.Stderr)
+}
+
 // maxNumbersBytes is the most that a file of numbers by label may have.
 const maxNumbersBytes = 64 << 20
 
@@ -24,8 +38,37 @@ func ReadNumbers(in io.Reader, path string, byName any) error {
 	if err != nil {
 		return err
 	}
+	if err := checkTwice(text); err != nil {
+		return Usagef("%s: %w", path, err)
+	}
 	if err := json.Unmarshal(text, byName); err != nil {
 		return Refused(path, jsonLine(text, err), "", err.Error(), "a JSON object of label name to number")
+	}
+	return nil
+}
+
+// checkTwice refuses a key that comes twice in an object: encoding/json would take the last of them. What is no JSON is for others.
+func checkTwice(text []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return nil
+	}
+	lines := map[string]int{}
+	for dec.More() {
+		t, err := dec.Token()
+		key, ok := t.(string)
+		if err != nil || !ok {
+			return nil
+		}
+		line := 1 + bytes.Count(text[:dec.InputOffset()], []byte("\n"))
+		if first, twice := lines[key]; twice {
+			return fmt.Errorf("key %.80q comes twice, on line %d and on line %d", key, first, line)
+		}
+		lines[key] = line
+		var value json.RawMessage
+		if dec.Decode(&value) != nil {
+			return nil
+		}
 	}
 	return nil
 }

@@ -71,6 +71,19 @@ func (r *Log) Warnf(format string, args ...any) {
 	r.print(slog.LevelWarn, fmt.Sprintf(format, args...))
 }
 
+// Attrs prints a message with names and values by turns: members in JSON, name=value in text. --quiet silences messages below a warning.
+func (r *Log) Attrs(level slog.Level, message string, attrs ...any) {
+	if r.quiet && level < slog.LevelWarn {
+		return
+	}
+	if r.json == nil {
+		for i := 0; i+1 < len(attrs); i += 2 {
+			message += fmt.Sprintf(" %v=%v", attrs[i], attrs[i+1])
+		}
+	}
+	r.print(level, message, attrs...)
+}
+
 // Error prints the error that the program ends with; after wrong usage, command is where to look for help.
 func (r *Log) Error(code int, message, command string) {
 	if r.json != nil {
@@ -110,6 +123,8 @@ type Progress struct {
 	Epoch        float64
 	Loss         float64
 	LearningRate float64
+
+	Bytes, OfBytes int64 // of a transfer, which has no steps
 }
 
 // Progress shows how far the work has come ("train", "predict", …): by one bar on a terminal, else by a line at most every
@@ -117,6 +132,9 @@ type Progress struct {
 func (r *Log) Progress(work string, p Progress) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if p.OfBytes > 0 {
+		p.Step, p.Steps = int(p.Bytes), int(p.OfBytes)
+	}
 	if r.work != work {
 		r.begin(work, p)
 	}
@@ -139,6 +157,9 @@ func (r *Log) Progress(work string, p Progress) {
 	steps := fmt.Sprint("step ", p.Step)
 	if p.Steps > 0 {
 		steps = fmt.Sprintf("step %d/%d", p.Step, p.Steps)
+	}
+	if p.OfBytes > 0 {
+		steps = fmt.Sprintf("%.1f MB of %.1f MB", float64(p.Bytes)/1e6, float64(p.OfBytes)/1e6)
 	}
 	words := append([]string{work, steps}, r.describe(p)[1:]...)
 	if _, eta := r.rates(p); eta > 0 {
@@ -193,6 +214,7 @@ func (r *Log) begin(work string, p Progress) {
 		steps = -1 // a spinner
 	}
 	r.bar = progressbar.NewOptions(steps, progressbar.OptionSetWriter(r.out), progressbar.OptionShowCount(),
+		progressbar.OptionShowBytes(p.OfBytes > 0),
 		progressbar.OptionSetWidth(20), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetPredictTime(true))
 }
 
@@ -214,7 +236,18 @@ func (r *Log) describe(p Progress) []string {
 	if speed := r.tokenRate(p); speed > 0 {
 		words = append(words, fmt.Sprintf("%.0f tokens/s", speed))
 	}
+	if speed := r.byteRate(p); speed > 0 && r.bar == nil { // a bar of bytes has it
+		words = append(words, fmt.Sprintf("%.1f MB/s", speed/1e6))
+	}
 	return words
+}
+
+// byteRate returns the bytes per second of a transfer, 0 where it is not known.
+func (r *Log) byteRate(p Progress) float64 {
+	if elapsed := r.now().Sub(r.start).Seconds(); elapsed > 0 {
+		return float64(p.Bytes-r.from.Bytes) / elapsed
+	}
+	return 0
 }
 
 // attrs returns the same as the attributes of a JSON line. NaN and infinities have no place in JSON and become strings.
@@ -235,6 +268,7 @@ func (r *Log) attrs(p Progress) []any {
 	add("learning_rate", p.LearningRate)
 	add("examples_per_second", speed)
 	add("tokens_per_second", r.tokenRate(p))
+	add("bytes_per_second", r.byteRate(p))
 	add("eta_seconds", eta.Seconds())
 	return attrs
 }

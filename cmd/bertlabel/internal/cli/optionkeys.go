@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"bertlabel/asm"
+	"bertlabel/bert/hub"
 	"bertlabel/train"
 	"bertlabel/train/data"
 	"bertlabel/train/fit"
@@ -68,10 +69,10 @@ func flagged(err error) error {
 		if e.Problem != "" {
 			return &fit.OptionError{Option: asFlag(e.Option), Problem: AsFlags(e.Problem)}
 		}
-	case *fit.CheckpointError:
+	case *fit.CheckpointError, *hub.OfflineError:
 		return errors.New(AsFlags(e.Error()))
 	case *train.ChangedError:
-		return errors.New(strings.TrimSuffix(e.Error(), "`overwrite`") + asFlag("overwrite"))
+		return errors.New(strings.TrimSuffix(e.Error(), e.Remedy()) + AsFlags(e.Remedy()))
 	case *asm.SetError:
 		return errors.New(strings.Replace(e.Error(), "(BERTLABEL_KERNELS)", "(BERTLABEL_KERNELS, --kernels)", 1))
 	}

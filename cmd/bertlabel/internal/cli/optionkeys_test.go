@@ -27,7 +27,8 @@ func TestErrorText(t *testing.T) {
 			"f: found 1 bad rows among 2, expected at most 0; the last one: " + rowText},
 		{&data.OptionError{Option: "no_header", Problem: "needs `text_column` N"}, "--no-header: needs --text-column N"},
 		{&train.ChangedError{Checkpoint: "c", Changes: []string{"the list of labels was `seed`, is none"}},
-			"c is of another run: the list of labels was `seed`, is none; take back the change, or begin anew with --overwrite"},
+			"c is of another run: the list of labels was `seed`, is none; take back the change; for more epochs " +
+				"train the finished model on: --model OLD --output NEW"},
 		{&asm.SetError{Name: "mmx", Runs: []string{"avx2", "generic"}},
 			`kernel set "mmx" (BERTLABEL_KERNELS, --kernels): this CPU and build run avx2, generic`},
 		{errors.New("of `seed`"), "of `seed`"},

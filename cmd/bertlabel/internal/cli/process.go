@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -30,6 +31,9 @@ func selectKernels(name string) error {
 	}
 	return asm.Select(name)
 }
+
+// Getenv returns a variable of the environment that is no flag's twin, "" where it is not set.
+func (a *App) Getenv(name string) string { return a.getenv(name) }
 
 // getenv returns a variable of the environment, "" where it is not set.
 func (a *App) getenv(name string) string {
@@ -81,4 +85,30 @@ func (a *App) Parallel() int {
 		return a.Threads
 	}
 	return runtime.GOMAXPROCS(0)
+}
+
+// LimitHeap has the garbage collector keep the heap to so many bytes, or to the budget where that is less; 0 is the budget. A server whose
+// weights do not change would else come to twice their size. GOMEMLIMIT wins.
+func (a *App) LimitHeap(bytes int64) {
+	if a.process.MemoryLimit == nil || a.getenv("GOMEMLIMIT") != "" {
+		return
+	}
+	limit := int64(math.MaxInt64)
+	if a.MaxMemory > 0 {
+		limit = int64(a.MaxMemory)
+	}
+	if bytes > 0 {
+		limit = min(limit, bytes)
+	}
+	a.process.MemoryLimit(limit)
+}
+
+// ForNetwork leaves Go one processor beside those that compute, and returns how many compute: with all of them in products, a
+// connection would be looked at only every 10 ms (golang/go#51651).
+func (a *App) ForNetwork() (threads int) {
+	a.Threads = a.Parallel()
+	if a.process.Threads != nil {
+		a.process.Threads(a.Threads + 1)
+	}
+	return a.Threads
 }

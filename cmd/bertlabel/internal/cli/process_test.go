@@ -31,6 +31,8 @@ func switched(t *testing.T, gomemlimit string, flags ...string) (done []any) {
 	}
 	a.BoundGarbage(160 << 20)
 	a.BoundGarbage(2 << 30)
+	a.LimitHeap(3 << 20)
+	a.LimitHeap(0)
 	return done
 }
 
@@ -48,8 +50,12 @@ func TestProcessSwitches(t *testing.T) {
 		{"1GiB", []string{"--threads", "3", "--kernels", "k", "--max-memory", "5MiB"}, []any{3, "kernels k", int64(5 << 20)}},
 		{"", []string{"--max-memory", "5MiB"}, []any{"kernels ", int64(5 << 20)}},
 	} {
-		if got := switched(t, c.gomemlimit, c.flags...); !slices.Equal(got, append(c.want, bound...)) {
-			t.Errorf("GOMEMLIMIT=%s %v: %v, want %v", c.gomemlimit, c.flags, got, append(c.want, bound...))
+		want := append(c.want, bound...)
+		if c.gomemlimit == "" { // LimitHeap, within the budget and back to it
+			want = append(want, int64(3<<20), int64(5<<20))
+		}
+		if got := switched(t, c.gomemlimit, c.flags...); !slices.Equal(got, want) {
+			t.Errorf("GOMEMLIMIT=%s %v: %v, want %v", c.gomemlimit, c.flags, got, want)
 		}
 	}
 }

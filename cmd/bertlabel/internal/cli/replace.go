@@ -13,7 +13,7 @@ import (
 // verbs that take a file.
 var (
 	inputFlags = []string{"input", "data", "train", "dev", "test", "labels", "truth", "scores", "threshold", "pos-weight", "lengths", "config",
-		"model", "bert-config-file", "vocab-file", "init-checkpoint", "resume-from"}
+		"model", "bert-config-file", "vocab-file", "init-checkpoint", "resume-from", "api-key-file", "tls-cert", "tls-key"}
 	outputFlags = []string{"output", "report", "bad-rows"}
 )
 

@@ -27,7 +27,9 @@ type App struct {
 	MaxMemory ByteSize // the memory budget in bytes; 0 if it is unknown
 
 	kernels, config string // flags
+	version         bool
 	process         Process
+	ctx             context.Context             // of the verb that runs
 	verbs           func(*App) []*cobra.Command // in the order of the help
 	memoryGiven     bool                        // MaxMemory, by --max-memory or its twins
 }
@@ -48,7 +50,7 @@ func Main(p Process, verbs func(*App) []*cobra.Command, args []string, stdin io.
 	defer stop()
 	a := New(p, verbs, &interruptible{ctx: ctx, from: stdin}, stdout, stderr)
 	root := a.Root()
-	root.SetArgs(args)
+	root.SetArgs(joinValues(root, args))
 	cmd, err := root.ExecuteContextC(ctx)
 	return a.finish(ctx, cmd, err)
 }
@@ -73,6 +75,14 @@ func (a *App) Run(ctx context.Context, stdout io.Writer, words ...string) error 
 	return err
 }
 
+// Context returns the context of the verb that runs: it ends with a signal. What only some models need takes it from here, such as a pull.
+func (a *App) Context() context.Context {
+	if a.ctx == nil {
+		return context.Background()
+	}
+	return a.ctx
+}
+
 // Root builds the command tree. A verb's constructor only declares; setup resolves the flags before the verb's RunE runs.
 func (a *App) Root() *cobra.Command {
 	root := &cobra.Command{
@@ -85,7 +95,12 @@ func (a *App) Root() *cobra.Command {
 		SilenceErrors:     true,
 		Args:              func(cmd *cobra.Command, args []string) error { return unknownVerb(cmd, args) },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.setup(cmd) },
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if a.version {
+				return ReadBuildInfo().Print(a.Stdout)
+			}
+			return cmd.Help()
+		},
 	}
 	root.SetIn(a.Stdin)
 	root.SetOut(a.Stdout)
@@ -104,6 +119,7 @@ func (a *App) Root() *cobra.Command {
 	f.Var(&a.MaxMemory, "max-memory", "memory budget such as 3GiB (default: 80 % of RAM or of the container's limit)")
 	f.StringVar(&a.config, "config", "", "JSON `FILE` of settings, keys with underscores")
 
+	root.Flags().BoolVar(&a.version, "version", false, "print what the verb version prints")
 	root.AddCommand(a.verbs(a)...)
 	root.SetHelpCommand(newHelpCmd())
 	for _, verb := range root.Commands() {
@@ -117,6 +133,7 @@ func (a *App) Root() *cobra.Command {
 
 // setup resolves the flags (command line, environment, config file, default) and applies the global ones.
 func (a *App) setup(cmd *cobra.Command) error {
+	a.ctx = cmd.Context()
 	if err := resolveFlags(cmd, a.getenv); err != nil {
 		return err
 	}

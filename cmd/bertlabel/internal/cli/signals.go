@@ -32,6 +32,14 @@ func withSignals(parent context.Context) (context.Context, func()) {
 	return ctx, func() { signal.Stop(caught); cancel(nil) }
 }
 
+// Hangups returns a channel that has something after a SIGHUP, until ctx ends: configuration is to be read anew.
+func Hangups(ctx context.Context) <-chan os.Signal {
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP)
+	context.AfterFunc(ctx, func() { signal.Stop(caught) })
+	return caught
+}
+
 // stoppedBy returns the signal that cancelled ctx.
 func stoppedBy(ctx context.Context) (syscall.Signal, bool) {
 	var s signalError

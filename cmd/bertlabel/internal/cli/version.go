@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -43,15 +44,20 @@ func NewVersion(a *App) *cobra.Command {
 			if asJSON {
 				return json.NewEncoder(a.Stdout).Encode(b)
 			}
-			_, err := fmt.Fprintf(a.Stdout, "bertlabel %s, revision %s\n%s, %s\nkernels %s, of %s\n"+
-				"precisions %s, fast: %s; auto is %s\nCPU %s: %s\n",
-				b.Version, b.Revision, b.Go, b.Platform, b.Kernels, strings.Join(b.KernelSets, " "), strings.Join(b.Precisions, " "),
-				strings.Join(b.FastPrecisions, " "), b.AutoPrecision, b.CPU, strings.Join(b.CPUFeatures, " "))
-			return err
+			return b.Print(a.Stdout)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
+}
+
+// Print writes it for people.
+func (b BuildInfo) Print(w io.Writer) error {
+	_, err := fmt.Fprintf(w, "bertlabel %s, revision %s\n%s, %s\nkernels %s, of %s\n"+
+		"precisions %s, fast: %s; auto is %s\nCPU %s: %s\n",
+		b.Version, b.Revision, b.Go, b.Platform, b.Kernels, strings.Join(b.KernelSets, " "), strings.Join(b.Precisions, " "),
+		strings.Join(b.FastPrecisions, " "), b.AutoPrecision, b.CPU, strings.Join(b.CPUFeatures, " "))
+	return err
 }
 
 // ReadBuildInfo describes this build and the CPU that it runs on.

@@ -18,13 +18,19 @@ var TinyLabels = []string{"joy", `"rage", anger`, "Überraschung"}
 // TinyModel returns a random uncased BERT, with a head on pooling unless labels is nil.
 func TinyModel(t testing.TB, seed uint64, pooling bert.Pooling, labels []string) *model.Model {
 	t.Helper()
+	return ModelOfWidth(t, 16, seed, pooling, labels)
+}
+
+// ModelOfWidth is TinyModel for another hidden size.
+func ModelOfWidth(t testing.TB, hidden int, seed uint64, pooling bert.Pooling, labels []string) *model.Model {
+	t.Helper()
 	vocab := strings.Fields("[PAD] [UNK] [CLS] [SEP] [MASK] the cat sat on a mat dog ran home big red sad happy . , ! ##s")
 	for c := 'a'; c <= 'z'; c++ {
 		vocab = append(vocab, string(c), "##"+string(c))
 	}
 	config := bert.DefaultConfig()
 	config.VocabSize, config.TypeVocabSize, config.MaxPositionEmbeddings = len(vocab), 2, 24
-	config.HiddenSize, config.NumHiddenLayers, config.NumAttentionHeads, config.IntermediateSize = 16, 2, 2, 32
+	config.HiddenSize, config.NumHiddenLayers, config.NumAttentionHeads, config.IntermediateSize = hidden, 2, 2, 2*hidden
 	lower := true
 	m, err := model.New(config, []byte(strings.Join(vocab, "\n")), seed, &model.Options{LowerCase: &lower})
 	if err != nil {

@@ -49,6 +49,7 @@ func newCheckDataCmd(a *cli.App, run cli.Runner[checkOptions]) *cobra.Command {
 	f.StringVar(&v.model, "model", "", "model `FOLDER` whose vocabulary gives the lengths")
 	f.StringVar(&v.file, "vocab-file", "", "vocabulary `FILE` instead of the model's")
 	f.BoolVar(&v.lowerCase, "do-lower-case", false, "lower-case the text (default: as the model, else guessed)")
+	flags.AddOffline(cmd, &v.offline)
 	f.IntVar(&o.MaxSeqLength, "max-seq-length", 128, "count the texts with more than `N` tokens")
 	f.StringVar(&v.keepTokens, "keep-tokens", "", "`WORDS` that are one token each, such as '[NAME],[RELIGION]'")
 	f.BoolVar(&o.JSON, "json", false, "print JSON and no table")
@@ -126,11 +127,19 @@ func (c *dataCheck) check() (*checkReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := files.Options.OnBad
+	list, flood := files.Options.OnBad, cli.NewFlood(c.app.Log)
 	files.Options.OnBad = func(bad *data.RowError) {
 		list(bad)
-		c.app.Log.Warnf("%v", cli.FlaggedRow(bad))
+		flood.Warnf(fmt.Sprintf("%s: column %s: found %s, expected %s", bad.File, bad.Column, bad.Found, bad.Expected), "%v",
+			cli.FlaggedRow(bad))
 	}
+	defer func() {
+		where := "; --bad-rows FILE lists them all"
+		if c.Rows.BadRowsFile != "" {
+			where = "; all of them are in " + c.Rows.BadRowsFile
+		}
+		flood.Done(where)
+	}()
 	files.Options.DropUnknown = true
 	report := &checkReport{Shared: []sharedTexts{}, LookAlikes: [][]string{}}
 	var sets []*data.Dataset
@@ -139,6 +148,9 @@ func (c *dataCheck) check() (*checkReport, error) {
 			continue
 		}
 		set, err := files.LoadQuietly(part.path)
+		if err == nil {
+			flags.SayExactlyOne(c.app, set)
+		}
 		if err != nil {
 			return nil, err
 		}

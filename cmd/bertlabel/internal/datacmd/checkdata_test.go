@@ -142,7 +142,7 @@ func TestCheckDataCasing(t *testing.T) {
 	}
 	const special = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n"
 	uncasedVocab, casedVocab := write("u.txt", special+"the\ncat\n"), write("c.txt", special+"the\ncat\nThe\nCat\nCATSUP\n")
-	mixed, lower := write("mixed.csv", "text,x\nThe cat,1\ncat,0\n"), write("lower.csv", "text,x\nthe cat,1\ncat 猫,0\n")
+	mixed, lower := write("mixed.csv", "text,x\nThe cat,1\ncat,0\n"), write("lower.csv", "text,x\n"+strings.Repeat("the cat,1\ncat 猫,0\n", 5))
 	upper := write("upper.csv", "text,x\nTHE CAT,1\nCATSUP,0\n")
 	for _, c := range []struct{ vocab, flag, train, want string }{
 		{uncasedVocab, "true", mixed, ""},
@@ -151,7 +151,7 @@ func TestCheckDataCasing(t *testing.T) {
 		{uncasedVocab, "false", mixed, "1 of 2 texts have upper-case letters, which the vocabulary lacks"},
 		{casedVocab, "false", mixed, ""},
 		{casedVocab, "true", mixed, "33 % of the vocabulary has upper-case letters, which are then never used"},
-		{casedVocab, "false", lower, "0 of 2 texts have an upper-case letter, but the vocabulary is cased"},
+		{casedVocab, "false", lower, "0 of 10 texts have an upper-case letter, but the vocabulary is cased"},
 		{casedVocab, "false", upper, "2 of 2 texts are in capitals"},
 	} {
 		stdout, stderr, code := bertlabel.Run(t, "", "check-data", "--json", "--train", c.train, "--vocab-file", c.vocab,

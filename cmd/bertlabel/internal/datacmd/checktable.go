@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/term"
 	"bertlabel/train/data"
 )
@@ -30,10 +31,18 @@ func (r *checkReport) writeTable(w io.Writer) error {
 
 // writeWarnings prints what looks wrong, and what to do about it.
 func (r *checkReport) writeWarnings(b *strings.Builder) {
-	for _, w := range r.Warnings {
+	flood := cli.NewFlood(nil)
+	for i, w := range r.Warnings {
 		where := ""
 		if w.File != "" {
 			where = w.File + ": "
+		}
+		kind := w.File + w.Code
+		if !flood.First(kind) {
+			if last := i+1 == len(r.Warnings) || r.Warnings[i+1].File+r.Warnings[i+1].Code != kind; last {
+				fmt.Fprintf(b, "\nwarning: %s%d more of the same kind (%s); --json lists them\n", where, flood.More(kind), w.Code)
+			}
+			continue
 		}
 		fmt.Fprintf(b, "\nwarning: %s%s\n  remedy: %s\n", where, w.Message, w.Remedy)
 	}

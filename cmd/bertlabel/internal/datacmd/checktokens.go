@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"slices"
 	"strings"
-	"unicode"
 
 	"bertlabel/bert/tokenizer"
 	"bertlabel/train/data"
+	"bertlabel/train/diagnosis"
 )
 
 // checkedTokens is what a vocabulary makes of the texts of a file.
@@ -15,6 +15,8 @@ type checkedTokens struct {
 	tokenLengths
 	Unknown unknownWords `json:"unknown"`
 	Casing  casing       `json:"casing"`
+
+	findings []diagnosis.Finding // what is wrong with the two
 }
 
 // tokenLengths describes the lengths of texts in tokens, with [CLS] and [SEP].
@@ -49,13 +51,10 @@ type casing struct {
 	CasedPieces float64 `json:"cased_pieces"` // share of the vocabulary that has an upper-case letter
 	Letters     int     `json:"texts_with_letters"`
 	WithUpper   int     `json:"texts_with_upper_case"`
-	AllUpper    int     `json:"texts_in_capitals"` // of at least capitalLetters letters
+	AllUpper    int     `json:"texts_in_capitals"` // of at least 5 letters
 }
 
-const (
-	mostUnknown    = 20 // unknown words that are listed
-	capitalLetters = 5  // a text of fewer letters, all of them capitals, is an abbreviation
-)
+const mostUnknown = 20 // unknown words that are listed
 
 // checkTokens looks at a file through the vocabulary; nil without one.
 func (c *dataCheck) checkTokens(set *data.Dataset) *checkedTokens {
@@ -63,17 +62,28 @@ func (c *dataCheck) checkTokens(set *data.Dataset) *checkedTokens {
 	if tok == nil {
 		return nil
 	}
-	lengths, texts := make([]int, set.Rows()), make([]int, set.Rows()) // with [CLS] and [SEP], and without
-	var ids, segments []int32
+	lengths := make([]int, set.Rows()) // with [CLS] and [SEP]
+	reading := diagnosis.Reading{}
 	words := unknownCounter{tok: tok, count: map[string]int{}}
 	words.id, _ = tok.Vocab().ID("[UNK]")
 	for i, text := range set.Texts {
-		ids, segments, _ = tok.AppendEncode(ids[:0], segments[:0], text, set.Pair(i), 0)
-		lengths[i] = len(ids)
-		texts[i] = len(ids) - 2 - int(segments[len(segments)-1]) // a second text has a [SEP] of its own
-		words.add(ids, text, set.Pair(i))
+		e := tok.Encode(text, set.Pair(i), 0)
+		lengths[i] = len(e.IDs)
+		reading.Add(&e, text, set.Pair(i))
+		if e.Unknown > 0 {
+			words.add(text, set.Pair(i))
+		}
 	}
-	return &checkedTokens{newTokenLengths(lengths, c.MaxSeqLength), words.result(texts), checkCasing(tok, set)}
+	t := &checkedTokens{tokenLengths: newTokenLengths(lengths, c.MaxSeqLength), Unknown: unknownWords{Tokens: reading.Unknown,
+		Share: reading.UnknownShare(), Texts: reading.WithUnknown, Words: words.result()},
+		Casing: casing{LowerCase: tok.Options().LowerCase, CasedPieces: tok.Vocab().CasedShare(), Letters: reading.Letters,
+			WithUpper: reading.WithUpper, AllUpper: reading.AllUpper}}
+	var frequent []string
+	for _, word := range t.Unknown.Words {
+		frequent = append(frequent, word.Word)
+	}
+	t.findings = reading.Findings("", tok, frequent...)
+	return t
 }
 
 // newTokenLengths sorts n.
@@ -96,67 +106,28 @@ func newTokenLengths(n []int, limit int) tokenLengths {
 
 // unknownCounter finds the words that have become [UNK].
 type unknownCounter struct {
-	tok           *tokenizer.Tokenizer
-	id            int32
-	tokens, texts int
-	count         map[string]int
+	tok   *tokenizer.Tokenizer
+	id    int32
+	count map[string]int
 }
 
-// add takes the ids of a row and its texts.
-func (u *unknownCounter) add(ids []int32, texts ...string) {
-	if !slices.Contains(ids, u.id) {
-		return
-	}
-	u.texts++
+// add takes the texts of a row.
+func (u *unknownCounter) add(texts ...string) {
 	for _, text := range texts {
 		for _, word := range u.tok.BasicTokenize(text) {
 			if ids := u.tok.AppendIDs(nil, word); len(ids) == 1 && ids[0] == u.id {
-				u.tokens++
 				u.count[word]++
 			}
 		}
 	}
 }
 
-func (u *unknownCounter) result(lengths []int) unknownWords {
-	r := unknownWords{Tokens: u.tokens, Texts: u.texts, Words: []wordCount{}}
-	all := 0
-	for _, n := range lengths {
-		all += n
-	}
-	if all > 0 {
-		r.Share = float64(u.tokens) / float64(all)
-	}
+// result returns the words that came most often.
+func (u *unknownCounter) result() []wordCount {
+	words := []wordCount{}
 	for word, n := range u.count {
-		r.Words = append(r.Words, wordCount{word, n})
+		words = append(words, wordCount{word, n})
 	}
-	slices.SortFunc(r.Words, func(a, b wordCount) int { return cmp.Or(b.Count-a.Count, strings.Compare(a.Word, b.Word)) })
-	r.Words = r.Words[:min(len(r.Words), mostUnknown)]
-	return r
-}
-
-// checkCasing counts the texts by their letters. Letters of scripts without case do not count.
-func checkCasing(tok *tokenizer.Tokenizer, set *data.Dataset) casing {
-	c := casing{LowerCase: tok.Options().LowerCase, CasedPieces: tok.Vocab().CasedShare()}
-	for i, text := range set.Texts {
-		upper, lower := 0, 0
-		for _, r := range text + set.Pair(i) {
-			switch {
-			case unicode.IsUpper(r):
-				upper++
-			case unicode.IsLower(r):
-				lower++
-			}
-		}
-		if upper+lower > 0 {
-			c.Letters++
-		}
-		if upper > 0 {
-			c.WithUpper++
-		}
-		if lower == 0 && upper >= capitalLetters {
-			c.AllUpper++
-		}
-	}
-	return c
+	slices.SortFunc(words, func(a, b wordCount) int { return cmp.Or(b.Count-a.Count, strings.Compare(a.Word, b.Word)) })
+	return words[:min(len(words), mostUnknown)]
 }

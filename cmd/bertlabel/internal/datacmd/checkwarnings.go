@@ -5,6 +5,7 @@ import (
 
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/term"
+	"bertlabel/train/diagnosis"
 )
 
 // dataWarning is something that looks wrong, and what to do about it.
@@ -18,12 +19,11 @@ type dataWarning struct {
 // When a share is worth a warning. Below these a data set is as clean as most that people train on.
 const (
 	muchCut      = 0.10 // of the texts are longer than --max-seq-length
-	muchUnknown  = 0.01 // of the tokens are [UNK]
-	manyUpper    = 0.05 // of the texts are in capitals
-	casedShare   = 0.01 // of a vocabulary is cased from here on: an uncased one has some letters such as ℝ
-	fewWithUpper = 0.05 // of the texts have an upper-case letter: somebody has lower-cased them
 	fewPositives = 10   // a label with fewer is hardly learnt, and its F1 says little
 )
+
+// findingCodes are the codes of findings.
+var findingCodes = map[diagnosis.Kind]string{diagnosis.CasingApart: "casing", diagnosis.UnknownWords: "unknown_words"}
 
 // warnings judges the report.
 func (r *checkReport) warnings(dropUnknown bool) []dataWarning {
@@ -118,27 +118,9 @@ func (w *warningList) labels(f checkedFile) {
 
 // tokens judges the texts against the vocabulary.
 func (w *warningList) tokens(t *checkedTokens, rows int) {
-	c, u := t.Casing, t.Unknown
-	cased := c.CasedPieces >= casedShare
-	share := func(n, of int) float64 { return float64(n) / float64(max(of, 1)) }
-	w.add(!cased && !c.LowerCase && c.WithUpper > 0, "casing", "give --do-lower-case, as this vocabulary was made of lower-cased text",
-		"%d of %d texts have upper-case letters, which the vocabulary lacks: such words become [UNK]", c.WithUpper, rows)
-	w.add(cased && c.LowerCase, "casing", "give --do-lower-case=false",
-		"the texts are lower-cased, but %.0f %% of the vocabulary has upper-case letters, which are then never used", 100*c.CasedPieces)
-	w.add(cased && !c.LowerCase && c.Letters > 0 && share(c.WithUpper, c.Letters) < fewWithUpper, "casing",
-		"use an uncased model, or texts as they were written",
-		"%d of %d texts have an upper-case letter, but the vocabulary is cased: names and beginnings of sentences look strange "+
-			"to the model",
-		c.WithUpper, c.Letters)
-	w.add(cased && !c.LowerCase && share(c.AllUpper, rows) >= manyUpper, "casing", "lower-case these texts, or use an uncased model",
-		"%d of %d texts are in capitals, which a cased vocabulary cuts into many pieces", c.AllUpper, rows)
-	var frequent []string
-	for _, word := range u.Words {
-		frequent = append(frequent, word.Word)
+	for _, f := range t.findings {
+		w.add(true, findingCodes[f.Kind], cli.AsFlags(f.Remedy), "%s", f.Found)
 	}
-	w.add(u.Share >= muchUnknown, "unknown_words",
-		"use a model whose vocabulary has the language and the signs of these texts, or name them by --keep-tokens",
-		"%.1f %% of the tokens are [UNK], in %d of %d texts; most often %s", 100*u.Share, u.Texts, rows, term.QuotedNames(frequent))
 	w.add(t.CutShare > muchCut, "cut",
 		fmt.Sprintf("give --max-seq-length %d, which 95 %% of the texts keep to, if the model and the time allow it", t.P95),
 		"%d of %d texts (%.1f %%) are longer than %d tokens and are cut", t.Cut, rows, 100*t.CutShare, t.MaxSeqLength)

@@ -7,12 +7,14 @@ import (
 	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
 	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 )
 
 // vocabulary says which tokenizer is opened: that of a model, if one is named, or of a file; the other fields come before what the model
 // says.
 type vocabulary struct {
-	Model      string // a folder or the prefix of a checkpoint
+	Model      string // a folder, the prefix of a checkpoint, or a hub.Ref
+	Offline    bool
 	File       string // a vocab.txt; - is stdin
 	LowerCase  *bool
 	KeepTokens []string
@@ -21,12 +23,12 @@ type vocabulary struct {
 // vocabularyFlags are flags of a vocabulary.
 type vocabularyFlags struct {
 	model, file, keepTokens string
-	lowerCase               bool
+	lowerCase, offline      bool
 }
 
 // vocabulary returns what the flags say, of which some have been set.
 func (f *vocabularyFlags) vocabulary(set func(flag string) bool) vocabulary {
-	v := vocabulary{Model: f.model, File: f.file}
+	v := vocabulary{Model: f.model, Offline: f.offline, File: f.file}
 	if set("do-lower-case") {
 		v.LowerCase = &f.lowerCase
 	}
@@ -49,7 +51,11 @@ func (v *vocabulary) open(a *cli.App) (tok *tokenizer.Tokenizer, maxSeqLength in
 		defer in.Close()
 		o.VocabFile, o.Vocab = v.File, in
 	}
-	tok, maxSeqLength, err = model.OpenTokenizer(v.Model, o)
+	path, err := flags.Local(a, v.Model, v.Offline)
+	if err != nil {
+		return nil, 0, err
+	}
+	tok, maxSeqLength, err = model.OpenTokenizer(path, o)
 	var keep *tokenizer.KeepError
 	if errors.As(err, &keep) {
 		return nil, 0, cli.WithCode(cli.ExitUsage, keep)

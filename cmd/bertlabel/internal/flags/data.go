@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/train/data"
 
@@ -13,10 +14,11 @@ import (
 
 // Data holds the flags that say how labelled texts are read. Every verb that reads texts has the same ones.
 type Data struct {
-	data.Options        // all but Labels, MaxBadRows and OnBad
-	MaxBad       string // --max-bad-rows: a number, or a share of all rows; "": any number
-	LabelsFile   string // --labels; "": the labels are gathered from the data
-	BadRowsFile  string // --bad-rows; "": bad rows are not listed
+	data.Options          // all but Labels, MaxBadRows and OnBad
+	MaxBad       string   // --max-bad-rows: a number, or a share of all rows; "": any number
+	LabelsFile   string   // --labels; "": the labels are gathered from the data
+	BadRowsFile  string   // --bad-rows; "": bad rows are not listed
+	Texts        []string // that are read instead of a file
 
 	onLine func(flag string) bool // whether the command line itself has a flag
 }
@@ -26,7 +28,8 @@ func AddData(cmd *cobra.Command, onBadRow data.BadRows) *Data {
 	d := &Data{onLine: func(flag string) bool { return cli.OnCommandLine(cmd, flag) }}
 	f := cmd.Flags()
 	f.StringVar((*string)(&d.Format), "format", "",
-		"`FORMAT` of the data: csv, tsv, jsonl or fasttext (default: by the file's suffix; jsonl on stdin)")
+		"`FORMAT` of the data: csv, tsv, jsonl, fasttext, or lines with one text each "+
+			"(default: by the file's suffix; on stdin by its first line)")
 	f.BoolVar(&d.NoHeader, "no-header", false, "the first line of csv and tsv is a row; columns go by number from 1")
 	f.StringVar(&d.TextColumn, "text-column", "", "`COLUMN` of the text (default: text)")
 	f.StringVar(&d.PairColumn, "text-pair-column", "", "`COLUMN` of the second text (default: text_pair or text_b, if there is one)")
@@ -36,6 +39,7 @@ func AddData(cmd *cobra.Command, onBadRow data.BadRows) *Data {
 		"`COLUMNS` of 0 and 1, or keys of jsonl, separated by commas (default: all columns that have no other role)")
 	f.StringVar(&d.LabelSeparator, "label-separator", "",
 		"what stands between the names in the labels column, `TEXT` or tab (default: a comma)")
+	f.Float64Var(&d.Binarize, "binarize", 0, "a number between 0 and 1 in place of 0 or 1, such as a share of annotators, is 1 from `T` on")
 	f.StringVar((*string)(&d.Missing), "missing-labels", "", "what a word for nothing, such as nan, means in place of labels, `POLICY`: "+
 		"unknown, none or error (default: error)")
 	f.StringVar(&d.LabelPrefix, "label-prefix", "", "what begins a label in fasttext, `TEXT` (default: __label__)")
@@ -52,7 +56,7 @@ func AddData(cmd *cobra.Command, onBadRow data.BadRows) *Data {
 	f.BoolVar(&d.DropUnknown, "drop-unknown-labels", false,
 		"leave out labels that the label list lacks, and count them, instead of refusing the file")
 	cli.Minor(cmd, "Data flags", "format", "no-header", "text-column", "text-pair-column", "id-column", "labels-column", "label-columns",
-		"label-separator", "missing-labels", "label-prefix", "delimiter", "labels",
+		"label-separator", "missing-labels", "binarize", "label-prefix", "delimiter", "labels",
 		"on-bad-row", "max-bad-rows", "bad-rows", "on-long", "strict-utf8", "drop-unknown-labels")
 	return d
 }
@@ -63,14 +67,29 @@ type Reading struct {
 
 	app    *cli.App
 	bad    badRowLog
+	texts  []string // that Open reads instead of a file
 	onLine func(flag string) bool
 	acted  map[string]bool // flags that some file so far has had a use for
 }
 
+// check refuses flags of the command line that change nothing.
+func (d *Data) check() error {
+	switch {
+	case d.onLine("binarize") && d.Binarize == 0:
+		return cli.Usagef("--binarize 0: want a number above 0, at most 1")
+	case d.onLine("max-bad-rows") && (d.OnBadRow == "" || d.OnBadRow == data.StopAtBadRow):
+		return cli.Usagef("--max-bad-rows needs --on-bad-row skip or report: now the first bad row ends the reading")
+	}
+	return nil
+}
+
 // Read reads the label list, if the flags name one, and returns a Reading.
 func (d *Data) Read(a *cli.App) (*Reading, error) {
-	r := &Reading{Options: d.Options, app: a, bad: badRowLog{path: d.BadRowsFile}, onLine: d.onLine, acted: map[string]bool{}}
+	r := &Reading{Options: d.Options, app: a, bad: badRowLog{path: d.BadRowsFile}, texts: d.Texts, onLine: d.onLine, acted: map[string]bool{}}
 	r.Options.OnBad = r.bad.add
+	if err := d.check(); err != nil {
+		return nil, err
+	}
 	var err error
 	if r.Options.MaxBadRows, err = data.ParseLimit(d.MaxBad); err != nil {
 		return nil, err
@@ -85,8 +104,43 @@ func (d *Data) Read(a *cli.App) (*Reading, error) {
 	return r, err
 }
 
+// NameOutputs returns the labels of a model as a list that data can be read by. --labels gives a head without names its names; a list that
+// is not the model's, in its order, is wrong usage.
+func (d *Data) NameOutputs(m *model.Model) (*data.LabelList, error) {
+	if d.LabelsFile != "" {
+		if err := cli.CheckInput(d.LabelsFile); err != nil {
+			return nil, err
+		}
+		list, err := data.ReadLabels(d.LabelsFile)
+		if err != nil {
+			return nil, err
+		}
+		switch names := list.Names(); {
+		case len(names) != len(m.Labels):
+			return nil, cli.Usagef("--labels %s has %d labels, the model %d", d.LabelsFile, len(names), len(m.Labels))
+		case m.Unnamed:
+			m.Labels, m.Unnamed = names, false
+		default:
+			for i, name := range names {
+				if name != m.Labels[i] {
+					return nil, cli.Usagef("--labels %s has %q as label %d, the model %q: its names are its own (labels rename changes them)",
+						d.LabelsFile, name, i+1, m.Labels[i])
+				}
+			}
+		}
+	}
+	list, err := data.NewLabelList(m.Labels, "the model's labels")
+	return list, cli.WithCode(cli.ExitModel, err)
+}
+
 // Open opens a file, or stdin for "-", to be read row by row.
 func (r *Reading) Open(path string) (*data.Reader, error) {
+	if len(r.texts) > 0 {
+		return r.openTexts()
+	}
+	if path == "-" && r.Options.Format == "" && r.Options.IgnoreLabels {
+		r.lookAtStdin()
+	}
 	if err := r.checkFormat(path); err != nil {
 		return nil, err
 	}
@@ -142,9 +196,11 @@ func (r *Reading) sayLeftOut(set *data.Dataset) {
 	for _, n := range set.Notes {
 		r.app.Log.Warnf("%s: %s. %s.", set.File, cli.AsFlags(n.Message), cli.AsFlags(n.Remedy))
 	}
+	flood := cli.NewFlood(r.app.Log)
 	for _, u := range set.Dropped {
-		r.app.Log.Warnf("%s: label %q is not in the list and was left out of %d rows", set.File, u.Name, u.Rows)
+		flood.Warnf("labels that were left out", "%s: label %q is not in the list and was left out of %d rows", set.File, u.Name, u.Rows)
 	}
+	flood.Done("; check-data --json counts them")
 }
 
 // SaySkipped reports rows that were left out.

@@ -29,9 +29,12 @@ func DiagnoseModel(m *model.Model) []diagnosis.Finding {
 // UsesPooler reports whether the pooler's output is part of the features.
 func UsesPooler(p bert.Pooling) bool { return strings.Contains(p.String(), bert.Pooled.String()) }
 
-// SayCut tells how many texts were cut, if any.
-func SayCut(a *cli.App, m *model.Model, file string, cut, texts int) {
-	findings := diagnosis.Cut(file, cut, texts, m.MaxSeqLength, m.Encoder.Config.MaxPositionEmbeddings)
+// SayRead tells what the model could not read of texts, and how many were cut, if any.
+func SayRead(a *cli.App, m *model.Model, file string, reading *diagnosis.Reading, cut int) {
+	texts := reading.Texts
+	Found(a, reading.Findings(file, m.Tokenizer)...)
+	findings := diagnosis.Cut(file, cut, texts, m.MaxSeqLength, m.Encoder.Config.MaxPositionEmbeddings,
+		m.Tokenizer.Options().TruncateLeft)
 	if Found(a, findings...); cut > 0 && len(findings) == 0 {
 		a.Log.Infof("%s: %d of %d texts (%.1f %%) were longer than %d tokens and were cut", file, cut, texts,
 			100*float64(cut)/float64(texts),
@@ -39,17 +42,30 @@ func SayCut(a *cli.App, m *model.Model, file string, cut, texts int) {
 	}
 }
 
-// DiagnoseScores looks at probabilities [rows, labels] and what their evaluation says.
-func DiagnoseScores(a *cli.App, set *data.Dataset, r *metrics.Report, probabilities []float32) {
-	Found(a, diagnosis.Predictions(set, r, probabilities)...)
+// SayExactlyOne tells where labels may exclude each other.
+func SayExactlyOne(a *cli.App, set *data.Dataset) {
+	if set.ExactlyOne() {
+		a.Log.Infof("%s: every row has exactly one of %d labels; if they exclude each other, train --exactly-one makes the model predict "+
+			"the most probable one", set.File, set.Labels.Len())
+	}
 }
 
-// Encode tokenises the texts of a data set, and says how many were cut; with --on-long error the first one is refused.
-func Encode(a *cli.App, m *model.Model, set *data.Dataset, onLong data.LongTexts) ([]tokenizer.Encoding, error) {
-	encoded, cut, err := score.Encode(m, set, onLong)
+// DiagnoseScores looks at probabilities [rows, labels] and what their evaluation says.
+func DiagnoseScores(a *cli.App, set *data.Dataset, r *metrics.Report, probabilities []float32, reading diagnosis.Reading) {
+	Found(a, diagnosis.Predictions(set, r, probabilities, reading)...)
+}
+
+// Encode tokenises the texts of a data set, and says what could not be read and how many were cut; with --on-long error the first one is
+// refused.
+func Encode(a *cli.App, m *model.Model, set *data.Dataset, onLong data.LongTexts) (texts []tokenizer.Encoding, r diagnosis.Reading,
+	err error) {
+	texts, cut, err := score.Encode(m, set, onLong)
 	if err != nil {
-		return nil, err
+		return nil, r, err
 	}
-	SayCut(a, m, set.File, cut, len(encoded))
-	return encoded, nil
+	for i := range texts {
+		r.Add(&texts[i], set.Texts[i], set.Pair(i))
+	}
+	SayRead(a, m, set.File, &r, cut)
+	return texts, r, nil
 }

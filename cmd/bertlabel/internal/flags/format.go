@@ -7,20 +7,33 @@ import (
 	"bertlabel/train/data"
 )
 
-// formatFlags are the flags that mean something for some formats only, with these.
+// formatFlags are the flags of data that mean something for some formats only, and those that are about labels, which some verbs do not
+// read. It is the one table of both; a test holds every verb, format and flag against it.
 var formatFlags = []struct {
 	flag    string
+	labels  bool // means nothing where labels are not read
 	formats []data.Format
 }{
-	{"no-header", []data.Format{data.CSV, data.TSV}},
-	{"delimiter", []data.Format{data.CSV, data.TSV}},
-	{"text-column", []data.Format{data.CSV, data.TSV, data.JSONL}},
-	{"text-pair-column", []data.Format{data.CSV, data.TSV, data.JSONL}},
-	{"id-column", []data.Format{data.CSV, data.TSV, data.JSONL}},
-	{"labels-column", []data.Format{data.CSV, data.TSV, data.JSONL}},
-	{"label-columns", []data.Format{data.CSV, data.TSV, data.JSONL}},
-	{"label-separator", []data.Format{data.CSV, data.TSV}},
-	{"label-prefix", []data.Format{data.FastText}},
+	{"no-header", false, []data.Format{data.CSV, data.TSV}},
+	{"delimiter", false, []data.Format{data.CSV, data.TSV}},
+	{"text-column", false, []data.Format{data.CSV, data.TSV, data.JSONL}},
+	{"text-pair-column", false, []data.Format{data.CSV, data.TSV, data.JSONL}},
+	{"id-column", false, []data.Format{data.CSV, data.TSV, data.JSONL}},
+	{"labels-column", true, []data.Format{data.CSV, data.TSV, data.JSONL}},
+	{"label-columns", true, []data.Format{data.CSV, data.TSV, data.JSONL}},
+	{"label-separator", true, []data.Format{data.CSV, data.TSV}},
+	{"missing-labels", true, []data.Format{data.CSV, data.TSV, data.JSONL}},
+	{"binarize", true, []data.Format{data.CSV, data.TSV, data.JSONL}},
+	{"drop-unknown-labels", true, []data.Format{data.CSV, data.TSV, data.JSONL, data.FastText}},
+	{"label-prefix", false, []data.Format{data.FastText}},
+}
+
+// RefuseLabels refuses --labels for a verb that neither reads nor writes labels by their list.
+func (d *Data) RefuseLabels() error {
+	if d.onLine("labels") {
+		return cli.Usagef("--labels is about labels, which are not read here")
+	}
+	return nil
 }
 
 // checkFormat refuses flags of the command line that mean nothing for the format of a file, nor for that of one before it.
@@ -34,6 +47,8 @@ func (r *Reading) checkFormat(path string) error {
 	}
 	for _, f := range formatFlags {
 		switch {
+		case f.labels && r.Options.IgnoreLabels && r.onLine(f.flag):
+			return cli.Usagef("--%s is about labels, which are not read here", f.flag)
 		case slices.Contains(f.formats, format):
 			r.acted[f.flag] = true
 		case r.onLine(f.flag) && !r.acted[f.flag]:

@@ -24,6 +24,7 @@ type Model struct {
 	KeepTokens                    string
 	Precision                     string // "" for a verb without it
 	IgnoreVariables               []string
+	Offline                       bool
 
 	cmd *cobra.Command
 }
@@ -32,7 +33,7 @@ type Model struct {
 func AddModel(cmd *cobra.Command) *Model {
 	m := &Model{cmd: cmd}
 	f := cmd.Flags()
-	f.StringVar(&m.Path, "model", "", "model `FOLDER` (Google's, Hugging Face's, or train's) or checkpoint prefix")
+	f.StringVar(&m.Path, "model", "", "model `FOLDER` or checkpoint prefix; google:NAME or hf:ORG/NAME (bertlabel pull)")
 	f.StringVar(&m.Config, "bert-config-file", "", "bert_config.json `FILE` instead of the model's")
 	f.StringVar(&m.Vocab, "vocab-file", "", "vocab.txt `FILE` instead of the model's")
 	f.StringVar(&m.InitCheckpoint, "init-checkpoint", "", "checkpoint `PREFIX` instead of the model's")
@@ -42,6 +43,7 @@ func AddModel(cmd *cobra.Command) *Model {
 	f.StringVar(&m.KeepTokens, "keep-tokens", "", "words that are one token each, such as '[NAME],[RELIGION]'")
 	f.StringSliceVar(&m.IgnoreVariables, "ignore-variables", nil,
 		"`PATTERNS` of variables of the checkpoint that the model has no place for, separated by commas; * stands for anything")
+	AddOffline(cmd, &m.Offline)
 	cli.Minor(cmd, "Model flags", "bert-config-file", "vocab-file", "init-checkpoint", "hidden-act", "do-lower-case", "keep-tokens",
 		"ignore-variables")
 	return m
@@ -95,7 +97,10 @@ func (m *Model) Source() (Source, error) {
 		}
 	}
 	s := Source{Path: m.Path, ConfigFile: m.Config, VocabFile: m.Vocab, InitCheckpoint: m.InitCheckpoint, HiddenAct: m.HiddenAct,
-		IgnoreVariables: m.IgnoreVariables}
+		IgnoreVariables: m.IgnoreVariables, Offline: m.Offline}
+	if err := CheckRef(m.Path); err != nil {
+		return Source{}, err
+	}
 	if s.HasPrecision = m.Precision != ""; s.HasPrecision {
 		var err error
 		if s.Precision, err = ParsePrecision("precision", m.Precision); err != nil {
@@ -116,13 +121,14 @@ func (m *Model) Source() (Source, error) {
 
 // Source says where a model is, and how it reads text: the fields of model.Options of the same names.
 type Source struct {
-	Path                                             string // a folder, or the prefix of a checkpoint; "": the three files say it all
+	Path                                             string // a folder, a checkpoint, or a hub.Ref; "": the three files say it all
 	ConfigFile, VocabFile, InitCheckpoint, HiddenAct string
 	LowerCase                                        *bool
 	KeepTokens, IgnoreVariables                      []string
 	MaxSeqLength                                     *int // nil: the model's own
 	Precision                                        bert.Precision
 
+	Offline      bool // nothing is pulled
 	HasPrecision bool // the verb has --precision
 	Gradients    bool // there will be an explainer beside the model
 	Silent       bool // Open says nothing, as the model is opened once more
@@ -137,20 +143,39 @@ func (s *Source) options(a *cli.App) *model.Options {
 
 // ReadConfig reads the configuration of the model only.
 func (s *Source) ReadConfig(a *cli.App) (bert.Config, error) {
-	return model.ReadConfig(s.Path, s.options(a))
+	path, err := Local(a, s.Path, s.Offline)
+	if err != nil {
+		return bert.Config{}, err
+	}
+	return model.ReadConfig(path, s.options(a))
 }
 
 // Open opens the model, and logs what it finds. Flags that contradict it are wrong usage, weights beyond the memory budget are refused
 // before they are read, all else that is wrong is the model's fault.
-func (s *Source) Open(a *cli.App) (*model.Model, error) {
+func (s *Source) Open(a *cli.App) (*model.Model, error) { return s.open(a, model.Open) }
+
+// OpenShared is Open for a server: what is opened uses the encoder of one of have where it is the same, and is read on so many threads.
+func (s *Source) OpenShared(a *cli.App, threads int, have ...*model.Model) (*model.Model, error) {
+	return s.open(a, func(path string, o *model.Options) (*model.Model, error) {
+		o.Threads = threads
+		return model.OpenShared(path, o, have...)
+	})
+}
+
+func (s *Source) open(a *cli.App, open func(path string, o *model.Options) (*model.Model, error)) (*model.Model, error) {
+	path, err := Local(a, s.Path, s.Offline)
+	if err != nil {
+		return nil, err
+	}
 	if err := s.admit(a); err != nil {
 		return nil, err
 	}
 	o := s.options(a)
 	if !s.Silent {
 		o.Log = func(message string) { a.Log.Infof("%s", message) }
+		o.Warn = func(message string) { a.Log.Warnf("%s", message) }
 	}
-	m, err := model.Open(s.Path, o)
+	m, err := open(path, o)
 	if misfit := new(model.MisfitError); errors.As(err, &misfit) && misfit.Unexpected > 0 {
 		err = fmt.Errorf("%w\nunexpected variables are left out by --ignore-variables PATTERNS, such as '*/slot'", err)
 	}

@@ -23,12 +23,12 @@ type Tuning struct {
 func AddTuning(cmd *cobra.Command, t *Tuning) {
 	f := cmd.Flags()
 	f.StringVar(&t.Thresholds, "tune-thresholds", "",
-		"choose thresholds on --dev: guarded (each label its own, pulled to the one for all where its positives are few), per-label, global, none")
-	f.Lookup("tune-thresholds").NoOptDefVal = "guarded"
+		"choose thresholds on --dev: guarded (each label its own, pulled to that for all where its positives are few), per-label, global, none")
+	cli.Optional(cmd, "tune-thresholds", "guarded", "guarded", "per-label", "global", "none")
 	f.StringVar(&t.Objective, "threshold-objective", "f1",
 		"what thresholds are chosen for: f1, f2, f0.5, precision@0.9 (then the best recall) or recall@0.9")
 	f.StringVar(&t.Calibrate, "calibrate", "", "make probabilities mean what they say, on --dev: temperature or platt, for each label")
-	f.Lookup("calibrate").NoOptDefVal = "platt"
+	cli.Optional(cmd, "calibrate", "platt", "platt", "temperature")
 	cli.Minor(cmd, "Head flags", "tune-thresholds", "threshold-objective", "calibrate")
 }
 
@@ -68,6 +68,11 @@ func Span(thresholds []float32) string {
 		return least
 	}
 	return least + " to " + most
+}
+
+// AddExactlyOne declares --exactly-one.
+func AddExactlyOne(cmd *cobra.Command, value *bool) {
+	cmd.Flags().BoolVar(value, "exactly-one", false, "the labels exclude each other: the most probable one is predicted, and no other")
 }
 
 // AddPlots declares --plots.

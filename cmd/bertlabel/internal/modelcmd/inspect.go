@@ -14,6 +14,7 @@ import (
 	"bertlabel/checkpoint/formats"
 	"bertlabel/checkpoint/inspect"
 	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/cmd/bertlabel/internal/term"
 
 	"github.com/spf13/cobra"
@@ -21,7 +22,8 @@ import (
 
 // inspectOptions say what is told of a checkpoint.
 type inspectOptions struct {
-	Path string // a folder or a checkpoint
+	Path    string // a folder, a checkpoint, or a hub.Ref
+	Offline bool
 	inspect.Options
 	JSON bool
 }
@@ -42,18 +44,26 @@ func newInspectCmd(a *cli.App, run cli.Runner[inspectOptions]) *cobra.Command {
 		Args: cli.OneArg("a folder or a checkpoint"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Path, o.Threads = args[0], a.Threads
+			if err := flags.CheckRef(o.Path); err != nil {
+				return err
+			}
 			return run(cmd.Context(), a, o)
 		},
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.JSON, "json", false, "print one JSON object, also for a refusal")
 	f.BoolVar(&o.Verify, "verify", false, "read everything, check every checksum, print the SHA-256 of each tensor")
+	flags.AddOffline(cmd, &o.Offline)
 	f.BoolVar(&o.Stats, "stats", false, "read everything, print mean, deviation, extremes, and counts of NaN and Inf")
 	return cmd
 }
 
 func runInspect(_ context.Context, a *cli.App, o inspectOptions) error {
-	report, err := describe(o.Path, o.Options)
+	path, err := flags.Local(a, o.Path, o.Offline)
+	if err != nil {
+		return err
+	}
+	report, err := describe(path, o.Options)
 	switch {
 	case err != nil && o.JSON:
 		return errors.Join(err, writeRefusal(a.Stdout, err))

@@ -38,7 +38,7 @@ func (o *evalOptions) setAgainst(value string) error {
 func (e *evaluation) runReference(ctx context.Context) (err error) {
 	reference := e.Model
 	reference.Precision, reference.Gradients, reference.Silent = *e.Against, false, true
-	if e.m, err = reference.OpenWithHead(e.app); err != nil {
+	if e.m, err = e.open(reference); err != nil {
 		return err
 	}
 	if err = e.load(); err == nil {
@@ -56,7 +56,7 @@ func (e *evaluation) keep() {
 	case e.reference.Precision != bert.FP32:
 		log.Infof("the comparison is not kept: that would need --against %s", bert.FP32)
 		return
-	case e.Threshold != nil:
+	case e.Threshold != "":
 		log.Infof("the comparison is not kept: it is not at the model's own thresholds")
 		return
 	}
@@ -74,7 +74,7 @@ func (e *evaluation) printCompared() error {
 		*metrics.Report
 		Against *score.Comparison `json:"against"`
 	}{e.result, e.comparison}
-	return printObject(e.app, object, func(w io.Writer) error {
+	return cli.WriteJSON(e.app, object, func(w io.Writer) error {
 		return errors.Join(e.result.WriteTable(w), writeComparison(w, e.comparison))
 	})
 }

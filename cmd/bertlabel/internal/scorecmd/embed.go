@@ -55,7 +55,7 @@ and with a head logits and probabilities; padding rows are zero. It holds everyt
 	f.StringVar(&o.Output, "output", "-", "`FILE` to write, .safetensors for a tensor file; - is stdout")
 	f.StringVar(&o.Pooling, "pooling", "",
 		"pooled, cls, mean, max, mean:-1..-3 (these layers side by side), concat:cls,mean (default: what the model's head "+
-			"reads, else pooled)")
+			"reads or its folder says, else pooled)")
 	f.BoolVar(&o.AllLayers, "all-layers", false, "write the output of every layer (safetensors only)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		if o.AllLayers && !o.tensorFile() {
@@ -103,6 +103,9 @@ func runEmbed(ctx context.Context, a *cli.App, o embedOptions) (err error) {
 // poolingOf returns the pooling called name, or the model's own if name is empty.
 func poolingOf(name string, m *model.Model) (bert.Pooling, error) {
 	pooling := m.Pooling
+	if name == "" && m.NoPooling != "" {
+		return "", cli.WithCode(cli.ExitModel, fmt.Errorf("%s: name features by --pooling", m.NoPooling))
+	}
 	if name != "" {
 		var err error
 		if pooling, err = bert.ParsePooling(name); err != nil {

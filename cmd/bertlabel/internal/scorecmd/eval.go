@@ -16,6 +16,7 @@ import (
 	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/cmd/bertlabel/internal/report"
 	"bertlabel/train/data"
+	"bertlabel/train/diagnosis"
 	"bertlabel/train/metrics"
 	"bertlabel/train/score"
 
@@ -24,16 +25,17 @@ import (
 
 // evalOptions say which model is evaluated on what, and how that is shown.
 type evalOptions struct {
-	Model     flags.Source
-	Rows      *flags.Data
-	Data      string
-	Threshold *float32        // probability above which a label is predicted; nil: the model's
-	Against   *bert.Precision // the model is compared with itself in this precision; nil: with nothing
-	Page      string          // file for a page with all figures; "" for none
-	Plots     string          // folder for its figures; "" for none
-	Explained int             // rows that the page explains
-	Pretty    bool            // bars for people instead of JSON
-	Call      report.Call
+	Model      flags.Source
+	Rows       *flags.Data
+	Data       string
+	Threshold  flags.Thresholds
+	ExactlyOne bool            // the labels exclude each other
+	Against    *bert.Precision // the model is compared with itself in this precision; nil: with nothing
+	Page       string          // file for a page with all figures; "" for none
+	Plots      string          // folder for its figures; "" for none
+	Explained  int             // rows that the page explains
+	Pretty     bool            // bars for people instead of JSON
+	Call       report.Call
 }
 
 // NewEval returns the verb eval.
@@ -41,7 +43,6 @@ func NewEval(a *cli.App) *cobra.Command { return newEvalCmd(a, runEval) }
 
 func newEvalCmd(a *cli.App, run cli.Runner[evalOptions]) *cobra.Command {
 	var o evalOptions
-	var threshold float32
 	var against string
 	cmd := &cobra.Command{
 		Use:   "eval",
@@ -54,7 +55,8 @@ func newEvalCmd(a *cli.App, run cli.Runner[evalOptions]) *cobra.Command {
 	o.Rows = flags.AddData(cmd, data.StopAtBadRow)
 	f := cmd.Flags()
 	f.StringVar(&o.Data, "data", "", "`FILE` of labelled texts")
-	f.Float32Var(&threshold, "threshold", 0, "probability above which a label is predicted (default: the model's)")
+	flags.AddThreshold(cmd, &o.Threshold)
+	flags.AddExactlyOne(cmd, &o.ExactlyOne)
 	f.StringVar(&against, "against", "",
 		"`PRECISION` to compare with: what --precision changes, kept in the model's folder where it is fp32")
 	f.StringVar(&o.Page, "report", "", "`FILE` for a page with all figures, the rows most wrong and those likely mislabelled")
@@ -63,11 +65,11 @@ func newEvalCmd(a *cli.App, run cli.Runner[evalOptions]) *cobra.Command {
 	flags.AddPretty(cmd, &o.Pretty)
 	cli.Required(cmd, "data")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
-		if f.Changed("threshold") {
-			o.Threshold = &threshold
-		}
 		if err := o.check(); err != nil {
 			return err
+		}
+		if o.Page == "" && cli.OnCommandLine(cmd, "explain-rows") {
+			return cli.Usagef("--explain-rows would change nothing: the rows are explained in the page of --report")
 		}
 		if !f.Changed("pretty") {
 			o.Pretty = a.OnTerminal()
@@ -87,8 +89,8 @@ func newEvalCmd(a *cli.App, run cli.Runner[evalOptions]) *cobra.Command {
 
 // check refuses values that mean nothing, and a place for the report before the long work.
 func (o *evalOptions) check() error {
-	if o.Threshold != nil && !(*o.Threshold >= 0 && *o.Threshold <= 1) {
-		return cli.Usagef("--threshold %v: want 0 to 1", *o.Threshold)
+	if err := o.Threshold.Check(); err != nil {
+		return err
 	}
 	if o.Page == "-" {
 		return cli.Usagef("--report -: stdout has the metrics; want a file")
@@ -111,14 +113,16 @@ func (o *evalOptions) check() error {
 // evaluation is one run of the verb.
 type evaluation struct {
 	evalOptions
-	app    *cli.App
-	start  time.Time
-	files  *flags.Reading
-	m      *model.Model
-	set    *data.Dataset
-	texts  []tokenizer.Encoding
-	scores []float32 // probabilities, [rows, labels]
-	result *metrics.Report
+	app        *cli.App
+	start      time.Time
+	files      *flags.Reading
+	m          *model.Model
+	set        *data.Dataset
+	texts      []tokenizer.Encoding
+	reading    diagnosis.Reading
+	thresholds []float32 // of --threshold, one or one for each label; nil: the model's
+	scores     []float32 // probabilities, [rows, labels]
+	result     *metrics.Report
 
 	reference  *score.Outputs // in the precision Against
 	comparison *score.Comparison
@@ -134,11 +138,14 @@ func runEval(ctx context.Context, a *cli.App, o evalOptions) (err error) {
 			return err
 		}
 	}
-	if e.m, err = o.Model.OpenWithHead(a); err != nil {
+	if e.m, err = e.open(o.Model); err != nil {
+		return err
+	}
+	if e.thresholds, err = o.Threshold.Read(a, e.m.Labels); err != nil {
 		return err
 	}
 	flags.Found(a, flags.DiagnoseModel(e.m)...)
-	if o.Threshold == nil {
+	if o.Threshold == "" {
 		flags.SayTuning(a, e.m)
 	}
 	if err := e.load(); err != nil {
@@ -155,13 +162,18 @@ func runEval(ctx context.Context, a *cli.App, o evalOptions) (err error) {
 	return e.print()
 }
 
+// open opens a model and settles the names of its labels, by which rows are read.
+func (e *evaluation) open(source flags.Source) (m *model.Model, err error) {
+	if m, err = source.OpenWithHead(e.app); err == nil {
+		e.files.Options.Labels, err = e.Rows.NameOutputs(m)
+	}
+	return m, err
+}
+
 // load reads the rows, unless that is done.
 func (e *evaluation) load() (err error) {
 	if e.set != nil {
 		return nil
-	}
-	if e.files.Options.Labels, err = data.NewLabelList(e.m.Labels, "the model's labels"); err != nil {
-		return cli.WithCode(cli.ExitModel, err)
 	}
 	e.set, err = e.files.Load(e.Data)
 	return err
@@ -174,15 +186,20 @@ func (e *evaluation) evaluate(ctx context.Context) error {
 		return err
 	}
 	e.scores = outputs.Probabilities.Data
-	thresholds := e.m.Thresholds
-	if e.Threshold != nil {
-		thresholds = []float32{*e.Threshold}
+	thresholds := e.thresholds
+	if thresholds == nil {
+		thresholds = e.m.Thresholds
 	}
 	e.result, err = metrics.Evaluate(metrics.Data{Labels: e.m.Labels, Truth: e.set.Y, Scores: e.scores}, thresholds)
 	if err != nil {
 		return err
 	}
-	flags.DiagnoseScores(e.app, e.set, e.result, e.scores)
+	if e.m.ExactlyOne = e.m.ExactlyOne || e.ExactlyOne; e.m.ExactlyOne {
+		e.result.Accuracy = metrics.Accuracy(metrics.Data{Labels: e.m.Labels, Truth: e.set.Y, Scores: e.scores})
+		e.app.Log.Infof("accuracy %.4f: the share of rows whose most probable label is theirs; the other figures are at the thresholds",
+			*e.result.Accuracy)
+	}
+	flags.DiagnoseScores(e.app, e.set, e.result, e.scores, e.reading)
 	if e.reference == nil {
 		return nil
 	}
@@ -195,7 +212,7 @@ func (e *evaluation) evaluate(ctx context.Context) error {
 // run takes all rows through the model, whose progress is shown as work.
 func (e *evaluation) run(ctx context.Context, work string) (outputs *score.Outputs, err error) {
 	if e.texts == nil {
-		if e.texts, err = flags.Encode(e.app, e.m, e.set, e.Rows.OnLong); err != nil {
+		if e.texts, e.reading, err = flags.Encode(e.app, e.m, e.set, e.Rows.OnLong); err != nil {
 			return nil, err
 		}
 	}

@@ -71,6 +71,14 @@ func newExplainCmd(a *cli.App, run cli.Runner[explainOptions]) *cobra.Command {
 		if err := o.check(); err != nil {
 			return err
 		}
+		if o.Method != model.IntegratedGradients && cli.OnCommandLine(cmd, "steps") {
+			return cli.Usagef("--steps would change nothing: --method %s takes one gradient", o.Method)
+		}
+		if o.Text != nil {
+			if err := o.Rows.RefuseFlags("a text of the command line"); err != nil {
+				return err
+			}
+		}
 		if o.Model, err = models.Source(); err != nil {
 			return err
 		}
@@ -198,32 +206,6 @@ type jsonExplanations struct {
 	method model.Method
 }
 
-// explanationLine is such a line, after the id.
-type explanationLine struct {
-	Label       string             `json:"label"`
-	Method      model.Method       `json:"method"`
-	Logit       float64            `json:"logit"`
-	Probability float64            `json:"probability"`
-	Baseline    float64            `json:"baseline_logit"`
-	Sum         float64            `json:"sum"` // of all contributions
-	Words       []explainedWord    `json:"words"`
-	Special     []explainedSpecial `json:"special"`
-	Cut         int                `json:"cut_tokens,omitempty"`
-}
-
-type explainedWord struct {
-	Word         string  `json:"word"`
-	Start        int     `json:"start"` // bytes of the text
-	End          int     `json:"end"`
-	Second       bool    `json:"second,omitempty"` // of text_pair
-	Contribution float64 `json:"contribution"`
-}
-
-type explainedSpecial struct {
-	Token        string  `json:"token"`
-	Contribution float64 `json:"contribution"`
-}
-
 func (w *jsonExplanations) write(ex *data.Example, explanations []model.Explanation) error {
 	if ex.Bad != nil {
 		return w.line(ex, struct {
@@ -231,16 +213,7 @@ func (w *jsonExplanations) write(ex *data.Example, explanations []model.Explanat
 		}{ex.Bad.Error()})
 	}
 	for _, e := range explanations {
-		l := explanationLine{Label: e.Label, Method: w.method, Logit: e.Logit, Probability: sigmoid(e.Logit), Baseline: e.Baseline,
-			Sum:   e.Sum(),
-			Words: []explainedWord{}, Special: []explainedSpecial{}, Cut: e.Cut}
-		for _, c := range e.Words {
-			l.Words = append(l.Words, explainedWord{c.Word, c.Start, c.End, c.Second, c.Value})
-		}
-		for _, c := range e.Special {
-			l.Special = append(l.Special, explainedSpecial{c.Word, c.Value})
-		}
-		if err := w.line(ex, l); err != nil {
+		if err := w.line(ex, score.NewExplanation(&e, w.method)); err != nil {
 			return err
 		}
 	}

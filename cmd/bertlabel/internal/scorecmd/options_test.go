@@ -24,11 +24,11 @@ func TestPredictOptions(t *testing.T) {
 	t.Parallel()
 	got, stderr, code := cmdtest.Options(t, newPredictCmd,
 		strings.Fields("predict --model m --input a.csv --threshold 0.3 --top-k 2 --logits --precision int8")...)
-	if code != cli.ExitOK || got.Model.Path != "m" || got.Input != "a.csv" || got.Output != "-" || *got.Threshold != 0.3 || got.TopK != 2 ||
+	if code != cli.ExitOK || got.Model.Path != "m" || got.Input != "a.csv" || got.Output != "-" || got.Threshold != "0.3" || got.TopK != 2 ||
 		got.Model.Precision != bert.Int8 || !got.Logits || got.Format != "jsonl" || got.Pretty || got.Rows.OnBadRow != data.ReportBadRows {
 		t.Errorf("%+v, exit %d %s", got, code, stderr)
 	}
-	if got, stderr, code := cmdtest.Options(t, newPredictCmd, "predict", "--model", "m"); code != cli.ExitOK || got.Threshold != nil {
+	if got, stderr, code := cmdtest.Options(t, newPredictCmd, "predict", "--model", "m"); code != cli.ExitOK || got.Threshold != "" {
 		t.Errorf("%+v, exit %d %s", got, code, stderr)
 	}
 	for args, want := range map[string]string{
@@ -50,7 +50,7 @@ func TestEvalOptions(t *testing.T) {
 	got, stderr, code := cmdtest.Options(t, newEvalCmd, "eval", "--model", "m", "--data", "d.csv", "--report", page, "--pretty",
 		"--threshold", "0.25")
 	if code != cli.ExitOK || got.Model.Path != "m" || got.Data != "d.csv" || got.Page != page || got.Plots != "" || !got.Pretty ||
-		*got.Threshold != 0.25 || got.Explained != 10 || got.Rows.OnBadRow != data.StopAtBadRow {
+		got.Threshold != "0.25" || got.Explained != 10 || got.Rows.OnBadRow != data.StopAtBadRow {
 		t.Errorf("%+v, exit %d %s", got, code, stderr)
 	} else if want := "bertlabel eval --model=m --data=d.csv --threshold=0.25 --report=" + page + " --pretty=true"; got.Call.Line != want {
 		t.Errorf("called %s, want %s", got.Call.Line, want)

@@ -5,6 +5,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"os"
+	"strconv"
+	"strings"
 
 	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
@@ -21,11 +24,12 @@ type predictOptions struct {
 	Model         flags.Source
 	Rows          *flags.Data
 	Input, Output string
-	Format        string   // jsonl, csv or tsv
-	Threshold     *float32 // probability above which a label is predicted; nil: the model's
-	TopK          int      // labels that are shown; 0: all
-	Logits        bool     // are shown, too
-	Pretty        bool     // bars for people instead of Format
+	Format        string // jsonl, csv or tsv
+	Threshold     flags.Thresholds
+	ExactlyOne    bool // the most probable label only, whatever the thresholds are
+	TopK          int  // labels that are shown; 0: all
+	Logits        bool // are shown, too
+	Pretty        bool // bars for people instead of Format
 }
 
 // NewPredict returns the verb predict.
@@ -33,28 +37,33 @@ func NewPredict(a *cli.App) *cobra.Command { return newPredictCmd(a, runPredict)
 
 func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 	var o predictOptions
-	var threshold float32
 	cmd := &cobra.Command{
 		Use:   "predict",
 		Short: "Predict the labels of texts: one line out for each row in, in order, as soon as it is known",
 		Example: "  bertlabel predict --model model --input texts.csv --output predictions.jsonl\n" +
-			"  echo '{\"text\": \"My parcel never came.\"}' | bertlabel predict --model model\n" +
+			"  bertlabel predict --model model \"My parcel never came.\"\n" +
 			"  bertlabel predict --model model --input texts.tsv --output-format csv --threshold 0.3",
 	}
 	models := flags.AddRunModel(cmd)
 	o.Rows = flags.AddData(cmd, data.ReportBadRows)
 	f := cmd.Flags()
 	f.StringVar(&o.Input, "input", "-", "`FILE` of texts; - is stdin")
+	f.StringArrayVar(&o.Rows.Texts, "text", nil, "a `TEXT` instead of a file, as an argument without a flag is; may come again")
 	f.StringVar(&o.Output, "output", "-", "`FILE` to write; - is stdout")
 	f.StringVar(&o.Format, "output-format", "",
 		"jsonl, csv or tsv with id and one probability a label (default: by --output's suffix, else jsonl)")
-	f.Float32Var(&threshold, "threshold", 0, "probability above which a label is predicted (default: the model's)")
+	flags.AddThreshold(cmd, &o.Threshold)
+	flags.AddExactlyOne(cmd, &o.ExactlyOne)
 	f.IntVar(&o.TopK, "top-k", 0, "show the K most probable labels only, most probable first")
 	f.BoolVar(&o.Logits, "logits", false, "add the logits")
 	flags.AddPretty(cmd, &o.Pretty)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
-		if f.Changed("threshold") {
-			o.Threshold = &threshold
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if err := o.takeTexts(args); err != nil {
+			return err
+		}
+		if err := o.Threshold.Check(); err != nil {
+			return err
 		}
 		if err := o.setFormat(a); err != nil {
 			return err
@@ -71,6 +80,26 @@ func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 		return run(cmd.Context(), a, o)
 	}
 	return cmd
+}
+
+// takeTexts takes the arguments as texts. One that is the name of a file, or the value of a flag that needs =, is none.
+func (o *predictOptions) takeTexts(args []string) error {
+	for _, arg := range args {
+		if _, err := strconv.ParseBool(strings.ToLower(arg)); err == nil {
+			return cli.Usagef("unexpected argument %q: the value of a flag that may stand alone follows =; a text is given by --text", arg)
+		}
+		if _, err := os.Stat(arg); err == nil {
+			return cli.Usagef("%s is a file: give it by --input; if it is the text, by --text", arg)
+		}
+	}
+	o.Rows.Texts = append(o.Rows.Texts, args...)
+	if len(o.Rows.Texts) > 0 {
+		if o.Input != "-" {
+			return cli.Usagef("texts are given on the command line and by --input: want one of the two")
+		}
+		o.Input = "--text"
+	}
+	return nil
 }
 
 // setFormat fills in the format that the suffix of the output stands for, and says when another was asked for.
@@ -94,8 +123,8 @@ func (o *predictOptions) setFormat(a *cli.App) error {
 // check refuses flags that do not go together. chosen says that the format was given.
 func (o *predictOptions) check(chosen bool) error {
 	switch {
-	case o.Threshold != nil && !(*o.Threshold >= 0 && *o.Threshold <= 1):
-		return cli.Usagef("--threshold %v: want 0 to 1", *o.Threshold)
+	case o.ExactlyOne && o.Threshold != "":
+		return cli.Usagef("--exactly-one takes the most probable label whatever the thresholds are: leave out --threshold")
 	case o.TopK < 0 || o.Format != "jsonl" && (o.TopK > 0 || o.Logits):
 		return cli.Usagef("--top-k wants 1 or more, and like --logits the output format jsonl")
 	case o.Pretty && (chosen || o.Logits):
@@ -109,14 +138,18 @@ func runPredict(ctx context.Context, a *cli.App, o predictOptions) error {
 	if err != nil {
 		return err
 	}
+	if _, err := o.Rows.NameOutputs(m); err != nil {
+		return err
+	}
 	sayUnproved(a, &o.Model, m) // before another threshold makes it another model
-	if o.Threshold != nil {
-		for i := range m.Thresholds {
-			m.Thresholds[i] = *o.Threshold
-		}
+	if thresholds, err := o.Threshold.ReadFor(a, m.Labels); err != nil {
+		return err
+	} else if thresholds != nil {
+		m.Thresholds = thresholds
 	} else {
 		flags.SayTuning(a, m)
 	}
+	m.ExactlyOne = m.ExactlyOne || o.ExactlyOne
 	flags.Found(a, flags.DiagnoseModel(m)...)
 	scores := diagnosis.NewScores(m.Labels, m.Predicts)
 	in, err := newRowStream(a, m, o.Rows, o.Input, "predict", score.Options{}, false)
@@ -144,8 +177,10 @@ func runPredict(ctx context.Context, a *cli.App, o predictOptions) error {
 	if err != nil {
 		return err
 	}
-	flags.Found(a, scores.Findings()...)
-	flags.Found(a, scores.Unlabelled()...)
+	scores.Reading = in.reading
+	if flags.Found(a, scores.Findings()...); !m.ExactlyOne {
+		flags.Found(a, scores.Unlabelled()...)
+	}
 	return errors.Join(writer.Flush(), out.Commit(), in.verdict())
 }
 

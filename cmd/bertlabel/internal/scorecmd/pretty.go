@@ -83,14 +83,14 @@ func (p *prettyPredictions) row(row *score.Row) error {
 		return nil
 	}
 	pred := row.Prediction
-	order := make([]int, len(pred.Probabilities))
+	top, order := p.m.Top(pred.Probabilities), make([]int, len(pred.Probabilities))
 	for i := range order {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(pred.Probabilities[j], pred.Probabilities[i]) })
 	for rank, i := range order {
 		v := pred.Probabilities[i]
-		predicted := p.m.Predicts(i, v)
+		predicted := i == top || top < 0 && p.m.Predicts(i, v)
 		if p.topK > 0 && rank >= p.topK || p.topK == 0 && rank >= prettyLabels && !predicted {
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/train/data"
+	"bertlabel/train/diagnosis"
 	"bertlabel/train/score"
 )
 
@@ -22,11 +23,17 @@ type rowStream struct {
 	work    string // what the progress display calls it
 
 	rows, bad, cut int // rows handed on; of these refused; of these longer than the model takes
+	reading        diagnosis.Reading
 }
 
 // newRowStream opens input, "-" for stdin, whose labels are not looked at. With whole a row that cannot be used is never reported, as
 // the output has no place for it: it ends the reading.
 func newRowStream(a *cli.App, m *model.Model, rows *flags.Data, input, work string, o score.Options, whole bool) (*rowStream, error) {
+	if work != "predict" {
+		if err := rows.RefuseLabels(); err != nil {
+			return nil, err
+		}
+	}
 	files, err := rows.Read(a)
 	if err != nil {
 		return nil, err
@@ -69,17 +76,21 @@ func (s *rowStream) run(ctx context.Context, handle func(chunk []score.Row) erro
 func (s *rowStream) count(chunk []score.Row) {
 	s.rows += len(chunk)
 	for i := range chunk {
-		if chunk[i].Bad != nil {
+		row := &chunk[i]
+		if row.Bad != nil {
 			s.bad++
-		} else if chunk[i].Tokens.Cut > 0 {
+			continue
+		}
+		if row.Tokens.Cut > 0 {
 			s.cut++
 		}
+		s.reading.Add(&row.Tokens, row.Text, row.Pair)
 	}
 }
 
 // verdict says what happened to rows that were cut or refused; refused ones make the exit code that of refused data.
 func (s *rowStream) verdict() error {
-	flags.SayCut(s.a, s.m, s.input, s.cut, s.rows-s.bad)
+	flags.SayRead(s.a, s.m, s.input, &s.reading, s.cut)
 	stats := s.in.Stats()
 	s.files.SayStats(s.input, stats)
 	switch {

@@ -22,11 +22,29 @@ func readScored(a *cli.App, truthPath, scoresPath string) (d metrics.Data, err e
 	if truthPath == "-" && scoresPath == "-" {
 		return d, cli.Usagef("--truth and --scores are both stdin")
 	}
-	truth, truthIDs, err := readCells(a, truthPath, parseTruth, &d.Truth)
+	var truth []string
+	var truthIDs []rowID
+	if truthPath == "-" { // which may take a while to come
+		if truth, truthIDs, err = readCells(a, truthPath, parseTruth, &d.Truth); err != nil {
+			return d, err
+		}
+	}
+	scores, scoresIDs, err := readCells(a, scoresPath, parseScore, &d.Scores)
 	if err != nil {
 		return d, err
 	}
-	scores, scoresIDs, err := readCells(a, scoresPath, parseScore, &d.Scores)
+	list, err := data.NewLabelList(scores, "the scores")
+	if err != nil {
+		return d, cli.WithCode(cli.ExitData, err)
+	}
+	if truthPath == "-" {
+		err = nil
+	} else if isRows(truthPath, list) {
+		truth = scores
+		truthIDs, d.Truth, err = readRows(truthPath, list)
+	} else {
+		truth, truthIDs, err = readCells(a, truthPath, parseTruth, &d.Truth)
+	}
 	if err != nil {
 		return d, err
 	}
@@ -48,6 +66,35 @@ func readScored(a *cli.App, truthPath, scoresPath string) (d metrics.Data, err e
 		d.Scores = reorder(d.Scores, scores, truth)
 	}
 	return d, nil
+}
+
+// isRows reports whether the truth is a file of texts and their labels as eval reads it, and no table of cells alone.
+func isRows(path string, list *data.LabelList) bool {
+	format, err := data.FormatOf(path)
+	if err != nil || path == "-" {
+		return false
+	}
+	if format != data.CSV {
+		return true
+	}
+	r, err := data.Open(path, data.Options{Labels: list})
+	if err != nil {
+		return false // and so no texts
+	}
+	defer r.Close()
+	return r.NamesLabels()
+}
+
+// readRows reads the truth from such a file, whose labels are those of the scores.
+func readRows(path string, list *data.LabelList) (ids []rowID, truth []int8, err error) {
+	set, err := data.Load(path, data.Options{Labels: list})
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, id := range set.IDs {
+		ids = append(ids, rowID{id, set.Line(i)})
+	}
+	return ids, set.Y, nil
 }
 
 // reorder returns row-major cells whose columns are from, with the columns to, the same names in another order.
@@ -87,9 +134,7 @@ type rowID struct {
 var notLabels = []string{"id", "row", "text", "text_pair"}
 
 // readCells reads a CSV file with a header of label names, or what predict has written as JSON lines, appends its cells to cells,
-// [rows, labels], and returns the names.
-// ids has one entry a row where
-// there is a column of that name.
+// [rows, labels], and returns the names. ids has one entry a row where there is a column of that name.
 func readCells[T any](a *cli.App, path string, parse func(string) (T, string), cells *[]T) (labels []string, ids []rowID, err error) {
 	in, err := a.OpenInput(path)
 	if err != nil {

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 
 	"bertlabel/bert/trace"
@@ -15,202 +13,153 @@ import (
 	"bertlabel/checkpoint/safetensors"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/term"
-
-	"github.com/spf13/cobra"
+	"bertlabel/layers"
+	"bertlabel/train"
 )
 
-// backwardOptions say what is shown of the way back.
-type backwardOptions struct {
-	Labels []string // that are right for the text; all others are wrong
-	Check  bool     // compare every gradient with differences of the loss
-	Entry  *entry   // compare this one; nil: none
-}
-
-// entry is one element of a parameter.
-type entry struct {
-	Name string
-	At   []int
-}
-
-// backwardFlags are those of backwardOptions, as they are given.
-type backwardFlags struct {
-	backward, check bool
-	labels          []string
-	entry           string
-}
-
-func addBackward(cmd *cobra.Command) *backwardFlags {
-	b, f := &backwardFlags{}, cmd.Flags()
-	f.BoolVar(&b.backward, "backward", false, "show the gradients by every parameter; --output writes them")
-	f.StringSliceVar(&b.labels, "labels", nil, "`LABELS` that are right for the text, the others are wrong (with --backward)")
-	f.BoolVar(&b.check, "check", false, "compare each gradient with differences of the loss (with --backward)")
-	f.StringVar(&b.entry, "entry", "", "compare this one `'NAME[3,5]'` (with --backward)")
-	return b
-}
-
-var entryForm = regexp.MustCompile(`^([^\[\]]+)\[(\d{1,9})(?:, ?(\d{1,9}))?\]$`)
-
-// options returns what the flags mean; nil without --backward.
-func (b *backwardFlags) options(labelsGiven bool) (*backwardOptions, error) {
-	if !b.backward {
-		if labelsGiven || b.check || b.entry != "" {
-			return nil, cli.Usagef("--labels, --check and --entry go with --backward")
+// backward prints the gradient of the loss of the text.
+func (t *tracing) backward() error {
+	if t.m.Head == nil {
+		if len(t.Labels) == 0 {
+			return cli.Usagef("the model has no head: --backward needs --labels to draw one for")
 		}
-		return nil, nil
+		head := layers.NewClassifier(len(t.Labels), t.m.Encoder.Config.HiddenSize)
+		train.InitClassifier(head, train.DefaultConfig().Seed)
+		t.m.SetHead(head, t.Labels, t.m.Pooling)
+		t.app.Log.Infof("the model has no head: one is drawn, as train begins")
 	}
-	if !labelsGiven {
-		return nil, cli.Usagef("--backward needs --labels: those that are right for the text, '' for none")
-	}
-	o := &backwardOptions{Labels: b.labels, Check: b.check}
-	if b.entry != "" {
-		m := entryForm.FindStringSubmatch(b.entry)
-		if m == nil {
-			return nil, cli.Usagef("--entry %s: want NAME[ROW,COLUMN], or NAME[PLACE] of a vector", b.entry)
+	y := make([]int8, len(t.m.Labels))
+	for _, label := range t.Labels {
+		l := slices.Index(t.m.Labels, label)
+		if l < 0 {
+			return cli.Usagef("--labels %s: the model has %s%s", term.Quoted(label), term.QuotedNames(t.m.Labels),
+				cli.DidYouMean(label, "", t.m.Labels))
 		}
-		o.Entry = &entry{Name: m[1]}
-		for _, s := range m[2:] {
-			if i, err := strconv.Atoi(s); err == nil {
-				o.Entry.At = append(o.Entry.At, i)
-			}
-		}
+		y[l] = 1
 	}
-	return o, nil
-}
-
-// backward shows the gradients, and what is compared with differences.
-func (t *tracing) backward() (err error) {
-	d, err := trace.Gradients(t.m, t.text, t.Backward.Labels)
+	b, err := trace.NewBackward(t.m, t.text, y)
 	if err != nil {
-		return cli.Usagef("%v", err)
+		return err
 	}
-	defer d.Close()
-	var checks []trace.Check
-	keep := func(c trace.Check) error {
-		checks = append(checks, c)
-		return nil
-	}
-	if e := t.Backward.Entry; e != nil {
-		c, err := d.Entry(e.Name, e.At)
-		if err != nil {
-			return cli.Usagef("--entry: %v", err)
-		}
-		checks = append(checks, c)
-	}
-	if t.Backward.Check {
-		if err := d.Check(keep); err != nil {
-			return err
-		}
-	}
+	defer b.Close()
 	if t.Output != "" {
-		if err := t.writeGradients(d); err != nil {
+		if err := t.writeGradients(b); err != nil {
 			return err
 		}
 	}
-	if t.JSON {
-		return cli.WriteIndented(t.out, struct {
-			*trace.Backward
-			Checks []trace.Check `json:"checks,omitempty"`
-		}{d.Backward, checks})
+	w := bufio.NewWriter(t.app.Stdout)
+	if err := errors.Join(t.writeBackward(w, b), t.writeChecks(w, b)); err != nil {
+		return err
 	}
-	writeBackward(t.out, d.Backward)
-	writeChecks(t.out, checks)
+	return w.Flush()
+}
+
+func (t *tracing) writeBackward(w io.Writer, b *trace.Backward) error {
+	heading(w, fmt.Sprintf("loss %.4f: mean of −y·ln σ(z) − (1−y)·ln(1−σ(z)) over %d labels", b.Loss, len(b.Cells)),
+		"layers/loss.go:MeanLoss")
+	fmt.Fprintf(w, "  %-30s%4s%10s%10s%14s\n", "label", "y", "z", "σ(z)", "dz = (σ−y)/n")
+	for _, c := range b.Cells {
+		fmt.Fprintf(w, "  %s%4d%10.4f%10.4f%14.4f\n", term.Cell(c.Label, 30), c.Y, c.Logit, c.Probability, c.DZ)
+	}
+	heading(w, "\non its way down: length of the gradient by a layer's output", "bert/trainer.go:Trainer.Backward")
+	for _, d := range b.Down {
+		fmt.Fprintf(w, "  %-20s %.3e\n", d.Name, d.Norm)
+	}
+	c := train.DefaultConfig()
+	step, err := b.Step(c)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\ngradients: |w|, |g|, the largest element of g, |Δw| of one step\n")
+	fmt.Fprintf(w, "  %-45s%10s%10s%10s%10s%9s\n", "parameter", "|w|", "|g|", "|g|/|w|", "largest", "|Δw|")
+	for _, g := range b.Gradients {
+		ratio := 0.0
+		if g.Weight > 0 {
+			ratio = g.Norm / g.Weight
+		}
+		fmt.Fprintf(w, "  %-45s%10.3f%10.1e%10.1e%10.1e%9.1e\n", short(g.Name), g.Weight, g.Norm, ratio, g.Largest, step.Moved[g.Name])
+	}
+	fmt.Fprintf(w, "\nnorm of all, as clipping counts it: %.4f; clipping at %g multiplies by %.4f\n", b.Norm, c.ClipNorm,
+		step.Factor)
+	fmt.Fprintf(w, "one step of train --tune all (%s, rate %g, no warm-up): then the loss is %.4f, not %.4f\n\n", c.Optimizer, c.LearningRate,
+		step.LossAfter, b.Loss)
 	return nil
 }
 
-// shortName leaves out what all parameters of the encoder begin with.
-func shortName(name string) string {
-	return cell(strings.TrimPrefix(strings.TrimPrefix(name, "bert/encoder/"), "bert/"), 40)
-}
+// short is the name of a parameter without the scope that all layers share.
+func short(name string) string { return strings.TrimPrefix(name, "bert/encoder/") }
 
-func writeBackward(w io.Writer, b *trace.Backward) {
-	fmt.Fprintf(w, "loss  %.6f, the mean over the labels  layers/loss.go:MeanLoss\n  %-24s %2s %9s %9s %10s\n", b.Loss, "label", "y", "logit",
-		"loss", "dz")
-	for _, l := range b.Labels {
-		y := 0
-		if l.Positive {
-			y = 1
+// writeChecks prints gradients beside finite differences.
+func (t *tracing) writeChecks(w io.Writer, b *trace.Backward) error {
+	if !t.Check {
+		return nil
+	}
+	fmt.Fprintf(w, "check: D(h) = (L(w + h·u) − L(w − h·u))/2h; difference is (4·D(h) − D(2h))/3,\n"+
+		"along the whole gradient, whose length is g, and for its largest element\n")
+	fmt.Fprintf(w, "  %-52s%11s%11s%9s%8s\n", "parameter", "g", "difference", "h", "error")
+	line := func(c trace.Check, err error) (float64, error) {
+		name := short(c.Name)
+		if c.At != nil {
+			name += strings.ReplaceAll(fmt.Sprint(c.At), " ", ",")
 		}
-		fmt.Fprintf(w, "  %s %2d %9.4f %9.6f %10.6f\n", cell(l.Label, 24), y, l.Logit, l.Loss, l.DZ)
+		fmt.Fprintf(w, "  %-52s%11.3e%11.3e%9.1e%7.2f%%\n", name, c.Gradient, c.Difference, c.H, 100*c.Error)
+		return c.Error, err
 	}
-	fmt.Fprintf(w, "the way down  norm of the gradient by a stage  bert/trainer.go:Trainer.Backward\n")
-	for _, f := range b.Flow {
-		fmt.Fprintf(w, "  %-24s %9.6f\n", f.Stage, f.Norm)
-	}
-	fmt.Fprintf(w, "parameters  in the order of the computation\n  %-40s %8s %10s %9s %11s %s\n", "", "|w|", "|g|", "|g|/|w|", "largest", "at")
-	for _, g := range b.Params {
-		fmt.Fprintf(w, "  %s %8.3f %10.2e %9.1e %11.2e %s\n", shortName(g.Name), g.Weight, g.Gradient, g.Ratio(), g.Largest, indices(g.At))
-	}
-	fmt.Fprintf(w, "one step  train/optimizer.go:Optimizer.Step\n  global norm %.6f, clipped by the factor %.6f\n", b.GlobalNorm, b.ClipFactor)
-	moved, squares := 0.0, 0.0
-	for _, g := range b.Params {
-		moved, squares = moved+g.Step*g.Step, squares+g.Weight*g.Weight
-	}
-	fmt.Fprintf(w, "  learning rate %g: the weights move by %.6f of %.4f,\n  the loss goes from %.6f to %.6f\n", b.Step.LearningRate,
-		math.Sqrt(moved), math.Sqrt(squares), b.Loss, b.Step.Loss)
-}
-
-// indices is [3,5].
-func indices(at []int) string { return strings.ReplaceAll(fmt.Sprint(at), " ", ",") }
-
-func writeChecks(w io.Writer, checks []trace.Check) {
-	if len(checks) == 0 {
-		return
-	}
-	fmt.Fprintf(w, "differences  (4·D(h) − D(2h))/3, D(h) = (loss(w + h) − loss(w − h))/2h\n")
-	fmt.Fprintf(w, "  %-40s %9s %11s %11s %8s\n", "", "h", "gradient", "differences", "off by")
-	worst, skipped := 0.0, ""
-	for _, c := range checks {
-		if c.Skipped != "" {
-			skipped = c.Skipped
-			fmt.Fprintf(w, "  %s %9s %11.2e  %s\n", shortName(c.Name), "", c.Gradient, "not compared")
+	worst, shifts := 0.0, []string(nil)
+	for i, g := range b.Gradients {
+		if strings.HasSuffix(g.Name, "key/bias") {
+			shifts = append(shifts, fmt.Sprintf("  %-52s%11.3e", short(g.Name), g.Norm))
 			continue
 		}
-		fmt.Fprintf(w, "  %s %9.1e %11.3e %11.3e %7.3f%%", shortName(c.Name), c.H, c.Gradient, c.Differences, 100*c.Error())
-		if c.At != nil {
-			fmt.Fprintf(w, " %s", indices(c.At))
+		if g.Norm == 0 {
+			continue
 		}
-		fmt.Fprintln(w)
-		worst = max(worst, c.Error())
+		along, err := line(b.CheckAlong(i))
+		single, err2 := line(b.CheckElement(i, g.At))
+		if err := errors.Join(err, err2); err != nil {
+			return err
+		}
+		worst = max(worst, along, single)
 	}
-	fmt.Fprintf(w, "  the worst is off by %.3f %%; want 1 %% at most\n", 100*worst)
-	if skipped != "" {
-		fmt.Fprintf(w, "  not compared:\n  %s\n", term.Printable(skipped))
+	for _, s := range t.Entry {
+		e, _ := parseWeight(s + "=0") // check has seen it
+		i := slices.IndexFunc(b.Gradients, func(g trace.Gradient) bool { return g.Name == e.Name })
+		if i < 0 || len(e.Index) != len(b.Gradients[i].Shape) || !within(e.Index, b.Gradients[i].Shape) {
+			return cli.Usagef("--entry %s: no such element; bertlabel inspect lists the parameters and their shapes", term.Quoted(s))
+		}
+		if _, err := line(b.CheckElement(i, e.Index)); err != nil {
+			return err
+		}
 	}
+	fmt.Fprintf(w, "  worst %.2f%%\n\nshown apart, for their gradient is 0 and differences would be noise: a bias of the keys adds\n"+
+		"the same q·b to all scores of a row, and a softmax does not see a shift\n%s\n", 100*worst, strings.Join(shifts, "\n"))
+	return nil
 }
 
-// writeGradients writes gradients/NAME for each parameter.
-func (t *tracing) writeGradients(d *trace.Differentiated) error {
-	var infos []checkpoint.Info
-	for _, g := range d.Params {
-		infos = append(infos, checkpoint.Info{Name: "gradients/" + g.Name, DType: checkpoint.Float32, Shape: g.Shape})
-	}
-	return t.writeStream(infos, func(file *safetensors.Stream) error {
-		for i, g := range d.Params {
-			if err := file.Write(checkpoint.Float32Tensor(infos[i].Name, g.Shape, d.Gradient(g.Name))); err != nil {
-				return err
-			}
+func within(index, shape []int) bool {
+	for i, n := range index {
+		if n < 0 || n >= shape[i] {
+			return false
 		}
-		return nil
-	})
+	}
+	return true
 }
 
-// writeStream writes --output.
-func (t *tracing) writeStream(infos []checkpoint.Info, write func(*safetensors.Stream) error) error {
+// writeGradients writes the tensor file.
+func (t *tracing) writeGradients(b *trace.Backward) error {
 	out, err := t.app.CreateOutput(t.Output)
 	if err != nil {
 		return err
 	}
 	defer out.Discard()
-	buffer := bufio.NewWriterSize(out, 1<<16)
-	file, err := safetensors.NewStream(buffer, infos)
-	if err != nil {
-		return err
+	var tensors []checkpoint.Tensor
+	for _, g := range b.Gradients {
+		tensors = append(tensors, checkpoint.Float32Tensor(g.Name, g.Shape, g.Values))
 	}
-	if err := write(file); err != nil {
-		return err
-	}
-	if err := errors.Join(file.Close(), buffer.Flush()); err != nil {
-		return err
-	}
-	return out.Commit()
+	create := func(string) (io.WriteCloser, error) { return nopCloser{out}, nil }
+	return errors.Join(safetensors.Write(create, t.Output, tensors, nil), out.Commit())
 }
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }

@@ -1,12 +1,9 @@
-// Package tracecmd has the verb that shows what happens inside a model: trace.
+// Package tracecmd has the verb that shows one text on its way through a model: trace.
 package tracecmd
 
 import (
-	"bufio"
 	"context"
-	"errors"
-	"fmt"
-	"strings"
+	"slices"
 
 	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
@@ -18,70 +15,83 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// traceOptions say which text is followed, and what is shown of it.
-type traceOptions struct {
+// options say which text is traced, and what is shown.
+type options struct {
 	Model      flags.Source
 	Text, Pair string
-	Token      int    // whose way is shown
-	Layer      int    // that is shown; −1: all
-	Stage      string // what is shown: tokens, embeddings, layers or output; "": all
-	Whole      bool   // every matrix
+	Token      int      // whose rows are shown, from 0
+	Layer      *int     // only this layer; nil: all stages
+	Stages     []string // only these blocks or stages; nil: all blocks
+	Whole      bool     // every matrix
 	JSON       bool
-	Output     string             // .safetensors file for every tensor; "" for none
-	CSV        string             // folder for a file a stage; "" for none
-	Change     []trace.Alteration // at most one
-	Backward   *backwardOptions   // instead of the forward pass; nil: none
+	Output     string   // safetensors file of all stages; "": none
+	CSV        string   // folder of a file for each stage; "": none
+	Without    []string // parts that are left out
+	Set        []string // weights that are changed
+
+	Backward bool     // the gradient of the loss, instead
+	Labels   []string // that the text has
+	Check    bool     // compare with finite differences
+	Entry    []string // elements that are compared, too
 }
 
-var stages = []string{"tokens", "embeddings", "layers", "output"}
+// The blocks of the text.
+const (
+	tokensBlock     = "tokens"
+	embeddingsBlock = "embeddings"
+	attentionBlock  = "attention"
+	feedBlock       = "feed-forward"
+	poolerBlock     = "pooler"
+	labelsBlock     = "labels"
+)
+
+var blocks = []string{tokensBlock, embeddingsBlock, attentionBlock, feedBlock, poolerBlock, labelsBlock}
 
 // NewTrace returns the verb trace.
 func NewTrace(a *cli.App) *cobra.Command { return newTraceCmd(a, runTrace) }
 
-func newTraceCmd(a *cli.App, run cli.Runner[traceOptions]) *cobra.Command {
-	o := traceOptions{}
-	var without, set string
+func newTraceCmd(a *cli.App, run cli.Runner[options]) *cobra.Command {
+	var o options
+	var layer int
 	cmd := &cobra.Command{
 		Use:   "trace TEXT",
-		Short: "Show every stage of a text's way through a model",
-		Example: "  bertlabel trace --model model \"The food was good.\"\n" +
-			"  bertlabel trace --model model --token 3 --layer 0 \"The food was good.\"\n" +
-			"  bertlabel trace --model model --without head:1.0 \"The food was good.\"\n" +
-			"  bertlabel trace --model model --backward --labels food,praise --check \"The food was good.\"",
-		Long: `Runs one text and shows its stages in the order of the computation, each with its formula, its shape and where the code
-is. Stages have the names of their scopes in Google's modeling.py. --output F.safetensors writes all of them, of the size 4·L·S·(16·H + 2·A·S)
-bytes about, one by one. --without and --set change one thing and show which stages that changes: they run in float64, slowly.
---backward shows how the loss of the text with --labels changes with each parameter, and what one step of training would do.`,
-		Args: cobra.MaximumNArgs(1),
+		Short: "Show one text on its way through a model, stage by stage, with formula and place in the source",
+		Example: "  bertlabel trace --model model \"The food was not very good.\"\n" +
+			"  bertlabel trace --model model --layer 0 --whole \"The food was not very good.\"\n" +
+			"  bertlabel trace --model model --without head:1.1 --without position \"The food was not very good.\"",
+		Long: `Each block has formula, shape, file and symbol, and what there is to see of one token, [CLS] unless --token says another. |x| is the
+length of a row. --output has every stage under the name of its scope in modeling.py, with the bits of a prediction. --without and --set
+run bert/plain, float64 and plain loops, twice, and say which stages have changed and by how much. --backward shows the gradient of the
+loss by each parameter instead, and writes it to --output; a model without a head gets one as train draws it.`,
+		Args: cli.OneArg("a text, in quotes"),
 	}
-	models := flags.AddRunModel(cmd)
+	models := flags.AddModel(cmd)
 	f := cmd.Flags()
-	f.StringVar(&o.Pair, "pair", "", "second text of a pair")
-	f.IntVar(&o.Token, "token", 0, "the token whose way is shown, from 0, which is [CLS]")
-	f.IntVar(&o.Layer, "layer", -1, "show this layer only, from 0 (default: all)")
-	f.StringVar(&o.Stage, "stage", "", "show only: tokens, embeddings, layers, output")
-	f.BoolVar(&o.Whole, "whole", false, "print every matrix, for small models")
-	f.BoolVar(&o.JSON, "json", false, "write one JSON object")
-	f.StringVar(&o.Output, "output", "", "`FILE`.safetensors to write all stages to")
-	f.StringVar(&o.CSV, "csv", "", "`FOLDER` to write a CSV file of each stage to")
-	f.StringVar(&without, "without", "", "leave out `PART`: "+strings.Join(trace.Parts(), ", ")+", head:L.H")
-	f.StringVar(&set, "set", "", "change one element, `'NAME[3,5]=0.25'`")
-	back := addBackward(cmd)
+	f.StringVar(&o.Pair, "pair", "", "second `TEXT` of a pair")
+	f.IntVar(&o.Token, "token", 0, "place of the `TOKEN` that is looked at, from 0: [CLS]")
+	f.IntVar(&layer, "layer", 0, "show this layer only, from 0 (default: all)")
+	f.StringArrayVar(&o.Stages, "stage", nil,
+		"show only tokens, embeddings, attention, feed-forward, pooler or labels, or a stage by its `NAME` in --output; may be repeated")
+	f.BoolVar(&o.Whole, "whole", false, "print every matrix: for small models, or one --layer or --stage")
+	f.BoolVar(&o.JSON, "json", false, "print one JSON object")
+	f.StringVar(&o.Output, "output", "", "safetensors `FILE` of all stages")
+	f.StringVar(&o.CSV, "csv", "", "`FOLDER` for a CSV file of each stage")
+	f.StringArrayVar(&o.Without, "without", nil,
+		"leave out `PART`: scale, position, gelu, residual1, residual2, norm or head:L.H; may be repeated")
+	f.StringArrayVar(&o.Set, "set", nil, "change a weight: `'NAME[3,5]=0.25'`; may be repeated")
+	f.BoolVar(&o.Backward, "backward", false, "show the gradient of the loss by each parameter instead")
+	f.StringSliceVar(&o.Labels, "labels", nil, "with --backward: `NAMES` that the text has, separated by commas; it has no others")
+	f.BoolVar(&o.Check, "check", false, "with --backward: compare each gradient with finite differences")
+	f.StringArrayVar(&o.Entry, "entry", nil, "with --check: an element to compare, too, `'NAME[3,5]'`; may be repeated")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
-		if len(args) != 1 {
-			return cli.Usagef("trace needs one text, in quotes")
-		}
 		o.Text = args[0]
-		if o.Change, err = alterations(without, set); err != nil {
-			return err
+		if f.Changed("layer") {
+			o.Layer = &layer
 		}
-		if o.Backward, err = back.options(f.Changed("labels")); err != nil {
+		if o.Model, err = models.Source(); err != nil {
 			return err
 		}
 		if err := o.check(); err != nil {
-			return err
-		}
-		if o.Model, err = models.Source(); err != nil {
 			return err
 		}
 		return run(cmd.Context(), a, o)
@@ -89,172 +99,157 @@ bytes about, one by one. --without and --set change one thing and show which sta
 	return cmd
 }
 
-// alterations reads --without and --set, of which one may be given.
-func alterations(without, set string) ([]trace.Alteration, error) {
-	parse, flag, value := trace.ParseWithout, "--without", without
-	switch {
-	case without != "" && set != "":
-		return nil, cli.Usagef("--without and --set: one thing is changed at a time")
-	case without == "" && set == "":
-		return nil, nil
-	case set != "":
-		parse, flag, value = trace.ParseSetting, "--set", set
-	}
-	change, err := parse(value)
-	if err != nil {
-		return nil, cli.Usagef("%s: %v", flag, err)
-	}
-	return []trace.Alteration{change}, nil
-}
-
-func (o *traceOptions) check() error {
-	if o.Stage != "" {
-		if err := cli.OneOf("stage", o.Stage, stages...); err != nil {
+// check refuses what no model can do.
+func (o *options) check() error {
+	for _, part := range o.Without {
+		if _, err := parsePart(part); err != nil {
 			return err
 		}
 	}
+	for _, s := range o.Set {
+		if _, err := parseWeight(s); err != nil {
+			return err
+		}
+	}
+	if o.changes() && (o.JSON || o.Output != "" || o.CSV != "" || o.Whole || len(o.Stages) > 0) {
+		return cli.Usagef("--without and --set print a table of what changes; they take no --json, --output, --csv, --whole or --stage")
+	}
+	return o.checkBackward()
+}
+
+// checkBackward refuses flags that belong to the other direction.
+func (o *options) checkBackward() error {
 	switch {
-	case o.JSON && o.Whole:
-		return cli.Usagef("--json and --whole: one form at a time")
-	case len(o.Change) > 0 && (o.Whole || o.Output != "" || o.CSV != ""):
-		return cli.Usagef("--without and --set show what changes: without --whole, --output and --csv")
-	case o.Backward != nil && (len(o.Change) > 0 || o.Whole || o.CSV != "" || o.Stage != "" || o.Layer >= 0 || o.Token > 0):
-		return cli.Usagef("--backward goes with --labels, --check, --entry, --json and --output only")
-	case o.Output != "" && !strings.HasSuffix(o.Output, ".safetensors"):
-		return cli.Usagef("--output %s: want a name that ends in .safetensors", o.Output)
-	case o.Token < 0:
-		return cli.Usagef("--token %d: want 0, which is [CLS], or more", o.Token)
-	case o.Layer < -1:
-		return cli.Usagef("--layer %d: want 0 or more", o.Layer)
+	case !o.Backward && (len(o.Labels) > 0 || o.Check || len(o.Entry) > 0):
+		return cli.Usagef("--labels, --check and --entry belong to --backward")
+	case !o.Check && len(o.Entry) > 0:
+		return cli.Usagef("--entry belongs to --check")
+	case o.Backward && (o.changes() || o.Whole || o.JSON || o.CSV != "" || len(o.Stages) > 0 ||
+		o.Layer != nil || o.Token != 0):
+		return cli.Usagef("--backward takes no --without, --set, --whole, --json, --csv, --stage, --layer or --token")
+	}
+	for _, s := range o.Entry {
+		if _, err := parseWeight(s + "=0"); err != nil {
+			return cli.Usagef("--entry %q: want 'NAME[row,column]', or NAME[i] for a bias", s)
+		}
 	}
 	return nil
 }
+
+// changes says whether the text is run twice, as the model is and as --without and --set have it.
+func (o *options) changes() bool { return len(o.Without)+len(o.Set) > 0 }
 
 // tracing is one run of the verb.
 type tracing struct {
-	traceOptions
-	app  *cli.App
-	m    *model.Model
-	text tokenizer.Encoding
-	out  *bufio.Writer
+	options
+	app    *cli.App
+	m      *model.Model
+	text   tokenizer.Encoding
+	report *trace.Report
+	whole  map[string]*tensor.Tensor // stages that are printed as matrices
 }
 
-func runTrace(_ context.Context, a *cli.App, o traceOptions) (err error) {
-	t := &tracing{traceOptions: o, app: a, out: bufio.NewWriter(a.Stdout)}
-	open := o.Model.Open
-	if o.Backward != nil {
-		open = o.Model.OpenWithHead
-	}
-	if t.m, err = open(a); err != nil {
+func runTrace(_ context.Context, a *cli.App, o options) (err error) {
+	t := &tracing{options: o, app: a, whole: map[string]*tensor.Tensor{}}
+	if t.m, err = o.Model.Open(a); err != nil {
 		return err
 	}
-	t.text = t.m.Encode([]string{o.Text}, []string{o.Pair})[0]
+	var pairs []string
+	if o.Pair != "" {
+		pairs = []string{o.Pair}
+	}
+	t.text = t.m.Encode([]string{o.Text}, pairs)[0]
 	if t.text.Cut > 0 {
-		a.Log.Warnf("%d tokens were cut: the text has more than %d", t.text.Cut, t.m.MaxSeqLength)
+		a.Log.Infof("the last %d tokens are cut; --max-seq-length is %d", t.text.Cut, t.m.MaxSeqLength)
 	}
-	if n := len(t.text.IDs); o.Token >= n {
-		return cli.Usagef("--token %d: the text has the tokens 0 to %d", o.Token, n-1)
-	}
-	if n := len(t.m.Encoder.Layers); o.Layer >= n {
-		return cli.Usagef("--layer %d: the model has the layers 0 to %d", o.Layer, n-1)
-	}
-	if o.Output != "" && o.Backward == nil {
-		if err := t.writeTensors(); err != nil {
-			return err
-		}
-	}
-	if o.CSV != "" {
-		if err := t.writeCSV(); err != nil {
-			return err
-		}
-	}
-	switch {
-	case o.Backward != nil:
-		err = t.backward()
-	case len(o.Change) > 0:
-		err = t.alter()
-	case o.Whole:
-		err = t.whole()
-	default:
-		err = t.summarize()
-	}
-	return errors.Join(err, t.out.Flush())
-}
-
-// summarize prints the summary.
-func (t *tracing) summarize() error {
-	s, err := trace.Summarize(t.m, t.text, t.Token, nil)
-	if err != nil {
-		return cli.WithCode(cli.ExitModel, err)
-	}
-	if t.Layer >= 0 {
-		s.Layers = s.Layers[t.Layer : t.Layer+1]
-	}
-	if t.JSON {
-		return cli.WriteIndented(t.out, s)
-	}
-	writeSummary(t.out, s, t.Stage)
-	return nil
-}
-
-// alter prints which stages an alteration changes.
-func (t *tracing) alter() error {
-	changed, labels, err := trace.Alter(t.m, t.text, t.Change[0])
-	if err != nil {
-		return cli.Usagef("%v", err)
-	}
-	if t.JSON {
-		return cli.WriteIndented(t.out, struct {
-			Stages []trace.Altered      `json:"stages"`
-			Labels []trace.AlteredLabel `json:"labels"`
-		}{changed, labels})
-	}
-	writeAltered(t.out, changed, labels)
-	return nil
-}
-
-// maxWhole is the largest number of values that --whole prints.
-const maxWhole = 100_000
-
-// whole prints every matrix.
-func (t *tracing) whole() error {
-	values := 0
-	if err := t.walk(func(_ string, x *tensor.Tensor) error {
-		values += x.Rows * x.Cols
-		return nil
-	}); err != nil {
+	if err := t.check(); err != nil {
 		return err
 	}
-	if values > maxWhole {
-		return cli.Usagef("--whole would print %d values, at most %d: choose --layer, or write them with --csv or --output", values, maxWhole)
+	if o.Backward {
+		return t.backward()
 	}
-	return t.walk(func(name string, x *tensor.Tensor) error {
-		writeMatrix(t.out, name, x)
-		return nil
-	})
+	if o.changes() {
+		return t.compare()
+	}
+	t.report = trace.NewReport(t.m, t.text, o.Token)
+	if err := t.run(); err != nil {
+		return err
+	}
+	if o.JSON {
+		return t.writeJSON()
+	}
+	return t.writeText()
 }
 
-// walk is trace.Walk over the stages that --layer and --stage leave.
-func (t *tracing) walk(visit func(name string, x *tensor.Tensor) error) error {
-	return trace.Walk(t.m, t.text, func(name string, x *tensor.Tensor) error {
-		if !t.shows(name) {
+// check refuses what this model and this text do not have.
+func (t *tracing) check() error {
+	if n := len(t.text.IDs); t.Token < 0 || t.Token >= n {
+		return cli.Usagef("--token %d: the text has the tokens 0 to %d", t.Token, n-1)
+	}
+	if n := len(t.m.Encoder.Layers); t.Layer != nil && (*t.Layer < 0 || *t.Layer >= n) {
+		return cli.Usagef("--layer %d: the model has the layers 0 to %d", *t.Layer, n-1)
+	}
+	stages, names := trace.Stages(t.m, len(t.text.IDs)), slices.Clone(blocks)
+	for _, s := range stages {
+		names = append(names, s.Name)
+	}
+	for _, name := range t.Stages {
+		if !slices.Contains(names, name) {
+			return cli.Usagef("--stage %q: no such block or stage%s", name, cli.DidYouMean(name, "", names))
+		}
+	}
+	numbers := 0
+	for _, s := range stages {
+		if t.wholeStage(s.Name) {
+			numbers += s.Shape[0] * s.Shape[1]
+		}
+	}
+	if numbers > mostNumbers {
+		return cli.Usagef("--whole would print %d numbers, the most is %d: choose --layer or --stage", numbers, mostNumbers)
+	}
+	return nil
+}
+
+// mostNumbers is what a person may want to scroll through; the tensor file takes any number.
+const mostNumbers = 1 << 18
+
+// run takes the text through the model, and each stage to whoever wants it.
+func (t *tracing) run() error {
+	sinks := []sink{t.report.Add, t.keep}
+	if t.CSV != "" {
+		tables, err := t.createTables()
+		if err != nil {
+			return err
+		}
+		sinks = append(sinks, tables.add)
+	}
+	walk := func(sinks []sink) error {
+		return trace.Run(t.m, t.text, func(s trace.Stage, x *tensor.Tensor) error {
+			for _, sink := range sinks {
+				if err := sink(s, x); err != nil {
+					return err
+				}
+			}
 			return nil
-		}
-		return visit(name, x)
-	})
+		})
+	}
+	if t.Output == "" {
+		return walk(sinks)
+	}
+	return t.writeTensors(func(add sink) error { return walk(append(sinks, add)) })
 }
 
-func (t *tracing) shows(name string) bool {
-	of, layer := "output", -1
-	switch {
-	case name == trace.InputIDs || name == trace.SegmentIDs:
-		of = "tokens"
-	case strings.HasPrefix(name, "bert/embeddings/") || name == "embedding_output":
-		of = "embeddings"
-	default:
-		if n, _ := fmt.Sscanf(strings.TrimPrefix(name, "bert/encoder/"), "layer_%d", &layer); n == 1 {
-			of = "layers"
+// sink is somebody who wants the stages.
+type sink = func(trace.Stage, *tensor.Tensor) error
+
+// keep copies a stage that is to be printed.
+func (t *tracing) keep(s trace.Stage, x *tensor.Tensor) error {
+	if t.wholeStage(s.Name) {
+		y := tensor.New(x.Rows, x.Cols)
+		for i := range x.Rows {
+			copy(y.Row(i), x.Row(i))
 		}
+		t.whole[s.Name] = y
 	}
-	return (t.Stage == "" || of == t.Stage) && (t.Layer < 0 || layer == t.Layer)
+	return nil
 }

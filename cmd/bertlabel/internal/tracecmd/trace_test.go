@@ -2,202 +2,227 @@ package tracecmd
 
 import (
 	"encoding/json"
-	"fmt"
+	"flag"
 	"os"
 	"path/filepath"
-	"slices"
+	"regexp"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
-	"bertlabel/bert/trace"
+	"bertlabel/bert"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/safetensors"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
-	"bertlabel/tensor"
+	"bertlabel/cmd/bertlabel/internal/term"
 )
 
 var bertlabel = cmdtest.Verbs(NewTrace)
 
-const (
-	tiny = "../../../../bert/testdata/tiny"
-	text = "the food was not good ."
-)
+const tinyModel = "../../../../bert/testdata/tiny"
 
-// TestTrace: the text is at most 100 columns wide, and the JSON has its numbers.
-func TestTrace(t *testing.T) {
-	out, stderr, code := bertlabel.Run(t, "", "trace", "--model", tiny, "--token", "4", text)
-	if code != cli.ExitOK {
-		t.Fatalf("exit %d: %s", code, stderr)
-	}
-	for line := range strings.Lines(out) {
-		if utf8.RuneCountInString(strings.TrimSuffix(line, "\n")) > 100 {
-			t.Errorf("%d columns: %s", utf8.RuneCountInString(line), line)
-		}
-	}
-	for _, want := range []string{"layer 1, of token 4 not\n", "bert/pooler.go:Pooler.Forward", "|word|"} {
-		if !strings.Contains(out, want) {
-			t.Errorf("no %q in\n%s", want, out)
-		}
-	}
-	out, _, code = bertlabel.Run(t, "", "trace", "--model", tiny, "--layer", "1", "--json", text)
-	var s trace.Summary
-	if err := json.Unmarshal([]byte(out), &s); err != nil || code != cli.ExitOK || len(s.Layers) != 1 || s.Layers[0].Layer != 1 ||
-		len(s.Output.Labels) != 4 || !s.Output.Labels[3].Predicted {
-		t.Errorf("exit %d, error %v:\n%s", code, err, out)
-	}
-}
+var update = flag.Bool("update", false, "write the transcript")
 
-// TestTraceFiles: the tensors of the file, the CSV files and --whole are the stages of the walk.
-func TestTraceFiles(t *testing.T) {
-	file, folder := filepath.Join(t.TempDir(), "t.safetensors"), filepath.Join(t.TempDir(), "csv")
-	_, stderr, code := bertlabel.Run(t, "", "trace", "--model", tiny, "--output", file, "--csv", folder, text)
+// number is one with a point: the last of its digits differs between kernel sets.
+var number = regexp.MustCompile(`-?\d+\.\d+`)
+
+// The whole text of the tiny model is that of the transcript, its numbers to a thousandth, and no line is longer than 100 columns.
+func TestTranscript(t *testing.T) {
+	t.Parallel()
+	got, stderr, code := bertlabel.Run(t, "", "trace", "--model", tinyModel, "--token", "4", "the food was not good .")
 	if code != cli.ExitOK {
-		t.Fatalf("exit %d: %s", code, stderr)
+		t.Fatalf("exit %d\n%s", code, stderr)
 	}
-	src, err := safetensors.Open(file, checkpoint.Limits{})
+	if *update {
+		cmdtest.WriteFile(t, "testdata/tiny.txt", got)
+	}
+	text, err := os.ReadFile("testdata/tiny.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer src.Close()
-	n := len(src.Tensors())
-	ids, err := src.ReadRaw(trace.InputIDs)
-	if err != nil || len(ids) != 4*8 || ids[0] != 2 || ids[4] != 4 {
-		t.Errorf("ids %v, error %v", ids, err)
+	want := string(text)
+	if g, w := number.ReplaceAllString(got, "#"), number.ReplaceAllString(want, "#"); g != w {
+		t.Errorf("other words:\n%s\nwant\n%s", got, want)
 	}
-	files, err := os.ReadDir(folder)
-	if err != nil || len(files) != n {
-		t.Errorf("%d files for %d tensors, error %v", len(files), n, err)
+	numbers := number.FindAllString(want, -1)
+	for i, g := range number.FindAllString(got, -1) {
+		var x, y float64
+		if json.Unmarshal([]byte(g), &x) != nil || json.Unmarshal([]byte(numbers[i]), &y) != nil || !(max(x-y, y-x) <= 1.5e-3) {
+			t.Errorf("number %d: %s, want %s", i, g, numbers[i])
+		}
 	}
-	logits := make([]float32, 4)
-	if err := src.ReadFloat32(trace.Logits, logits); err != nil {
-		t.Fatal(err)
-	}
-	line, err := os.ReadFile(filepath.Join(folder, "logits.csv"))
-	if want := cells(logits); err != nil || string(line) != want {
-		t.Errorf("logits.csv has %q, want %q; error %v", line, want, err)
-	}
-	out, _, _ := bertlabel.Run(t, "", "trace", "--model", tiny, "--whole", "--stage", "output", text)
-	if !strings.Contains(out, "logits  [1, 4]\n     0   6.6782  -6.7055") || strings.Contains(out, "bert/encoder") {
-		t.Errorf("--whole --stage output printed\n%s", out)
+	narrow(t, got)
+}
+
+func narrow(t *testing.T, text string) {
+	t.Helper()
+	for _, line := range strings.Split(text, "\n") {
+		if term.Width(line) > columns {
+			t.Errorf("%d columns: %s", term.Width(line), line)
+		}
 	}
 }
 
-// cells is a line of the CSV files.
-func cells(x []float32) string {
-	return strings.Join(strings.Fields(strings.Trim(fmt.Sprint(x), "[]")), ",") + "\n"
-}
-
-// TestTraceAlter: one head less of the last layer changes nothing before it, and the verdict.
-func TestTraceAlter(t *testing.T) {
-	out, stderr, code := bertlabel.Run(t, "", "trace", "--model", tiny, "--without", "head:1.0", text)
-	lines := strings.Split(out, "\n")
-	if code != cli.ExitOK || !strings.HasPrefix(lines[1], "bert/encoder/layer_1/attention/self/context ") || !strings.Contains(out, "praise") {
-		t.Errorf("exit %d, %s\n%s", code, stderr, out)
-	}
-}
-
-// TestTraceWrong: what cannot be done is refused with the code of wrong usage, and says what is there.
-func TestTraceWrong(t *testing.T) {
-	for _, c := range []struct {
-		words []string
-		want  string
-	}{
-		{[]string{"--token", "8", text}, "the tokens 0 to 7"}, {[]string{"--layer", "2", text}, "the layers 0 to 1"}, {nil, "one text"},
-		{[]string{"--stage", "x", text}, "tokens"}, {[]string{"--without", "head:0.2", text}, "heads 0 to 1"},
-		{[]string{"--without", "tail", text}, "residual1"}, {[]string{"--set", "layer_0[99,0]=1", text}, "8 rows"},
-		{[]string{"--set", "layer_0", text}, "NAME[ROW,COLUMN]"}, {[]string{"--output", "x.txt", text}, ".safetensors"},
-		{[]string{"--set", "layer_0[0,0]=1", "--without", "scale", text}, "one thing"}, {[]string{"--json", "--whole", text}, "one form"},
-		{[]string{"--token", "-1", text}, "--token -1"}, {[]string{"--layer", "-2", text}, "--layer -2"},
+// A layer, a block, a stage and whole matrices can be asked for, and nothing else is printed then.
+func TestParts(t *testing.T) {
+	t.Parallel()
+	const text = "the food was not good ."
+	for args, c := range map[string]struct{ has, hasNot string }{
+		"--layer 1":                      {"layer 1, attention", "layer 0"},
+		"--stage tokens":                 {"tokens [8]", "embeddings ["},
+		"--stage pooler":                 {"|pooled|", "labels ["},
+		"--layer 0 --whole":              {"bert/encoder/layer_0/attention/self/probs [16, 8]", "layer_1"},
+		"--stage logits":                 {"logits [1, 4]", "labels ["},
+		"--stage feed-forward --layer 1": {"layer 1, feed-forward", "attention"},
+		"--stage bert/embeddings/sum":    {"bert/embeddings/sum [8, 8]", "tokens"},
+		"--without head:1.1":             {"layer_1/attention/self/context", "layer_0/attention/self/context"},
+		"--set output_bias[1]=2.5":       {"logits", "layer_0"},
+		"--without gelu --set output_bias[1]=2.5 --layer 1": {"layer_1/intermediate/act", "layer_0"},
 	} {
-		out, stderr, code := bertlabel.Run(t, "", slices.Concat([]string{"trace", "--model", tiny}, c.words)...)
-		if code != cli.ExitUsage || out != "" || !strings.Contains(stderr, c.want) {
-			t.Errorf("%q: exit %d, stdout %q, stderr %q, want %q", c.words, code, out, stderr, c.want)
+		words := append(append([]string{"trace", "--model", tinyModel}, strings.Fields(args)...), text)
+		stdout, stderr, code := bertlabel.Run(t, "", words...)
+		if code != cli.ExitOK || !strings.Contains(stdout, c.has) || strings.Contains(stdout, c.hasNot) {
+			t.Errorf("%s: exit %d\n%s%s", args, code, stdout, stderr)
 		}
+		narrow(t, stdout)
 	}
 }
 
-// TestHostile: tokens, labels and names of stages do not steer the terminal.
-func TestHostile(t *testing.T) {
-	const evil = "\x1b[2J\u202e\r\nx"
-	s := &trace.Summary{Tokens: []trace.Token{{Token: evil}}, Embeddings: trace.Embeddings{Rows: make([]trace.EmbeddingRow, 1)},
-		Layers: []trace.Layer{{Attention: trace.Attention{Heads: []trace.Head{{Top: []trace.Attended{{Token: evil}}}}}}},
-		Output: &trace.Output{Labels: []trace.Label{{Label: evil}}}}
-	var b strings.Builder
-	writeSummary(&b, s, "")
-	writeAltered(&b, []trace.Altered{{Stage: evil}}, []trace.AlteredLabel{{Label: evil}})
-	writeMatrix(&b, "layer_0", tensor.New(1, 9))
-	if strings.ContainsAny(b.String(), "\x1b\r\u202e") || strings.Contains(b.String(), "\nx") {
-		t.Errorf("printed %q", b.String())
-	}
-}
-
-// TestTraceBackward: the text fits 100 columns, every comparison holds, the file has a gradient for each parameter.
-func TestTraceBackward(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "g.safetensors")
-	out, stderr, code := bertlabel.Run(t, "", "trace", "--model", tiny, "--backward", "--labels", "food,praise", "--check", "--entry",
-		"output_bias[2]", "--output", file, text)
-	if code != cli.ExitOK {
-		t.Fatalf("exit %d: %s", code, stderr)
-	}
-	for line := range strings.Lines(out) {
-		if utf8.RuneCountInString(strings.TrimSuffix(line, "\n")) > 100 {
-			t.Errorf("%d columns: %s", utf8.RuneCountInString(line), line)
-		}
-	}
-	if strings.Count(out, "not compared\n") != 2 || !strings.Contains(out, "the softmax does not see") {
-		t.Errorf("printed\n%s", out)
-	}
-	src, err := safetensors.Open(file, checkpoint.Limits{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer src.Close()
-	bias := make([]float32, 4)
-	if err := src.ReadFloat32("gradients/output_bias", bias); err != nil || len(src.Tensors()) != 41 {
-		t.Errorf("%d tensors, error %v", len(src.Tensors()), err)
-	}
-	out, _, _ = bertlabel.Run(t, "", "trace", "--model", tiny, "--backward", "--labels", "food,praise", "--entry", "output_bias[2]",
-		"--json", text)
-	var got struct {
-		trace.Backward
-		Checks []trace.Check `json:"checks"`
-	}
-	err = json.Unmarshal([]byte(out), &got)
-	if err != nil || len(got.Checks) != 1 || float32(got.Checks[0].Gradient) != bias[2] || float32(got.Labels[2].DZ) != bias[2] {
-		t.Errorf("error %v, checks %+v, gradient in the file %v", err, got.Checks, bias)
-	}
-}
-
-// TestTraceBackwardWrong: what does not go with --backward, or is not there, is refused.
-func TestTraceBackwardWrong(t *testing.T) {
+func TestRefused(t *testing.T) {
+	t.Parallel()
 	for args, want := range map[string]string{
-		"--check": "go with --backward", "--labels food": "go with --backward", "--backward": "needs --labels",
-		"--backward --labels weather": "no label", "--backward --labels food --whole": "--json and --output only",
-		"--backward --labels food --entry output_bias[9]": "no entry", "--backward --labels food --entry output_bias": "NAME[ROW,COLUMN]",
+		"--token 9 x":                       "--token 9: the text has the tokens 0 to 2",
+		"--layer 2 x":                       "--layer 2: the model has the layers 0 to 1",
+		"--stage pooled x":                  "did you mean pooler",
+		"--without heads x":                 `--without "heads": want scale`,
+		"--without head:1 x":                `--without "head:1": want scale`,
+		"--without head:0.7 x":              "head 0.7: the model has the layers 0 to 1",
+		"--set a=1 x":                       `--set "a=1": want`,
+		"--set nothing[0]=1 x":              `no parameter "nothing"`,
+		"--set output_bias[0]=NaN x":        "want 'NAME",
+		"--without gelu --json x":           "--without and --set print a table",
+		"--csv ../../../../bert/testdata x": "../../../../bert/testdata",
+		"--labels food x":                   "belong to --backward",
+		"--backward --labels fod x":         "did you mean food",
+		"--backward --entry a[1] x":         "--entry belongs to --check",
+		"--backward --json x":               "--backward takes no",
+		"":                                  "found 0 arguments, want one: a text",
 	} {
-		out, stderr, code := bertlabel.Run(t, "", slices.Concat([]string{"trace", "--model", tiny}, strings.Fields(args), []string{text})...)
-		if code != cli.ExitUsage || out != "" || !strings.Contains(stderr, want) {
-			t.Errorf("%s: exit %d, stdout %q, stderr %q, want %q", args, code, out, stderr, want)
+		stdout, stderr, code := bertlabel.Run(t, "", append([]string{"trace", "--model", tinyModel}, strings.Fields(args)...)...)
+		if code != cli.ExitUsage || !strings.Contains(stderr, want) || stdout != "" {
+			t.Errorf("trace %s: exit %d, %s, want %s", args, code, stderr, want)
 		}
 	}
 }
 
-// TestTraceOptions: a command line makes the options it should.
-func TestTraceOptions(t *testing.T) {
-	o, stderr, code := cmdtest.Options(t, newTraceCmd, "trace", "--model", "m", "--pair", "b", "--token", "2", "--layer", "1", "--csv", "f",
-		"--output", "o.safetensors", "a")
-	if code != cli.ExitOK || o.Model.Path != "m" || o.Text != "a" || o.Pair != "b" || o.Token != 2 || o.Layer != 1 || o.CSV != "f" ||
-		o.Output != "o.safetensors" || o.Backward != nil || o.Change != nil {
-		t.Errorf("%+v, exit %d %s", o, code, stderr)
+// The tensor file and the CSV files hold every stage, with the numbers of the JSON.
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file, tables := filepath.Join(dir, "t.safetensors"), filepath.Join(dir, "tables")
+	stdout, stderr, code := bertlabel.Run(t, "", "trace", "--model", tinyModel, "--json", "--whole", "--output", file, "--csv", tables,
+		"--pair", "the staff was slow", "the food was good")
+	if code != cli.ExitOK {
+		t.Fatalf("exit %d\n%s", code, stderr)
 	}
-	o, stderr, code = cmdtest.Options(t, newTraceCmd, "trace", "--model", "m", "--backward", "--labels", "x,y", "--entry", "w[1, 2]", "a")
-	if code != cli.ExitOK || !slices.Equal(o.Backward.Labels, []string{"x", "y"}) || o.Backward.Entry.Name != "w" ||
-		!slices.Equal(o.Backward.Entry.At, []int{1, 2}) || o.Backward.Check {
-		t.Errorf("%+v, exit %d %s", o, code, stderr)
+	var report struct {
+		Tokens []struct{ Segment int }
+		Stages []struct {
+			Name  string
+			Shape [2]int
+		}
+		Values map[string][][]float32
 	}
-	if o, _, _ := cmdtest.Options(t, newTraceCmd, "trace", "--model", "m", "--backward", "--labels", "", "a"); o == nil || len(o.Backward.Labels) != 0 {
-		t.Errorf("no labels: %+v", o)
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil {
+		t.Fatal(err)
+	}
+	src, err := safetensors.Open(file, checkpoint.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	if n := len(src.Tensors()); n != len(report.Stages)+2 || report.Tokens[len(report.Tokens)-1].Segment != 1 {
+		t.Errorf("%d tensors for %d stages, tokens %v", n, len(report.Stages), report.Tokens)
+	}
+	for i, s := range report.Stages {
+		x := make([]float32, s.Shape[0]*s.Shape[1])
+		if err := src.ReadFloat32(s.Name, x); err != nil {
+			t.Fatal(err)
+		}
+		text, err := filepath.Glob(filepath.Join(tables, "*-"+strings.ReplaceAll(s.Name, "/", ".")+".csv"))
+		if err != nil || len(text) != 1 {
+			t.Fatalf("%s: files %v", s.Name, text)
+		}
+		csv, err := os.ReadFile(text[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var rows [][]float32
+		if err := json.Unmarshal([]byte("[["+strings.ReplaceAll(strings.TrimSpace(string(csv)), "\n", "],[")+"]]"), &rows); err != nil {
+			t.Fatal(err)
+		}
+		for row := range s.Shape[0] {
+			for col := range s.Shape[1] {
+				v := x[row*s.Shape[1]+col]
+				if v != report.Values[s.Name][row][col] || v != rows[row][col] {
+					t.Fatalf("%s[%d,%d] (stage %d): %g in the tensor file", s.Name, row, col, i, v)
+				}
+			}
+		}
+	}
+}
+
+// Tokens that would steer a terminal come from a vocabulary; they are shown escaped.
+func TestHostileTokens(t *testing.T) {
+	t.Parallel()
+	m := cmdtest.TinyModel(t, 3, bert.Mean, cmdtest.TinyLabels)
+	dir := cmdtest.ModelFolder(t, m)
+	vocab := filepath.Join(dir, "vocab.txt")
+	text, err := os.ReadFile(vocab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmdtest.WriteFile(t, vocab, strings.Replace(string(text), "\nsad\n", "\n\u202ecat\u200bx"+strings.Repeat("w", 60)+"\n", 1))
+	stdout, stderr, code := bertlabel.Run(t, "", "trace", "--model", dir, "--keep-tokens", "\u202ecat\u200bx"+strings.Repeat("w", 60),
+		"a \u202ecat\u200bx"+strings.Repeat("w", 60)+" sat")
+	if code != cli.ExitOK || !strings.Contains(stdout, `\u202ecat`) || strings.ContainsAny(stdout, "\u202e\u200b\x1b") {
+		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
+	}
+	narrow(t, stdout)
+}
+
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	got, stderr, code := cmdtest.Options(t, newTraceCmd, "trace", "--model", "m", "--pair", "b", "--token", "2", "--layer", "0", "--stage",
+		"tokens", "--whole", "--json", "--output", "f", "--csv", "d", "a")
+	if code != cli.ExitOK || got.Text != "a" || got.Pair != "b" || got.Token != 2 || got.Layer == nil || *got.Layer != 0 || !got.Whole ||
+		!got.JSON || got.Output != "f" || got.CSV != "d" || got.Stages[0] != "tokens" || got.Model.Path != "m" {
+		t.Errorf("%+v, exit %d %s", got, code, stderr)
+	}
+	if got, _, _ := cmdtest.Options(t, newTraceCmd, "trace", "--model", "m", "a"); got == nil || got.Layer != nil {
+		t.Errorf("without --layer: %+v", got)
+	}
+}
+
+// The way back: loss, labels, what reaches each layer, each parameter, a step; --output has the gradients by the parameters' names.
+func TestBackward(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "g.safetensors")
+	stdout, stderr, code := bertlabel.Run(t, "", "trace", "--model", tinyModel, "--backward", "--labels", "food,praise", "--check", "--entry",
+		"output_weights[2,3]", "--output", file, "the food was not good .")
+	for _, want := range []string{"loss 2.", "embedding_output", "layer_1/attention/self/query/kernel", "key/bias", "output_weights[2,3]",
+		"clipping", "then the loss is"} {
+		if code != cli.ExitOK || !strings.Contains(stdout, want) {
+			t.Errorf("exit %d, no %q in\n%s%s", code, want, stdout, stderr)
+		}
+	}
+	narrow(t, stdout)
+	src, err := safetensors.Open(file, checkpoint.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	if info, ok := src.Lookup("output_weights"); !ok || len(src.Tensors()) != 41 || info.Shape[0] != 4 {
+		t.Errorf("%d gradients, output_weights %v", len(src.Tensors()), info)
 	}
 }

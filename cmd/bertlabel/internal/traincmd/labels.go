@@ -44,7 +44,7 @@ in the same way. Thresholds and calibration of the other labels stay; --tune-thr
 	}
 	e := addLabelsFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		parsed, err := e.editing(args[0])
+		parsed, err := e.editing(args[0], func(flag string) bool { return cli.OnCommandLine(cmd, flag) })
 		if err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ type editing struct {
 }
 
 // editing turns flags into options, and refuses those that do not go with the action.
-func (e *labelsFlags) editing(action string) (*editing, error) {
+func (e *labelsFlags) editing(action string, given func(flag string) bool) (*editing, error) {
 	tuning, err := e.tuning.Tuning()
 	solves := action == "add" || action == "merge"
 	renames := action == "rename" || action == "merge"
@@ -113,6 +113,10 @@ func (e *labelsFlags) editing(action string) (*editing, error) {
 		return nil, cli.Usagef("labels merge takes two or more of --names, found %d", len(e.names))
 	case !solves && (e.tuning.Calibrate != "" || e.tuning.Thresholds != ""):
 		return nil, cli.Usagef("labels %s makes no new label that --tune-thresholds and --calibrate could be for", action)
+	case !solves && (given("seed") || given("features-cache")):
+		return nil, cli.Usagef("labels %s trains nothing and has no use for --seed and --features-cache", action)
+	case given("threshold-objective") && e.tuning.Thresholds == "":
+		return nil, cli.Usagef("--threshold-objective would change nothing: it is what --tune-thresholds chooses for")
 	case err != nil:
 		return nil, cli.WithCode(cli.ExitUsage, err)
 	}

@@ -2,8 +2,7 @@ package traincmd
 
 import (
 	"errors"
-	"slices"
-	"strings"
+	"strconv"
 
 	"bertlabel/bert"
 	"bertlabel/cmd/bertlabel/internal/cli"
@@ -21,11 +20,12 @@ type training struct {
 	train       string // file of rows
 	options     fit.Options
 	auto        bool   // --pooling auto
+	ownPooling  bool   // without --pooling: what the folder of a model without a head says
+	exactlyOne  bool   // the model predicts the most probable label only
 	weights     string // JSON file of --pos-weight; "" for none
 	baseline    bool
 	tensorboard bool
 	plots       string
-	unused      []string          // what was set and changes nothing, in words
 	settled     map[string]string // flags whose values follow from others, for the report
 	autoLength  bool              // the texts decide how many tokens of them are read
 
@@ -35,8 +35,8 @@ type training struct {
 }
 
 // training turns flags into options, and refuses what does not go together before anything is read. changed tells which flags were set,
-// google whether any was spelt as run_classifier.py has it.
-func (t *trainFlags) training(changed func(flag string) bool, google bool) (*training, error) {
+// given which of these stand on the command line, google whether any was spelt as run_classifier.py has it.
+func (t *trainFlags) training(changed, given func(flag string) bool, google bool) (*training, error) {
 	c, err := t.chosen(google)
 	if err != nil {
 		return nil, err
@@ -45,18 +45,21 @@ func (t *trainFlags) training(changed func(flag string) bool, google bool) (*tra
 	if err != nil {
 		return nil, cli.WithCode(cli.ExitUsage, err)
 	}
+	if err := t.unused(&o, given); err != nil {
+		return nil, err
+	}
 	source, err := t.model.Source()
 	if err != nil {
 		return nil, err
 	}
 	r := &training{
-		model: source, rows: *t.rows, train: t.train, options: o, auto: t.pooling == autoPooling,
-		baseline: t.baseline && (o.Dev != nil || o.Folds > 0), tensorboard: t.tensorboard, plots: t.plots, unused: t.unused(&o, changed),
+		model: source, rows: *t.rows, train: t.train, options: o, auto: t.pooling == autoPooling, exactlyOne: t.exactlyOne,
+		baseline: t.baseline && (o.Dev != nil || o.Folds > 0), tensorboard: t.tensorboard, plots: t.plots,
 		settled: map[string]string{}, choice: c, flags: t, changed: changed,
 		autoLength: t.model.AutoLength || c.name != fit.Google && source.MaxSeqLength == nil,
 	}
 	r.settleFlags()
-	if t.posWeight != "" && t.posWeight != balanced {
+	if t.posWeight != "" && t.posWeight != balanced && t.posWeightNumber() == 0 {
 		r.weights = t.posWeight
 	}
 	if t.resumeFrom != "" {
@@ -66,6 +69,15 @@ func (t *trainFlags) training(changed func(flag string) bool, google bool) (*tra
 		r.model.InitCheckpoint, r.settled["init-checkpoint"] = t.resumeFrom, t.resumeFrom
 	}
 	return r, nil
+}
+
+// maxPosWeight is the most that a positive counts.
+const maxPosWeight = 1e6
+
+// isNumber reports whether a value is written as a number.
+func isNumber(s string) bool {
+	_, err := strconv.ParseFloat(s, 64)
+	return err == nil
 }
 
 // What flags are set to that is no value of the library.
@@ -162,39 +174,59 @@ func (t *trainFlags) setLoss(o *fit.Options) (err error) {
 		return cli.Usagef("--loss %s, --pos-weight and --label-smoothing are losses of their own: give one of them", t.loss)
 	case !(t.labelSmoothing >= 0 && t.labelSmoothing < 1):
 		return cli.Usagef("--label-smoothing %v: want at least 0 and below 1", t.labelSmoothing)
-	case !(t.posWeightCap >= 1 && t.posWeightCap <= 1e6):
+	case isNumber(t.posWeight) && t.posWeightNumber() == 0:
+		return cli.Usagef("--pos-weight %s: want a number above 0, at most 1e6, balanced, or a JSON file of label to number", t.posWeight)
+	case !(t.posWeightCap >= 1 && t.posWeightCap <= maxPosWeight):
 		return cli.Usagef("--pos-weight-cap %v: want 1 to 1e6", t.posWeightCap)
 	case t.labelSmoothing > 0:
 		o.Loss = layers.LabelSmoothing{Epsilon: t.labelSmoothing}
 	case t.posWeight == balanced:
 		o.Balance = t.posWeightCap
+	case t.posWeight != "" && t.posWeightNumber() > 0:
+		o.Loss = layers.WeightedSigmoidCrossEntropy{PosWeight: []float64{t.posWeightNumber()}}
 	case t.posWeight != "":
 		o.Loss, o.LossSource = layers.WeightedSigmoidCrossEntropy{}, t.posWeight
 	}
 	return nil
 }
 
-// unused tells of flags that were set and that this kind of training has no use for.
-func (t *trainFlags) unused(o *fit.Options, changed func(flag string) bool) (lines []string) {
-	say := func(why string, names ...string) {
-		set := slices.DeleteFunc(names, func(name string) bool { return !changed(name) })
-		if len(set) > 0 {
-			lines = append(lines, why+", so --"+strings.Join(set, ", --")+" changes nothing")
+// posWeightNumber returns the number that --pos-weight is; 0 if it is none.
+func (t *trainFlags) posWeightNumber() float64 {
+	if w, err := strconv.ParseFloat(t.posWeight, 64); err == nil && w > 0 && w <= maxPosWeight {
+		return w
+	}
+	return 0
+}
+
+// unused refuses flags that this kind of training has no use for. given tells which stand on the command line: those of config files and
+// of the environment may be for other runs.
+func (t *trainFlags) unused(o *fit.Options, given func(flag string) bool) error {
+	head, steps := o.Tune == fit.Head, t.config.MaxSteps > 0
+	for _, rule := range []struct {
+		applies bool
+		why     string
+		flags   []string
+	}{
+		{head && o.Solver != fit.Gradient, "--solver " + o.Solver.String() + " takes no steps",
+			[]string{"learning-rate", "num-train-epochs",
+				"max-steps", "train-batch-size", "gradient-accumulation-steps", "warmup-proportion", "weight-decay", "optimizer",
+				"clip-norm",
+				"dropout", "shuffle", "log-steps", "eval-steps", "early-stopping", "best-metric", "on-nan"}},
+		{head, "--tune head leaves the encoder as it is: --tune last:N or all uses it", []string{"recompute", "layerwise-lr-decay",
+			"save-checkpoints-steps", "keep-checkpoints", "verify-save", "tensorboard"}},
+		{!head, "features are kept by --tune head only", []string{"features-cache"}},
+		{o.Dev == nil, "give --dev to evaluate on", []string{"eval-steps", "best-metric", "early-stopping"}},
+		{steps, "--max-steps says how many steps there are", []string{"num-train-epochs"}},
+		{t.posWeight != balanced, "it bounds --pos-weight balanced", []string{"pos-weight-cap"}},
+		{o.Tuning.Thresholds == fit.Half, "it is what --tune-thresholds chooses for", []string{"threshold-objective"}},
+	} {
+		for _, flag := range rule.flags {
+			if rule.applies && given(flag) {
+				return cli.Usagef("--%s would change nothing: %s", flag, rule.why)
+			}
 		}
 	}
-	if o.Tune == fit.Head && o.Solver != fit.Gradient {
-		say("--solver "+o.Solver.String()+" takes no steps", "learning-rate", "num-train-epochs", "max-steps", "train-batch-size",
-			"gradient-accumulation-steps",
-			"warmup-proportion", "weight-decay", "optimizer", "clip-norm", "dropout", "shuffle", "eval-steps", "early-stopping",
-			"best-metric")
-	}
-	if o.Tune == fit.Head {
-		say("--tune head leaves the encoder as it is", "recompute", "layerwise-lr-decay", "save-checkpoints-steps", "keep-checkpoints")
-	}
-	if o.Dev == nil {
-		say("there is no --dev to evaluate on", "eval-steps", "best-metric")
-	}
-	return lines
+	return nil
 }
 
 // text writes a number as a flag has it.

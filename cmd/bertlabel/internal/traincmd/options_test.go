@@ -66,7 +66,9 @@ func flat(to map[string]string, path string, v reflect.Value) {
 func fieldsOf(t *training) map[string]string {
 	all := map[string]string{}
 	for name, part := range map[string]any{"model": t.model, "rows": t.rows, "options": t.options, "train": t.train, "auto": t.auto,
-		"weights": t.weights, "baseline": t.baseline, "tensorboard": t.tensorboard, "plots": t.plots, "autoLength": t.autoLength, "choice": t.choice} {
+		"weights": t.weights, "baseline": t.baseline, "exactlyOne": t.exactlyOne, "tensorboard": t.tensorboard, "plots": t.plots,
+		"autoLength": t.autoLength,
+		"choice":     t.choice} {
 		flat(all, name, reflect.ValueOf(part))
 	}
 	return all
@@ -80,7 +82,12 @@ func TestTrainFlags(t *testing.T) {
 		t.Fatal(err)
 	}
 	base := fieldsOf(bare)
-	tested := map[string]bool{"model": true, "train": true, "output": true, "recipe": true} // TestRecipes
+	layers, err := parse(t, "--recipe", fit.Google, "--tune", "last:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const onLayers = "--tune  last:1 "                                                                       // two spaces: not the cases that are about it
+	tested := map[string]bool{"model": true, "train": true, "output": true, "recipe": true, "offline": true} // TestRecipes
 	for _, c := range []struct{ args, want string }{
 		{"--bert-config-file c", "model.ConfigFile=c"},
 		{"--vocab-file v", "model.VocabFile=v"},
@@ -99,6 +106,8 @@ func TestTrainFlags(t *testing.T) {
 		{"--label-separator ;", "rows.Options.LabelSeparator=;"},
 		{"--label-prefix __tag__", "rows.Options.LabelPrefix=__tag__"},
 		{"--ignore-variables */m,x/*", "model.IgnoreVariables=[*/m x/*]"},
+		{"--exactly-one", "exactlyOne=true"},
+		{"--binarize 0.5", "rows.Options.Binarize=0.5"},
 		{"--missing-labels none", "rows.Options.Missing=none"},
 		{"--delimiter ;", "rows.Options.Delimiter=;"},
 		{"--labels l.txt", "rows.LabelsFile=l.txt"},
@@ -139,8 +148,9 @@ func TestTrainFlags(t *testing.T) {
 		{"--tune-thresholds=global --dev d --threshold-objective f2",
 			"options.Dev.File=d options.Tuning.Aim=f2 options.Tuning.Thresholds=global"},
 		{"--tune last:1 --refit none", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Tune=last:1"},
-		{"--tune last:1 --dev d --refit lda", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Dev.File=d options.Refit=lda " +
-			"options.Tune=last:1"},
+		{"--tune last:1 --dev d --refit lda",
+			"options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Dev.File=d options.Refit=lda " +
+				"options.Tune=last:1"},
 		{"--tune last:1 --dev d --refit lbfgs --refit-pooling mean:-1..-2", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 " +
 			"options.Dev.File=d options.Refit=lbfgs options.RefitPooling=mean:-1..-2 options.Tune=last:1"},
 		{"--calibrate --dev d", "options.Dev.File=d options.Tuning.Calibrate=platt"},
@@ -153,12 +163,12 @@ func TestTrainFlags(t *testing.T) {
 		{"--resume", "options.Folder.Resume=true"},
 		{"--tune last:1 --resume-from p",
 			"model.InitCheckpoint=p options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Folder.From=p options.Tune=last:1"},
-		{"--save-checkpoints-steps 0", "options.Folder.SaveSteps=-1"},
-		{"--keep-checkpoints 5", "options.Folder.Keep=5"},
-		{"--verify-save=false", "options.Folder.NoVerify=true"},
-		{"--tensorboard=false", "tensorboard="},
-		{"--recompute", "options.Recompute=true"},
-		{"--layerwise-lr-decay 0.9", "options.Config.LayerDecay=0.9"},
+		{onLayers + "--save-checkpoints-steps 0", "options.Folder.SaveSteps=-1"},
+		{onLayers + "--keep-checkpoints 5", "options.Folder.Keep=5"},
+		{onLayers + "--verify-save=false", "options.Folder.NoVerify=true"},
+		{onLayers + "--tensorboard=false", "tensorboard="},
+		{onLayers + "--recompute", "options.Recompute=true"},
+		{onLayers + "--layerwise-lr-decay 0.9", "options.Config.LayerDecay=0.9"},
 		{"--plots p", "plots=p"},
 		{"--max-seq-length auto", "autoLength=true"},
 		{"--no-holdout", ""},
@@ -168,7 +178,10 @@ func TestTrainFlags(t *testing.T) {
 			t.Errorf("%s: %v", c.args, err)
 			continue
 		}
-		now := fieldsOf(said)
+		base, now := base, fieldsOf(said)
+		if strings.HasPrefix(c.args, onLayers) {
+			base = fieldsOf(layers)
+		}
 		var changed []string
 		for path := range maps.Keys(union(base, now)) {
 			if base[path] != now[path] {
@@ -276,7 +289,8 @@ func TestTrainFlagsRefused(t *testing.T) {
 		{"--recipe fast --folds 3", "--recipe fast chooses by rows that are not trained on"},
 		{"--no-holdout --dev d", "--no-holdout is for training without --dev"},
 	} {
-		if _, err := parse(t, append([]string{"--recipe", fit.Google}, strings.Fields(c.args)...)...); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := parse(t, append([]string{"--recipe", fit.Google}, strings.Fields(c.args)...)...); err == nil ||
+			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.args, err, c.want)
 		}
 	}

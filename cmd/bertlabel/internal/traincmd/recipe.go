@@ -127,8 +127,8 @@ func (t *trainFlags) applyPooling(o *fit.Options, base *fit.Options) {
 	}
 }
 
-// applyConfig gives the steps the numbers of the recipe, else the defaults of what is trained. The rate of a recipe is for as many layers as
-// it trains, not for all.
+// applyConfig gives the steps the numbers of the recipe, else the defaults of what is trained. The rate of a recipe is for as many layers
+// as it trains, not for all.
 func (t *trainFlags) applyConfig(c *train.Config, tune fit.Tune, base *train.Config) {
 	defaults := train.DefaultConfig()
 	switch {
@@ -159,7 +159,8 @@ func (r *trainRun) settle() (err error) {
 			}
 			t.choice.name, t.options.Dev, t.baseline, t.autoLength = fit.Google, nil, false, t.flags.model.AutoLength
 		} else {
-			r.a.Log.Infof("%s: %d of %d rows are held out to choose by, and not trained on (--no-holdout trains on all)", t.train, held.Rows(),
+			r.a.Log.Infof("%s: %d of %d rows are held out to choose by, and not trained on (--no-holdout trains on all)", t.train,
+				held.Rows(),
 				r.rows.Rows())
 			r.rows, t.options.Dev = rest, held
 		}
@@ -173,6 +174,9 @@ func (r *trainRun) settle() (err error) {
 	}
 	if t.auto {
 		t.options.Poolings = fit.AutoPoolings(r.m)
+	}
+	if t.ownPooling && r.m.Head == nil && r.m.Pooling != bert.Pooled && len(t.options.Poolings) == 0 {
+		t.options.Pooling = r.m.Pooling
 	}
 	if err := t.options.Check(); err != nil {
 		return err
@@ -214,7 +218,8 @@ func (t *training) settleFlags() {
 // summary says in flags what the recipe has come to.
 func (t *training) summary() string {
 	o, words := &t.options, []string{}
-	for _, flag := range []string{"tune", "pooling", "solver", "optimizer", "learning-rate", "num-train-epochs", "refit", "tune-thresholds"} {
+	for _, flag := range []string{"tune", "pooling", "solver", "optimizer", "learning-rate", "num-train-epochs", "refit",
+		"tune-thresholds"} {
 		value := t.settled[flag]
 		steps := slices.Contains([]string{"optimizer", "learning-rate", "num-train-epochs"}, flag)
 		if value != "" && !(steps && o.Tune == fit.Head && o.Solver != fit.Gradient) {

@@ -36,9 +36,6 @@ type trainRun struct {
 
 func (r *trainRun) run(ctx context.Context) error {
 	start, t := time.Now(), r.said
-	for _, line := range t.unused {
-		r.a.Log.Warnf("%s", line)
-	}
 	if err := t.options.Folder.Check(); err != nil {
 		return err
 	}
@@ -65,6 +62,7 @@ func (r *trainRun) run(ctx context.Context) error {
 	}
 	ear.started = func() error { return r.trainBaseline(ctx) }
 	t.options.Observer = ear.observer()
+	r.m.ExactlyOne = t.exactlyOne
 	result, err := fit.Model(ctx, r.m, r.rows, t.options)
 	r.a.Log.Done()
 	if err != nil {
@@ -130,6 +128,11 @@ func (r *trainRun) load() error {
 		r.a.Log.Warnf("%s: %d texts stand in several rows with different labels", t.train, repeats.Conflicting)
 	}
 	flags.Found(r.a, diagnosis.LabelRows(r.rows)...)
+	if !t.exactlyOne {
+		flags.SayExactlyOne(r.a, r.rows)
+	} else if !r.rows.ExactlyOne() {
+		r.a.Log.Warnf("%s: --exactly-one, but not every row has exactly one label", t.train)
+	}
 	if t.options.Dev != nil && !t.choice.holdOut {
 		files.Options.Labels = r.rows.Labels
 		dev := t.options.Dev.File
@@ -151,7 +154,8 @@ func (r *trainRun) loadWeights() error {
 		return nil
 	}
 	if err := cli.CheckInput(path); err != nil {
-		return err
+		return cli.WithCode(cli.ExitUsage,
+			fmt.Errorf("--pos-weight %s: %w; want a number, balanced, or a JSON file of label to number", path, err))
 	}
 	in, err := r.a.OpenInput(path)
 	if err != nil {

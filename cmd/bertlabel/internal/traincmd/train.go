@@ -35,10 +35,12 @@ func newTrain(run func(ctx context.Context, cmd *cobra.Command, t *training) err
 		if t.recipe.name == recipeHelp {
 			return t.recipe.list(cmd.OutOrStdout())
 		}
-		parsed, err := t.training(cmd.Flags().Changed, cli.GoogleSpelling(cmd))
+		given := func(flag string) bool { return cli.OnCommandLine(cmd, flag) }
+		parsed, err := t.training(cmd.Flags().Changed, given, cli.GoogleSpelling(cmd))
 		if err != nil {
 			return err
 		}
+		parsed.ownPooling = !cmd.Flags().Changed("pooling")
 		return run(cmd.Context(), cmd, parsed)
 	}
 	return cmd
@@ -55,6 +57,7 @@ type trainFlags struct {
 	noHoldout            bool
 	train, dev, output   string
 	tune, pooling, cache string
+	exactlyOne           bool
 	overwrite, baseline  bool
 	folds                int
 	plots                string
@@ -92,12 +95,16 @@ func addTrainFlags(cmd *cobra.Command) *trainFlags {
 	f.BoolVar(&t.baseline, "baseline", true, "also train TF-IDF with logistic regression, to see on held-out rows what BERT is worth")
 	f.IntVar(&t.folds, "folds", 0, "evaluate the head on `K` stratified folds of --train, each scored by a head of the others; 0: none")
 	t.addStepFlags(f)
-	cli.Minor(cmd, "Training flags", "train-batch-size", "max-steps", "warmup-proportion", "weight-decay", "optimizer", "clip-norm", "dropout",
+	cli.Minor(cmd, "Training flags", "train-batch-size", "max-steps", "warmup-proportion", "weight-decay", "optimizer", "clip-norm",
+		"dropout",
 		"gradient-accumulation-steps", "seed", "shuffle", "log-steps", "eval-steps", "best-metric", "early-stopping", "on-nan")
 	cli.Required(cmd, "train", "output")
 	flags.AddTuning(cmd, &t.tuning)
+	flags.AddExactlyOne(cmd, &t.exactlyOne)
 	t.addHeadFlags(f)
-	cli.Minor(cmd, "Head flags", "solver", "l2", "refit", "refit-pooling", "loss", "pos-weight", "pos-weight-cap", "label-smoothing",
+	cli.Minor(cmd, "Model flags", "exactly-one")
+	cli.Minor(cmd, "Head flags", "solver", "l2", "refit", "refit-pooling", "loss", "pos-weight", "pos-weight-cap",
+		"label-smoothing",
 		"bias-init", "folds")
 	t.addRunFlags(f)
 	cli.Minor(cmd, "Run flags", "overwrite", "resume", "resume-from", "save-checkpoints-steps", "keep-checkpoints", "verify-save",
@@ -143,7 +150,7 @@ func (t *trainFlags) addHeadFlags(f *pflag.FlagSet) {
 	f.StringVar(&t.refitPooling, "refit-pooling", "", "`FEATURES` of --refit, as --pooling has them (default: mean and max of all layers)")
 	f.StringVar(&t.loss, "loss", "bce", "bce (sigmoid cross-entropy), focal (gamma 2, alpha 0.25) or asymmetric (gamma 4 and 1, clip 0.05)")
 	f.StringVar(&t.posWeight, "pos-weight", "",
-		"how often a positive counts: balanced (negatives over positives), or a JSON `FILE` of label to number")
+		"how often a positive counts: a number, balanced (negatives over positives), or a JSON `FILE` of label to number")
 	f.Float64Var(&t.posWeightCap, "pos-weight-cap", 20, "most that balanced gives a label")
 	f.Float64Var(&t.labelSmoothing, "label-smoothing", 0, "epsilon: labels count as 1 − ε/2 and ε/2")
 	f.StringVar(&t.biasInit, "bias-init", "zero", "bias of a new head: zero, or log-odds of each label's frequency")

@@ -20,7 +20,7 @@ func readWeights(in io.Reader, path string, labels []string) ([]float64, error) 
 	for i, name := range labels {
 		weights[i] = 1
 		if w, ok := byName[name]; ok {
-			if !(w > 0 && w <= 1e6) {
+			if !(w > 0 && w <= maxPosWeight) {
 				return nil, cli.Refused(path, 0, "", fmt.Sprintf("%v for %s", w, term.Quoted(name)), "a number above 0, at most 1e6")
 			}
 			weights[i] = w

@@ -1,0 +1,161 @@
+package model
+
+import (
+	"bytes"
+	"math"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+
+	"bertlabel/bert"
+	"bertlabel/bert/tokenizer"
+	"bertlabel/checkpoint"
+)
+
+func openShared(t testing.TB, path string, o *Options, have ...*Model) *Model {
+	t.Helper()
+	m, err := OpenShared(path, o, have...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// Everything that decides what a model says changes its digest, and nothing else does.
+func TestDigest(t *testing.T) {
+	digest := func(m *Model) string { return string(m.Digest()) }
+	m := tinyWithHead(t, 1, bert.CLS)
+	m.SetTraining([]byte(`{"seed": 1}`))
+	dir := saved(t, m)
+	for _, same := range []*Model{tinyWithHead(t, 1, bert.CLS), withThreads(m, 7), open(t, dir, nil), openShared(t, dir, nil, nil)} {
+		if digest(same) != digest(m) {
+			t.Error("the same model has two digests")
+		}
+	}
+	seen := map[string]string{digest(m): "itself"}
+	changes := map[string]func(m *Model){
+		"encoder":   func(m *Model) { m.Encoder.Embeddings.Norm.Beta.Value[3]++ },
+		"weights":   func(m *Model) { m.Head.Weights.Value[5] = math.Nextafter32(m.Head.Weights.Value[5], 9) },
+		"bias":      func(m *Model) { m.Head.Bias.Value[2]++ },
+		"threshold": func(m *Model) { m.Thresholds[1] = 0.26 },
+		"label":     func(m *Model) { m.Labels[0] = "joys" },
+		"order":     func(m *Model) { o := m.Outputs(); slices.Reverse(o); m.SetOutputs(o) },
+		"fewer":     func(m *Model) { m.SetOutputs(m.Outputs()[:2]) },
+		"pooling":   func(m *Model) { m.Pooling = bert.Mean },
+		"length":    func(m *Model) { m.MaxSeqLength-- },
+		"reading":   func(m *Model) { m.Tokenizer = tokenizerWith(t, m, tokenizer.Options{}) },
+		"no head":   func(m *Model) { m.Head, m.Labels, m.Thresholds = nil, nil, nil },
+	}
+	for name, change := range changes {
+		changed := tinyWithHead(t, 1, bert.CLS)
+		change(changed)
+		if other, ok := seen[digest(changed)]; ok {
+			t.Errorf("%s: the digest is that of %s", name, other)
+		}
+		seen[digest(changed)] = name
+	}
+	for _, p := range []bert.Precision{bert.BF16, bert.Int8} {
+		if other, ok := seen[digest(open(t, dir, &Options{Precision: p}))]; ok {
+			t.Errorf("%v has the digest of %s", p, other)
+		}
+		seen[digest(open(t, dir, &Options{Precision: p}))] = p.String()
+	}
+}
+
+// Models whose files hold the same encoder share it, in each format and precision, and say what they say when they are opened alone.
+func TestOpenShared(t *testing.T) {
+	first, second := tinyWithHead(t, 1, bert.Pooled), tinyWithHead(t, 1, bert.Pooled)
+	second.SetOutputs(second.Outputs()[1:])
+	texts := someTexts(9)
+	for name, saveTo := range map[string]func(testing.TB, *Model) string{"tensorflow": saved, "safetensors": savedHF} {
+		save := func(m *Model) string { return saveTo(t, m) }
+		for _, p := range []bert.Precision{bert.FP32, bert.BF16, bert.Int8} {
+			o := &Options{Threads: 2, Precision: p}
+			dir := save(second)
+			one := openShared(t, save(first), o, nil)
+			two := openShared(t, dir, o, one)
+			alone := open(t, dir, o)
+			if two.Encoder != one.Encoder || len(two.Labels) != 2 || len(one.Labels) != 3 {
+				t.Errorf("%s, %v: the encoder is not shared, or more than that is", name, p)
+			}
+			if !bytes.Equal(two.Digest(), alone.Digest()) || !bytes.Equal(two.Fingerprint(), one.Fingerprint()) ||
+				!bytes.Equal(two.PredictionFingerprint(), alone.PredictionFingerprint()) || bytes.Equal(two.Digest(), one.Digest()) {
+				t.Errorf("%s, %v: other digests than of models opened alone", name, p)
+			}
+			got, err := two.Predict(t.Context(), texts)
+			want, _ := alone.Predict(t.Context(), texts)
+			for i := range want {
+				if err != nil || !slices.EqualFunc(got[i].Logits, want[i].Logits, sameBits) {
+					t.Errorf("%s, %v: text %d has other bits, %v", name, p, i, err)
+				}
+			}
+			if third := openShared(t, dir, o, two); third.Encoder != one.Encoder {
+				t.Errorf("%s, %v: the third does not share what the second has", name, p)
+			}
+		}
+	}
+}
+
+// Another encoder is loaded: with one other bit in a weight, another configuration or precision, or where have says nothing of its files.
+func TestOpenSharedLoads(t *testing.T) {
+	source := tinyWithHead(t, 1, bert.Pooled)
+	dir := saved(t, source)
+	have := openShared(t, dir, nil, nil)
+	flipped := copyFolder(t, dir)
+	changeTensors(t, flipped, named("bert/embeddings/LayerNorm/beta", func(t *checkpoint.Tensor) { t.Bytes = bytes.Clone(t.Bytes); t.Bytes[0] ^= 1 }))
+	config := copyFolder(t, dir)
+	replaceIn(t, filepath.Join(config, "bert_config.json"), `"gelu"`, `"relu"`)
+	changed := open(t, flipped, nil)
+	for name, c := range map[string]struct {
+		path string
+		o    *Options
+		have *Model
+	}{
+		"a bit":                     {flipped, nil, have},
+		"a bit, Hugging Face":       {savedHF(t, changed), nil, openShared(t, savedHF(t, source), nil, nil)},
+		"another format":            {savedHF(t, source), nil, have},
+		"config":                    {config, nil, have},
+		"precision":                 {dir, &Options{Precision: bert.BF16}, have},
+		"have from Open":            {dir, nil, open(t, dir, nil)},
+		"have that was never saved": {dir, nil, source},
+	} {
+		m := openShared(t, c.path, c.o, c.have)
+		if m.Encoder == c.have.Encoder {
+			t.Errorf("%s: the encoder is shared", name)
+		}
+		if !bytes.Equal(m.Digest(), open(t, c.path, c.o).Digest()) {
+			t.Errorf("%s: another digest than from Open", name)
+		}
+	}
+	other := openShared(t, flipped, nil)
+	if m := openShared(t, dir, nil, nil, other, have); m.Encoder != have.Encoder {
+		t.Error("the second of two encoders is not found")
+	}
+	broken := copyFolder(t, dir)
+	writeFile(t, filepath.Join(broken, "vocab.txt"), "")
+	if _, err := OpenShared(broken, nil, have); err == nil {
+		t.Error("a broken folder is opened")
+	}
+}
+
+// Fingerprints and passes of models that share an encoder may be asked for at once. The race detector watches.
+func TestSharedAtOnce(t *testing.T) {
+	dir := saved(t, tinyWithHead(t, 1, bert.CLS))
+	have := openShared(t, dir, nil, nil)
+	want := have.Fingerprint()
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			m, err := OpenShared(dir, nil, have)
+			if err != nil || !bytes.Equal(m.Fingerprint(), want) {
+				t.Errorf("another fingerprint, %v", err)
+				return
+			}
+			if _, err := m.Predict(t.Context(), []Text{{A: "the cat"}}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}

@@ -1,0 +1,175 @@
+package servecmd
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"bertlabel/cmd/bertlabel/internal/cli"
+)
+
+// The limits of a connection (RELIABILITY §5). Streams move the deadlines on as they go.
+const (
+	maxConnections = 1024
+	maxHeaders     = 16 << 10
+	headerTime     = 5 * time.Second
+	readTime       = 15 * time.Second
+	writeTime      = 60 * time.Second
+	idleTime       = 60 * time.Second
+)
+
+// listen opens the sockets and begins to answer.
+func (p *process) listen() error {
+	l, err := open(p.Listen)
+	if err != nil {
+		return err
+	}
+	p.Listen = l.Addr().String()
+	var metrics net.Listener
+	if p.MetricsListen != "" {
+		if metrics, err = open(p.MetricsListen); err != nil {
+			l.Close()
+			return err
+		}
+	}
+	p.start(&limited{Listener: l, free: p.places}, p.server, p.cert.Load() != nil)
+	if metrics != nil {
+		p.start(metrics, p.server.Probes(), false)
+	}
+	return nil
+}
+
+// address is what a user types.
+func (p *process) address() string {
+	switch {
+	case strings.HasPrefix(p.Listen, "/") || strings.HasPrefix(p.Listen, "@"):
+		return "unix:" + p.Listen
+	case p.cert.Load() != nil:
+		return "https://" + p.Listen
+	}
+	return "http://" + p.Listen
+}
+
+// start answers on a socket.
+func (p *process) start(l net.Listener, handler http.Handler, secure bool) {
+	h := &http.Server{
+		Handler: handler, MaxHeaderBytes: maxHeaders, ReadHeaderTimeout: headerTime, ReadTimeout: readTime, IdleTimeout: idleTime,
+		WriteTimeout: max(writeTime, p.Timeout+10*time.Second),
+		ErrorLog:     log.New(io.Discard, "", 0), // of connections that clients spoil
+		HTTP2:        &http.HTTP2Config{MaxConcurrentStreams: 100},
+	}
+	p.http, p.sockets = append(p.http, h), append(p.sockets, l)
+	serve := func() error { return h.Serve(l) }
+	if secure {
+		h.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return p.cert.Load(), nil // as it is after the last SIGHUP
+		}}
+		serve = func() error { return h.ServeTLS(l, "", "") }
+	}
+	go func() {
+		if err := serve(); err != http.ErrServerClosed {
+			p.failed <- err
+		}
+	}()
+}
+
+// open opens the socket of an address.
+func open(address string) (net.Listener, error) {
+	switch path, unix := strings.CutPrefix(address, "unix:"); {
+	case unix:
+		if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
+			os.Remove(path) // of a process that was killed
+		}
+		return net.Listen("unix", path)
+	case address == "systemd":
+		return fromSystemd()
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, cli.WithCode(cli.ExitUsage, fmt.Errorf("--listen %s: %w", address, err))
+	}
+	return l, nil
+}
+
+// fromSystemd takes the socket that systemd has opened (sd_listen_fds(3)): descriptor 3, if LISTEN_PID is this process.
+func fromSystemd() (net.Listener, error) {
+	if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) || os.Getenv("LISTEN_FDS") != "1" {
+		return nil, cli.Usagef("--listen systemd: LISTEN_FDS is %q for the process %q, want one socket for this one",
+			os.Getenv("LISTEN_FDS"), os.Getenv("LISTEN_PID"))
+	}
+	file := os.NewFile(3, "systemd")
+	defer file.Close()
+	return net.FileListener(file)
+}
+
+// notify tells systemd of a state (sd_notify(3)), if it asks.
+func (p *process) notify(state string) {
+	address := os.Getenv("NOTIFY_SOCKET")
+	if address == "" {
+		return
+	}
+	if conn, err := net.Dial("unixgram", address); err == nil {
+		conn.Write([]byte(state)) // nobody could do anything about an error
+		conn.Close()
+	}
+}
+
+// limited is a listener with so many connections at a time; others wait in the backlog of the system. So that connections which are kept
+// alive and do nothing do not fill it, answers close theirs when few places are left (serve.Options.Crowded).
+type limited struct {
+	net.Listener
+	free chan struct{}
+}
+
+// Accept waits for a connection, and for a place for it.
+func (l *limited) Accept() (net.Conn, error) {
+	l.free <- struct{}{}
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		<-l.free
+		return nil, err
+	}
+	return &counted{Conn: conn, left: sync.OnceFunc(func() { <-l.free })}, nil
+}
+
+type counted struct {
+	net.Conn
+	left func()
+}
+
+// Close gives the place back.
+func (c *counted) Close() error {
+	defer c.left()
+	return c.Conn.Close()
+}
+
+// check asks a server whether it is ready.
+func check(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if !strings.Contains(url, "://") {
+		url = "http://" + url
+	}
+	r, err := http.NewRequestWithContext(ctx, "GET", strings.TrimSuffix(url, "/")+"/readyz", nil)
+	if err != nil {
+		return cli.WithCode(cli.ExitUsage, err)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s says %s", url, answer.Status)
+	}
+	return nil
+}

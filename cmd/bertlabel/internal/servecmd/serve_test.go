@@ -1,0 +1,274 @@
+package servecmd
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"bertlabel/bert"
+	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/cmdtest"
+	"bertlabel/cmd/bertlabel/internal/flags"
+)
+
+// What command lines come to, and which are refused.
+func TestOptions(t *testing.T) {
+	o, _, code := cmdtest.Options(t, newServeCmd, "serve", "--model", "some/dir/")
+	if code != cli.ExitOK || len(o.Models) != 1 || o.Models[0].Name != "dir" || o.Models[0].Path != "some/dir/" ||
+		o.Listen != "127.0.0.1:8080" ||
+		o.Cache != 32<<20 || o.MaxBody != 2<<20 || o.Queue.MaxWait != 250*time.Millisecond || o.OnLong != "truncate" || o.AccessLog {
+		t.Errorf("defaults: %+v, code %d", o, code)
+	}
+	o, _, code = cmdtest.Options(t, newServeCmd, "serve", "--model", "a=x/y@12", "--model", "p@q", "--precision", "bf16",
+		"--listen", "0.0.0.0:1", "--insecure", "--cache", "0", "--log-format", "json", "--on-long", "error")
+	want := []named{
+		{"a", "12", flags.Source{Path: "x/y", Precision: bert.BF16, HasPrecision: true}},
+		{"p@q", "", flags.Source{Path: "p@q", Precision: bert.BF16, HasPrecision: true}},
+	}
+	if code != cli.ExitOK || !reflect.DeepEqual(o.Models, want) || o.Cache != 0 || !o.AccessLog || o.OnLong != "error" {
+		t.Errorf("%+v, code %d", o, code)
+	}
+	for _, c := range []struct{ args, message string }{
+		{"", "needs --model"},
+		{"--model a --model x/a", "two models"},
+		{"--model a=", "want [NAME=]FOLDER"},
+		{"--model a --listen 0.0.0.0:80", "--api-key-file"},
+		{"--model a --listen :80", "--api-key-file"},
+		{"--model a --tls-cert c", "go together"},
+		{"--model a --on-long cut", "--on-long"},
+		{"--model a --max-wait 0s", "--max-wait"},
+		{"--model a --max-texts 0", "--max-texts"},
+		{"--model a --precision fp8", "precision"},
+	} {
+		args := append([]string{"serve"}, strings.Fields(c.args)...)
+		if _, stderr, code := cmdtest.Options(t, newServeCmd, args...); code != cli.ExitUsage || !strings.Contains(stderr, c.message) {
+			t.Errorf("%s: code %d, %s", c.args, code, stderr)
+		}
+	}
+}
+
+// syncBuffer is a buffer that a server writes while a test reads.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// running is a server in a goroutine, which stop ends as SIGTERM does.
+type running struct {
+	t      *testing.T
+	url    string
+	stderr *syncBuffer
+	stop   func() error
+}
+
+func start(t *testing.T, args ...string) *running {
+	t.Helper()
+	stderr := &syncBuffer{}
+	app := cli.New(cli.Process{}, nil, strings.NewReader(""), io.Discard, stderr)
+	o, message, code := cmdtest.Options(t, newServeCmd, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+	if code != cli.ExitOK {
+		t.Fatal(message)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- runServe(ctx, app, *o) }()
+	r := &running{t: t, stderr: stderr, stop: func() error { cancel(); return <-done }}
+	for deadline := time.Now().Add(20 * time.Second); r.url == ""; time.Sleep(time.Millisecond) {
+		if _, after, ready := strings.Cut(stderr.String(), "threads, "); ready {
+			r.url = strings.TrimSpace(after)
+		}
+		select {
+		case err := <-done:
+			t.Fatalf("%v\n%s", err, stderr)
+		default:
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not ready: %s", stderr)
+		}
+	}
+	return r
+}
+
+func folder(t *testing.T) string {
+	dir := filepath.Join(t.TempDir(), "tiny")
+	if err := cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels).Save(dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func get(url, key string) (int, string, error) {
+	r, err := http.NewRequest("GET", url, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	if key != "" {
+		r.Header.Set("Authorization", "Bearer "+key)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, "", err
+	}
+	defer answer.Body.Close()
+	b, err := io.ReadAll(answer.Body)
+	return answer.StatusCode, string(b), err
+}
+
+// A server answers, is asked by --check, and ends without an error when it is told to, with every request that had come answered.
+func TestLife(t *testing.T) {
+	s := start(t, "--model", folder(t))
+	if err := check(t.Context(), s.url); err != nil {
+		t.Error(err)
+	}
+	if code, body, err := get(s.url+"/v1/predict?text=the+cat", ""); code != 200 || !strings.Contains(body, `"model":"tiny"`) {
+		t.Errorf("%d %s %v", code, body, err)
+	}
+	var wg sync.WaitGroup
+	begun := make(chan struct{}, 8)
+	for range 8 {
+		wg.Go(func() {
+			in, out := io.Pipe()
+			r, err := http.NewRequest("POST", s.url+"/v1/predict", in)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			r.Header.Set("Content-Type", "application/json")
+			go func() {
+				fmt.Fprint(out, `{"text":`)
+				begun <- struct{}{}
+				time.Sleep(50 * time.Millisecond)
+				fmt.Fprint(out, `"the cat"}`)
+				out.Close()
+			}()
+			answer, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer answer.Body.Close()
+			var got struct{ Model string }
+			if err := json.NewDecoder(answer.Body).Decode(&got); err != nil || got.Model != "tiny" {
+				t.Errorf("%s %+v %v", answer.Status, got, err)
+			}
+		})
+	}
+	for range 8 {
+		<-begun
+	}
+	time.Sleep(5 * time.Millisecond) // the headers have come
+	if err := s.stop(); err != nil {
+		t.Error(err)
+	}
+	wg.Wait()
+	if err := check(t.Context(), s.url); err == nil {
+		t.Error("a server that has ended is ready")
+	}
+	if !strings.Contains(s.stderr.String(), "stopping") || strings.Contains(s.stderr.String(), "warning") {
+		t.Error(s.stderr)
+	}
+}
+
+// Models and keys are read anew when they change.
+func TestWatch(t *testing.T) {
+	dir, keys := folder(t), filepath.Join(t.TempDir(), "keys")
+	cmdtest.WriteFile(t, keys, "# keys\none\n")
+	s := start(t, "--model", "m="+dir, "--api-key-file", keys, "--watch", "2ms", "--metrics-listen", "127.0.0.1:0")
+	defer s.stop()
+	ask := func(key string) (int, string) {
+		code, body, err := get(s.url+"/v1/models/m", key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return code, body
+	}
+	if code, body := ask("one"); code != 200 || !strings.Contains(body, `"joy"`) {
+		t.Fatalf("%d %s", code, body)
+	}
+	cmdtest.WriteFile(t, keys, "two\n")
+	renamed := cmdtest.TinyModel(t, 1, bert.Mean, []string{"glee", "b", "c"})
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(10 * time.Millisecond) // a look finds no folder: the old model stays
+	if err := renamed.Save(dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		if code, body := ask("two"); code == 200 && strings.Contains(body, `"glee"`) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no reload: %s", s.stderr)
+		}
+	}
+	if code, _ := ask("one"); code != 401 {
+		t.Errorf("a key that is gone: %d", code)
+	}
+}
+
+// A Unix socket, and what cannot be listened on.
+func TestListen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	for range 2 { // the second finds the socket of the first, as after kill -9
+		l, err := open("unix:" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l.Addr().String() != path {
+			t.Errorf("address %s", l.Addr())
+		}
+	}
+	for _, address := range []string{"nonsense", "127.0.0.1:99999", "systemd"} {
+		if _, err := open(address); cli.ExitCode(t.Context(), err) != cli.ExitUsage {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	for address, want := range map[string]bool{"127.0.0.1:80": true, "[::1]:80": true, "localhost:1": true, "unix:/x": true, "systemd": true,
+		":80": false, "0.0.0.0:80": false, "example.org:80": false, "x": false} {
+		if isLocal(address) != want {
+			t.Errorf("isLocal(%s) = %t", address, !want)
+		}
+	}
+}
+
+// A key file without keys, a certificate that is none and a model that is not there end the start.
+func TestStartErrors(t *testing.T) {
+	dir := t.TempDir()
+	empty := filepath.Join(dir, "empty")
+	cmdtest.WriteFile(t, empty, "# none\n")
+	serve := cmdtest.Verbs(NewServe)
+	for args, want := range map[string]int{
+		"--model x --listen 127.0.0.1:0 --api-key-file " + empty:                     cli.ExitUsage,
+		"--model x --listen 127.0.0.1:0 --api-key-file " + empty + "x":               cli.ExitUsage,
+		"--model x --listen 127.0.0.1:0 --tls-cert " + empty + " --tls-key " + empty: cli.ExitUsage,
+		"--model " + dir + "/none --listen 127.0.0.1:0":                              cli.ExitModel,
+		"--check 127.0.0.1:1": cli.ExitFailure,
+	} {
+		if _, stderr, code := serve.Run(t, "", append([]string{"serve"}, strings.Fields(args)...)...); code != want {
+			t.Errorf("%s: code %d, %s", args, code, stderr)
+		}
+	}
+}
