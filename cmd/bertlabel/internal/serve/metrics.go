@@ -156,8 +156,9 @@ func (m *metrics) read(l *loaded, texts, tokens, cutTexts, cut int) {
 
 // labelled takes a prediction, by the thresholds of the model.
 func (m *metrics) labelled(l *loaded, probabilities []float32) {
+	top := l.Top(probabilities)
 	for i, p := range probabilities {
-		if l.Predicts(i, p) {
+		if i == top || top < 0 && l.Predicts(i, p) {
 			m.labels.WithLabelValues(l.name, l.Labels[i]).Inc()
 		}
 	}

@@ -166,8 +166,9 @@ type moderation struct {
 
 func (m *loaded) moderation(probabilities []float32) moderation {
 	r := moderation{false, map[string]bool{}, map[string]number{}, map[string][]string{}}
+	top := m.Top(probabilities)
 	for i, p := range probabilities {
-		label, over := m.Labels[i], m.Predicts(i, p)
+		label, over := m.Labels[i], i == top || top < 0 && m.Predicts(i, p)
 		r.Flagged = r.Flagged || over
 		r.Categories[label], r.Scores[label], r.Types[label] = over, number(p), []string{"text"}
 	}
