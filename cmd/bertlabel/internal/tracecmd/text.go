@@ -89,7 +89,10 @@ func (t *tracing) writeText() error {
 // heading prints what a block is and where it is computed, at both ends of the line or on two.
 func heading(w io.Writer, what, symbol string) {
 	gap := columns - term.Width(what) - len(symbol)
-	if gap < 2 {
+	if symbol == "" {
+		gap = 0
+	}
+	if gap < 2 && symbol != "" {
 		fmt.Fprintf(w, "%s\n%*s\n", what, columns, symbol)
 		return
 	}
