@@ -289,8 +289,13 @@ func TestBaseline(t *testing.T) {
 		r.AveragePrecisionMacro = metrics.Number(precision)
 		return r
 	}
-	want(t, "ahead", Baseline(report(0.5), report(0.4)))
-	want(t, "equal", Baseline(report(0.4), report(0.4)))
-	want(t, "behind", Baseline(report(0.4), report(0.5)), BehindBaseline)
-	want(t, "undefined", Baseline(report(math.NaN()), report(0.5)))
+	want(t, "ahead", Baseline(report(0.5), report(0.4), false))
+	want(t, "equal", Baseline(report(0.4), report(0.4), false))
+	want(t, "behind", Baseline(report(0.4), report(0.5), false), BehindBaseline)
+	want(t, "undefined", Baseline(report(math.NaN()), report(0.5), false))
+	for tuned, advice := range map[bool]string{false: "`tune` last:2", true: "`max_seq_length`"} {
+		if found := Baseline(report(0.4), report(0.5), tuned); !strings.Contains(found[0].Remedy, advice) {
+			t.Errorf("tuned %v: %q, want %q", tuned, found[0].Remedy, advice)
+		}
+	}
 }

@@ -87,5 +87,5 @@ func (r *trainRun) compareBaseline(judged *metrics.Report) {
 		return
 	}
 	r.a.Log.Infof("average_precision_macro on %s: model %.4f, baseline %.4f", on, judged.AveragePrecisionMacro, l.AveragePrecisionMacro)
-	flags.Found(r.a, diagnosis.Baseline(judged, l.Report)...)
+	flags.Found(r.a, diagnosis.Baseline(judged, l.Report, r.said.options.Tune != fit.Head)...)
 }
