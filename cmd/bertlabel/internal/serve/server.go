@@ -174,6 +174,7 @@ func (s *Server) addRoutes() {
 	s.mux, s.routes = http.NewServeMux(), map[string]*route{}
 	s.addHealth()
 	s.addOwn()
+	s.addOpenAPI()
 	s.addTEI()
 	s.addOpenAI()
 	s.addTFServing()
