@@ -13,8 +13,8 @@ import (
 // What the estimate of a run's time takes for granted; all else it measures.
 const (
 	expectFrom      = 50_000 // tokens of the texts from which on a run is worth an estimate
-	expectSample    = 4096   // tokens that a pass is measured on, after a quarter of them has warmed it up
-	trainingPasses  = 3.6    // a step of a trained layer, in passes through it: forward, dx, dW, and the optimizer
+	expectSample    = 8192   // tokens that a pass is measured on, after a quarter of them has warmed it up
+	trainingPasses  = 4.4    // a step of a trained layer, in passes through it: forward, dx, dW, and the optimizer
 	multiplications = 12     // of a layer's matrices on a token, in hidden²
 )
 

@@ -86,8 +86,11 @@ type Expected struct{ Seconds float64 }
 
 func (e Expected) String() string {
 	d := time.Duration(e.Seconds * float64(time.Second))
-	if d < time.Minute {
+	switch tens := d.Round(10 * time.Second); {
+	case d < time.Minute:
 		return fmt.Sprintf("this will take about %d s", int(math.Ceil(d.Seconds())))
+	case d < 10*time.Minute:
+		return fmt.Sprintf("this will take about %d min %02d s", int(tens.Minutes()), int(tens.Seconds())%60)
 	}
 	return fmt.Sprintf("this will take about %d min", int(math.Round(d.Minutes())))
 }
