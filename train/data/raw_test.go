@@ -27,6 +27,7 @@ func FuzzRaw(f *testing.F) {
 	f.Add([]byte(" {\"text\":\"a\",\"labels\":[0,1]}\r\n\n{\"labels\":[1,null],\"text\":\"b\"}"), 3)
 	f.Add([]byte("__label__joy a\n\n __label__love\tb \n"), 4)
 	f.Add([]byte("\ufeff\r\n\r\ntext,joy\r\n\r\na,"), 0) // found by fuzzing: the blank lines below
+	f.Add([]byte("text,0\n\"\"\n,\"0\""), 0)             // found by fuzzing: "" is a field, no blank line
 	for _, s := range shapes {
 		for i := range rawFormats {
 			f.Add([]byte(s.content), i)

@@ -43,8 +43,8 @@ func (t *tableRows) start() error {
 		return nil
 	}
 	fields, err := t.records.next()
-	for err == nil && len(fields) == 1 && len(fields[0]) == 0 {
-		fields, err = t.records.next() // blank lines
+	for err == nil && t.blank() {
+		fields, err = t.records.next()
 	}
 	if err != nil {
 		return fatal(t.named(err))
@@ -119,8 +119,7 @@ func (t *tableRows) row() ([][]byte, error) {
 		if err != nil {
 			return nil, t.named(err)
 		}
-		blank := len(fields) == 1 && len(fields[0]) == 0
-		if blank && t.width != 1 {
+		if t.width != 1 && t.blank() {
 			continue
 		}
 		if t.width == 0 {
@@ -134,6 +133,10 @@ func (t *tableRows) row() ([][]byte, error) {
 		return fields, nil
 	}
 }
+
+// blank reports whether the row just read is a line with nothing in it, which is no row unless there is but one column. A line of
+// "" is none: it is one field that is empty.
+func (t *tableRows) blank() bool { return len(trimLineEnd(t.lines.row())) == 0 }
 
 // named gives the column of a fault its name.
 func (t *tableRows) named(err error) error {
