@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"bertlabel/bert"
+	"bertlabel/bert/model"
+	"bertlabel/bert/tokenizer"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/safetensors"
 	"bertlabel/cmd/bertlabel/internal/cli"
@@ -101,6 +103,9 @@ func TestRefused(t *testing.T) {
 		"--set nothing[0]=1 x":              `no parameter "nothing"`,
 		"--set output_bias[0]=NaN x":        "want 'NAME",
 		"--without gelu --json x":           "--without and --set print a table",
+		"--without gelu --html f x":         "--without and --set print a table",
+		"--backward --html f x":             "--backward takes no",
+		"--html - --output - x":             "stdout can be only one of them",
 		"--csv ../../../../bert/testdata x": "../../../../bert/testdata",
 		"--labels food x":                   "belong to --backward",
 		"--backward --labels fod x":         "did you mean food",
@@ -172,6 +177,39 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+// A page is written beside the text; - writes only the page. More tokens than fit take a layer.
+func TestHTML(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "t.html")
+	stdout, stderr, code := bertlabel.Run(t, "", "trace", "--model", tinyModel, "--html", file, "the food was <b>good</b> .")
+	page, err := os.ReadFile(file)
+	if code != cli.ExitOK || err != nil || !strings.Contains(stdout, "layer 1, attention") || !strings.Contains(stderr, "wrote "+file) {
+		t.Fatalf("exit %d, %v\n%s%s", code, err, stdout, stderr)
+	}
+	for _, want := range []string{"<!DOCTYPE html>", "through <bdi>tiny</bdi>", "the food was &lt;b&gt;good&lt;/b&gt; .", "layer 1, head 1"} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("no %s", want)
+		}
+	}
+	stdout, stderr, code = bertlabel.Run(t, "", "trace", "--model", tinyModel, "--html", "-", "--layer", "1", "the food was slow .")
+	if code != cli.ExitOK || !strings.HasPrefix(stdout, "<!DOCTYPE html>") || !strings.HasSuffix(stdout, "</html>\n") ||
+		strings.Contains(stdout, "layer 0, head") {
+		t.Errorf("exit %d, %d bytes %s", code, len(stdout), stderr)
+	}
+	m, err := model.Open(tinyModel, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := tracing{options: options{HTML: "f"}, m: m, text: tokenizer.Encoding{IDs: make([]int32, 65)}}
+	if err := long.check(); err == nil || !strings.Contains(err.Error(), "at most 64 tokens, the text has 65: choose --layer") {
+		t.Errorf("65 tokens: %v", err)
+	}
+	long.Layer = new(int)
+	if err := long.check(); err != nil {
+		t.Errorf("65 tokens of one layer: %v", err)
+	}
+}
+
 // Tokens that would steer a terminal come from a vocabulary; they are shown escaped.
 func TestHostileTokens(t *testing.T) {
 	t.Parallel()
@@ -194,9 +232,9 @@ func TestHostileTokens(t *testing.T) {
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	got, stderr, code := cmdtest.Options(t, newTraceCmd, "trace", "--model", "m", "--pair", "b", "--token", "2", "--layer", "0", "--stage",
-		"tokens", "--whole", "--json", "--output", "f", "--csv", "d", "a")
+		"tokens", "--whole", "--json", "--output", "f", "--csv", "d", "--html", "h", "a")
 	if code != cli.ExitOK || got.Text != "a" || got.Pair != "b" || got.Token != 2 || got.Layer == nil || *got.Layer != 0 || !got.Whole ||
-		!got.JSON || got.Output != "f" || got.CSV != "d" || got.Stages[0] != "tokens" || got.Model.Path != "m" {
+		!got.JSON || got.Output != "f" || got.CSV != "d" || got.HTML != "h" || got.Stages[0] != "tokens" || got.Model.Path != "m" {
 		t.Errorf("%+v, exit %d %s", got, code, stderr)
 	}
 	if got, _, _ := cmdtest.Options(t, newTraceCmd, "trace", "--model", "m", "a"); got == nil || got.Layer != nil {
