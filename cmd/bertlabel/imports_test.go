@@ -105,7 +105,7 @@ var imports = map[string][]string{
 	"cmd/bertlabel/internal/serve": {"bertlabel/bert/…", "bertlabel/tensor/parallel", "bertlabel/train/data", "bertlabel/train/score",
 		"github.com/prometheus/client_golang/…"},
 	"cmd/bertlabel/internal/tracecmd": append(verb, "bertlabel/cmd/bertlabel/internal/tracepage"),
-	"cmd/bertlabel/internal/tracepage": {"bertlabel/bert/model", "bertlabel/bert/tokenizer", "bertlabel/bert/trace",
+	"cmd/bertlabel/internal/tracepage": {"bertlabel/bert", "bertlabel/bert/model", "bertlabel/bert/tokenizer", "bertlabel/bert/trace",
 		"bertlabel/cmd/bertlabel/internal/plaintext", "bertlabel/tensor"},
 	"cmd/bertlabel/internal/traincmd":    append(verb, "bertlabel/cmd/bertlabel/internal/tensorboard"),
 	"cmd/bertlabel/internal/plaintext":   {"github.com/rivo/uniseg"},

@@ -65,7 +65,8 @@ func newTraceCmd(a *cli.App, run cli.Runner[options]) *cobra.Command {
 		Long: `Each block has formula, shape, file and symbol, and what there is to see of one token, [CLS] unless --token says another. |x| is the
 length of a row. --output has every stage under the name of its scope in modeling.py, with the bits of a prediction. --without and --set
 run bert/plain, float64 and plain loops, twice, and say which stages have changed and by how much. --backward shows the gradient of the
-loss by each parameter instead, and writes it to --output; a model without a head gets one as train draws it.`,
+loss by each parameter instead, and writes it to --output; a model without a head gets one as train draws it. In --json what is no finite
+number is "NaN", "Infinity" or "-Infinity".`,
 		Args: cli.OneArg("a text, in quotes"),
 	}
 	models := flags.AddModel(cmd)
@@ -132,9 +133,9 @@ func (o *options) checkBackward() error {
 		return cli.Usagef("--labels, --check and --entry belong to --backward")
 	case !o.Check && len(o.Entry) > 0:
 		return cli.Usagef("--entry belongs to --check")
-	case o.Backward && (o.changes() || o.Whole || o.JSON || o.CSV != "" || o.HTML != "" ||
-		len(o.Stages) > 0 || o.Layer != nil || o.Token != 0):
-		return cli.Usagef("--backward takes no --without, --set, --whole, --json, --csv, --html, --stage, --layer or --token")
+	case o.Backward && (o.changes() || o.Whole || o.CSV != "" || o.HTML != "" || len(o.Stages) > 0 ||
+		o.Layer != nil || o.Token != 0):
+		return cli.Usagef("--backward takes no --without, --set, --whole, --csv, --html, --stage, --layer or --token")
 	}
 	for _, s := range o.Entry {
 		if _, err := parseWeight(s + "=0"); err != nil {
@@ -172,6 +173,9 @@ func runTrace(_ context.Context, a *cli.App, o options) (err error) {
 		a.Log.Infof("the last %d tokens are cut; --max-seq-length is %d", t.text.Cut, t.m.MaxSeqLength)
 	}
 	if err := t.check(); err != nil {
+		return err
+	}
+	if err := t.admit(); err != nil {
 		return err
 	}
 	if o.Backward {

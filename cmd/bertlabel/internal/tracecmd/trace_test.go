@@ -110,7 +110,7 @@ func TestRefused(t *testing.T) {
 		"--labels food x":                   "belong to --backward",
 		"--backward --labels fod x":         "did you mean food",
 		"--backward --entry a[1] x":         "--entry belongs to --check",
-		"--backward --json x":               "--backward takes no",
+		"--backward --whole x":              "--backward takes no",
 		"":                                  "found 0 arguments, want one: a text",
 	} {
 		stdout, stderr, code := bertlabel.Run(t, "", append([]string{"trace", "--model", tinyModel}, strings.Fields(args)...)...)
@@ -227,6 +227,87 @@ func TestHostileTokens(t *testing.T) {
 		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
 	}
 	narrow(t, stdout)
+}
+
+// What the memory budget has no room for is refused with the sizes before it begins: exit 6.
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	m, err := model.Open(tinyModel, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Encoder.Config.MaxPositionEmbeddings = 1 << 20 // estimates go by the configuration
+	for want, o := range map[string]options{
+		"trace of 5000 tokens needs about":                  {},
+		"trace of 5001 tokens needs about":                  {HTML: "f"},
+		"trace --backward of 5000 tokens needs about":       {Backward: true},
+		"on bert/plain, in float64, twice, of 5000 tokens ": {Without: []string{"gelu"}},
+	} {
+		n := 5000
+		if o.HTML != "" {
+			n++
+		}
+		tr := tracing{options: o, app: &cli.App{MaxMemory: 1 << 40}, m: m, text: tokenizer.Encoding{IDs: make([]int32, n)}}
+		if err := tr.admit(); err != nil {
+			t.Errorf("of a terabyte: %v", err)
+		}
+		tr.app.MaxMemory = 1 << 20
+		if err := tr.admit(); err == nil || cli.ExitCode(t.Context(), err) != cli.ExitResources || !strings.Contains(err.Error(), want) ||
+			!strings.Contains(err.Error(), "the memory budget is") {
+			t.Errorf("of a megabyte: %v, want %s", err, want)
+		}
+	}
+	stdout, stderr, code := bertlabel.Run(t, "", "trace", "--model", tinyModel, "--max-memory", "1KiB", "good")
+	if code != cli.ExitResources || stdout != "" || !strings.Contains(stderr, "--max-memory") {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+}
+
+// The way back as JSON has what the text has.
+func TestBackwardJSON(t *testing.T) {
+	t.Parallel()
+	stdout, stderr, code := bertlabel.Run(t, "", "trace", "--model", tinyModel, "--backward", "--json", "--labels", "food", "--check",
+		"--entry", "bert/embeddings/word_embeddings[0,0]", "the food was not good .")
+	var got struct {
+		Text       string
+		Loss, Norm float64
+		Labels     []struct {
+			Label string
+			Y     int
+			DZ    float64
+		}
+		Down      []struct{ Norm float64 }
+		Gradients []struct {
+			Name         string
+			Shape, At    []int
+			Norm         float64
+			Weight       float64 `json:"weight_norm"`
+			Largest      float64
+			NoSuchValues []float64 `json:"Values"`
+		}
+		Step struct {
+			Factor float64
+			Moved  map[string]float64
+			After  float64 `json:"loss_after"`
+		}
+		Checks []struct {
+			Name  string
+			At    []int
+			Error any
+		}
+	}
+	if err := json.Unmarshal([]byte(stdout), &got); code != cli.ExitOK || err != nil {
+		t.Fatalf("exit %d, %v\n%s%s", code, err, stdout, stderr)
+	}
+	if got.Text != "the food was not good ." || got.Loss < 1 || len(got.Labels) != 4 || got.Labels[0].Y != 1 || len(got.Down) != 3 ||
+		len(got.Gradients) != 41 || got.Gradients[0].NoSuchValues != nil || got.Step.After >= got.Loss || len(got.Step.Moved) != 41 ||
+		got.Gradients[3].Weight == 0 || len(got.Gradients[3].Shape) != len(got.Gradients[3].At) || got.Norm == 0 {
+		t.Errorf("%+v", got)
+	}
+	// Two keys' biases are not checked; an element that the text does not touch has gradient 0, and its relative error is no number.
+	if n := len(got.Checks); n != 2*39+1 || got.Checks[0].At != nil || got.Checks[n-1].Error != "NaN" {
+		t.Errorf("%d checks, the last %+v", len(got.Checks), got.Checks[len(got.Checks)-1])
+	}
 }
 
 func TestOptions(t *testing.T) {

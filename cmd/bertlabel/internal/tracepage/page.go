@@ -22,6 +22,7 @@ import (
 	"strconv"
 	"strings"
 
+	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
 	"bertlabel/bert/trace"
@@ -80,6 +81,17 @@ func New(m *model.Model, text tokenizer.Encoding, o Options) *Page {
 	return p
 }
 
+// Memory estimates the bytes that a page takes: probabilities, queries and keys of all layers or of one, and the page itself.
+func Memory(c *bert.Config, tokens int, one bool) int {
+	layers := c.NumHiddenLayers
+	if one {
+		layers = 1
+	}
+	probs, vectors := layers*c.NumAttentionHeads*tokens*tokens, 2*layers*tokens*c.HiddenSize
+	stages := tokens * (1 + c.NumHiddenLayers*(c.NumAttentionHeads+4)) * 100 // each token's report
+	return 4*probs + (4+2)*vectors + 3*(2*probs+3*vectors) + stages          // of the page: JSON, template, its end
+}
+
 // Add reads a stage of trace.Run. It keeps nothing of x.
 func (p *Page) Add(s trace.Stage, x *tensor.Tensor) error {
 	for _, r := range p.reports {
@@ -91,7 +103,13 @@ func (p *Page) Add(s trace.Stage, x *tensor.Tensor) error {
 		p.pooled = slices.Clone(x.Row(0))
 	}
 	which := slices.IndexFunc([]string{"/self/query", "/self/key"}, func(end string) bool { return strings.HasSuffix(s.Name, end) })
-	layer := slices.Index(p.layers, len(p.reports[0].Layers)-1)
+	current := len(p.reports[0].Layers) - 1
+	layer := slices.Index(p.layers, current)
+	if layer < 0 && strings.HasSuffix(s.Name, "/self/probs") {
+		for _, r := range p.reports {
+			r.Layers[current] = trace.Layer{Heads: make([]trace.Head, len(r.Layers[current].Heads))} // nobody will see it
+		}
+	}
 	if which < 0 || layer < 0 {
 		return nil
 	}

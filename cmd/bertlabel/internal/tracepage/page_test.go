@@ -142,7 +142,7 @@ func TestPacked(t *testing.T) {
 		t.Errorf("zeros: %+v", q)
 	}
 	p := tiny(t, "good", Options{})
-	p.reports[1].Layers[0].Heads[1].Probs = []float32{nan, 1.5, 0.5}
+	p.reports[1].Layers[0].Heads[1].Probs = trace.Numbers([]float32{nan, 1.5, 0.5})
 	if row := p.head(0, 1).Pix[3:6]; !bytes.Equal(row, []byte{0, 255, 128}) {
 		t.Errorf("bytes %v", row)
 	}
@@ -269,9 +269,9 @@ func checkNumbers(t *testing.T, b *browsertest.Browser, p *traced, l, h, i, j in
 	near("p", got.Steps[2], float64(row[j]), .001)
 	r := p.reports[i]
 	last := r.Layers[1].FeedForward
-	near("|word|", got.Cells[0], r.Embeddings[i].Word, .001)
-	near("cos", got.Cells[len(got.Cells)-1], last.Cos, .001)
-	near("|branch|", got.Cells[len(got.Cells)-6], last.Branch, .001)
+	near("|word|", got.Cells[0], float64(r.Embeddings[i].Word), .001)
+	near("cos", got.Cells[len(got.Cells)-1], float64(last.Cos), .001)
+	near("|branch|", got.Cells[len(got.Cells)-6], float64(last.Branch), .001)
 }
 
 // No token, label or name becomes an element, a script or a style, whatever is written in it; the layout stands; a page of base's shape

@@ -294,7 +294,7 @@ func (p *Page) flow(token int) (rows []flowRow) {
 		s := p.stage(stage)
 		rows = append(rows, flowRow{name, s.Formula, s.Symbol, cells, share})
 	}
-	three := func(v float64) string { return fixed(v, 3) }
+	three := func(v trace.Number) string { return fixed(float64(v), 3) }
 	e := r.Embeddings[token]
 	add("word", "bert/embeddings/word", "0", "", "", "", "", three(e.Word), "", "")
 	add("token type", "bert/embeddings/token_type", "0", "", "", "", "", three(e.TokenType), "", "")
@@ -305,14 +305,14 @@ func (p *Page) flow(token int) (rows []flowRow) {
 		addNorm := func(name, stage string, n trace.AddNorm) {
 			share := 0.0
 			if n.Branch+n.Residual > 0 {
-				share = 100 * n.Branch / (n.Branch + n.Residual)
+				share = 100 * float64(n.Branch/(n.Branch+n.Residual))
 			}
 			add(fmt.Sprintf("layer %d, %s", l, name), scope+stage, fixed(share, 1), three(n.Branch), three(n.Residual), three(n.Mean),
 				three(n.Sigma), three(n.Output), three(n.Cos), "")
 		}
 		addNorm("attention", "attention/output/LayerNorm", layer.Attention)
 		add(fmt.Sprintf("layer %d, inner", l), scope+"intermediate/act", "0", "", "", "", "", three(layer.Act), "",
-			fixed(100*layer.Negative, 1)+"%")
+			fixed(100*float64(layer.Negative), 1)+"%")
 		addNorm("feed-forward", "output/LayerNorm", layer.FeedForward)
 	}
 	return rows
