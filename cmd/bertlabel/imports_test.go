@@ -91,11 +91,10 @@ var imports = map[string][]string{
 		"github.com/spf13/…",
 	},
 	"cmd/bertlabel/internal/report": {
-		"bertlabel/cmd/bertlabel/internal/cli", "bertlabel/cmd/bertlabel/internal/plaintext", "bertlabel/bert/model",
-		"bertlabel/tensor/parallel",
-		"bertlabel/train/data", "bertlabel/train/metrics", "github.com/rivo/uniseg", "github.com/spf13/…", "golang.org/x/image/…",
-		"gonum.org/v1/plot/…",
+		"bertlabel/cmd/bertlabel/internal/chart", "bertlabel/cmd/bertlabel/internal/cli", "bertlabel/cmd/bertlabel/internal/plaintext",
+		"bertlabel/bert/model", "bertlabel/tensor/parallel", "bertlabel/train/data", "bertlabel/train/metrics", "github.com/spf13/…",
 	},
+	"cmd/bertlabel/internal/chart": {"codeberg.org/go-fonts/liberation/…", "github.com/rivo/uniseg", "golang.org/x/image/…"},
 	"cmd/bertlabel/internal/benchcmd": append(verb, "bertlabel/cmd/bertlabel/internal/bench"),
 	"cmd/bertlabel/internal/datacmd":  verb,
 	"cmd/bertlabel/internal/democmd":  append(verb, "bertlabel/cmd/bertlabel/internal/demo"),
@@ -115,7 +114,7 @@ var imports = map[string][]string{
 }
 
 // onlyCommand is what no library package may pull in, however indirectly.
-var onlyCommand = []string{"github.com/prometheus/client_golang/…", "github.com/spf13/…", "github.com/schollz/progressbar/v3/…", "golang.org/x/term/…", "gonum.org/v1/plot/…"}
+var onlyCommand = []string{"github.com/prometheus/client_golang/…", "github.com/spf13/…", "github.com/schollz/progressbar/v3/…", "golang.org/x/term/…", "golang.org/x/image/…"}
 
 // platforms are those that we build for; each may import other things.
 var platforms = []string{"GOOS=linux GOARCH=amd64", "GOOS=linux GOARCH=arm64", "GOOS=darwin GOARCH=arm64", "GOOS=windows GOARCH=amd64"}

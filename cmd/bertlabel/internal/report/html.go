@@ -292,8 +292,8 @@ func probability(p float64) string {
 func pageFigures(figures []figure) (all []pageFigure) {
 	for i := range figures {
 		f := &figures[i]
-		all = append(all, pageFigure{f.title, f.caption, template.HTML(f.svg()), int(leastScale * f.w.Points()),
-			int(mostScale * f.w.Points())})
+		all = append(all, pageFigure{f.title, f.caption, template.HTML(f.svg()), int(leastScale * f.w),
+			int(mostScale * f.w)})
 	}
 	return slices.Clip(all)
 }
