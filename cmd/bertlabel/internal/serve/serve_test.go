@@ -65,8 +65,8 @@ func folders(t testing.TB) map[string]string {
 }
 
 func source(name, folder string) Source {
-	return Source{Name: name, Open: func(have ...*model.Model) (*model.Model, error) {
-		return model.OpenShared(folder, &model.Options{Threads: 2}, have...)
+	return Source{Name: name, Open: func(admit func(int) error, have ...*model.Model) (*model.Model, error) {
+		return model.OpenShared(folder, &model.Options{Threads: 2, Admit: admit}, have...)
 	}}
 }
 
@@ -573,12 +573,12 @@ func TestTraceID(t *testing.T) {
 func TestReload(t *testing.T) {
 	f := folders(t)
 	turn, broken := 0, false
-	s := serve(t, Options{Cache: 1 << 20, Models: []Source{{Name: "m", Open: func(have ...*model.Model) (*model.Model, error) {
+	s := serve(t, Options{Cache: 1 << 20, Models: []Source{{Name: "m", Open: func(admit func(int) error, have ...*model.Model) (*model.Model, error) {
 		folder := f[[]string{"a", "b", "c"}[turn%3]]
 		if broken {
 			folder += "x"
 		}
-		return model.OpenShared(folder, &model.Options{Threads: 1}, have...)
+		return model.OpenShared(folder, &model.Options{Threads: 1, Admit: admit}, have...)
 	}}}})
 	want := map[string]string{}
 	for _, name := range []string{"a", "b", "c"} {
