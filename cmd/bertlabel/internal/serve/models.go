@@ -1,12 +1,10 @@
 package serve
 
 import (
-	"context"
 	"encoding/hex"
 	"fmt"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -122,7 +120,7 @@ func (ms *models) load(s *slot) error {
 	if m.Head == nil && m.Pooling == "" {
 		l.Pooling = bert.Mean
 	}
-	if err := ms.probe(l); err != nil {
+	if err := ms.try(l); err != nil {
 		return err
 	}
 	if !shared {
@@ -136,24 +134,6 @@ func (ms *models) load(s *slot) error {
 	ms.m.replaced(old, l)
 	s.now.Store(l)
 	return nil
-}
-
-// probe runs one text through a model that is to be served.
-func (ms *models) probe(l *loaded) error {
-	e, err := l.engine(l.Pooling)
-	if err != nil {
-		return err
-	}
-	result, err := ms.queue.Do(context.Background(), queue.Request{Target: e.target, Class: queue.Bulk, Stream: true, Flow: "load",
-		Texts: slices.Repeat(l.Encode([]string{"a probe"}, nil), 1)})
-	if err == nil {
-		err = result.Errors[0]
-	}
-	if err == nil && l.Head != nil {
-		n := len(l.Labels)
-		err = l.ScoreRow(result.Features.Row(0), make([]float32, n), make([]float32, n))
-	}
-	return err
 }
 
 // engine returns what computes features of a pooling.
