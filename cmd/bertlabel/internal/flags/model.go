@@ -154,10 +154,11 @@ func (s *Source) ReadConfig(a *cli.App) (bert.Config, error) {
 // before they are read, all else that is wrong is the model's fault.
 func (s *Source) Open(a *cli.App) (*model.Model, error) { return s.open(a, model.Open) }
 
-// OpenShared is Open for a server: what is opened uses the encoder of one of have where it is the same, and is read on so many threads.
-func (s *Source) OpenShared(a *cli.App, threads int, have ...*model.Model) (*model.Model, error) {
+// OpenShared is Open for a server: what is opened uses the encoder of one of have where it is the same, else asks admit
+// (model.Options.Admit), and is read on so many threads.
+func (s *Source) OpenShared(a *cli.App, threads int, admit func(bytes int) error, have ...*model.Model) (*model.Model, error) {
 	return s.open(a, func(path string, o *model.Options) (*model.Model, error) {
-		o.Threads = threads
+		o.Threads, o.Admit = threads, admit
 		return model.OpenShared(path, o, have...)
 	})
 }
