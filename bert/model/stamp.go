@@ -39,7 +39,8 @@ func Stamp(path string, o *Options) ([]byte, error) {
 		return nil, err
 	}
 	sentence := existing([]string{filepath.Dir(f.config)}, "modules.json")
-	parts := []string{f.config, f.vocab, f.labels, f.settings, f.hfTokenizer, f.hfTokenizerConfig, f.hfAddedTokens, f.hfSpecialTokens, sentence}
+	parts := []string{f.config, f.vocab, f.labels, f.settings, f.hfTokenizer, f.hfTokenizerConfig, f.hfAddedTokens, f.hfSpecialTokens,
+		sentence}
 	if sentence != "" { // the files of its modules
 		more, err := filepath.Glob(filepath.Join(filepath.Dir(sentence), "*", hfConfigName))
 		if err != nil {

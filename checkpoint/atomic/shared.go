@@ -90,7 +90,8 @@ var host = sync.OnceValue(func() string {
 })
 
 func sharedName(path string) string {
-	return filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.tmp-%s-%d-%s%s", filepath.Base(path), host(), os.Getpid(), process(), randomHex(4)))
+	name := fmt.Sprintf(".%s.tmp-%s-%d-%s%s", filepath.Base(path), host(), os.Getpid(), process(), randomHex(4))
+	return filepath.Join(filepath.Dir(path), name)
 }
 
 var sharedPattern = regexp.MustCompile(`^\.(.+)\.tmp-([\w.-]+)-([0-9]+)-([0-9a-f]{8})[0-9a-f]{8}$`)

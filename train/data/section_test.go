@@ -1,7 +1,6 @@
 package data
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -90,7 +89,7 @@ func TestSections(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		want := readSection(t, r, file, false)
-		for range 40 {
+		for range 12 {
 			borders := []int64{0}
 			for i := range file {
 				if file[i] == '\n' && rng.IntN(2) == 0 {
@@ -170,7 +169,7 @@ func TestSectionRefused(t *testing.T) {
 		t.Errorf("no file: %v", err)
 	}
 	old := filepath.Join(dir, "mac.jsonl")
-	if err := os.WriteFile(old, bytes.ReplaceAll([]byte("{\"text\":\"a\"}\n{\"text\":\"b\"}\n"), []byte("\n"), []byte("\r")), 0o600); err != nil {
+	if err := os.WriteFile(old, []byte("{\"text\":\"a\"}\r{\"text\":\"b\"}\r"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	r, err := OpenSection(old, 0, 26, Options{IgnoreLabels: true, OnBadRow: ReportBadRows})
