@@ -22,11 +22,13 @@ import (
 type Options struct {
 	// Input is a file whose rows are lines, which is cut by bytes; or a folder, whose files, of any format, are dealt whole.
 	Input  string
-	Output string // the folder of the parts; it is made, but for its parent
+	Output string // the folder of the parts, which is made
 	Of     int    // shards, from 1 to MaxShards
 
 	Data  data.Options  // how the input is read. OnBad is called for every bad row; MaxBadRows is for each shard
 	Score score.Options // what the model makes of a row
+	// ModelPooling makes vectors those that the model's head reads, or its folder means, whatever Score.Pooling is.
+	ModelPooling bool
 
 	// Model is model.Stamp of the model that will be opened.
 	Model []byte
@@ -139,7 +141,7 @@ func (o *Options) addSettings(settings map[string]string) {
 	add("on_bad_row", string(d.OnBadRow))
 	add("on_long", string(d.OnLong))
 	flag("strict_utf8", d.StrictUTF8)
-	if o.Score.Result == score.Vectors {
+	if o.Score.Result == score.Vectors && !o.ModelPooling {
 		add("pooling", o.Score.Pooling.String())
 	}
 }

@@ -66,14 +66,10 @@ func Run(ctx context.Context, p *Planned, i int, open func() (*model.Model, erro
 
 // makeFolder makes the folder of the parts; others may be making it, too.
 func makeFolder(dir string) error {
-	err := os.Mkdir(dir, 0o777)
-	if errors.Is(err, fs.ErrExist) {
-		var info os.FileInfo
-		if info, err = os.Stat(dir); err == nil && !info.IsDir() {
-			return &data.OptionError{Option: "output", Problem: dir + " is a file, want the folder of the parts"}
-		}
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return &data.OptionError{Option: "output", Problem: dir + " is a file, want a folder"}
 	}
-	return err
+	return os.MkdirAll(dir, 0o777)
 }
 
 // checkIDs refuses files whose rows have no ids.
@@ -256,7 +252,11 @@ func (w *working) read(ctx context.Context, piece *piece, rows Writer) error {
 		return err
 	}
 	defer in.Close()
-	for chunk, err := range score.Chunks(ctx, w.m, in, w.p.options.Score) {
+	scoring := w.p.options.Score
+	if w.p.options.ModelPooling {
+		scoring.Pooling = w.m.Pooling
+	}
+	for chunk, err := range score.Chunks(ctx, w.m, in, scoring) {
 		if err != nil {
 			return err
 		}

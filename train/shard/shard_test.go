@@ -323,7 +323,7 @@ func TestRefused(t *testing.T) {
 		}
 	}
 	p := mustPlan(t, change(func(o *Options) { o.Output = good }))
-	if _, err := Run(t.Context(), p, 0, openTiny); err == nil || !strings.Contains(err.Error(), "want the folder") {
+	if _, err := Run(t.Context(), p, 0, openTiny); err == nil || !strings.Contains(err.Error(), "want a folder") {
 		t.Errorf("the output is a file: %v", err)
 	}
 	p = mustPlan(t, change(func(*Options) {}))

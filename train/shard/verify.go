@@ -33,13 +33,12 @@ type Report struct {
 	Bytes   int64   `json:"bytes"`
 	Seconds float64 `json:"seconds"` // of all processes together
 
-	Damaged   []Damage `json:"damaged"`         // parts that are not what their receipts say
-	Temporary []string `json:"temporary"`       // files of processes that run, or were killed
-	Strays    []string `json:"strays"`          // parts that do not count: without a receipt, or of another number of shards
-	Versions  []string `json:"versions"`        // of the program that made the parts
-	Job       *Job     `json:"job"`             // of all; nil where there is no receipt
-	Names     []string `json:"-"`               // of the parts that are there and whole, in order
-	Verified  bool     `json:"hashes_verified"` // the SHA-256 of every part was compared, not its length alone
+	Damaged   []Damage `json:"damaged"`   // parts that are not what their receipts say
+	Temporary []string `json:"temporary"` // files of processes that run, or were killed
+	Strays    []string `json:"strays"`    // parts that do not count: without a receipt, or of another number of shards
+	Versions  []string `json:"versions"`  // of the program that made the parts
+	Job       *Job     `json:"job"`       // of all; nil where there is no receipt
+	Names     []string `json:"-"`         // of the parts that are there and whole, in order
 }
 
 // Damage is a part that is there, and is not what its receipt says.
@@ -66,7 +65,7 @@ func Verify(dir string, o VerifyOptions) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Report{Dir: dir, Verified: true, Damaged: []Damage{}, Temporary: []string{}, Strays: []string{}, Versions: []string{},
+	r := &Report{Dir: dir, Damaged: []Damage{}, Temporary: []string{}, Strays: []string{}, Versions: []string{},
 		MissingShards: []string{}}
 	receipts, err := r.list(names)
 	if err != nil {
@@ -241,13 +240,14 @@ func (r *Report) Cat(w io.Writer) error {
 }
 
 // Clean removes what is of no use: temporary files of processes of this machine that are no more, and damaged parts with their receipts,
-// so that another run makes them anew. It returns the names; r stays as it is.
+// so that another run makes them anew. It returns the names, and takes those of temporary files out of r.
 func (r *Report) Clean(files atomic.FS) (removed []string, err error) {
 	if files == nil {
 		files = atomic.OS{}
 	}
 	removed, err = atomic.RemoveDead(files, r.Dir, r.Temporary)
 	errs := []error{err}
+	r.Temporary = slices.DeleteFunc(r.Temporary, func(n string) bool { return slices.Contains(removed, n) })
 	names, err := files.List(r.Dir)
 	errs = append(errs, err)
 	for _, d := range r.Damaged { // the receipt first: without it the part counts no more

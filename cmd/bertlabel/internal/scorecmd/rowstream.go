@@ -65,7 +65,7 @@ func (s *rowStream) run(ctx context.Context, handle func(chunk []score.Row) erro
 		for i := range chunk {
 			if bad := chunk[i].Bad; bad != nil {
 				chunk[i].Bad = cli.FlaggedRow(bad)
-				flood.Warnf(badRows, "%v", chunk[i].Bad)
+				flood.Warnf(badRowsKind, "%v", chunk[i].Bad)
 			}
 		}
 		if err := handle(chunk); err != nil {
@@ -79,8 +79,8 @@ func (s *rowStream) run(ctx context.Context, handle func(chunk []score.Row) erro
 	return nil
 }
 
-// badRows is the kind of the warnings of rows that could not be read.
-const badRows = "rows that could not be read"
+// badRowsKind is the kind of the warnings of rows that could not be read.
+const badRowsKind = "rows that could not be read"
 
 func (s *rowStream) count(chunk []score.Row) {
 	s.rows += len(chunk)
