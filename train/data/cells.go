@@ -70,18 +70,21 @@ func (d *Dataset) Columns(names ...string) (*Dataset, error) {
 		places[i] = place
 	}
 	part := *d
-	part.Labels, part.Y = list, make([]int8, 0, d.Rows()*len(names))
+	part.Labels, part.Y, part.Shares = list, make([]int8, 0, d.Rows()*len(names)), nil
 	for i := range d.Rows() {
 		row := d.Row(i)
 		for _, place := range places {
 			part.Y = append(part.Y, row[place])
+			if d.Shares != nil {
+				part.Shares = append(part.Shares, d.Shares[i*len(row)+place])
+			}
 		}
 	}
 	return &part, nil
 }
 
-// AnyOf returns the data set with one label, called name: 1 where a label of d is, 0 where all are, else unknown. Texts and all that is
-// not of labels are shared with d.
+// AnyOf returns the data set with one label, called name: 1 where a label of d is, 0 where all are, else unknown. It has no Shares: that of
+// any of several labels does not follow from theirs. Texts and all that is not of labels are shared with d.
 func (d *Dataset) AnyOf(name string) (*Dataset, error) {
 	list, err := NewLabelList([]string{name}, "the label")
 	if err != nil {
@@ -91,7 +94,7 @@ func (d *Dataset) AnyOf(name string) (*Dataset, error) {
 		return nil, fmt.Errorf("%s was read without its labels", d.File)
 	}
 	merged := *d
-	merged.Labels, merged.Y = list, make([]int8, 0, d.Rows())
+	merged.Labels, merged.Y, merged.Shares = list, make([]int8, 0, d.Rows()), nil
 	for i := range d.Rows() {
 		row := d.Row(i)
 		cell := slices.Max(row)
