@@ -39,9 +39,13 @@ func TestSoftLoss(t *testing.T) {
 	}
 }
 
+var softLosses = []Loss{
+	SigmoidCrossEntropy{}, LabelSmoothing{0.1}, WeightedSigmoidCrossEntropy{[]float64{3}}, DefaultFocal(), DefaultAsymmetric(),
+}
+
 // The loss of a share is the mean loss of its annotators, for every loss: three of four cells of 1 and one of 0 are a share of 0.75.
 func TestSoftLossIsTheMeanOfItsAnnotators(t *testing.T) {
-	for _, loss := range []Loss{SigmoidCrossEntropy{}, LabelSmoothing{0.1}, WeightedSigmoidCrossEntropy{[]float64{3}}, DefaultFocal(), DefaultAsymmetric()} {
+	for _, loss := range softLosses {
 		for z := float32(-9); z < 10; z += 0.7 {
 			four, one := tensor.From([]float32{z, z, z, z}, 4, 1), tensor.From([]float32{z}, 1, 1)
 			d4, d1 := tensor.New(4, 1), tensor.New(1, 1)
@@ -61,7 +65,7 @@ func TestSoftLossIsTheMeanOfItsAnnotators(t *testing.T) {
 // TestSoftLossGradient compares the derivative with the central difference, in float64.
 func TestSoftLossGradient(t *testing.T) {
 	const h = 1e-5 // as in TestLossGradient
-	for _, loss := range []Loss{SigmoidCrossEntropy{}, LabelSmoothing{0.2}, WeightedSigmoidCrossEntropy{[]float64{0.3}}, DefaultFocal(), DefaultAsymmetric()} {
+	for _, loss := range softLosses {
 		for _, y := range []float64{0.01, 0.3, 0.5, 0.99} {
 			for z := -20.0; z <= 20; z += 0.37 {
 				plus, _ := softCell(loss, z+h, y, 0)

@@ -2,6 +2,7 @@ package data
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -31,20 +32,24 @@ func (d *Dataset) CheckClasses() error {
 	return nil
 }
 
-// ExactlyOne reports whether every row has exactly one of two labels or more, and no cell is unknown: the labels may exclude each other.
+// ExactlyOne reports whether every row has exactly one of two labels or more, and no cell is unknown: the labels may exclude each other. Of
+// soft labels it asks that the shares of a row add up to 1, but for what three shares lose that are written with two digits.
 func (d *Dataset) ExactlyOne() bool {
 	if d.Labels == nil || d.Labels.Len() < 2 || d.Rows() == 0 {
 		return false
 	}
+	c, soft := d.Labels.Len(), d.Soft()
 	for i := range d.Rows() {
-		ones := 0
-		for _, y := range d.Row(i) {
+		ones, shares := 0, 0.0
+		for l, y := range d.Row(i) {
 			if y == Unknown {
 				return false
 			}
-			ones += int(y)
+			if ones += int(y); soft {
+				shares += float64(d.Shares[i*c+l])
+			}
 		}
-		if ones != 1 {
+		if soft && !(math.Abs(shares-1) <= 0.015) || !soft && ones != 1 {
 			return false
 		}
 	}

@@ -17,11 +17,13 @@ func TestSoftLabels(t *testing.T) {
 		{"columns.csv", "text,anger,joy\na,0.7,1\nb,0.25,\nc,0.0,5e-1\n", Options{}},
 		{"columns.tsv", "text\tanger\tjoy\na\t0.70\t1.0\nb\t.25\t\nc\t0\t0.5\n", Options{}},
 		{"lists.csv", "text,labels\na,\"[0.7, 1]\"\nb,\"[0.25, nan]\"\nc,[0. 0.5]\n", Options{Labels: mustList(t, "anger", "joy")}},
-		{"lists.jsonl", `{"text":"a","labels":[0.7,1]}` + "\n" + `{"text":"b","labels":[0.25,null]}` + "\n" + `{"text":"c","labels":[0,0.5]}` + "\n",
+		{"lists.jsonl", `{"text":"a","labels":[0.7,1]}` + "\n" + `{"text":"b","labels":[0.25,null]}` + "\n" +
+			`{"text":"c","labels":[0,0.5]}` + "\n",
 			Options{Labels: mustList(t, "anger", "joy")}},
 		{"objects.jsonl", `{"text":"a","labels":{"joy":1,"anger":0.7}}` + "\n" + `{"text":"b","labels":{"anger":0.25,"joy":null}}` + "\n" +
 			`{"text":"c","labels":{"joy":0.5}}` + "\n", Options{}},
-		{"keys.jsonl", `{"text":"a","anger":0.7,"joy":1}` + "\n" + `{"text":"b","anger":0.25,"joy":null}` + "\n" + `{"text":"c","anger":0,"joy":0.5}` + "\n",
+		{"keys.jsonl", `{"text":"a","anger":0.7,"joy":1}` + "\n" + `{"text":"b","anger":0.25,"joy":null}` + "\n" +
+			`{"text":"c","anger":0,"joy":0.5}` + "\n",
 			Options{LabelColumns: []string{"anger", "joy"}}},
 	} {
 		shares := []float32{0.7, 1, 0.25, 0, 0, 0.5}
@@ -36,7 +38,8 @@ func TestSoftLabels(t *testing.T) {
 				t.Errorf("%s, binarize %v: shares %v, want %v; cells %v, want %v", c.name, binarize, d.Shares, shares, d.Y, y)
 			}
 			o.SoftLabels = false
-			if d, err = LoadFrom(strings.NewReader(c.text), c.name, o); (err == nil) != (binarize > 0) || err == nil && (d.Shares != nil || !slices.Equal(d.Y, y)) {
+			if d, err = LoadFrom(strings.NewReader(c.text), c.name, o); (err == nil) != (binarize > 0) ||
+				err == nil && (d.Shares != nil || !slices.Equal(d.Y, y)) {
 				t.Errorf("%s, binarize %v without soft labels: %v", c.name, binarize, err)
 			}
 		}
@@ -79,7 +82,8 @@ func TestSoftLabelsRefuse(t *testing.T) {
 		}
 	}
 	var wrong *OptionError
-	if _, err := LoadFrom(strings.NewReader("__label__a b\n"), "x.ft", Options{SoftLabels: true}); !errors.As(err, &wrong) || wrong.Option != "soft_labels" {
+	if _, err := LoadFrom(strings.NewReader("__label__a b\n"), "x.ft", Options{SoftLabels: true}); !errors.As(err, &wrong) ||
+		wrong.Option != "soft_labels" {
 		t.Errorf("fastText: %v", err)
 	}
 }
