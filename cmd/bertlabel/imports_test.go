@@ -97,7 +97,7 @@ var imports = map[string][]string{
 		"bertlabel/bert/model", "bertlabel/tensor/parallel", "bertlabel/train/data", "bertlabel/train/metrics", "github.com/spf13/…",
 		"github.com/valyala/quicktemplate",
 	},
-	"cmd/bertlabel/internal/chart": {"codeberg.org/go-fonts/liberation/…", "github.com/rivo/uniseg", "golang.org/x/image/…"},
+	"cmd/bertlabel/internal/chart":    {"codeberg.org/go-fonts/liberation/…", "github.com/rivo/uniseg", "golang.org/x/image/…"},
 	"cmd/bertlabel/internal/benchcmd": append(verb, "bertlabel/cmd/bertlabel/internal/bench"),
 	"cmd/bertlabel/internal/datacmd":  verb,
 	"cmd/bertlabel/internal/democmd":  append(verb, "bertlabel/cmd/bertlabel/internal/demo"),
