@@ -35,7 +35,7 @@ func LowProductMemory(p Precision, rows, depth, outliers int) (shared, worker in
 // PackedBF16Memory returns the bytes of a PackedBF16 of shape [k, n] that Resize and, if cols is set, SetCols have made.
 func PackedBF16Memory(k, n int, cols bool) int {
 	if cols {
-		return sizeBF16(k, n) + 4*k*asm.Best.BF16.NR
+		return sizeBF16(k, n) + 4*min(k, transposedRows)*asm.Best.BF16.NR
 	}
 	return sizeBF16(k, n)
 }
