@@ -13,20 +13,29 @@ import (
 type Rounded struct {
 	*Model
 	of    *Model
-	arena *tensor.Arena // of the kernels
+	arena *tensor.Arena // of the kernels; nil until the first Follow
 }
 
 // Rounded returns a model in precision p, BF16 or Int8, that follows m, which has to be in FP32 and loaded. It has no kernels until Follow.
 func (m *Model) Rounded(p Precision) *Rounded {
 	r := &Rounded{of: m, Model: &Model{Config: m.Config, Embeddings: m.Embeddings, Pooler: m.Pooler}}
-	var operands []int
 	for _, l := range m.Layers {
 		r.Layers = append(r.Layers, l.beside())
-		operands = append(operands, l.packedBytes(p)...)
 	}
 	r.SetPrecision(p)
-	r.arena = tensor.NewOperandArena(p, operands)
 	return r
+}
+
+// memory returns room for the kernels, the same each time.
+func (r *Rounded) memory() tensor.Arena {
+	if r.arena == nil {
+		var operands []int
+		for _, l := range r.Layers {
+			operands = append(operands, l.packedBytes(r.precision)...)
+		}
+		r.arena = tensor.NewOperandArena(r.precision, operands)
+	}
+	return *r.arena
 }
 
 // beside returns a layer that shares all with l but kernels, of which it has none.
@@ -56,7 +65,7 @@ func (r *Rounded) Follow(threads int) {
 		x = tensor.New(b.Tokens(), r.Config.HiddenSize)
 		r.Embeddings.Forward(x, b)
 	}
-	arena := *r.arena // the same pieces each time
+	arena := r.memory()
 	for i, l := range r.Layers {
 		var outliers [layerProducts][]int
 		from := r.of.Layers[i]

@@ -1,6 +1,7 @@
 package fit
 
 import (
+	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/train/record"
 )
@@ -21,6 +22,9 @@ func newRecord(m *model.Model, o *Options, trainFile string) Record {
 	r := Record{
 		Model: m.Path(), Train: trainFile, Recipe: o.Recipe, Tune: o.Tune.String(), Pooling: o.Pooling.String(),
 		LossSettings: o.describeLoss(), Config: o.config(),
+	}
+	if p := o.Precision.Resolve(); p != bert.FP32 {
+		r.Precision = p.String()
 	}
 	if len(o.Poolings) > 0 {
 		r.Pooling = "auto"
