@@ -194,7 +194,7 @@ func (m *Model) Value(p *tensor.Param) []float32 {
 	}
 	for _, d := range m.dense() {
 		if d.Kernel == p {
-			return d.Unpack()
+			return d.Values()
 		}
 	}
 	panic("bert: parameter " + p.Name + " has no value")

@@ -7,8 +7,10 @@ import (
 	"testing"
 
 	"bertlabel/bert"
+	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
+	"bertlabel/train/record"
 )
 
 // fp32 is the default, byte for byte and without a word; the other precisions are named where the model is opened, with a line more where
@@ -79,16 +81,17 @@ func TestPrecisionAlone(t *testing.T) {
 	}
 }
 
-// Verbs that train or write a model work in float32: a precision of the environment or of a config file passes them by, as a flag it is
-// unknown.
+// Verbs that write a model work in float32: a precision of the environment or of a config file passes them by, as a flag it is unknown.
 func TestPrecisionPassesBy(t *testing.T) {
 	t.Parallel()
 	dir := cmdtest.FastDir(t)
 	config := filepath.Join(dir, "config.json")
 	cmdtest.WriteFile(t, config, `{"precision": "int8"}`)
 	trained, environment := filepath.Join(dir, "a"), map[string]string{"BERTLABEL_PRECISION": "int8"}
+	if _, said, code := bertlabel(t, "", append(tinyTask(t, dir), "--tune", "last:1", "--max-steps", "2", "--output", trained)...); code != 0 {
+		t.Fatal(said)
+	}
 	verbs := [][]string{
-		append(tinyTask(t, dir), "--tune", "last:1", "--max-steps", "2", "--overwrite", "--output", trained),
 		{"labels", "drop", "--model", trained, "--names", "l0", "--overwrite", "--output", filepath.Join(dir, "b")},
 		{"convert", "--model", trained, "--to", "google", "--overwrite", "--output", filepath.Join(dir, "c")},
 	}
@@ -107,6 +110,56 @@ func TestPrecisionPassesBy(t *testing.T) {
 				t.Errorf("%s %v %v: exit %d, want %d\n%s", args[0], c.env, c.flags, code, c.code, said)
 			}
 		}
+	}
+}
+
+// train runs in the precision that it is asked for, by the flag or its twins, says so and records it; what it says of dev is what eval says
+// of the model in that precision; and a run does not go on in another one.
+func TestTrainPrecision(t *testing.T) {
+	t.Parallel()
+	dir := cmdtest.FastDir(t)
+	args := append(tinyTask(t, dir), "--tune", "last:1", "--max-steps", "6", "--eval-steps", "3", "--tune-thresholds")
+	config := filepath.Join(dir, "config.json")
+	cmdtest.WriteFile(t, config, `{"precision": "int8"}`)
+	for name, c := range map[string]struct {
+		env   map[string]string
+		flags []string
+		said  string
+	}{
+		"fp32": {nil, nil, ""},
+		"bf16": {nil, []string{"--precision", "bf16"}, "training in bf16; weights, gradients and sums stay float32"},
+		"int8": {nil, []string{"--config", config}, "training in fp32; held-out rows are judged in int8"},
+		"auto": {map[string]string{"BERTLABEL_PRECISION": "auto"}, nil, "training in " + bert.Auto.Resolve().String()},
+	} {
+		out := filepath.Join(dir, name)
+		_, said, code := bertlabelIn(t, c.env, "", append(args, append(c.flags, "--output", out)...)...)
+		if code != cli.ExitOK || !strings.Contains(said, c.said) || (name == "fp32") == strings.Contains(said, "training in") {
+			t.Fatalf("%s: exit %d\n%s", name, code, said)
+		}
+		m, err := model.Open(out, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := record.Of(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{"fp32": "", "bf16": "bf16", "int8": "int8", "auto": ""}[name]
+		if name == "auto" && bert.Auto.Resolve() != bert.FP32 {
+			want = bert.Auto.Resolve().String()
+		}
+		if r.Precision != want {
+			t.Errorf("%s: the record says %q, want %q", name, r.Precision, want)
+		}
+	}
+	_, said, code := bertlabel(t, "", append(args, "--output", filepath.Join(dir, "bf16"), "--resume", "--precision", "fp32")...)
+	if code != cli.ExitUsage || !strings.Contains(said, "precision was") {
+		t.Errorf("a run in bf16 goes on in fp32: exit %d\n%s", code, said)
+	}
+	_, said, code = bertlabel(t, "", "train", "--model", filepath.Join(dir, "bert"), "--train", filepath.Join(dir, "train.csv"),
+		"--no-holdout", "--precision", "int8", "--output", filepath.Join(dir, "x"))
+	if code != cli.ExitUsage || !strings.Contains(said, "--precision would change nothing: int8 is what --dev is judged in") {
+		t.Errorf("int8 without dev: exit %d\n%s", code, said)
 	}
 }
 

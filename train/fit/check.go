@@ -20,7 +20,7 @@ import (
 // Check returns every reason why the options cannot be used that needs neither model nor rows: *OptionErrors, joined. It changes
 // nothing. Of Dev it only asks whether there is one.
 func (o *Options) Check() error {
-	return errors.Join(o.checkTune(), o.checkLoss(), o.checkSolver(), o.checkFolds(), o.checkTuning(), o.checkPoolings(), o.checkRefit(),
+	return errors.Join(o.checkTune(), o.checkPrecision(), o.checkLoss(), o.checkSolver(), o.checkFolds(), o.checkTuning(), o.checkPoolings(), o.checkRefit(),
 		o.checkConfig())
 }
 
@@ -48,6 +48,17 @@ func (o *Options) checkTune() error {
 		return refuse("max_memory", " %d: want 0 (no limit) or more", o.MaxMemory)
 	case !slices.Contains([]data.LongTexts{"", data.CutLongTexts, data.LongError}, o.OnLong):
 		return refuse("on_long", ": %q is none of truncate, error", o.OnLong)
+	}
+	return nil
+}
+
+// checkPrecision looks at the bits of the products.
+func (o *Options) checkPrecision() error {
+	switch {
+	case o.Precision > bert.Auto:
+		return refuse("precision", " %d is none of fp32, bf16, int8, auto", o.Precision)
+	case o.Precision == bert.Int8 && o.Folds > 0:
+		return refuse("precision", " int8 is for the rows that judge, which with `folds` are those of training: give `dev`")
 	}
 	return nil
 }
@@ -221,6 +232,8 @@ func checkInputs(m *model.Model, rows *data.Dataset, o *Options) error {
 	}
 	if p := m.Precision(); p != bert.FP32 && (o.Tune != Head || o.Folder.Path != "") {
 		return refuse("precision", " %s: rounded weights can be neither trained nor saved, want fp32", p)
+	} else if p != bert.FP32 && o.Precision.Resolve() != bert.FP32 {
+		return refuse("precision", " %s is beside a model in float32: this one is in %s", o.Precision, p)
 	}
 	if err := checkRows("train", rows); err != nil {
 		return err

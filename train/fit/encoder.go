@@ -53,6 +53,7 @@ func (r *run) fitEncoder(ctx context.Context) error {
 	if err := r.admit(need, func() []string { return e.smaller(need) }); err != nil {
 		return err
 	}
+	r.follow()
 	if err := e.expect(ctx); err != nil {
 		return err
 	}
@@ -93,6 +94,9 @@ func (r *run) newEncoderRun(head *layers.Classifier) *encoderRun {
 		Tune: bert.TrainerOptions{Pooling: r.pooling, Layers: r.o.Tune.Layers(c.NumHiddenLayers), Embeddings: r.o.Tune == All,
 			HiddenDropout: c.HiddenDropoutProb, AttentionDropout: c.AttentionProbsDropoutProb, Recompute: r.o.Recompute},
 		Observe: e.observe,
+	}
+	if r.rounded != nil && r.rounded.Precision() == bert.BF16 {
+		e.task.Tune.Precision, e.task.Tune.Rounded = bert.BF16, r.rounded
 	}
 	if p := r.o.EncoderDropout; p != nil {
 		e.task.Tune.HiddenDropout, e.task.Tune.AttentionDropout = *p, *p
@@ -215,11 +219,12 @@ func (e *encoderRun) finish() (before Record, err error) {
 // settleEncoder refits the head of the trained model, calibrates it, chooses its thresholds, as far as the options say, and judges it.
 // What was done to it in its folder before is not done again.
 func (r *run) settleEncoder(ctx context.Context, before *Record) (err error) {
+	r.follow()
 	dev := train.Features{Y: r.o.Dev.Y}
 	if r.o.Refit != Gradient && !settled(before) {
 		dev, err = r.refit(ctx)
 	} else {
-		dev.X, err = r.m.Features(ctx, r.devTexts, r.m.Pooling, nil)
+		dev.X, err = r.reader(r.o.Dev).Features(ctx, r.devTexts, r.m.Pooling, nil)
 	}
 	if err != nil {
 		return err
@@ -250,7 +255,8 @@ func (r *run) settleEncoder(ctx context.Context, before *Record) (err error) {
 // evaluate scores the dev texts at a threshold of 0.5.
 func (e *encoderRun) evaluate(ctx context.Context) (*metrics.Report, error) {
 	r := e.run
-	x, err := r.m.Features(ctx, r.devTexts, r.pooling, nil)
+	r.follow()
+	x, err := r.reader(r.o.Dev).Features(ctx, r.devTexts, r.pooling, nil)
 	if errors.Is(err, model.ErrNotFinite) {
 		return nil, train.FeaturesDiverged(err)
 	}

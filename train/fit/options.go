@@ -31,6 +31,11 @@ type Options struct {
 	Refit        Solver
 	RefitPooling bert.Pooling
 
+	// Precision of the run. BF16: the passes of training and of the features that heads are found on and judged by are in bf16
+	// (bert.TrainerOptions). Int8: training is as in FP32, and Dev is judged in int8, so that steps, thresholds and calibration are chosen by
+	// what the model says in that precision. Weights are float32 in all of them, in m, in the folder and in checkpoints. Auto is resolved.
+	Precision bert.Precision
+
 	Recompute bool // keep the activations of one layer instead of all: the same bits, less memory, more time
 
 	// EncoderDropout is the probability of dropout inside the encoder while its layers are trained; nil: those of bert_config.json.

@@ -24,8 +24,9 @@ type Record struct {
 
 	Recipe string `json:"recipe,omitempty"` // that the options were taken from, whatever was changed in them
 
-	Tune    string `json:"tune"`
-	Pooling string `json:"pooling"` // as it was asked for; "auto" where one of several was chosen
+	Tune      string `json:"tune"`
+	Pooling   string `json:"pooling"`             // as it was asked for; "auto" where one of several was chosen
+	Precision string `json:"precision,omitempty"` // bf16, int8, or for fp32 nothing: fit.Options.Precision
 
 	// Of a run of the encoder only.
 	MaxSeqLength     int      `json:"max_seq_length,omitempty"`

@@ -38,7 +38,7 @@ type benchOptions struct {
 	Runs     int      // of each case
 	JSON     bool
 
-	Precision bert.Precision // of products and forward passes
+	Precision bert.Precision // of products, forward passes and training
 }
 
 // NewBench returns the verb bench.
@@ -118,7 +118,7 @@ func (o *benchOptions) choose(products, shapes []string, set func(flag string) b
 	return err
 }
 
-// setPrecision sets the precision, which for training is fp32: no other is measured under its name.
+// setPrecision sets the precision; training is in fp32 or bf16, and no other is measured under its name.
 func (o *benchOptions) setPrecision(precision string) (err error) {
 	o.Precision, err = flags.ParsePrecision("precision", precision)
 	if err == nil && o.Ladder && o.Precision.Resolve() != bert.FP32 {
@@ -127,11 +127,8 @@ func (o *benchOptions) setPrecision(precision string) (err error) {
 		}
 		o.Precision = bert.FP32
 	}
-	if err == nil && o.Train && o.Precision.Resolve() != bert.FP32 {
-		if o.Precision != bert.Auto {
-			return cli.Usagef("--train measures training, which is in fp32: it has no place beside --precision %s", precision)
-		}
-		o.Precision = bert.FP32
+	if err == nil && o.Train && o.Precision == bert.Int8 {
+		return cli.Usagef("--train measures training, which is in fp32 or bf16: it has no place beside --precision %s", precision)
 	}
 	return err
 }
@@ -324,7 +321,9 @@ func (b *benchmark) open() (m *model.Model, err error) {
 			return nil, err
 		}
 	}
-	flags.SayPrecision(b.app, b.Precision, m.Precision())
+	if !b.Train {
+		flags.SayPrecision(b.app, b.Precision, m.Precision())
+	}
 	for _, c := range b.texts {
 		if longest := slices.Max(c.lengths); longest > config.MaxPositionEmbeddings {
 			return nil, cli.Usagef("a text of %d tokens: model %s takes at most %d (max_position_embeddings)",
@@ -336,7 +335,11 @@ func (b *benchmark) open() (m *model.Model, err error) {
 
 // options returns how models are opened or made.
 func (b *benchmark) options() *model.Options {
-	return &model.Options{Threads: b.app.Threads, Precision: b.Precision, Log: func(s string) { b.app.Log.Infof("%s", s) }}
+	precision := b.Precision
+	if b.Train {
+		precision = bert.FP32 // which weights are trained in
+	}
+	return &model.Options{Threads: b.app.Threads, Precision: precision, Log: func(s string) { b.app.Log.Infof("%s", s) }}
 }
 
 // admit refuses a model of random weights that the memory budget does not allow.
@@ -350,7 +353,7 @@ func (b *benchmark) admit(c *bert.Config) error {
 			size.Tokens = max(size.Tokens, t.batch*longest)
 		}
 		var err error
-		if need, err = bench.TrainBytes(c, size, b.app.Threads); err != nil {
+		if need, err = bench.TrainBytes(c, b.Precision.Resolve(), size, b.app.Threads); err != nil {
 			return err
 		}
 	}
@@ -429,9 +432,9 @@ func (b *benchmark) measure(ctx context.Context, m *model.Model, t textCase) (ti
 		times, err = bench.Forward(ctx, m, bench.Texts(c, t.lengths), b.Runs)
 		return times, flop, err
 	case t.seq > 0:
-		times, err = bench.Train(ctx, m, t.lengths, t.batch, b.Runs, b.threads)
+		times, err = bench.Train(ctx, m, b.Precision.Resolve(), t.lengths, t.batch, b.Runs, b.threads)
 	default: // all steps together are one run
-		times, err = bench.Train(ctx, m, t.lengths, t.batch, len(t.lengths)/t.batch, b.threads)
+		times, err = bench.Train(ctx, m, b.Precision.Resolve(), t.lengths, t.batch, len(t.lengths)/t.batch, b.threads)
 		times = bench.Times{times.Sum()}
 	}
 	return times, 3 * flop, err // a backward pass has two products for each one of the forward pass

@@ -165,7 +165,7 @@ func TestBenchRefuses(t *testing.T) {
 		{"--model bsae", cli.ExitModel, "base, minilm or LxH"},
 		{"--runs 0", cli.ExitUsage, "--runs"},
 		{"--precision int4", cli.ExitUsage, "want fp32, bf16, int8 or auto"},
-		{"--train --precision int8", cli.ExitUsage, "training, which is in fp32"},
+		{"--train --precision int8", cli.ExitUsage, "training, which is in fp32 or bf16"},
 		{"--num-labels 0", cli.ExitUsage, "--num-labels"},
 		{"--lengths " + filepath.Join(dir, "nowhere"), cli.ExitUsage, "nowhere"},
 		{"--lengths " + file("word", "3\nx\n"), cli.ExitData, "word:2:1: found \"x\""},

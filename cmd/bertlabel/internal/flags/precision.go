@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// AddPrecision declares --precision. Verbs that run a model have it. Those that train or write one work in float32 and have not, so
-// that BERTLABEL_PRECISION and the key of a config file pass them by.
+// AddPrecision declares --precision. Verbs that run or train a model have it. Those that write one work in float32 and have not, so that
+// BERTLABEL_PRECISION and the key of a config file pass them by.
 func AddPrecision(cmd *cobra.Command, value *string) {
 	cmd.Flags().StringVar(value, "precision", bert.FP32.String(),
 		"bits of the matrix products: fp32, bf16, int8, or auto (bf16 where this CPU is fast in it, else fp32)")

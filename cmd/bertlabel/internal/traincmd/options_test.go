@@ -119,6 +119,7 @@ func TestTrainFlags(t *testing.T) {
 		{"--drop-unknown-labels", "rows.Options.DropUnknown=true"},
 		{"--soft-labels", "rows.Options.SoftLabels=true"},
 		{"--dev d.csv", "options.Dev.File=d.csv"},
+		{"--precision bf16", "options.Precision=bf16"},
 		{"--overwrite", "options.Folder.Overwrite=true"},
 		{"--tune last:2", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Tune=last:2"},
 		{"--tune all", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Tune=all"},
