@@ -11,7 +11,7 @@ import (
 	"bertlabel/tensor/tensortest"
 )
 
-// What bf16 may change in products is derived here from one number: rounding to 8 significant bits changes a number by at most 2⁻⁸ of it.
+// What bf16 may change in products is derived from one number: rounding to 8 significant bits changes a number by at most 2⁻⁸ of it.
 // So a·b of rounded numbers is off by at most (1+2⁻⁸)² − 1 of |a|·|b|. Sums are float32, and a hundredth more covers them: a term takes
 // part in at most 512 additions, each off by 2⁻²⁴ of the sum of magnitudes, 2⁻¹⁵ together, 0.4 % of the bound.
 const (
