@@ -272,7 +272,7 @@ func (h *headRun) logSolution(found headFound, rows train.Features, onDev *judge
 	logits := tensor.New(rows.X.Rows, len(h.run.labels))
 	found.head.Forward(logits, rows.X)
 	p := train.Progress{
-		Step: int64(found.rounds), Steps: found.rounds, Epoch: float64(found.rounds), 
+		Step: int64(found.rounds), Steps: found.rounds, Epoch: float64(found.rounds),
 		Loss: layers.MeanSoftLoss(h.loss, nil, logits, rows.Y, rows.Shares, 0),
 		Rows: rows.X.Rows * found.rounds, Seconds: seconds, Last: true,
 	}
