@@ -37,6 +37,10 @@ type Options struct {
 	// neither saved nor trained; every CPU runs every precision, some no faster than float32.
 	Precision bert.Precision
 
+	// Admit is asked before the weights of the encoder are read, with the bytes that they take, those on their way among them; its error is
+	// that of Open. OpenShared does not ask where the encoder is one that is there. nil: everything is admitted.
+	Admit func(bytes int) error
+
 	// Log is told what the caller should know: what was guessed, skipped or converted, by one goroutine at a time. nil: nobody is.
 	Log func(message string)
 	// Warn is told what makes the model's numbers others than its owner sees elsewhere. nil: Log is.

@@ -31,6 +31,7 @@ type Settings struct {
 	Pooling    string             `json:"pooling"`               // as bert.ParsePooling reads it
 	ExactlyOne bool               `json:"exactly_one,omitempty"` // the labels exclude each other
 	Thresholds map[string]float32 `json:"thresholds"`            // label → probability above which it is predicted
+	Samples    []Sample           `json:"samples,omitempty"`     // texts with what the model says of them
 	Training   json.RawMessage    `json:"training,omitempty"`    // the resolved configuration of the run that made the head
 }
 
@@ -71,7 +72,7 @@ func parseSettings(data []byte) (s *Settings, unknown []string, err error) {
 		"do_lower_case": &s.DoLowerCase,
 		"keep_tokens":   &s.KeepTokens, "pooling": &s.Pooling, "thresholds": &s.Thresholds, "training": new(any),
 		"strip_accents": &s.StripAccents, "tokenize_chinese_chars": &s.TokenizeChinese, "max_input_chars_per_word": &s.MaxWordChars,
-		"exactly_one": &s.ExactlyOne, "added_tokens": &s.AddedTokens, "truncation_side": &s.TruncationSide,
+		"samples": &s.Samples, "exactly_one": &s.ExactlyOne, "added_tokens": &s.AddedTokens, "truncation_side": &s.TruncationSide,
 	}
 	for _, key := range []string{"format_version", "problem_type", "max_seq_length", "do_lower_case", "pooling"} {
 		if _, ok := object[key]; !ok {
@@ -105,6 +106,11 @@ func (s *Settings) check() error {
 	}
 	if _, err := bert.ParsePooling(s.Pooling); err != nil {
 		return err
+	}
+	for i, sample := range s.Samples {
+		if err := sample.check(); err != nil {
+			return fmt.Errorf("samples[%d]: %w", i, err)
+		}
 	}
 	for _, label := range slices.Sorted(maps.Keys(s.Thresholds)) {
 		if t := s.Thresholds[label]; !(t >= 0 && t <= 1) {

@@ -49,9 +49,17 @@ func (s *sharedEncoder) fingerprint(head []byte, compute func() []byte) []byte {
 }
 
 // loadEncoder fills the encoder from a checkpoint, or takes one that has the same weights. s is nil for Open.
-func (m *Model) loadEncoder(v *variables, read func(p *tensor.Param, dst []float32) error, s *sharing) error {
-	if s == nil {
+func (m *Model) loadEncoder(v *variables, read func(p *tensor.Param, dst []float32) error, o *Options, s *sharing) error {
+	load := func() error {
+		if o.Admit != nil {
+			if err := o.Admit(m.Encoder.WeightsMemory() + m.Encoder.LoadMemory(m.threads)); err != nil {
+				return err
+			}
+		}
 		return m.Encoder.Load(m.threads, read)
+	}
+	if s == nil {
+		return load()
 	}
 	sums, err := m.sums(v, read)
 	if err != nil {
@@ -68,7 +76,7 @@ func (m *Model) loadEncoder(v *variables, read func(p *tensor.Param, dst []float
 		}
 	}
 	m.shared = &sharedEncoder{sums: sums, checksums: m.checksums}
-	return m.Encoder.Load(m.threads, read)
+	return load()
 }
 
 // sums returns what the files say of the encoder's variables.

@@ -44,7 +44,7 @@ func (m *Model) loadWeights(path string, o *Options, shared *sharing) error {
 	if m.Precision() != bert.FP32 {
 		load = m.summed(read)
 	}
-	if err := m.loadEncoder(v, load, shared); err != nil {
+	if err := m.loadEncoder(v, load, o, shared); err != nil {
 		return err
 	}
 	if m.Head != nil {

@@ -242,6 +242,9 @@ func (l Limit) String() string {
 	return strconv.FormatFloat(l.value, 'f', -1, 64)
 }
 
+// Allows reports whether a limit was set, and bad rows of all are within it.
+func (l Limit) Allows(bad, all int) bool { return l.set && !l.exceeded(bad, all, true) }
+
 // exceeded reports whether bad rows of all are too many. A percentage is judged at the end of the file only.
 func (l Limit) exceeded(bad, all int, end bool) bool {
 	if !l.set {

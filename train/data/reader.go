@@ -21,7 +21,8 @@ type Example struct {
 	Labels    []int8    // [C] in the order of the label list: 1, 0 or Unknown; empty with IgnoreLabels
 	Shares    []float32 // [C], with SoftLabels: what Labels counts; 0 where that is Unknown
 	File      string    // as it was opened; "stdin" for "-"
-	Line      int       // physical line on which the row starts, from 1
+	Line      int       // physical line on which the row starts, from 1; 0 in a section, where lines are not counted
+	Offset    int64     // byte of the text at which the row starts, from 0: of the file, unless that is compressed or begins with a mark
 	// Bad says, with ReportBadRows, why this row cannot be used; nil for a good one. A bad row has File and Line, and the id if it
 	// could be read; its other fields mean nothing.
 	Bad *RowError
@@ -52,6 +53,7 @@ type Reader struct {
 	stats   Stats
 	unknown map[string]*UnknownLabel // names that the label list lacks, when they do not make a row bad
 	lastBad *RowError
+	section bool  // of a file, see OpenSection
 	err     error // what every further Read returns
 }
 
@@ -173,6 +175,9 @@ func (r *Reader) Options() Options { return r.options }
 // the next Read.
 func (r *Reader) Refuse(ex *Example, bad *RowError) (skip bool, err error) {
 	policy := r.options.OnBadRow
+	if r.section {
+		bad.Line, bad.Offset, bad.section = 0, ex.Offset, true
+	}
 	if policy != SkipBadRows && policy != ReportBadRows {
 		r.err = bad
 		return false, bad
@@ -244,7 +249,9 @@ func (r *Reader) checkLimit(end bool) {
 func (r *Reader) read(ex *Example) error {
 	*ex = Example{Labels: ex.Labels[:0], Shares: ex.Shares[:0], File: r.src.name}
 	err := r.rows.next(ex)
-	ex.Line = r.lines.first
+	if ex.Offset = r.lines.at(); !r.section {
+		ex.Line = r.lines.first
+	}
 	if err == nil {
 		err = r.checkTexts(ex)
 	}
@@ -304,11 +311,16 @@ func (r *Reader) Unknown() []UnknownLabel {
 // place adds file and line to an error.
 func (r *Reader) place(err error, line int) error {
 	switch bad, ok := err.(*RowError); {
+	case ok && r.section:
+		bad.File, bad.Offset, bad.section = r.src.name, r.lines.at(), true
+		return bad
 	case ok:
 		bad.File, bad.Line = r.src.name, max(line, 1)
 		return bad
 	case err == io.EOF:
 		return err
+	case r.section:
+		return fmt.Errorf("%s: byte %d: %w", r.src.name, r.lines.at(), err)
 	}
 	return r.src.fault(err, max(line, 1))
 }

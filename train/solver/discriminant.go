@@ -220,11 +220,11 @@ func (d *discriminant) solveGram(l2 float64, b func(label, i int) float64) ([][]
 			solved.Set(i, l, b(l, i))
 		}
 	}
-	var cholesky mat.Cholesky
-	if !cholesky.Factorize(shrunk) {
+	factors, ok := newCholesky(shrunk, d.Workers)
+	if !ok {
 		return nil, fmt.Errorf("the covariance of the features with %g added is not positive definite in float64: give a larger L2", l2)
 	}
-	if err := cholesky.SolveTo(solved, solved); err != nil {
+	if err := factors.solve(solved); err != nil {
 		return nil, fmt.Errorf("the covariance of the features with %g added: %w; give a larger L2", l2, err)
 	}
 	columns := make([][]float64, n)

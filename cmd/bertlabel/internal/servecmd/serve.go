@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -73,7 +74,7 @@ func newServeCmd(a *cli.App, run cli.Runner[options]) *cobra.Command {
 	f.IntVar(&o.Queue.BatchTokens, "batch-tokens", 0, "`TOKENS` of a pass at most (0: from what passes cost, 64 to 512)")
 	f.IntVar(&o.MaxTexts, "max-texts", 1000, "texts of a JSON request")
 	f.Var(&maxBody, "max-body", "bytes of a JSON request")
-	f.Var(&maxBodies, "max-bodies", "bytes of all JSON requests together")
+	f.Var(&maxBodies, "max-bodies", "bytes of all requests and rows together, until they are answered")
 	f.Var(&cache, "cache", "bytes of features to keep; 0: none")
 	f.StringVar(&o.OnLong, "on-long", "truncate", "what a text of too many tokens does: truncate, or error (422)")
 	f.DurationVar(&o.Timeout, "timeout", 30*time.Second, "longest `TIME` of a JSON request")
@@ -197,6 +198,8 @@ type process struct {
 	sockets []net.Listener
 	places  chan struct{} // of connections
 	failed  chan error    // of a listener
+
+	live, limit int64 // bytes of the heap beside Server.Used, and with it
 }
 
 func runServe(ctx context.Context, a *cli.App, o options) (err error) {
@@ -215,20 +218,23 @@ func runServe(ctx context.Context, a *cli.App, o options) (err error) {
 	}
 	defer p.close()
 	start := time.Now()
-	if err := p.server.Load(); err != nil {
+	if err := p.server.Load(); errors.As(err, new(*serve.MemoryError)) {
+		return cli.WithCode(cli.ExitResources, err)
+	} else if err != nil {
 		return cli.WithCode(cli.ExitModel, err)
 	}
 	p.boundHeap()
 	p.notify("READY=1")
+	a.Log.Infof("memory up to %v", p.server.Memory())
 	a.Log.Infof("ready after %d ms: %d models, %d threads, %s", time.Since(start).Milliseconds(), len(o.Models), p.Queue.Threads, p.address())
-	return p.live(ctx)
+	return p.run(ctx)
 }
 
 // create makes the server.
 func (p *process) create() (err error) {
 	o := &p.options.Options
 	o.Queue.Threads = p.app.ForNetwork()
-	o.Log, o.Version = p.log, cli.ReadBuildInfo().Version
+	o.Log, o.Version, o.MaxMemory = p.log, cli.ReadBuildInfo().Version, int64(p.app.MaxMemory)
 	if p.KeyFile != "" {
 		o.Keys = func() []string { return *p.keys.Load() }
 	}
@@ -240,24 +246,25 @@ func (p *process) create() (err error) {
 	for i := range p.options.Models {
 		n := &p.options.Models[i]
 		first := true
-		o.Models = append(o.Models, serve.Source{Name: n.Name, Version: n.Version, Open: func(have ...*model.Model) (*model.Model, error) {
+		open := func(admit func(bytes int) error, have ...*model.Model) (*model.Model, error) {
 			threads := 1 // beside the requests
 			if first {
 				threads, first = o.Queue.Threads, false
 			}
-			m, err := n.OpenShared(p.app, threads, have...)
+			m, err := n.OpenShared(p.app, threads, admit, have...)
 			if err == nil {
 				m.SetThreads(1) // of an explainer; the queue has its own
 			}
 			return m, err
-		}})
+		}
+		o.Models = append(o.Models, serve.Source{Name: n.Name, Version: n.Version, Open: open})
 	}
 	p.server, err = serve.New(*o)
 	return err
 }
 
-// live waits for signals until the server is to end, and ends it.
-func (p *process) live(ctx context.Context) error {
+// run waits for signals until the server is to end, and ends it.
+func (p *process) run(ctx context.Context) error {
 	hangups := cli.Hangups(ctx)
 	var looks <-chan time.Time
 	if p.Watch > 0 {
@@ -265,9 +272,13 @@ func (p *process) live(ctx context.Context) error {
 		defer ticker.Stop()
 		looks = ticker.C
 	}
+	heap := time.NewTicker(time.Second)
+	defer heap.Stop()
 	watched := newWatch(p.paths())
 	for {
 		select {
+		case <-heap.C:
+			p.followHeap()
 		case <-hangups:
 			p.reload()
 			watched = newWatch(p.paths())
@@ -315,12 +326,24 @@ const linger = 300 * time.Millisecond
 // room is what a server's garbage may take beside what it holds: a second of requests makes some MB.
 const room = 64 << 20
 
-// boundHeap keeps the heap to what is live, what the cache may come to, and room.
+// boundHeap keeps the heap to what is live, what passes and explanations may come to, and room.
 func (p *process) boundHeap() {
-	runtime.GC()
+	debug.FreeOSMemory() // what loading took
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	p.app.LimitHeap(int64(m.HeapAlloc+m.StackInuse) + p.Cache + room)
+	bound := p.server.Memory()
+	p.live, p.limit = int64(m.HeapAlloc+m.StackInuse)-p.server.Used()+bound.Passes+bound.Explain, 0
+	p.followHeap()
+}
+
+// followHeap moves the bound on when the cache and the requests take more or less: with the most that they may take, garbage would
+// come to that.
+func (p *process) followHeap() {
+	const step = 8 << 20
+	if limit := p.live + p.server.Used()/step*step + step + room; limit != p.limit {
+		p.limit = limit
+		p.app.LimitHeap(limit)
+	}
 }
 
 // end answers what has come. Whoever is not answered within --grace is cut off.
