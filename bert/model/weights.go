@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"math"
 	"slices"
 	"sort"
@@ -351,7 +352,7 @@ func (m *Model) Fingerprint() []byte {
 }
 
 // PredictionFingerprint returns SHA-256 over all that decides what the model predicts, but for its precision: what Fingerprint counts, the
-// length at which texts are cut, and the head with pooling, labels and thresholds, where it has one. The weights of the encoder count by
+// length at which texts are cut, and the head with pooling, labels, thresholds and ExactlyOne, where it has one. The weights of the encoder count by
 // the CRC-32C of their float32 values. Of a model in a low precision, whose weights are rounded, these are taken while it is opened: it has
 // the fingerprint of the same model in fp32 and costs no time.
 func (m *Model) PredictionFingerprint() []byte {
@@ -365,6 +366,9 @@ func (m *Model) PredictionFingerprint() []byte {
 		fmt.Fprintf(h, "%q %v %08x ", p.Name, p.Shape, sum)
 	}
 	fmt.Fprintf(h, "%d %s %q %x ", m.MaxSeqLength, m.Pooling, m.Labels, m.Thresholds)
+	if m.ExactlyOne {
+		io.WriteString(h, "exactly one ")
+	}
 	if m.Head != nil {
 		for _, p := range m.Head.Params() {
 			fmt.Fprintf(h, "%q %v %08x ", p.Name, p.Shape, checksum(p, p.Value))
