@@ -123,6 +123,7 @@ func (m *Model) settingsFile(training json.RawMessage) ([]byte, error) {
 		MaxWordChars: reading.MaxWordChars, AddedTokens: reading.Added, ExactlyOne: m.ExactlyOne,
 		Pooling: m.Pooling.String(), Thresholds: map[string]float32{}, Training: training,
 	}
+	s.setWindows(m.Windows)
 	if reading.TruncateLeft {
 		s.TruncationSide = "left"
 	}
