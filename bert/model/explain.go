@@ -89,6 +89,9 @@ func (m *Model) NewExplainer() (*Explainer, error) {
 	if m.Head == nil {
 		return nil, errors.New("the model has no head (output_weights, output_bias): train one first")
 	}
+	if m.Windows.Several() {
+		return nil, errors.New("texts of several windows cannot be explained yet")
+	}
 	e := &Explainer{m: m, workers: tensor.NewWorkers(m.threads)}
 	var found bool
 	if e.nothing, found = m.Tokenizer.Vocab().ID("[PAD]"); !found {

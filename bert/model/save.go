@@ -124,6 +124,7 @@ func (m *Model) settingsFile(training json.RawMessage) ([]byte, error) {
 		Pooling: m.Pooling.String(), Thresholds: map[string]float32{}, Training: training,
 		Samples: m.Samples,
 	}
+	s.setWindows(m.Windows)
 	if reading.TruncateLeft {
 		s.TruncationSide = "left"
 	}

@@ -97,14 +97,14 @@ func (m *Model) sums(v *variables, read func(p *tensor.Param, dst []float32) err
 	return sums, nil
 }
 
-// Digest returns SHA-256 over all that decides what the model says of a text: Fingerprint, MaxSeqLength, and of a head its pooling and
-// its outputs, each with label, weights, bias and threshold. Precision is part of the fingerprint. Where the model came from, the number
-// of threads and what is told of its training are part of neither. The same digest gives the same bits on CPUs that run the same
+// Digest returns SHA-256 over all that decides what the model says of a text: Fingerprint, MaxSeqLength, Windows, and of a head its pooling
+// and its outputs, each with label, weights, bias and threshold. Precision is part of the fingerprint. Where the model came from, the
+// number of threads and what is told of its training are part of neither. The same digest gives the same bits on CPUs that run the same
 // kernels (asm.Best.Name); between kernel sets the last bits may differ.
 func (m *Model) Digest() []byte {
 	h := sha256.New()
 	h.Write(m.Fingerprint())
-	fmt.Fprintf(h, " %d ", m.MaxSeqLength)
+	fmt.Fprintf(h, " %s ", m.lengths())
 	if m.Head != nil {
 		fmt.Fprintf(h, "%s %d ", m.Pooling, len(m.Labels))
 		for _, o := range m.Outputs() {

@@ -45,6 +45,9 @@ func TestDigest(t *testing.T) {
 		"fewer":     func(m *Model) { m.SetOutputs(m.Outputs()[:2]) },
 		"pooling":   func(m *Model) { m.Pooling = bert.Mean },
 		"length":    func(m *Model) { m.MaxSeqLength-- },
+		"windows":   func(m *Model) { m.Windows.Most = 2 },
+		"all":       func(m *Model) { m.Windows.Most = tokenizer.AllWindows },
+		"overlap":   func(m *Model) { m.Windows = tokenizer.Windows{Most: 2, Overlap: tokenizer.NoOverlap} },
 		"reading":   func(m *Model) { m.Tokenizer = tokenizerWith(t, m, tokenizer.Options{}) },
 		"no head":   func(m *Model) { m.Head, m.Labels, m.Thresholds = nil, nil, nil },
 	}

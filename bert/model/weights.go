@@ -10,6 +10,7 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -342,7 +343,7 @@ func (m *Model) matchHead(v *variables) []*tensor.Param {
 
 // Fingerprint returns SHA-256 over all that decides the features of a text: configuration, vocabulary, how text is tokenised,
 // the precision, and the encoder's weights as they are held. Two models with the same fingerprint give the same features for the same
-// pooling and MaxSeqLength.
+// pooling, MaxSeqLength and Windows.
 func (m *Model) Fingerprint() []byte {
 	head := m.fingerprintHead()
 	if m.shared == nil {
@@ -365,7 +366,7 @@ func (m *Model) PredictionFingerprint() []byte {
 		}
 		fmt.Fprintf(h, "%q %v %08x ", p.Name, p.Shape, sum)
 	}
-	fmt.Fprintf(h, "%d %s %q %x ", m.MaxSeqLength, m.Pooling, m.Labels, m.Thresholds)
+	fmt.Fprintf(h, "%s %s %q %x ", m.lengths(), m.Pooling, m.Labels, m.Thresholds)
 	if m.ExactlyOne {
 		io.WriteString(h, "exactly one ")
 	}
@@ -375,6 +376,14 @@ func (m *Model) PredictionFingerprint() []byte {
 		}
 	}
 	return h.Sum(nil)
+}
+
+// lengths says how much of a text is read.
+func (m *Model) lengths() string {
+	if !m.Windows.Several() {
+		return strconv.Itoa(m.MaxSeqLength)
+	}
+	return fmt.Sprintf("%d, windows %s", m.MaxSeqLength, m.Windows)
 }
 
 // fingerprintHead is what Fingerprint hashes before the weights.

@@ -10,6 +10,7 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/bert/tokenizer"
 	"bertlabel/checkpoint/atomic"
 	"bertlabel/layers"
 	"bertlabel/train"
@@ -20,8 +21,8 @@ import (
 // Check returns every reason why the options cannot be used that needs neither model nor rows: *OptionErrors, joined. It changes
 // nothing. Of Dev it only asks whether there is one.
 func (o *Options) Check() error {
-	return errors.Join(o.checkTune(), o.checkPrecision(), o.checkLoss(), o.checkSolver(), o.checkFolds(), o.checkTuning(), o.checkPoolings(), o.checkRefit(),
-		o.checkConfig())
+	return errors.Join(o.checkTune(), o.checkPrecision(), o.checkLoss(), o.checkSolver(), o.checkFolds(), o.checkTuning(), o.checkPoolings(),
+		o.checkRefit(), o.checkWindows(), o.checkConfig())
 }
 
 // checkTune looks at what is trained, and at the folder.
@@ -184,6 +185,17 @@ func (o *Options) checkRefit() error {
 	return nil
 }
 
+// checkWindows looks at how long texts are read.
+func (o *Options) checkWindows() error {
+	if err := (tokenizer.Windows{Most: o.Windows}).Check(); err != nil {
+		return refuse("windows", ": %v", err)
+	}
+	if err := (tokenizer.Windows{Overlap: o.WindowOverlap}).Check(); err != nil {
+		return refuse("window_overlap", ": %v", err)
+	}
+	return nil
+}
+
 // checkConfig gives each complaint of the configuration its option.
 func (o *Options) checkConfig() error {
 	err := o.config().Check()
@@ -229,6 +241,11 @@ func checkInputs(m *model.Model, rows *data.Dataset, o *Options) error {
 	}
 	if n, limit := m.MaxSeqLength, m.Encoder.Config.MaxPositionEmbeddings; n < 2 || n > limit {
 		return refuse("max_seq_length", " %d: want from 2 to the %d positions of the model", n, limit)
+	}
+	if w := o.windows(m); w.Several() && m.MaxSeqLength < 3 {
+		return refuse("windows", " %s: a row of `max_seq_length` %d tokens has no room for any", w.MostText(), m.MaxSeqLength)
+	} else if err := m.Windows.Check(); err != nil {
+		return refuse("windows", " of the model: %v", err)
 	}
 	if p := m.Precision(); p != bert.FP32 && (o.Tune != Head || o.Folder.Path != "") {
 		return refuse("precision", " %s: rounded weights can be neither trained nor saved, want fp32", p)

@@ -86,7 +86,7 @@ func (r *run) newEncoderRun(head *layers.Classifier) *encoderRun {
 	e := &encoderRun{run: r, loss: r.o.loss(r.rows.Y, r.rows.Shares, len(r.labels))}
 	texts := &bert.Batch{}
 	for i := range r.texts {
-		texts.Append(r.texts[i].IDs, r.texts[i].Segments)
+		model.AppendTo(texts, &r.texts[i])
 	}
 	c := &r.m.Encoder.Config
 	e.task = train.EncoderTask{
@@ -105,6 +105,9 @@ func (r *run) newEncoderRun(head *layers.Classifier) *encoderRun {
 		e.task.Evaluate = e.evaluate
 	}
 	hidden, attention := e.task.Tune.HiddenDropout, e.task.Tune.AttentionDropout
+	if r.m.Windows.Several() {
+		r.record.Windows = r.m.Windows.String()
+	}
 	r.record.MaxSeqLength, r.record.HiddenDropout, r.record.AttentionDropout = r.m.MaxSeqLength, &hidden, &attention
 	if r.config.OnNaN == train.RestoreOnNaN {
 		r.record.RestoreSteps = r.o.Folder.saveSteps()

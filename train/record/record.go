@@ -30,6 +30,7 @@ type Record struct {
 
 	// Of a run of the encoder only.
 	MaxSeqLength     int      `json:"max_seq_length,omitempty"`
+	Windows          string   `json:"windows,omitempty"` // of a text that has several: most of them, and their overlap
 	HiddenDropout    *float64 `json:"hidden_dropout,omitempty"`
 	AttentionDropout *float64 `json:"attention_dropout,omitempty"`
 	// steps between regular checkpoints, where going back to them changes the run

@@ -26,6 +26,7 @@ type Model struct {
 	Precision                     string // "" for a verb without it
 	IgnoreVariables               []string
 	Offline                       bool
+	Windows                       Windows // for a verb with AddWindows
 
 	cmd *cobra.Command
 }
@@ -98,7 +99,7 @@ func (m *Model) Source() (Source, error) {
 		}
 	}
 	s := Source{Path: m.Path, ConfigFile: m.Config, VocabFile: m.Vocab, InitCheckpoint: m.InitCheckpoint, HiddenAct: m.HiddenAct,
-		IgnoreVariables: m.IgnoreVariables, Offline: m.Offline}
+		IgnoreVariables: m.IgnoreVariables, Offline: m.Offline, Windows: m.Windows}
 	if err := CheckRef(m.Path); err != nil {
 		return Source{}, err
 	}
@@ -128,6 +129,7 @@ type Source struct {
 	KeepTokens, IgnoreVariables                      []string
 	MaxSeqLength                                     *int // nil: the model's own
 	Precision                                        bert.Precision
+	Windows                                          Windows
 
 	Offline      bool // nothing is pulled
 	HasPrecision bool // the verb has --precision
@@ -221,6 +223,11 @@ func (s *Source) open(a *cli.App, open func(path string, o *model.Options) (*mod
 		}
 		m.MaxSeqLength = *s.MaxSeqLength
 	}
+	lengths := m.Lengths()
+	if err := s.Windows.Apply(&lengths); err != nil {
+		return nil, err
+	}
+	m.Windows = lengths.Windows
 	if !s.Silent {
 		SayPrecision(a, s.Precision, m.Precision())
 	}

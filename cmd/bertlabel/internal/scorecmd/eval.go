@@ -52,6 +52,7 @@ func newEvalCmd(a *cli.App, run cli.Runner[evalOptions]) *cobra.Command {
 			"  bertlabel eval --model model --data test.csv --precision int8 --against fp32",
 	}
 	models := flags.AddRunModel(cmd)
+	flags.AddWindows(cmd, &models.Windows)
 	o.Rows = flags.AddData(cmd, data.StopAtBadRow)
 	f := cmd.Flags()
 	f.StringVar(&o.Data, "data", "", "`FILE` of labelled texts")
@@ -253,7 +254,9 @@ func (e *evaluation) report(ctx context.Context) (err error) {
 	if json.Unmarshal(e.m.Training(), &training) == nil { // the model's own course of training, where its folder still has it
 		r.History, _ = report.HistoryOf(e.Model.Path, training.BestMetric)
 	}
-	if e.Page != "" {
+	if e.Page != "" && e.Explained > 0 && e.m.Windows.Several() {
+		e.app.Log.Infof("--explain-rows: texts of several windows are not explained yet")
+	} else if e.Page != "" {
 		if r.Scored.Explanations, err = explainWrong(ctx, e.app, e.m, e.set, r.Scored, e.Explained); err != nil {
 			return err
 		}

@@ -252,10 +252,14 @@ func (p *process) create() (err error) {
 				threads, first = o.Queue.Threads, false
 			}
 			m, err := n.OpenShared(p.app, threads, admit, have...)
-			if err == nil {
-				m.SetThreads(1) // of an explainer; the queue has its own
+			if err != nil {
+				return nil, err
 			}
-			return m, err
+			if m.Windows.Several() {
+				return nil, cli.Usagef("--model %s reads long texts in windows, and serve has no way to do that yet", n.Path)
+			}
+			m.SetThreads(1) // of an explainer; the queue has its own
+			return m, nil
 		}
 		o.Models = append(o.Models, serve.Source{Name: n.Name, Version: n.Version, Open: open})
 	}

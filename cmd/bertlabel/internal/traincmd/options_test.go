@@ -173,6 +173,8 @@ func TestTrainFlags(t *testing.T) {
 		{onLayers + "--layerwise-lr-decay 0.9", "options.Config.LayerDecay=0.9"},
 		{"--plots p", "plots=p"},
 		{"--max-seq-length auto", "autoLength=true"},
+		{"--windows all", "model.Windows.Most=-1"},
+		{"--windows 3 --window-overlap 0.5", "model.Windows.Most=3 model.Windows.Overlap=0.5"},
 		{"--no-holdout", ""},
 	} {
 		said, err := parse(t, append([]string{"--recipe", fit.Google}, strings.Fields(c.args)...)...)
