@@ -89,7 +89,7 @@ func (o *Options) checkLoss() error {
 // checkSolver looks at how the head is found.
 func (o *Options) checkSolver() error {
 	exact := o.Solver != Gradient
-	_, convex := o.loss(nil, 0).(layers.CrossEntropy)
+	_, convex := o.loss(nil, nil, 0).(layers.CrossEntropy)
 	_, plain := o.Loss.(layers.SigmoidCrossEntropy)
 	switch {
 	case o.Solver < Gradient || o.Solver > LDA:
@@ -159,7 +159,7 @@ func (o *Options) checkPoolings() error {
 
 // checkRefit looks at the exact head that follows the steps.
 func (o *Options) checkRefit() error {
-	_, convex := o.loss(nil, 0).(layers.CrossEntropy)
+	_, convex := o.loss(nil, nil, 0).(layers.CrossEntropy)
 	switch {
 	case o.Refit < Gradient || o.Refit > LDA:
 		return refuse("refit", " %s: want lbfgs or lda", o.Refit)
@@ -225,6 +225,9 @@ func checkInputs(m *model.Model, rows *data.Dataset, o *Options) error {
 	if err := checkRows("train", rows); err != nil {
 		return err
 	}
+	if o.Folds > 0 {
+		return checkCounted("train", rows)
+	}
 	if o.Dev == nil {
 		return nil
 	}
@@ -233,6 +236,16 @@ func checkInputs(m *model.Model, rows *data.Dataset, o *Options) error {
 	}
 	if now, want := o.Dev.Labels.Names(), rows.Labels.Names(); !slices.Equal(now, want) {
 		return refuse("dev", " has the labels %q, want those of the training rows in their order, %q: give data.Options.Labels", now, want)
+	}
+	return checkCounted("dev", o.Dev)
+}
+
+// checkCounted refuses shares as the labels of rows that judge, unless it was said from which on they count.
+func checkCounted(option string, rows *data.Dataset) error {
+	if rows.Soft() && rows.Binarize == 0 {
+		return refuse("binarize", " says from which share on a label counts: `%s` %s has shares between 0 and 1, and metrics, thresholds and the "+
+			"choice of what is kept take labels that are there or not: give `binarize` 0.5, or what counts for you",
+			option, rows.File)
 	}
 	return nil
 }

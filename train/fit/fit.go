@@ -153,7 +153,7 @@ func newRun(m *model.Model, rows *data.Dataset, o Options) (*run, error) {
 		}
 	}
 	r.workers = tensor.NewWorkers(m.Threads())
-	r.record = newRecord(m, &o, rows.File)
+	r.record = newRecord(m, &o, rows)
 	if o.Refit != Gradient {
 		if r.refitPooling, r.refitWidth, err = refit.Pooling(m.Encoder, o.RefitPooling, o.Pooling); err != nil {
 			return nil, &OptionError{Option: "refit_pooling", Err: err}

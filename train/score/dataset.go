@@ -64,7 +64,7 @@ func Run(ctx context.Context, m *model.Model, rows *data.Dataset, texts []tokeni
 	if len(texts) != rows.Rows() {
 		return nil, fmt.Errorf("score: %d rows of tokens for %d rows of %s", len(texts), rows.Rows(), rows.File)
 	}
-	place := func(text int) (string, int) { return rows.File, rows.Line(text) }
+	place := func(text int) *data.Example { return &data.Example{File: rows.File, Line: rows.Line(text)} }
 	features, err := m.Features(ctx, texts, m.Pooling, progress)
 	if err != nil {
 		return nil, placed(err, place)

@@ -54,6 +54,7 @@ func newCheckDataCmd(a *cli.App, run cli.Runner[checkOptions]) *cobra.Command {
 	f.StringVar(&v.keepTokens, "keep-tokens", "", "`WORDS` that are one token each, such as '[NAME],[RELIGION]'")
 	f.BoolVar(&o.JSON, "json", false, "print JSON and no table")
 	o.Rows = flags.AddData(cmd, data.ReportBadRows)
+	flags.AddSoftLabels(cmd, o.Rows)
 	cli.Required(cmd, "train")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if o.MaxSeqLength < 2 {
@@ -153,6 +154,9 @@ func (c *dataCheck) check() (*checkReport, error) {
 		}
 		if err != nil {
 			return nil, err
+		}
+		if set.Soft() && set.Binarize == 0 {
+			c.app.Log.Infof("%s: of its shares those from 0.5 on are counted as labels; --binarize T says otherwise", set.File)
 		}
 		for i, other := range sets {
 			o := data.FindOverlap(other, set)

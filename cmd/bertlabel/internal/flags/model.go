@@ -3,6 +3,7 @@ package flags
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"bertlabel/bert"
@@ -139,6 +140,37 @@ func (s *Source) options(a *cli.App) *model.Options {
 		ConfigFile: s.ConfigFile, VocabFile: s.VocabFile, InitCheckpoint: s.InitCheckpoint, HiddenAct: s.HiddenAct,
 		LowerCase: s.LowerCase, KeepTokens: s.KeepTokens, Threads: a.Threads, Precision: s.Precision, IgnoreVariables: s.IgnoreVariables,
 	}
+}
+
+// Stamp returns model.Stamp of the model, which takes a millisecond or two.
+func (s *Source) Stamp(a *cli.App) ([]byte, error) {
+	path, err := Local(a, s.Path, s.Offline)
+	if err != nil {
+		return nil, err
+	}
+	stamp, err := model.Stamp(path, s.options(a))
+	return stamp, cli.WithCode(cli.ExitModel, err)
+}
+
+// Settings returns what the flags say that changes the numbers of a model, by the keys of config files.
+func (s *Source) Settings() map[string]string {
+	settings := map[string]string{"precision": s.Precision.Resolve().String()}
+	if s.HiddenAct != "" {
+		settings["hidden_act"] = s.HiddenAct
+	}
+	if s.LowerCase != nil {
+		settings["do_lower_case"] = strconv.FormatBool(*s.LowerCase)
+	}
+	if s.MaxSeqLength != nil {
+		settings["max_seq_length"] = strconv.Itoa(*s.MaxSeqLength)
+	}
+	if len(s.KeepTokens) > 0 {
+		settings["keep_tokens"] = strings.Join(s.KeepTokens, ",")
+	}
+	if len(s.IgnoreVariables) > 0 {
+		settings["ignore_variables"] = strings.Join(s.IgnoreVariables, ",")
+	}
+	return settings
 }
 
 // ReadConfig reads the configuration of the model only.

@@ -117,6 +117,7 @@ func TestTrainFlags(t *testing.T) {
 		{"--on-long error", "options.OnLong=error rows.Options.OnLong=error"},
 		{"--strict-utf8", "rows.Options.StrictUTF8=true"},
 		{"--drop-unknown-labels", "rows.Options.DropUnknown=true"},
+		{"--soft-labels", "rows.Options.SoftLabels=true"},
 		{"--dev d.csv", "options.Dev.File=d.csv"},
 		{"--overwrite", "options.Folder.Overwrite=true"},
 		{"--tune last:2", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Tune=last:2"},

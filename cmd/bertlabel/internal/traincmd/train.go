@@ -80,6 +80,7 @@ type trainFlags struct {
 func addTrainFlags(cmd *cobra.Command) *trainFlags {
 	t := &trainFlags{config: train.DefaultConfig()}
 	t.model, t.rows = flags.AddModel(cmd), flags.AddData(cmd, data.StopAtBadRow)
+	flags.AddSoftLabels(cmd, t.rows)
 	flags.AddAutoLength(cmd, t.model)
 	f := cmd.Flags()
 	f.StringVar(&t.train, "train", "", "`FILE` of labelled texts to train on")
