@@ -865,10 +865,10 @@ func TestPage(t *testing.T) {
 			t.Errorf("%s: %s", path, r.Status)
 		}
 	}
-	if _, body := s.send("GET", "/", ""); body != "ok\n" {
+	if _, body := s.send("GET", "/", ""); body != `{"status":"alive"}`+"\n" {
 		t.Errorf("a probe gets %q", body)
 	}
-	if _, body := serve(t, Options{NoPage: true}).send("GET", "/", "", "Accept", "text/html"); body != "ok\n" {
+	if _, body := serve(t, Options{NoPage: true}).send("GET", "/", "", "Accept", "text/html"); body != `{"status":"alive"}`+"\n" {
 		t.Errorf("without the page: %q", body)
 	}
 }

@@ -33,7 +33,7 @@ func (c *call) tfModel(path string) (*loaded, error) {
 		return nil, err
 	}
 	switch kind, value, _ := strings.Cut(rest, "/"); {
-	case rest == "", strings.EqualFold(kind, "versions") && value == m.version,
+	case rest == "", strings.EqualFold(kind, "versions") && (value == m.version || value == "0"), // 0 is ovmsclient's word for the newest
 		strings.EqualFold(kind, "labels") && (value == "stable" || value == "latest"):
 		return m, nil
 	}
