@@ -34,6 +34,7 @@ type options struct {
 	Insecure        bool
 	TLSCert, TLSKey string
 	MetricsListen   string
+	DebugAddr       string
 	DrainDelay      time.Duration
 	Grace           time.Duration
 	Watch           time.Duration
@@ -83,12 +84,14 @@ func newServeCmd(a *cli.App, run cli.Runner[options]) *cobra.Command {
 	f.StringVar(&o.TLSCert, "tls-cert", "", "certificate `FILE` (PEM)")
 	f.StringVar(&o.TLSKey, "tls-key", "", "its key `FILE`")
 	f.StringVar(&o.MetricsListen, "metrics-listen", "", "`ADDRESS` of probes and metrics without a key, beside --listen")
+	f.StringVar(&o.DebugAddr, "debug-addr", "", "`ADDRESS` of this machine for profiles of the process (/debug/pprof/)")
 	f.DurationVar(&o.DrainDelay, "drain-delay", 0, "`TIME` after SIGTERM in which connections are still accepted")
 	f.DurationVar(&o.Grace, "grace", 20*time.Second, "`TIME` in which requests are answered after that")
 	f.DurationVar(&o.Watch, "watch", 0, "look for changed models every so `OFTEN` (default: only on SIGHUP)")
 	f.StringArrayVar(&o.CORS, "cors", nil, "`ORIGIN` whose pages may send requests; may be repeated")
 	f.BoolVar(&o.TrustProxy, "trust-proxy", false, "clients are told apart by the last X-Forwarded-For")
 	f.BoolVar(&o.Explain, "explain", false, "answer /v1/explain, too; takes a copy of the kernels when it is first used")
+	f.BoolVar(&o.AllowDimensions, "allow-dimensions", false, "clients may ask for the first values of an embedding (a model trained so)")
 	f.BoolVar(&o.NoPage, "no-ui", false, "no page for people at /")
 	f.BoolVar(&o.NoGet, "no-get", false, "no GET /v1/predict: texts in addresses land in the logs of proxies")
 	f.BoolVar(&o.AccessLog, "access-log", false, "log every request (default: with --log-format json)")
@@ -96,7 +99,8 @@ func newServeCmd(a *cli.App, run cli.Runner[options]) *cobra.Command {
 	f.StringVar(&o.Check, "check", "", "ask the server at `URL` for /readyz and exit 0 or 1: a HEALTHCHECK")
 	cli.Minor(cmd, "Limits", "bulk-queue", "batch-tokens", "max-texts", "max-body", "max-bodies", "timeout")
 	cli.Minor(cmd, "Security", "insecure", "tls-cert", "tls-key", "cors", "trust-proxy", "no-ui", "no-get", "log-texts")
-	cli.Minor(cmd, "Operation", "explain", "metrics-listen", "drain-delay", "grace", "watch", "access-log", "check")
+	cli.Minor(cmd, "Operation", "explain", "allow-dimensions", "metrics-listen", "debug-addr", "drain-delay", "grace", "watch",
+		"access-log", "check")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		o.MaxBody, o.MaxBodies, o.Cache = int64(maxBody), int64(maxBodies), int64(cache)
 		o.AccessLog = o.AccessLog || a.LogFormat == "json" && !f.Changed("access-log")
@@ -167,6 +171,8 @@ func (o *options) check(models bool) error {
 		return cli.Usagef("--max-wait and --timeout want more than 0, --grace, --drain-delay and --watch 0 or more")
 	case o.Queue.BatchTokens < 0 || o.Queue.BulkTokens < 1 || o.MaxTexts < 1 || o.MaxBody < 1:
 		return cli.Usagef("--bulk-queue, --max-texts and --max-body want 1 or more, --batch-tokens 0 or more")
+	case o.DebugAddr != "" && !isLocal(o.DebugAddr):
+		return cli.Usagef("--debug-addr %s: profiles tell of texts in memory, so they are for this machine only: 127.0.0.1:PORT", o.DebugAddr)
 	case !isLocal(o.Listen) && o.KeyFile == "" && !o.Insecure:
 		return cli.Usagef("--listen %s answers other machines: give keys by --api-key-file, or say --insecure", o.Listen)
 	}
@@ -225,6 +231,8 @@ func runServe(ctx context.Context, a *cli.App, o options) (err error) {
 	}
 	p.boundHeap()
 	p.notify("READY=1")
+	stop := p.feedWatchdog()
+	defer stop()
 	a.Log.Infof("memory up to %v", p.server.Memory())
 	a.Log.Infof("ready after %d ms: %d models, %d threads, %s", time.Since(start).Milliseconds(), len(o.Models), p.Queue.Threads, p.address())
 	return p.run(ctx)
