@@ -108,7 +108,7 @@ func TestExplainOptions(t *testing.T) {
 		"--json=false")
 	want := model.ExplainOptions{Method: model.IntegratedGradients, Steps: model.DefaultSteps}
 	if code != cli.ExitOK || *got.Text != "a b" || !reflect.DeepEqual(got.Labels, []string{"x,y", "z"}) || *got.JSON ||
-		got.ExplainOptions != want {
+		!reflect.DeepEqual(got.ExplainOptions, want) {
 		t.Errorf("%+v, exit %d %s", got, code, stderr)
 	}
 	if got, _, _ := cmdtest.Options(t, newExplainCmd, "explain", "--model", "m"); got.Text != nil || got.JSON != nil || got.Labels != nil {
