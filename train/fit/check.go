@@ -230,10 +230,13 @@ func checkInputs(m *model.Model, rows *data.Dataset, o *Options) error {
 	if n, limit := m.MaxSeqLength, m.Encoder.Config.MaxPositionEmbeddings; n < 2 || n > limit {
 		return refuse("max_seq_length", " %d: want from 2 to the %d positions of the model", n, limit)
 	}
-	if p := m.Precision(); p != bert.FP32 && (o.Tune != Head || o.Folder.Path != "") {
-		return refuse("precision", " %s: rounded weights can be neither trained nor saved, want fp32", p)
-	} else if p != bert.FP32 && o.Precision.Resolve() != bert.FP32 {
-		return refuse("precision", " %s is beside a model in float32: this one is in %s", o.Precision, p)
+	switch e := m.Encoder; {
+	case e.Rounds() && (o.Tune != Head || o.Folder.Path != ""):
+		return refuse("precision", " %s, word embeddings in %s: rounded weights can be neither trained nor saved, want fp32",
+			e.Precision(), e.EmbeddingsPrecision())
+	case e.Rounds() && o.Precision.Resolve() != bert.FP32:
+		return refuse("precision", " %s is beside a model in float32: this one is in %s, its word embeddings in %s", o.Precision,
+			e.Precision(), e.EmbeddingsPrecision())
 	}
 	if err := checkRows("train", rows); err != nil {
 		return err
