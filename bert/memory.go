@@ -88,6 +88,10 @@ func (m *Model) WeightsMemory() int {
 	for _, d := range m.dense() {
 		floats -= d.Kernel.Size() // packed only
 	}
+	if m.embeddings == Int8 {
+		floats -= m.Embeddings.Word.Table.Size()
+		packed += m.Embeddings.Word.Int8Bytes()
+	}
 	return 4*floats + packed + m.columnFactors()
 }
 

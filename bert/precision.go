@@ -42,6 +42,21 @@ func (m *Model) SetPrecision(p Precision) {
 // Precision returns FP32, BF16 or Int8.
 func (m *Model) Precision() Precision { return m.precision }
 
+// SetEmbeddings makes Load or Init, which must come after it, hold the table of word embeddings in p: FP32 or Int8, a scale for each row
+// (layers.Embedding). The other tables are small, and stay float32. It panics for another precision.
+func (m *Model) SetEmbeddings(p Precision) {
+	if p != FP32 && p != Int8 {
+		panic("bert: word embeddings in " + p.String())
+	}
+	m.embeddings = p
+}
+
+// EmbeddingsPrecision returns FP32 or Int8.
+func (m *Model) EmbeddingsPrecision() Precision { return m.embeddings }
+
+// Rounds reports whether m holds any weight in fewer bits than it was loaded from: it can be neither saved nor trained.
+func (m *Model) Rounds() bool { return m.precision != FP32 || m.embeddings != FP32 }
+
 // OutlierCount returns how many of k input channels of a product int8 holds in bf16: 8 of 384, 16 from 768 on. docs/precision.md
 // shows what they are worth.
 func OutlierCount(k int) int { return min(16, k/48&^1) }

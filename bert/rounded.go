@@ -18,7 +18,7 @@ type Rounded struct {
 
 // Rounded returns a model in precision p, BF16 or Int8, that follows m, which has to be in FP32 and loaded. It has no kernels until Follow.
 func (m *Model) Rounded(p Precision) *Rounded {
-	r := &Rounded{of: m, Model: &Model{Config: m.Config, Embeddings: m.Embeddings, Pooler: m.Pooler}}
+	r := &Rounded{of: m, Model: &Model{Config: m.Config, Embeddings: m.Embeddings, Pooler: m.Pooler, embeddings: m.embeddings}}
 	for _, l := range m.Layers {
 		r.Layers = append(r.Layers, l.beside())
 	}

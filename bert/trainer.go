@@ -75,8 +75,9 @@ type rowSet struct {
 // and Backward are called. It gives the trained parameters gradients of zero, and kernels their row-major values back. While it
 // lives m is not to be packed or loaded; Pack brings inference up to date.
 func (m *Model) NewTrainer(o TrainerOptions, w *tensor.Workers) (*Trainer, error) {
-	if m.precision != FP32 {
-		return nil, fmt.Errorf("a model held in %s cannot be trained: its weights are rounded; open it in %s", m.precision, FP32)
+	if m.Rounds() {
+		return nil, fmt.Errorf("a model held in %s, its word embeddings in %s, cannot be trained: its weights are rounded; open it in %s",
+			m.precision, m.embeddings, FP32)
 	}
 	t, err := m.newTrainer(o, NewWorkspace(w))
 	if err != nil {

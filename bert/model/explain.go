@@ -203,11 +203,13 @@ func (e *Explainer) line(ids, from, segments []int32) *line {
 	table, h := e.m.Encoder.Embeddings.Word, e.m.Encoder.Config.HiddenSize
 	l := &line{ids, segments, tensor.New(len(ids), h), tensor.New(len(ids), h)}
 	for i := range from {
-		copy(l.from.Row(i), table.Row(int(from[i])))
+		table.Read(l.from.Row(i), int(from[i]))
 	}
 	for i, id := range ids {
-		for j, v := range table.Row(int(id)) {
-			l.step.Row(i)[j] = v - l.from.Row(i)[j]
+		step := l.step.Row(i)
+		table.Read(step, int(id))
+		for j, v := range l.from.Row(i) {
+			step[j] -= v
 		}
 	}
 	return l

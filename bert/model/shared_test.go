@@ -174,7 +174,7 @@ func TestAdmit(t *testing.T) {
 		m := openShared(t, dir, o, nil)
 		openShared(t, dir, o, m)
 		open(t, dir, o)
-		want, err := OpenMemory(m.Encoder.Config, p, 2)
+		want, err := OpenMemory(m.Encoder.Config, o)
 		if err != nil || len(asked) != 2 || asked[0] != want || asked[1] != want {
 			t.Errorf("%v: asked for %d bytes, want twice %d, %v", p, asked, want, err)
 		}

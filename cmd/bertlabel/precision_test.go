@@ -113,6 +113,56 @@ func TestPrecisionPassesBy(t *testing.T) {
 	}
 }
 
+// --embeddings int8 is said, changes bits and goes with every precision; eval compares it with embeddings in float32, also where both
+// models run in fp32, and keeps the figures under a name of their own, by which predict knows them.
+func TestEmbeddingsFlag(t *testing.T) {
+	t.Parallel()
+	dir, rows := comparedModel(t)
+	texts := cmdtest.JSONLines(cmdtest.TinyTexts(20))
+	for _, verb := range [][]string{{"predict", "--logits"}, {"embed"}} {
+		for _, p := range []string{"fp32", "bf16", "int8"} {
+			args := append(verb, "--model", dir, "--precision", p)
+			want, _, _ := bertlabel(t, texts, args...)
+			got, said, code := bertlabel(t, texts, append(args, "--embeddings", "int8")...)
+			if code != cli.ExitOK || got == want || !strings.Contains(said, "the model runs in "+p+", its word embeddings in int8") {
+				t.Errorf("%s in %s: exit %d, other bytes: %t\n%s", verb[0], p, code, got != want, said)
+			}
+		}
+	}
+	for _, c := range []struct{ precision, name string }{{"fp32", "fp32+embeddings"}, {"int8", "int8+embeddings"}} {
+		stdout, said, code := bertlabel(t, "", "eval", "--model", dir, "--data", rows, "--precision", c.precision, "--embeddings", "int8",
+			"--against", "fp32")
+		if code != cli.ExitOK || !strings.Contains(said, c.name+" against fp32") || !strings.Contains(said, "kept what "+c.name+" changes") ||
+			!strings.Contains(stdout, `"precision":"`+c.precision+`","embeddings":"int8","against":"fp32"`) {
+			t.Errorf("eval in %s: exit %d\n%s%s", c.precision, code, stdout, said)
+		}
+		p, _ := bert.ParsePrecision(c.precision)
+		m, err := model.Open(dir, &model.Options{Precision: p, Embeddings: bert.Int8})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kept, err := record.PrecisionOf(m); err != nil || kept == nil || !kept.Of(m) || kept.Name() != c.name {
+			t.Errorf("%s: kept %+v, %v", c.name, kept, err)
+		}
+	}
+	_, said, _ := bertlabel(t, texts, "predict", "--model", dir, "--precision", "int8", "--embeddings", "int8")
+	if strings.Contains(said, "labelled texts tell") {
+		t.Errorf("proved, and predict says\n%s", said)
+	}
+	_, said, _ = bertlabel(t, texts, "predict", "--model", dir, "--precision", "int8")
+	if !strings.Contains(said, "nothing in its folder says") {
+		t.Errorf("int8 alone is not proved, and predict says\n%s", said)
+	}
+	for _, args := range [][]string{
+		{"predict", "--model", dir, "--embeddings", "bf16"}, {"serve", "--model", dir, "--embeddings", "auto"},
+		{"train", "--model", dir, "--train", rows, "--output", dir, "--embeddings", "int8"},
+	} {
+		if _, said, code := bertlabel(t, texts, args...); code != cli.ExitUsage {
+			t.Errorf("%v: exit %d\n%s", args, code, said)
+		}
+	}
+}
+
 // train runs in the precision that it is asked for, by the flag or its twins, says so and records it; what it says of dev is what eval says
 // of the model in that precision; and a run does not go on in another one.
 func TestTrainPrecision(t *testing.T) {

@@ -247,10 +247,13 @@ func checkInputs(m *model.Model, rows *data.Dataset, o *Options) error {
 	} else if err := m.Windows.Check(); err != nil {
 		return refuse("windows", " of the model: %v", err)
 	}
-	if p := m.Precision(); p != bert.FP32 && (o.Tune != Head || o.Folder.Path != "") {
-		return refuse("precision", " %s: rounded weights can be neither trained nor saved, want fp32", p)
-	} else if p != bert.FP32 && o.Precision.Resolve() != bert.FP32 {
-		return refuse("precision", " %s is beside a model in float32: this one is in %s", o.Precision, p)
+	switch e := m.Encoder; {
+	case e.Rounds() && (o.Tune != Head || o.Folder.Path != ""):
+		return refuse("precision", " %s, word embeddings in %s: rounded weights can be neither trained nor saved, want fp32",
+			e.Precision(), e.EmbeddingsPrecision())
+	case e.Rounds() && o.Precision.Resolve() != bert.FP32:
+		return refuse("precision", " %s is beside a model in float32: this one is in %s, its word embeddings in %s", o.Precision,
+			e.Precision(), e.EmbeddingsPrecision())
 	}
 	if err := checkRows("train", rows); err != nil {
 		return err

@@ -73,7 +73,7 @@ func Run(ctx context.Context, m *model.Model, rows *data.Dataset, texts []tokeni
 	if err := m.CheckLogits(logits); err != nil {
 		return nil, placed(err, place)
 	}
-	return &Outputs{m.Precision(), features, logits, probabilities}, nil
+	return &Outputs{m.Precision(), m.Encoder.EmbeddingsPrecision(), features, logits, probabilities}, nil
 }
 
 // Probabilities returns those of Run alone, [rows, labels] by the model's head.

@@ -38,7 +38,8 @@ type benchOptions struct {
 	Runs     int      // of each case
 	JSON     bool
 
-	Precision bert.Precision // of products, forward passes and training
+	Precision  bert.Precision // of products, forward passes and training
+	Embeddings bert.Precision // word embeddings in memory
 }
 
 // NewBench returns the verb bench.
@@ -47,7 +48,7 @@ func NewBench(a *cli.App) *cobra.Command { return newBenchCmd(a, runBench) }
 func newBenchCmd(a *cli.App, run cli.Runner[benchOptions]) *cobra.Command {
 	var o benchOptions
 	var products, shapes []string
-	var precision string
+	var precision, embeddings string
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure this machine: FMA peak, matrix products, forward passes, training steps",
@@ -80,6 +81,8 @@ func newBenchCmd(a *cli.App, run cli.Runner[benchOptions]) *cobra.Command {
 	f.IntVar(&o.Labels, "num-labels", 28, "`N` labels, for a model that has no head of its own")
 	f.IntVar(&o.Runs, "runs", 5, "`N` runs of each case, after one to warm up")
 	flags.AddPrecision(cmd, &precision)
+	flags.AddEmbeddings(cmd, &embeddings)
+	cli.Minor(cmd, "Model flags", "embeddings")
 	flags.AddOffline(cmd, &o.Offline)
 	f.BoolVar(&o.JSON, "json", false, "print one JSON object a case: ms is the median, ms_min the least")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -89,7 +92,7 @@ func newBenchCmd(a *cli.App, run cli.Runner[benchOptions]) *cobra.Command {
 		if err := o.choose(products, shapes, f.Changed); err != nil {
 			return err
 		}
-		if err := o.setPrecision(precision); err != nil {
+		if err := o.setPrecision(precision, embeddings); err != nil {
 			return err
 		}
 		return run(cmd.Context(), a, o)
@@ -119,7 +122,13 @@ func (o *benchOptions) choose(products, shapes []string, set func(flag string) b
 }
 
 // setPrecision sets the precision; training is in fp32 or bf16, and no other is measured under its name.
-func (o *benchOptions) setPrecision(precision string) (err error) {
+func (o *benchOptions) setPrecision(precision, embeddings string) (err error) {
+	if o.Embeddings, err = flags.ParseEmbeddings(embeddings); err != nil {
+		return err
+	}
+	if o.Train && o.Embeddings != bert.FP32 {
+		return cli.Usagef("--train trains word embeddings, which is in fp32: it has no place beside --embeddings %s", embeddings)
+	}
 	o.Precision, err = flags.ParsePrecision("precision", precision)
 	if err == nil && o.Ladder && o.Precision.Resolve() != bert.FP32 {
 		if o.Precision != bert.Auto {
@@ -322,7 +331,7 @@ func (b *benchmark) open() (m *model.Model, err error) {
 		}
 	}
 	if !b.Train {
-		flags.SayPrecision(b.app, b.Precision, m.Precision())
+		flags.SayPrecision(b.app, b.Precision, m)
 	}
 	for _, c := range b.texts {
 		if longest := slices.Max(c.lengths); longest > config.MaxPositionEmbeddings {
@@ -339,12 +348,12 @@ func (b *benchmark) options() *model.Options {
 	if b.Train {
 		precision = bert.FP32 // which weights are trained in
 	}
-	return &model.Options{Threads: b.app.Threads, Precision: precision, Log: func(s string) { b.app.Log.Infof("%s", s) }}
+	return &model.Options{Threads: b.app.Threads, Precision: precision, Embeddings: b.Embeddings, Log: func(s string) { b.app.Log.Infof("%s", s) }}
 }
 
 // admit refuses a model of random weights that the memory budget does not allow.
 func (b *benchmark) admit(c *bert.Config) error {
-	need := bench.Bytes(c, b.Precision)
+	need := bench.Bytes(c, b.Precision, b.Embeddings)
 	if b.Train {
 		var size bert.BatchSize
 		for _, t := range b.texts {
