@@ -44,6 +44,7 @@ type Vector struct {
 type Pass struct {
 	*Model
 	IDs, Segments []int             // [S]
+	Kept          [2]int            // mean and maximum are over the tokens from the first number to the one before the second
 	Vectors       []Vector          // which the head reads side by side
 	Names         []string          // of the stages, in the order in which they were computed
 	Stages        map[string]Matrix // every intermediate result, under the name of its scope in modeling.py
@@ -52,7 +53,12 @@ type Pass struct {
 
 // Forward runs a text through the encoder and the poolings; and through the head, if the model has one for features of that width.
 func (m *Model) Forward(ids, segments []int, vectors ...Vector) *Pass {
-	p := &Pass{m, ids, segments, vectors, nil, map[string]Matrix{}, map[string]Matrix{}}
+	return m.ForwardWindow(ids, segments, [2]int{0, len(ids)}, vectors...)
+}
+
+// ForwardWindow is Forward for one window of a long text, of whose tokens mean and maximum read some only: Pass.Kept.
+func (m *Model) ForwardWindow(ids, segments []int, kept [2]int, vectors ...Vector) *Pass {
+	p := &Pass{m, ids, segments, kept, vectors, nil, map[string]Matrix{}, map[string]Matrix{}}
 	x := p.embeddings()
 	for n := range m.Layers {
 		x = p.layer(n, x)
@@ -172,11 +178,14 @@ func (p *Pass) normalise(x Matrix) (norm, rstd Matrix) {
 }
 
 // features is the vectors that stand for the text, side by side, [1, features]: the row of [CLS], which is the first token; the mean or the
-// maximum over all tokens; or what the pooler makes of [CLS].
+// maximum over all tokens, or over Kept; or what the pooler makes of [CLS].
 func (p *Pass) features() Matrix {
 	features := Matrix{nil}
 	for _, v := range p.Vectors {
 		x := p.Stages[p.stageOf(v)]
+		if v.Kind == "mean" || v.Kind == "max" {
+			x = x[p.Kept[0]:p.Kept[1]]
+		}
 		pool := map[string]func(Matrix) Matrix{"cls": first, "mean": mean, "max": maximum, "pooled": p.pooler}[v.Kind]
 		features = concat(features, pool(x))
 	}

@@ -39,7 +39,7 @@ func TestUnknownCells(t *testing.T) {
 			t.Errorf("runs %+v, want %+v", got, want)
 		}
 	}
-	for i, want := range []LabelCount{{"joy", 2, 4}, {"love", 2, 3}, {"fear", 4, 4}} {
+	for i, want := range []LabelCount{{"joy", 2, 4, 0, 0}, {"love", 2, 3, 0, 0}, {"fear", 4, 4, 0, 0}} {
 		if got := Summarize(d).Labels[i]; got != want {
 			t.Errorf("%+v, want %+v", got, want)
 		}
