@@ -16,10 +16,10 @@ import (
 	"time"
 )
 
-// rows are all texts as NDJSON.
-func (b *bench) rows() string {
+// rowsOf returns texts as NDJSON.
+func rowsOf(texts []string) string {
 	var rows strings.Builder
-	for _, text := range b.texts {
+	for _, text := range texts {
 		line, err := json.Marshal(map[string]string{"text": text})
 		if err != nil {
 			panic(err) // a string

@@ -123,15 +123,7 @@ func (b *bench) round(round int, names string, peers []string) error {
 // reference asks `bertlabel predict` for the probabilities that all servers are held to.
 func (b *bench) reference() error {
 	n := min(100, len(b.texts))
-	var rows strings.Builder
-	for _, text := range b.texts[:n] {
-		line, err := json.Marshal(map[string]string{"text": text})
-		if err != nil {
-			return err
-		}
-		rows.Write(append(line, '\n'))
-	}
-	out, err := b.run(strings.NewReader(rows.String()), "predict", "--model", b.model, "--input", "-", "--format", "jsonl", "--quiet")
+	out, err := b.run(strings.NewReader(rowsOf(b.texts[:n])), "predict", "--model", b.model, "--input", "-", "--format", "jsonl", "--quiet")
 	if err != nil {
 		return err
 	}
