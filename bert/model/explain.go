@@ -105,6 +105,9 @@ func (m *Model) NewExplainer() (*Explainer, error) {
 	if m.Head == nil {
 		return nil, errors.New("the model has no head (output_weights, output_bias): train one first")
 	}
+	if m.Windows.Several() {
+		return nil, errors.New("texts of several windows cannot be explained yet")
+	}
 	e := &Explainer{m: m, workers: tensor.NewWorkers(m.threads)}
 	var found bool
 	if e.nothing, found = m.Tokenizer.Vocab().ID("[PAD]"); !found {
@@ -200,11 +203,13 @@ func (e *Explainer) line(ids, from, segments []int32) *line {
 	table, h := e.m.Encoder.Embeddings.Word, e.m.Encoder.Config.HiddenSize
 	l := &line{ids, segments, tensor.New(len(ids), h), tensor.New(len(ids), h)}
 	for i := range from {
-		copy(l.from.Row(i), table.Row(int(from[i])))
+		table.Read(l.from.Row(i), int(from[i]))
 	}
 	for i, id := range ids {
-		for j, v := range table.Row(int(id)) {
-			l.step.Row(i)[j] = v - l.from.Row(i)[j]
+		step := l.step.Row(i)
+		table.Read(step, int(id))
+		for j, v := range l.from.Row(i) {
+			step[j] -= v
 		}
 	}
 	return l

@@ -31,7 +31,8 @@ type Model struct {
 
 	Samples []Sample // texts with what the model says of them (bertlabel.json)
 
-	MaxSeqLength int // tokens of a text, with [CLS] and [SEP]; longer ones are cut
+	MaxSeqLength int               // tokens of a text, or of a window of it, with [CLS] and [SEP]; longer ones are cut
+	Windows      tokenizer.Windows // how longer texts are read: by default cut
 
 	path     string          // as Open was given it
 	vocab    []byte          // vocab.txt
@@ -57,10 +58,11 @@ type Text struct {
 	A, B string // B is the second text of a pair; empty: there is none
 }
 
-// Encode tokenises texts[i] with the second text pairs[i], on all processors, each row cut to m.MaxSeqLength tokens: what a
-// data.Dataset has. pairs is nil where no text has a second one; else it panics unless pairs is as long as texts.
+// Encode tokenises texts[i] with the second text pairs[i], on all processors, in rows of up to m.MaxSeqLength tokens and as many of them as
+// m.Windows says; the rest is cut. The texts are what a data.Dataset has. pairs is nil where no text has a second one; else it panics
+// unless pairs is as long as texts.
 func (m *Model) Encode(texts, pairs []string) []tokenizer.Encoding {
-	return m.Tokenizer.EncodeBatch(texts, pairs, m.MaxSeqLength)
+	return m.Tokenizer.EncodeBatchWindows(texts, pairs, m.MaxSeqLength, m.Windows)
 }
 
 // encode is Encode for texts that have their pairs with them.

@@ -45,6 +45,9 @@ func TestDigest(t *testing.T) {
 		"fewer":     func(m *Model) { m.SetOutputs(m.Outputs()[:2]) },
 		"pooling":   func(m *Model) { m.Pooling = bert.Mean },
 		"length":    func(m *Model) { m.MaxSeqLength-- },
+		"windows":   func(m *Model) { m.Windows.Most = 2 },
+		"all":       func(m *Model) { m.Windows.Most = tokenizer.AllWindows },
+		"overlap":   func(m *Model) { m.Windows = tokenizer.Windows{Most: 2, Overlap: tokenizer.NoOverlap} },
 		"reading":   func(m *Model) { m.Tokenizer = tokenizerWith(t, m, tokenizer.Options{}) },
 		"no head":   func(m *Model) { m.Head, m.Labels, m.Thresholds = nil, nil, nil },
 	}
@@ -171,7 +174,7 @@ func TestAdmit(t *testing.T) {
 		m := openShared(t, dir, o, nil)
 		openShared(t, dir, o, m)
 		open(t, dir, o)
-		want, err := OpenMemory(m.Encoder.Config, p, 2)
+		want, err := OpenMemory(m.Encoder.Config, o)
 		if err != nil || len(asked) != 2 || asked[0] != want || asked[1] != want {
 			t.Errorf("%v: asked for %d bytes, want twice %d, %v", p, asked, want, err)
 		}

@@ -62,7 +62,8 @@ var imports = map[string][]string{
 		"bertlabel/train/diagnosis", "bertlabel/train/fit/note", "bertlabel/train/metrics", "bertlabel/train/record",
 		"bertlabel/train/refit", "bertlabel/train/score",
 		"bertlabel/train/solver"},
-	"train/fit/note":  {"bertlabel/asm/machine", "bertlabel/bert", "bertlabel/bert/model", "bertlabel/train", "bertlabel/train/metrics"},
+	"train/fit/note": {"bertlabel/asm/machine", "bertlabel/bert", "bertlabel/bert/model", "bertlabel/bert/tokenizer", "bertlabel/train",
+		"bertlabel/train/metrics"},
 	"train/diagnosis": {"bertlabel/bert", "bertlabel/bert/tokenizer", "bertlabel/layers", "bertlabel/train/data", "bertlabel/train/metrics"},
 	"train/baseline":  {"bertlabel/tensor/parallel", "bertlabel/train/data", "bertlabel/train/metrics", "golang.org/x/text/…"},
 	"train/score": {"bertlabel/bert", "bertlabel/bert/model", "bertlabel/bert/tokenizer", "bertlabel/layers",
@@ -108,7 +109,7 @@ var imports = map[string][]string{
 		"github.com/prometheus/client_golang/…"},
 	"cmd/bertlabel/internal/tracecmd": append(verb, "bertlabel/cmd/bertlabel/internal/tracepage"),
 	"cmd/bertlabel/internal/tracepage": {"bertlabel/bert", "bertlabel/bert/model", "bertlabel/bert/tokenizer", "bertlabel/bert/trace",
-		"bertlabel/cmd/bertlabel/internal/plaintext", "bertlabel/tensor"},
+		"bertlabel/cmd/bertlabel/internal/plaintext", "bertlabel/tensor", "github.com/valyala/quicktemplate"},
 	"cmd/bertlabel/internal/traincmd":    append(verb, "bertlabel/cmd/bertlabel/internal/tensorboard"),
 	"cmd/bertlabel/internal/plaintext":   {"github.com/rivo/uniseg"},
 	"cmd/bertlabel/internal/tensorboard": {"bertlabel/checkpoint", "google.golang.org/protobuf/encoding/protowire"},
@@ -246,7 +247,7 @@ func TestOnlyIn(t *testing.T) {
 		line  string
 		files []string
 	}{
-		{`(import|\t)[ \w.]*"unsafe"`, []string{"checkpoint/bytes_le.go", "tensor/arena_linux.go"}},
+		{`(import|\t)[ \w.]*"unsafe"`, []string{"checkpoint/bytes_le.go", "tensor/arena_linux.go", "bert/queue/cost.go"}},
 		{`(import|\t)[ \w.]*"C"`, nil},
 		{`.*\bos\.Exit\(`, []string{"cmd/bertlabel/main.go", "cmd/bertlabel/man.go"}},
 		{`.*\blog\.Fatal`, nil},

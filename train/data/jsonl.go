@@ -308,7 +308,7 @@ func (r *jsonRows) number() (number, error) {
 		}
 	}
 	hint := "write 0 or 1"
-	if _, share := parseShare(word); share {
+	if _, share := ParseShare(word); share {
 		hint = shareHint
 	}
 	return number{}, j.fault(j.at, j.found(), r.set.wanted("null"), hint)

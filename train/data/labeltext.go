@@ -64,7 +64,7 @@ func (s *labelSet) cell(text string) (value, error) {
 	if ok {
 		return hard(cell), nil
 	}
-	share, isShare := parseShare(strings.TrimSpace(text))
+	share, isShare := ParseShare(text)
 	if isShare && s.takesShares() {
 		return s.counts(share), nil
 	}
@@ -96,7 +96,7 @@ func (s *labelSet) items(items []labelItem, cell string) error {
 			list = append(list, n)
 		case strings.ContainsRune("+-.0123456789", rune(item.text[0])):
 			bad := badList(cell, "the number "+cut(item.text)+" in the list")
-			if _, share := parseShare(item.text); share {
+			if _, share := ParseShare(item.text); share {
 				bad.Hint = shareHint
 			}
 			return bad

@@ -52,12 +52,13 @@ func parseNumber(word string, at int) (number, bool) {
 
 func isNumberWord(word string) bool {
 	_, ok := parseNumber(word, -1)
-	_, share := parseShare(word)
+	_, share := ParseShare(word)
 	return ok || share
 }
 
-// parseShare reads a number between 0 and 1, such as the share of annotators that saw a label.
-func parseShare(word string) (share float64, ok bool) {
+// ParseShare reads a number between 0 and 1, such as the share of annotators that saw a label. White space round it does not count.
+func ParseShare(word string) (share float64, ok bool) {
+	word = strings.TrimSpace(word)
 	if strings.Trim(word, "0123456789.eE-+") != "" {
 		return 0, false
 	}
@@ -68,7 +69,7 @@ func parseShare(word string) (share float64, ok bool) {
 // parse is parseNumber, and reads a share by Options.Binarize and SoftLabels.
 func (s *labelSet) parse(word string, at int) (number, bool) {
 	n, ok := parseNumber(word, at)
-	if share, is := parseShare(word); is && s.takesShares() && (!ok || n.cell == noCell) {
+	if share, is := ParseShare(word); is && s.takesShares() && (!ok || n.cell == noCell) {
 		return number{word, s.counts(share), at}, true
 	}
 	return n, ok

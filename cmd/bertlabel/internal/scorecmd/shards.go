@@ -26,7 +26,7 @@ type shards struct{ First, Last, Of int }
 
 // addShard declares --shard.
 func addShard(cmd *cobra.Command, s *shards) {
-	cmd.Flags().Var(s, "shard", "make part `I/N` (or A-B/N), from 0, of --input in the folder --output; parts can be lost, killed, made twice")
+	cmd.Flags().Var(s, "shard", "make part `I/N` (or A-B/N), from 0, of --input in the folder --output (docs/scale.md)")
 }
 
 // String implements pflag.Value.

@@ -53,7 +53,7 @@ func NewServe(a *cli.App) *cobra.Command { return newServeCmd(a, runServe) }
 func newServeCmd(a *cli.App, run cli.Runner[options]) *cobra.Command {
 	var o options
 	var models []string
-	var precision string
+	var precision, embeddings string
 	var offline bool
 	maxBody, maxBodies, cache := cli.ByteSize(2<<20), cli.ByteSize(64<<20), cli.ByteSize(32<<20)
 	cmd := &cobra.Command{
@@ -69,6 +69,7 @@ func newServeCmd(a *cli.App, run cli.Runner[options]) *cobra.Command {
 	f.StringArrayVar(&models, "model", nil, "`[NAME=]FOLDER[@VERSION]` of a model; may be repeated, the first is the default")
 	f.StringVar(&o.Listen, "listen", "127.0.0.1:8080", "`ADDRESS`: host:port, unix:/path, or systemd for a socket that it hands over")
 	flags.AddPrecision(cmd, &precision)
+	flags.AddEmbeddings(cmd, &embeddings)
 	flags.AddOffline(cmd, &offline)
 	f.DurationVar(&o.Queue.MaxWait, "max-wait", 250*time.Millisecond, "longest estimated `WAIT` of a request for those before it; longer: 429")
 	f.IntVar(&o.Queue.BulkTokens, "bulk-queue", 1<<18, "`TOKENS` of large requests that may wait")
@@ -99,12 +100,12 @@ func newServeCmd(a *cli.App, run cli.Runner[options]) *cobra.Command {
 	f.StringVar(&o.Check, "check", "", "ask the server at `URL` for /readyz and exit 0 or 1: a HEALTHCHECK")
 	cli.Minor(cmd, "Limits", "bulk-queue", "batch-tokens", "max-texts", "max-body", "max-bodies", "timeout")
 	cli.Minor(cmd, "Security", "insecure", "tls-cert", "tls-key", "cors", "trust-proxy", "no-ui", "no-get", "log-texts")
-	cli.Minor(cmd, "Operation", "explain", "allow-dimensions", "metrics-listen", "debug-addr", "drain-delay", "grace", "watch",
+	cli.Minor(cmd, "Operation", "embeddings", "explain", "allow-dimensions", "metrics-listen", "debug-addr", "drain-delay", "grace", "watch",
 		"access-log", "check")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		o.MaxBody, o.MaxBodies, o.Cache = int64(maxBody), int64(maxBodies), int64(cache)
 		o.AccessLog = o.AccessLog || a.LogFormat == "json" && !f.Changed("access-log")
-		if err := o.readModels(models, precision, offline); err != nil {
+		if err := o.readModels(models, precision, embeddings, offline); err != nil {
 			return err
 		}
 		if err := o.check(f.Changed("model")); err != nil {
@@ -116,14 +117,18 @@ func newServeCmd(a *cli.App, run cli.Runner[options]) *cobra.Command {
 }
 
 // readModels reads the values of --model.
-func (o *options) readModels(models []string, precision string, offline bool) error {
+func (o *options) readModels(models []string, precision, embeddings string, offline bool) error {
 	p, err := flags.ParsePrecision("precision", precision)
+	if err != nil {
+		return err
+	}
+	e, err := flags.ParseEmbeddings(embeddings)
 	if err != nil {
 		return err
 	}
 	seen := map[string]bool{}
 	for _, value := range models {
-		n := named{Source: flags.Source{Path: value, Precision: p, HasPrecision: true, Offline: offline}}
+		n := named{Source: flags.Source{Path: value, Precision: p, Embeddings: e, HasPrecision: true, Offline: offline}}
 		if name, rest, ok := strings.Cut(value, "="); ok && !strings.ContainsAny(name, `/\`) {
 			n.Name, n.Path = name, rest
 		}
@@ -260,10 +265,14 @@ func (p *process) create() (err error) {
 				threads, first = o.Queue.Threads, false
 			}
 			m, err := n.OpenShared(p.app, threads, admit, have...)
-			if err == nil {
-				m.SetThreads(1) // of an explainer; the queue has its own
+			if err != nil {
+				return nil, err
 			}
-			return m, err
+			if m.Windows.Several() {
+				return nil, cli.Usagef("--model %s reads long texts in windows, and serve has no way to do that yet", n.Path)
+			}
+			m.SetThreads(1) // of an explainer; the queue has its own
+			return m, nil
 		}
 		o.Models = append(o.Models, serve.Source{Name: n.Name, Version: n.Version, Open: open})
 	}
