@@ -309,8 +309,8 @@ func TestSharesOfTexts(t *testing.T) {
 		next := 0
 		for _, b := range r.batches {
 			tokens := 0
-			for _, text := range r.order[b[0]:b[1]] {
-				tokens += len(r.texts[text].IDs)
+			for _, s := range r.order[b[0]:b[1]] {
+				tokens += r.length(s)
 			}
 			if b[0] != next || b[1] <= b[0] || tokens > r.tokens/n+128 { // one text may go over the share
 				t.Fatalf("%d texts, %d batches: %v, %d tokens of %d in batch %v", len(lengths), n, r.batches, tokens, r.tokens, b)

@@ -62,6 +62,7 @@ func TestSettings(t *testing.T) {
 		"keep_tokens": []any{"[NAME]"}, "strip_accents": true, "tokenize_chinese_chars": false, "max_input_chars_per_word": 3.0,
 		"pooling": "mean", "thresholds": map[string]any{"joy": 0.125, `anger, "rage"`: 0.25, "Überraschung": 0.75},
 		"training": map[string]any{"seed": 3.0},
+		"samples":  []any{map[string]any{"text": "the cat", "text_pair": "sat", "probabilities": map[string]any{"joy": 0.5}}},
 	}
 	writeJSON(t, path, said)
 	m := open(t, dir, nil)
@@ -76,6 +77,9 @@ func TestSettings(t *testing.T) {
 	tokens := m.Tokenizer.Tokens(m.encode([]Text{{A: "The càt[NAME] came 我 my mat"}})[0].IDs)
 	if got := strings.Join(tokens, " "); got != "[CLS] [UNK] cat [NAME] [UNK] [UNK] [SEP]" {
 		t.Errorf("tokens %s", got)
+	}
+	if want := []Sample{{"the cat", "sat", map[string]float32{"joy": 0.5}}}; !reflect.DeepEqual(m.Samples, want) {
+		t.Errorf("samples %+v", m.Samples)
 	}
 	sameObject(t, filepath.Join(saved(t, m), "bertlabel.json"), said)
 	m.Pooling = bert.Pooled

@@ -164,3 +164,25 @@ func TestHostileEntries(t *testing.T) {
 		}
 	}
 }
+
+// TestBlockOrder: the keys of a block lie above the index key of the block before, which the last key of that may be below.
+func TestBlockOrder(t *testing.T) {
+	one := []uint32{0}
+	for second, legal := range map[string]bool{"c": true, "b": false, "aa": false} {
+		out, first := appendBlock(nil, blockOf(one, entryOf(0, 1, 0, "a", "")))
+		out, last := appendBlock(out, blockOf(one, entryOf(0, uint64(len(second)), 0, second, "")))
+		out, meta := appendBlock(out, blockOf(one))
+		out, top := appendBlock(out, blockOf(one, entryOf(0, 1, uint64(len(first)), "b", string(first)),
+			entryOf(0, 1, uint64(len(last)), "d", string(last))))
+		footer := append(meta, top...)
+		footer = append(footer, make([]byte, 40-len(footer))...)
+		out = append(out, binary.LittleEndian.AppendUint64(footer, magic)...)
+		table, err := openTable(memoryFile("t", out), checkpoint.Defaults())
+		if err == nil {
+			err = table.each(func(_, _ []byte, _ place) error { return nil })
+		}
+		if legal && err != nil || !legal && (err == nil || classOf(t, err) != checkpoint.KeyOrder) {
+			t.Errorf("key %s behind a block of index key b: %v, want legal = %v", second, err, legal)
+		}
+	}
+}

@@ -18,10 +18,11 @@ type Example struct {
 	HasID   bool
 	// NumericID says that the id was a number in JSON; ID is how it was written.
 	NumericID bool
-	Labels    []int8 // [C] in the order of the label list: 1, 0 or Unknown; empty with IgnoreLabels
-	File      string // as it was opened; "stdin" for "-"
-	Line      int    // physical line on which the row starts, from 1; 0 in a section, where lines are not counted
-	Offset    int64  // byte of the text at which the row starts, from 0: of the file, unless that is compressed or begins with a mark
+	Labels    []int8    // [C] in the order of the label list: 1, 0 or Unknown; empty with IgnoreLabels
+	Shares    []float32 // [C], with SoftLabels: what Labels counts; 0 where that is Unknown
+	File      string    // as it was opened; "stdin" for "-"
+	Line      int       // physical line on which the row starts, from 1; 0 in a section, where lines are not counted
+	Offset    int64     // byte of the text at which the row starts, from 0: of the file, unless that is compressed or begins with a mark
 	// Bad says, with ReportBadRows, why this row cannot be used; nil for a good one. A bad row has File and Line, and the id if it
 	// could be read; its other fields mean nothing.
 	Bad *RowError
@@ -96,7 +97,7 @@ func newReader(src *source, o Options, gather bool) (*Reader, error) {
 	r := &Reader{options: o, src: src, lines: newLines(src.text), unknown: map[string]*UnknownLabel{}}
 	if !o.IgnoreLabels {
 		r.set = newLabelSet(o.Labels)
-		r.set.tally, r.set.missing, r.set.binarize = o.DropUnknown, o.Missing, o.Binarize
+		r.set.tally, r.set.missing, r.set.binarize, r.set.soft = o.DropUnknown, o.Missing, o.Binarize, o.SoftLabels
 	}
 	switch o.Format {
 	case CSV, TSV:
@@ -202,7 +203,7 @@ func (r *Reader) report(bad *RowError) {
 // Close closes the file, if Open opened one.
 func (r *Reader) Close() error { return r.src.close() }
 
-// Read reads the next row into ex, whose Labels it reuses. An error is always the end, and comes again at every further Read: io.EOF
+// Read reads the next row into ex, whose Labels and Shares it reuses. An error is always the end, and comes again at every further Read: io.EOF
 // after the last row, a *RowError for a bad row that stops the reading, a *BadRowsError for too many of them, or one of reading. With
 // ReportBadRows a bad row is no error: ex.Bad says what is wrong with it, and the next Read goes on with the row after it.
 func (r *Reader) Read(ex *Example) error {
@@ -246,7 +247,7 @@ func (r *Reader) checkLimit(end bool) {
 
 // read reads one row, good or bad.
 func (r *Reader) read(ex *Example) error {
-	*ex = Example{Labels: ex.Labels[:0], File: r.src.name}
+	*ex = Example{Labels: ex.Labels[:0], Shares: ex.Shares[:0], File: r.src.name}
 	err := r.rows.next(ex)
 	if ex.Offset = r.lines.at(); !r.section {
 		ex.Line = r.lines.first
@@ -271,8 +272,12 @@ func (r *Reader) read(ex *Example) error {
 func (r *Reader) takeLabels(ex *Example) {
 	r.set.keep()
 	r.countUnknown(ex.Line)
-	if !r.set.gather {
-		ex.Labels = r.set.dense(ex.Labels)
+	if r.set.gather {
+		return
+	}
+	ex.Labels = r.set.dense(ex.Labels)
+	if r.set.soft {
+		ex.Shares = r.set.denseShares(ex.Shares)
 	}
 }
 

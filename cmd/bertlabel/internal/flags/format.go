@@ -24,6 +24,7 @@ var formatFlags = []struct {
 	{"label-separator", true, []data.Format{data.CSV, data.TSV}},
 	{"missing-labels", true, []data.Format{data.CSV, data.TSV, data.JSONL}},
 	{"binarize", true, []data.Format{data.CSV, data.TSV, data.JSONL}},
+	{"soft-labels", true, []data.Format{data.CSV, data.TSV, data.JSONL}},
 	{"drop-unknown-labels", true, []data.Format{data.CSV, data.TSV, data.JSONL, data.FastText}},
 	{"label-prefix", false, []data.Format{data.FastText}},
 }

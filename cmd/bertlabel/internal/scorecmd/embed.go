@@ -55,6 +55,7 @@ func newEmbedCmd(a *cli.App, run cli.Runner[embedOptions]) *cobra.Command {
 and with a head logits and probabilities; padding rows are zero. It holds everything in memory: small inputs only.`,
 	}
 	models := flags.AddRunModel(cmd)
+	flags.AddWindows(cmd, &models.Windows)
 	o.Rows = flags.AddData(cmd, data.ReportBadRows)
 	f := cmd.Flags()
 	f.StringVar(&o.Input, "input", "-", "`FILE` of texts; - is stdin")
@@ -97,6 +98,9 @@ func runEmbed(ctx context.Context, a *cli.App, o embedOptions) (err error) {
 	}
 	if e.as, err = poolingOf(o.Pooling, e.m); err != nil {
 		return err
+	}
+	if o.AllLayers && e.m.Windows.Several() {
+		return cli.Usagef("--all-layers shows texts of one row: give --windows 1")
 	}
 	scoring := score.Options{Result: score.Vectors, Pooling: e.as}
 	if o.AllLayers {

@@ -139,7 +139,7 @@ func TestExplainOptions(t *testing.T) {
 		"--json=false")
 	want := model.ExplainOptions{Method: model.IntegratedGradients, Steps: model.DefaultSteps}
 	if code != cli.ExitOK || *got.Text != "a b" || !reflect.DeepEqual(got.Labels, []string{"x,y", "z"}) || *got.JSON ||
-		got.ExplainOptions != want {
+		!reflect.DeepEqual(got.ExplainOptions, want) {
 		t.Errorf("%+v, exit %d %s", got, code, stderr)
 	}
 	if got, _, _ := cmdtest.Options(t, newExplainCmd, "explain", "--model", "m"); got.Text != nil || got.JSON != nil || got.Labels != nil {
@@ -157,8 +157,8 @@ func TestExplainOptions(t *testing.T) {
 
 func TestMetricsOptions(t *testing.T) {
 	t.Parallel()
-	got, stderr, code := cmdtest.Options(t, newMetricsCmd, "metrics", "--truth", "t", "--scores", "s")
-	if code != cli.ExitOK || *got != (metricsOptions{"t", "s", "0.5"}) {
+	got, stderr, code := cmdtest.Options(t, newMetricsCmd, "metrics", "--truth", "t", "--scores", "s", "--exactly-one", "--binarize", "0.6")
+	if code != cli.ExitOK || *got != (metricsOptions{"t", "s", "0.5", true, 0.6}) {
 		t.Errorf("%+v, exit %d %s", got, code, stderr)
 	}
 	_, stderr, code = cmdtest.Options(t, newMetricsCmd, "metrics", "--truth", "t")

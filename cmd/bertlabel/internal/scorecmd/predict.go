@@ -50,6 +50,7 @@ func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 			"  bertlabel predict --model model --input texts.jsonl --output parts --shard 3/128",
 	}
 	models := flags.AddRunModel(cmd)
+	flags.AddWindows(cmd, &models.Windows)
 	o.Rows = flags.AddData(cmd, data.ReportBadRows)
 	f := cmd.Flags()
 	f.StringVar(&o.Input, "input", "-", "`FILE` of texts; - is stdin")

@@ -123,6 +123,9 @@ func (t *trainFlags) options(chosen choice, changed func(flag string) bool) (o f
 	if err := t.apply(&o, &base, changed); err != nil {
 		return o, err
 	}
+	if o.Precision, err = flags.ParsePrecision("precision", t.precision); err != nil {
+		return o, err
+	}
 	if t.dropout.set {
 		o.EncoderDropout = &c.Dropout
 	}
@@ -215,6 +218,7 @@ func (t *trainFlags) unused(o *fit.Options, given func(flag string) bool) error 
 		{head, "--tune head leaves the encoder as it is: --tune last:N or all uses it", []string{"recompute", "layerwise-lr-decay",
 			"save-checkpoints-steps", "keep-checkpoints", "verify-save", "tensorboard"}},
 		{!head, "features are kept by --tune head only", []string{"features-cache"}},
+		{o.Dev == nil && o.Precision == bert.Int8, "int8 is what --dev is judged in, give that", []string{"precision"}},
 		{o.Dev == nil, "give --dev to evaluate on", []string{"eval-steps", "best-metric", "early-stopping"}},
 		{steps, "--max-steps says how many steps there are", []string{"num-train-epochs"}},
 		{t.posWeight != balanced, "it bounds --pos-weight balanced", []string{"pos-weight-cap"}},
