@@ -137,7 +137,7 @@ func read(m *model.Model, r *data.Reader, q *queue) {
 		if err == nil && row.Bad == nil {
 			row.Tokens = m.Tokenizer.Encode(row.Text, row.Pair, m.MaxSeqLength)
 			if long == data.LongError && row.Tokens.Cut > 0 {
-				skip, err = r.Refuse(&row.Example, tooLong(&row.Tokens, row.File, row.Line, m.MaxSeqLength))
+				skip, err = r.Refuse(&row.Example, TooLong(&row.Tokens, row.File, row.Line, m.MaxSeqLength))
 			}
 		}
 		if err != nil {
@@ -150,8 +150,8 @@ func read(m *model.Model, r *data.Reader, q *queue) {
 	}
 }
 
-// tooLong refuses a text that was cut to limit tokens.
-func tooLong(e *tokenizer.Encoding, file string, line, limit int) *data.RowError {
+// TooLong refuses a text that was cut to limit tokens.
+func TooLong(e *tokenizer.Encoding, file string, line, limit int) *data.RowError {
 	return &data.RowError{
 		File: file, Line: line, Found: fmt.Sprintf("a text of %d tokens",
 			len(e.IDs)+e.Cut), Expected: fmt.Sprintf("at most %d with [CLS] and [SEP]", limit),
