@@ -81,6 +81,11 @@ func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 		if err := o.check(f.Changed("output-format")); err != nil {
 			return err
 		}
+		given := func(flag string) bool { return cli.OnCommandLine(cmd, flag) }
+		if err := cli.RefuseUnused(given, cli.Unused{If: o.Format != "jsonl", Flags: []string{"threshold", "exactly-one"},
+			Why: o.Format + " has the probabilities, and --output-format jsonl the labels too"}); err != nil {
+			return err
+		}
 		if !f.Changed("pretty") {
 			o.Pretty = o.Output == "-" && a.OnTerminal() && !f.Changed("output-format") && !o.Logits
 		}
