@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -72,6 +73,46 @@ func TestShards(t *testing.T) {
 		if text, _ := os.ReadFile(bad[0]); err != nil || !strings.Contains(string(text), `"offset":`) || strings.Contains(string(text), "`") {
 			t.Errorf("%s: bad rows in %v, %v: %s", name, bad, err, text)
 		}
+	}
+}
+
+// What programs read of a shard: lines of JSON on stderr, and figures for node_exporter.
+func TestShardFigures(t *testing.T) {
+	t.Parallel()
+	model := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels))
+	dir, input := t.TempDir(), shardedInput(t, 20)
+	prom := filepath.Join(dir, "shard.prom")
+	args := []string{"predict", "--model", model, "--input", input, "--output", filepath.Join(dir, "parts"), "--shard", "0-1/2",
+		"--max-bad-rows", "5", "--log-format", "json", "--metrics-file", prom}
+	for _, found := range []string{"false", "true"} {
+		_, stderr, code := bertlabel(t, "", args...)
+		for i := range 2 {
+			want := fmt.Sprintf(`"msg":"part","shard":%d,"of":2,"path":"%s/parts/part-0000%d-of-00002.jsonl","found":%s,"rows":`, i, dir, i, found)
+			if code != cli.ExitOK || !strings.Contains(stderr, want) {
+				t.Errorf("exit %d, %s, want %s", code, stderr, want)
+			}
+		}
+	}
+	text, err := os.ReadFile(prom)
+	if err != nil {
+		t.Fatal(err)
+	}
+	figure := regexp.MustCompile(`^(bertlabel_shard_[a-z_]+)\{verb="predict",shard="1",of="2"\} [0-9.e+-]+$`)
+	names := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSuffix(line, "\n")
+		if m := figure.FindStringSubmatch(line); m != nil {
+			names[m[1]] = true
+		} else if !strings.HasPrefix(line, "# HELP bertlabel_shard_") && !strings.HasPrefix(line, "# TYPE bertlabel_shard_") {
+			t.Errorf("%s", line)
+		}
+	}
+	if len(names) != 7 || !strings.Contains(string(text), `bertlabel_shard_done{verb="predict",shard="1",of="2"} 1`+"\n") {
+		t.Errorf("%s", text)
+	}
+	args[len(args)-1] = filepath.Join(dir, "no", "shard.prom")
+	if _, stderr, code := bertlabel(t, "", args...); code != cli.ExitOK || strings.Count(stderr, "--metrics-file: ") != 1 {
+		t.Errorf("figures that cannot be written: exit %d, %s", code, stderr)
 	}
 }
 

@@ -139,7 +139,7 @@ func read(m *model.Model, r *data.Reader, q *queue) {
 		if err == nil && row.Bad == nil {
 			row.Tokens = m.EncodeOne(model.Text{A: row.Text, B: row.Pair})
 			if long == data.LongError && row.Tokens.Cut > 0 {
-				skip, err = r.Refuse(&row.Example, tooLong(&row.Tokens, row.File, row.Line, m.Lengths()))
+				skip, err = r.Refuse(&row.Example, TooLong(&row.Tokens, row.File, row.Line, m.Lengths()))
 			}
 		}
 		if err != nil {
@@ -152,8 +152,8 @@ func read(m *model.Model, r *data.Reader, q *queue) {
 	}
 }
 
-// tooLong refuses a text that was cut.
-func tooLong(e *tokenizer.Encoding, file string, line int, lengths tokenizer.Lengths) *data.RowError {
+// TooLong refuses a text that was cut.
+func TooLong(e *tokenizer.Encoding, file string, line int, lengths tokenizer.Lengths) *data.RowError {
 	limit := lengths.MaxSeqLength
 	if e.Sequences() > 1 {
 		limit = lengths.Tokens()

@@ -33,6 +33,7 @@ type predictOptions struct {
 	Logits        bool // are shown, too
 	Pretty        bool // bars for people instead of Format
 	Shard         shards
+	MetricsFile   string // figures of shards; "": nowhere
 }
 
 // NewPredict returns the verb predict.
@@ -62,7 +63,7 @@ func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 	f.IntVar(&o.TopK, "top-k", 0, "show the K most probable labels only, most probable first")
 	f.BoolVar(&o.Logits, "logits", false, "add the logits")
 	flags.AddPretty(cmd, &o.Pretty)
-	addShard(cmd, &o.Shard)
+	addShard(cmd, &o.Shard, &o.MetricsFile)
 	cmd.Args = cobra.ArbitraryArgs
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		if err := o.takeTexts(args); err != nil {
@@ -71,13 +72,18 @@ func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 		if err := o.Threshold.Check(); err != nil {
 			return err
 		}
-		if err := o.Shard.check(o.Input, o.Output, len(o.Rows.Texts)); err != nil {
+		if err := o.Shard.check(o.Input, o.Output, o.MetricsFile, len(o.Rows.Texts)); err != nil {
 			return err
 		}
 		if err := o.setFormat(a); err != nil {
 			return err
 		}
 		if err := o.check(f.Changed("output-format")); err != nil {
+			return err
+		}
+		given := func(flag string) bool { return cli.OnCommandLine(cmd, flag) }
+		if err := cli.RefuseUnused(given, cli.Unused{If: o.Format != "jsonl", Flags: []string{"threshold", "exactly-one"},
+			Why: o.Format + " has the probabilities, and --output-format jsonl the labels too"}); err != nil {
 			return err
 		}
 		if !f.Changed("pretty") {
@@ -215,7 +221,7 @@ func (o *predictOptions) makeParts(ctx context.Context, a *cli.App) error {
 		return err
 	}
 	s := &sharding{app: a, work: "predict", shards: o.Shard, source: &o.Model, rows: *o.Rows,
-		open: func() (*model.Model, error) { return o.open(a) },
+		open: func() (*model.Model, error) { return o.open(a) }, metrics: metricsFile{path: o.MetricsFile},
 		Options: shard.Options{Input: o.Input, Output: o.Output, Settings: settings, Suffix: o.Format, NeedIDs: o.Format != "jsonl",
 			NewWriter: func(w io.Writer, m *model.Model, first bool) shard.Writer {
 				p := newPredictionWriter(w, o.Format, m, nil, o.TopK, o.Logits)
