@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"bertlabel/bert"
+	"bertlabel/bert/tokenizer"
 )
 
 func newExplainer(t *testing.T, m *Model) *Explainer {
@@ -282,6 +283,47 @@ func TestExplainSteps(t *testing.T) {
 		o.Run = func(context.Context, int, func() error) error { return io.ErrClosedPipe }
 		if _, err := e.Explain(t.Context(), explained[0], m.Labels, o); err != io.ErrClosedPipe {
 			t.Errorf("an error of a step: %v", err)
+		}
+	}
+}
+
+// The baseline says nothing: each token of a text is [PAD], and in a vocabulary without it [UNK]; [CLS] and [SEP] stay.
+func TestExplainBaseline(t *testing.T) {
+	for pad, want := range map[string]string{"[PAD]": "[CLS] [PAD] [PAD] [SEP] [PAD] [SEP]", "[gone]": "[CLS] [UNK] [UNK] [SEP] [UNK] [SEP]"} {
+		m := tinyWithHead(t, 1, bert.Pooled)
+		vocab, err := tokenizer.NewVocab(append([]string{pad}, tinyVocab()[1:]...))
+		if err == nil {
+			m.Tokenizer, err = tokenizer.New(vocab, tokenizer.Options{LowerCase: true})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := newExplainer(t, m)
+		row := e.baseline(m.encode([]Text{{A: "the cat", B: "the"}})[0])
+		if got := strings.Join(m.Tokenizer.Tokens(row.IDs), " "); got != want || len(row.Segments) != 6 {
+			t.Errorf("%s: %s, want %s", pad, got, want)
+		}
+	}
+}
+
+// Of a text that has lost its beginning, words are explained by the pieces that the model has read.
+func TestExplainTruncateLeft(t *testing.T) {
+	m := tinyWithHead(t, 1, bert.Pooled)
+	m.Tokenizer = tokenizerWith(t, m, tokenizer.Options{LowerCase: true, TruncateLeft: true})
+	m.MaxSeqLength = 5
+	e := newExplainer(t, m)
+	for text, want := range map[string]string{
+		"my zebra came":      "zebra [##r ##a], came [came]",
+		"the cat sat on mat": "sat [sat], on [on], mat [mat]",
+		"on mat":             "on [on], mat [mat]",
+	} {
+		x := explain(t, e, Text{A: text}, ExplainOptions{Steps: 4}, m.Labels[0])[0]
+		var words []string
+		for _, w := range x.Words {
+			words = append(words, fmt.Sprintf("%s %s", w.Word, w.Pieces))
+		}
+		if got := strings.Join(words, ", "); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
 		}
 	}
 }
