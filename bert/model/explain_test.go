@@ -111,7 +111,7 @@ func TestExplainIntegral(t *testing.T) {
 	}
 	e.workers.Start()
 	defer e.workers.Stop()
-	want, err := e.integrate(t.Context(), e.line(encoded.IDs, e.baseline(encoded).IDs, encoded.Segments), 1, places, weights)
+	want, err := e.integrate(t.Context(), e.lines(encoded, e.baseline(encoded).IDs), 1, places, weights)
 	if err != nil {
 		t.Fatal(err)
 	}
