@@ -46,7 +46,7 @@ func (m *Model) PredictWindows(ctx context.Context, texts []tokenizer.Encoding, 
 	if m.Head == nil {
 		return nil, nil, errNoHead
 	}
-	windows, first := separate(texts)
+	windows, first := Separate(texts)
 	features, err := m.Features(ctx, windows, m.Pooling, nil)
 	if err != nil {
 		if broken, ok := err.(*FeatureError); ok { // of a window: say of which text
@@ -58,9 +58,7 @@ func (m *Model) PredictWindows(ctx context.Context, texts []tokenizer.Encoding, 
 	joined, shares := tensor.New(len(texts), features.Cols), make([][]WindowShare, len(texts))
 	for i := range texts {
 		parts := features.SliceRows(first[i], first[i+1])
-		if parts.Rows == 1 {
-			copy(joined.Row(i), parts.Row(0))
-		} else if err := m.Encoder.JoinWindows(joined.Row(i), &parts, m.Pooling, kept(&texts[i])); err != nil {
+		if err := m.JoinSeparate(joined.Row(i), &texts[i], &parts, m.Pooling); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -78,8 +76,9 @@ func (m *Model) PredictWindows(ctx context.Context, texts []tokenizer.Encoding, 
 	return predictions, shares, nil
 }
 
-// separate returns the windows of all texts as texts of their own, and where those of each text begin, [len(texts)+1].
-func separate(texts []tokenizer.Encoding) (windows []tokenizer.Encoding, first []int) {
+// Separate returns the windows of all texts as texts of their own, and where those of each text begin, [len(texts)+1]: what a scheduler takes.
+// JoinSeparate puts together what was computed of them.
+func Separate(texts []tokenizer.Encoding) (windows []tokenizer.Encoding, first []int) {
 	first = []int{0}
 	for i := range texts {
 		for w := range texts[i].Sequences() {
@@ -88,6 +87,16 @@ func separate(texts []tokenizer.Encoding) (windows []tokenizer.Encoding, first [
 		first = append(first, len(windows))
 	}
 	return windows, first
+}
+
+// JoinSeparate sets y [width] to the features of a text, bit for bit those of Features, given those of its windows by pooling, [windows,
+// width]. The error says what the model lacks for pooling.
+func (m *Model) JoinSeparate(y []float32, e *tokenizer.Encoding, windows *tensor.Tensor, pooling bert.Pooling) error {
+	if windows.Rows == 1 {
+		copy(y, windows.Row(0))
+		return nil
+	}
+	return m.Encoder.JoinWindows(y, windows, pooling, kept(e))
 }
 
 // share sets the shares of a text's windows in its logits, given their features [windows, width]. Joined features scale with those of the

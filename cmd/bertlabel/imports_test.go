@@ -103,7 +103,7 @@ var imports = map[string][]string{
 	"cmd/bertlabel/internal/modelcmd": verb,
 	"cmd/bertlabel/internal/scorecmd": verb,
 	"cmd/bertlabel/internal/servecmd": append(verb, "bertlabel/cmd/bertlabel/internal/serve"),
-	"cmd/bertlabel/internal/serve": {"bertlabel/bert/…", "bertlabel/tensor/parallel", "bertlabel/train/data", "bertlabel/train/score",
+	"cmd/bertlabel/internal/serve": {"bertlabel/bert/…", "bertlabel/tensor", "bertlabel/tensor/parallel", "bertlabel/train/data", "bertlabel/train/score",
 		"github.com/prometheus/client_golang/…"},
 	"cmd/bertlabel/internal/tracecmd":    verb,
 	"cmd/bertlabel/internal/traincmd":    append(verb, "bertlabel/cmd/bertlabel/internal/tensorboard"),
