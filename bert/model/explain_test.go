@@ -256,32 +256,43 @@ func TestQuadrature(t *testing.T) {
 
 // Cut into steps that another goroutine runs, an explanation has the same bits, no step costs more than it may, and an error ends it.
 func TestExplainSteps(t *testing.T) {
-	m := tinyWithHead(t, 3, bert.Mean)
-	m.SetThreads(2)
-	e := newExplainer(t, m)
-	for _, method := range []Method{IntegratedGradients, GradientTimesInput} {
-		o := ExplainOptions{Method: method}
-		want := explain(t, e, explained[0], o, m.Labels...)
-		tokens, steps := len(m.EncodeOne(explained[0]).IDs), 0
-		o.MaxCost = 100
-		o.Run = func(_ context.Context, cost int, step func() error) error {
-			if cost > max(o.MaxCost, gradientCost*tokens) {
-				t.Errorf("a step of %d", cost)
+	text := Text{A: strings.Repeat("The cat sat on my mat, and it was happy. ", 4)}
+	for _, windows := range []tokenizer.Windows{{}, {Most: tokenizer.AllWindows}} {
+		m := tinyWithHead(t, 3, bert.Mean)
+		m.SetThreads(2)
+		m.MaxSeqLength, m.Windows = 16, windows
+		e, longest := newExplainer(t, m), 0
+		encoded := m.EncodeOne(text)
+		for w := range encoded.Sequences() {
+			longest = max(longest, len(encoded.Alone(w).IDs))
+		}
+		if (encoded.Sequences() > 2) != windows.Several() {
+			t.Fatalf("%d windows", encoded.Sequences())
+		}
+		for _, method := range []Method{IntegratedGradients, GradientTimesInput} {
+			o := ExplainOptions{Method: method}
+			want := explain(t, e, text, o, m.Labels...)
+			steps := 0
+			o.MaxCost = 50
+			o.Run = func(_ context.Context, cost int, step func() error) error {
+				if cost > max(o.MaxCost, gradientCost*longest) {
+					t.Errorf("a step of %d", cost)
+				}
+				steps++
+				done := make(chan error)
+				go func() { done <- step() }()
+				return <-done
 			}
-			steps++
-			done := make(chan error)
-			go func() { done <- step() }()
-			return <-done
-		}
-		if got := explain(t, e, explained[0], o, m.Labels...); !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: in steps %+v, want %+v", method, got, want)
-		}
-		if least := 1 + len(m.Labels); steps < least || method == IntegratedGradients && steps < 10*least {
-			t.Errorf("%s: %d steps", method, steps)
-		}
-		o.Run = func(context.Context, int, func() error) error { return io.ErrClosedPipe }
-		if _, err := e.Explain(t.Context(), explained[0], m.Labels, o); err != io.ErrClosedPipe {
-			t.Errorf("an error of a step: %v", err)
+			if got := explain(t, e, text, o, m.Labels...); !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: in steps %+v, want %+v", method, got, want)
+			}
+			if least := 1 + len(m.Labels)*encoded.Sequences(); steps < least || method == IntegratedGradients && steps < 10*least {
+				t.Errorf("%s: %d steps", method, steps)
+			}
+			o.Run = func(context.Context, int, func() error) error { return io.ErrClosedPipe }
+			if _, err := e.Explain(t.Context(), text, m.Labels, o); err != io.ErrClosedPipe {
+				t.Errorf("an error of a step: %v", err)
+			}
 		}
 	}
 }
