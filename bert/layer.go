@@ -7,7 +7,8 @@ import (
 	"bertlabel/tensor"
 )
 
-// Layer is one transformer layer (modeling.py, transformer_model; Vaswani et al. 2017, §3.1).
+// Layer is one transformer layer (modeling.py, transformer_model; Vaswani et al. 2017, §3.1): multi-head attention, then the feed-forward
+// network (FFN), each with a residual connection around it and a LayerNorm behind.
 type Layer struct {
 	Query, Key, Value *layers.Dense // [hidden, hidden], packed side by side: one product of width 3·hidden
 	Attention         layers.Attention

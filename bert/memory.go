@@ -8,8 +8,8 @@ import (
 // BatchSize is the largest of each among the batches that pass through a model: what the memory of a pass depends on.
 type BatchSize struct {
 	Tokens  int // of a batch
-	Texts   int // of a batch
-	Longest int // tokens of a text
+	Texts   int // sequences of a batch: texts, or their windows
+	Longest int // tokens of a sequence
 }
 
 // Memory is the bytes that a model and a Trainer of it take, by what they are for.

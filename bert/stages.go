@@ -23,7 +23,7 @@ import (
 // to the workspace, may have rows that lie apart, and lasts until visit returns. The error is that of Forward or of visit, or says that b is
 // not one text.
 func (m *Model) Stages(ws *Workspace, b *Batch, visit func(name string, x *tensor.Tensor) error) error {
-	if b.Texts() != 1 {
+	if b.Sequences() != 1 {
 		return errors.New("stages are shown of one text at a time")
 	}
 	if err := b.Check(&m.Config); err != nil {

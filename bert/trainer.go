@@ -57,15 +57,17 @@ type Trainer struct {
 	hidden    []tensor.Tensor // hidden[i] is the input of layers[i]; the last one is what pooling reads
 	rows      rowSet          // of all layers but perhaps the last
 	last      rowSet          // of the last layer
-	dx, dlast tensor.Tensor   // gradient on its way down: [tokens, hidden], [texts, hidden]
+	dx, dlast tensor.Tensor   // gradient on its way down: [tokens, hidden], [sequences, hidden]
+	parts     tensor.Tensor   // features of windows, then the gradient by them, [sequences, hidden]
+	join      poolingPlan     // of their features
 	gradients layerGradients
 }
 
-// rowSet says which rows of a layer go on: all tokens, or, where nothing else is read, the first of each text.
+// rowSet says which rows of a layer go on: all tokens, or, where nothing else is read, the first of each sequence.
 type rowSet struct {
 	first   bool
-	queries []int          // text t has rows [queries[t], queries[t+1])
-	keys    []int          // and tokens [keys[t], keys[t+1])
+	queries []int          // sequence s has rows [queries[s], queries[s+1])
+	keys    []int          // and tokens [keys[s], keys[s+1])
 	at      []layers.Place // of the rows
 }
 
@@ -105,6 +107,7 @@ func (m *Model) newTrainer(o TrainerOptions, ws *Workspace) (*Trainer, error) {
 		return nil, err
 	}
 	t := &Trainer{model: m, options: o, ws: ws, hidden: make([]tensor.Tensor, o.Layers+1)}
+	t.join = poolingPlan{model: m, parts: []poolingPart{{kind: o.Pooling}}}
 	if o.Embeddings {
 		t.embeddings = &embeddingsTraining{Embeddings: m.Embeddings}
 		t.embeddings.dropout.Dropout = layers.NewDropout(o.HiddenDropout, o.Seed, embeddingsSite)
@@ -219,16 +222,36 @@ func (t *Trainer) ForwardKept(features *tensor.Tensor, b *Batch, first uint64, k
 		t.hidden[i+1].Resize(len(rows.at), features.Cols)
 		l.forward(t.ws, &t.hidden[i+1], &t.hidden[i], rows)
 	}
+	if !b.windowed() {
+		t.pool(features)
+		return nil
+	}
+	t.parts.Resize(b.Sequences(), features.Cols)
+	t.pool(&t.parts)
+	for text := range features.Rows {
+		parts, kept := t.windows(text)
+		t.join.join(features.Row(text), &parts, kept)
+	}
+	return nil
+}
+
+// pool sets y [sequences, hidden].
+func (t *Trainer) pool(y *tensor.Tensor) {
 	top := &t.hidden[len(t.layers)]
 	switch {
 	case t.options.Pooling == Mean:
-		meanRows(features, top, b.Offsets)
+		meanRows(y, top, t.batch.Offsets, t.batch.Kept)
 	case t.pooler != nil:
-		t.pooler.forward(&t.ws.Workspace, features, top)
+		t.pooler.forward(&t.ws.Workspace, y, top)
 	default:
-		copy(features.Data, top.Data)
+		copy(y.Data, top.Data)
 	}
-	return nil
+}
+
+// windows returns the rows of parts that are a text's, and which tokens count in each of its windows.
+func (t *Trainer) windows(text int) (parts tensor.Tensor, kept []Range) {
+	first, end := t.batch.sequencesOf(text)
+	return t.parts.SliceRows(first, end), t.batch.Kept[first:end]
 }
 
 // begin says where the rows of the batch stand.
@@ -237,13 +260,17 @@ func (t *Trainer) begin(b *Batch, first uint64) {
 	t.rows.queries, t.rows.keys, t.rows.at = b.Offsets, b.Offsets, t.rows.at[:0]
 	t.last.first, t.last.keys, t.last.queries, t.last.at = true, b.Offsets, t.last.queries[:0], t.last.at[:0]
 	for text := range b.Texts() {
-		for token := range b.Offsets[text+1] - b.Offsets[text] {
+		start, end := b.Text(text)
+		for token := range end - start { // counted on from window to window, so that dropout differs between them
 			t.rows.at = append(t.rows.at, layers.Place{Example: first + uint64(text), Token: uint32(token)})
 		}
-		t.last.queries = append(t.last.queries, text)
-		t.last.at = append(t.last.at, layers.Place{Example: first + uint64(text)})
+		window, last := b.sequencesOf(text)
+		for ; window < last; window++ {
+			t.last.queries = append(t.last.queries, window)
+			t.last.at = append(t.last.at, t.rows.at[b.Offsets[window]])
+		}
 	}
-	t.last.queries = append(t.last.queries, b.Texts())
+	t.last.queries = append(t.last.queries, b.Sequences())
 }
 
 // rowsOf returns the rows of trained layer i that go on.
@@ -312,6 +339,9 @@ func (t *Trainer) BackwardObserved(dfeatures *tensor.Tensor, observe func(name s
 
 // backwardPooling returns the gradient by what pooling read.
 func (t *Trainer) backwardPooling(dfeatures *tensor.Tensor) *tensor.Tensor {
+	if t.batch.windowed() {
+		dfeatures = t.backwardJoin(dfeatures)
+	}
 	top := &t.hidden[len(t.layers)]
 	dtop := &t.dlast
 	if t.options.Pooling == Mean {
@@ -320,13 +350,31 @@ func (t *Trainer) backwardPooling(dfeatures *tensor.Tensor) *tensor.Tensor {
 	dtop.Resize(top.Rows, top.Cols)
 	switch {
 	case t.options.Pooling == Mean:
-		meanRowsBackward(dtop, dfeatures, t.batch.Offsets)
+		meanRowsBackward(dtop, dfeatures, t.batch.Offsets, t.batch.Kept)
 	case t.pooler == nil:
 		copy(dtop.Data, dfeatures.Data)
 	default:
 		t.pooler.backward(&t.ws.Workspace, dtop, dfeatures, top)
 	}
 	return dtop
+}
+
+// backwardJoin returns the gradient by the features of the windows, [sequences, hidden]: each has its share of that by the text's.
+func (t *Trainer) backwardJoin(dfeatures *tensor.Tensor) *tensor.Tensor {
+	for text := range dfeatures.Rows {
+		parts, kept := t.windows(text)
+		total := 0.0
+		for w := range parts.Rows {
+			total += windowWeight(t.options.Pooling, kept[w])
+		}
+		for w := range parts.Rows { // features = Σ weight/total · part
+			share, row := windowWeight(t.options.Pooling, kept[w])/total, parts.Row(w)
+			for j, d := range dfeatures.Row(text) {
+				row[j] = float32(share * float64(d))
+			}
+		}
+	}
+	return &t.parts
 }
 
 // SparseSquares returns the sum of squares of the gradients by single tokens' word embeddings, before those of the same word are

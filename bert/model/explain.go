@@ -41,7 +41,23 @@ const MaxSteps = 10000
 type ExplainOptions struct {
 	Method Method
 	Steps  int // gradients of IntegratedGradients, taken as the next multiple of four; 0: DefaultSteps
+
+	// Run, unless nil, runs each step in its turn and returns its error: a server's scheduler. cost is how many tokens of plain inference
+	// take as long as the step; it is at most MaxCost where the text is short enough. MaxCost 0 is passes of 512 tokens. No bit depends on
+	// them.
+	Run     func(ctx context.Context, cost int, step func() error) error
+	MaxCost int
 }
+
+func (o *ExplainOptions) run(ctx context.Context, cost int, step func() error) error {
+	if o.Run == nil {
+		return step()
+	}
+	return o.Run(ctx, cost, step)
+}
+
+// gradientCost is how many times as long as inference a pass forward and back takes, about: two products for each one.
+const gradientCost = 3
 
 // Contribution is how much a word moved a logit: up if it is positive.
 type Contribution struct {
@@ -89,6 +105,9 @@ func (m *Model) NewExplainer() (*Explainer, error) {
 	if m.Head == nil {
 		return nil, errors.New("the model has no head (output_weights, output_bias): train one first")
 	}
+	if m.Windows.Several() {
+		return nil, errors.New("texts of several windows cannot be explained yet")
+	}
 	e := &Explainer{m: m, workers: tensor.NewWorkers(m.threads)}
 	var found bool
 	if e.nothing, found = m.Tokenizer.Vocab().ID("[PAD]"); !found {
@@ -119,7 +138,11 @@ func (e *Explainer) Explain(ctx context.Context, text Text, labels []string, o E
 		}
 	}
 	encoded := e.m.Tokenizer.Encode(text.A, text.B, e.m.MaxSeqLength)
-	predictions, err := e.m.PredictEncoded(ctx, []tokenizer.Encoding{encoded, e.baseline(encoded)})
+	var predictions []Prediction
+	err := o.run(ctx, 2*len(encoded.IDs), func() (err error) {
+		predictions, err = e.m.PredictEncoded(ctx, []tokenizer.Encoding{encoded, e.baseline(encoded)})
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -155,20 +178,18 @@ func (e *Explainer) baseline(encoded tokenizer.Encoding) tokenizer.Encoding {
 
 // contributions returns those of each token to the logit of a label, [tokens].
 func (e *Explainer) contributions(ctx context.Context, encoded tokenizer.Encoding, label int, o ExplainOptions) ([]float64, error) {
-	e.workers.Start()
-	defer e.workers.Stop()
 	if o.Method == GradientTimesInput { // the last place of the line from zero to x
 		l := e.line(encoded.IDs, nil, encoded.Segments)
-		return e.integrate(ctx, l, label, []float64{1}, []float64{1})
+		return e.integrate(ctx, l, label, []float64{1}, []float64{1}, &o)
 	}
 	l := e.line(encoded.IDs, e.baseline(encoded).IDs, encoded.Segments)
 	panels := max(1, (o.Steps+gaussPoints-1)/gaussPoints)
-	profile, err := e.profile(ctx, l, label, panels*gaussPoints)
+	profile, err := e.profile(ctx, l, label, panels*gaussPoints, &o)
 	if err != nil {
 		return nil, err
 	}
 	places, weights := quadrature(profile, panels)
-	return e.integrate(ctx, l, label, places, weights)
+	return e.integrate(ctx, l, label, places, weights, &o)
 }
 
 // line is the straight line of word embeddings from + place·step, 0 ≤ place ≤ 1.
@@ -195,13 +216,13 @@ func (e *Explainer) line(ids, from, segments []int32) *line {
 }
 
 // profile returns the logit at n + 1 places of the line, from 0 to 1.
-func (e *Explainer) profile(ctx context.Context, l *line, label, n int) ([]float64, error) {
+func (e *Explainer) profile(ctx context.Context, l *line, label, n int, o *ExplainOptions) ([]float64, error) {
 	places := make([]float64, n+1)
 	for i := range places {
 		places[i] = float64(i) / float64(n)
 	}
 	logits := make([]float64, 0, n+1)
-	err := e.passes(ctx, l, places, func(_, _ int) {
+	err := e.passes(ctx, l, places, 1, o, func(_, _ int) {
 		for k := range e.features.Rows {
 			z := float64(e.m.Head.Bias.Value[label])
 			for j, w := range e.headRow(label) {
@@ -214,24 +235,36 @@ func (e *Explainer) profile(ctx context.Context, l *line, label, n int) ([]float
 }
 
 // integrate returns Σ over the places of weight·step·gradient, summed over columns, [tokens].
-func (e *Explainer) integrate(ctx context.Context, l *line, label int, places, weights []float64) ([]float64, error) {
+func (e *Explainer) integrate(ctx context.Context, l *line, label int, places, weights []float64, o *ExplainOptions) ([]float64, error) {
 	sum := make([]float64, len(l.ids))
-	err := e.passes(ctx, l, places, func(first, end int) { e.backward(sum, label, l.step, weights[first:end]) })
+	err := e.passes(ctx, l, places, gradientCost, o, func(first, end int) { e.backward(sum, label, l.step, weights[first:end]) })
 	return sum, err
 }
 
-// passes runs the places of a line forward, as many at a time as a pass takes well, and calls f after each pass.
-func (e *Explainer) passes(ctx context.Context, l *line, places []float64, f func(first, end int)) error {
+// passes runs the places of a line forward, as many at a time as a step may have, and calls f after each pass; the two cost so many times
+// a pass.
+func (e *Explainer) passes(ctx context.Context, l *line, places []float64, cost int, o *ExplainOptions, f func(first, end int)) error {
 	together := max(1, batchTokens/len(l.ids))
+	if o.MaxCost > 0 {
+		together = max(1, o.MaxCost/(cost*len(l.ids)))
+	}
 	for first := 0; first < len(places); first += together {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
 		end := min(first+together, len(places))
-		if err := e.forward(l, places[first:end]); err != nil {
+		err := o.run(ctx, cost*(end-first)*len(l.ids), func() error {
+			e.workers.Start()
+			defer e.workers.Stop()
+			if err := e.forward(l, places[first:end]); err != nil {
+				return err
+			}
+			f(first, end)
+			return nil
+		})
+		if err != nil {
 			return err
 		}
-		f(first, end)
 	}
 	return nil
 }

@@ -40,11 +40,16 @@ func (m *Model) FeaturesMemory(texts []tokenizer.Encoding, width int) int {
 	var size bert.BatchSize
 	for _, b := range run.batches {
 		tokens := 0
-		for _, t := range run.order[b[0]:b[1]] {
-			tokens += len(texts[t].IDs)
-			size.Longest = max(size.Longest, len(texts[t].IDs))
+		for _, s := range run.order[b[0]:b[1]] {
+			n := run.length(s)
+			tokens += n
+			size.Longest = max(size.Longest, n)
 		}
 		size.Tokens, size.Texts = max(size.Tokens, tokens), max(size.Texts, b[1]-b[0])
 	}
-	return 4*len(texts)*width + passes*m.Encoder.FeaturesMemory(size, threads)
+	windows := 0 // of a text that waits for the rest of them; each pass may hold one or two up
+	for i := range texts {
+		windows = max(windows, len(texts[i].Windows))
+	}
+	return 4*len(texts)*width + 2*passes*4*windows*width + passes*m.Encoder.FeaturesMemory(size, threads)
 }

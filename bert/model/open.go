@@ -30,12 +30,18 @@ type Options struct {
 	Threads        int      // 0: runtime.GOMAXPROCS
 	// IgnoreVariables are patterns of variables that are left out where the model has no place for them; * stands for anything.
 	IgnoreVariables []string
+	// Unused is asked for each of these patterns that no variable is called by; its error is that of Open. nil: they are no fault.
+	Unused func(pattern string) error
 
 	Vocab io.Reader // the contents of vocab.txt, from wherever they come, instead of any file; read once, and not closed
 
 	// Precision is that of the dense products, and of the weights in memory: docs/precision.md. A model in a low precision can be
 	// neither saved nor trained; every CPU runs every precision, some no faster than float32.
 	Precision bert.Precision
+
+	// Admit is asked before the weights of the encoder are read, with the bytes that they take, those on their way among them; its error is
+	// that of Open. OpenShared does not ask where the encoder is one that is there. nil: everything is admitted.
+	Admit func(bytes int) error
 
 	// Embeddings is the precision in which the table of word embeddings is held: FP32, or Int8 with a scale for each word, a quarter of the
 	// memory. It goes with every Precision, costs no time and changes bits; the model can then be neither saved nor trained. Others are an

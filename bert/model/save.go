@@ -123,7 +123,9 @@ func (m *Model) settingsFile(training json.RawMessage) ([]byte, error) {
 		KeepTokens: reading.KeepTokens, StripAccents: reading.StripAccents, TokenizeChinese: reading.TokenizeChinese,
 		MaxWordChars: reading.MaxWordChars, AddedTokens: reading.Added, ExactlyOne: m.ExactlyOne,
 		Pooling: m.Pooling.String(), Thresholds: map[string]float32{}, Training: training,
+		Samples: m.Samples,
 	}
+	s.setWindows(m.Windows)
 	if reading.TruncateLeft {
 		s.TruncationSide = "left"
 	}

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"math"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -49,7 +51,7 @@ func (m *Model) loadWeights(path string, o *Options, shared *sharing) error {
 	if m.Encoder.Rounds() {
 		load = m.summed(load)
 	}
-	if err := m.loadEncoder(v, load, shared); err != nil {
+	if err := m.loadEncoder(v, load, o, shared); err != nil {
 		return err
 	}
 	if m.Head != nil {
@@ -193,6 +195,14 @@ func (m *Model) match(src checkpoint.Source, o *Options) (*variables, error) {
 	resolved, err := resolve(src, stored, o)
 	if err != nil {
 		return nil, err
+	}
+	for _, pattern := range o.IgnoreVariables {
+		named := func(name string) bool { return names.Matches(name, []string{pattern}) }
+		if o.Unused != nil && !slices.ContainsFunc(slices.Concat(stored, resolved.Ignored, resolved.Unknown), named) {
+			if err := o.Unused(pattern); err != nil {
+				return nil, err
+			}
+		}
 	}
 	v := &variables{src, resolved}
 	if resolved.Layout == names.TF2 {
@@ -387,7 +397,7 @@ func (m *Model) matchHead(v *variables) []*tensor.Param {
 
 // Fingerprint returns SHA-256 over all that decides the features of a text: configuration, vocabulary, how text is tokenised,
 // the precision, and the encoder's weights as they are held. Two models with the same fingerprint give the same features for the same
-// pooling and MaxSeqLength.
+// pooling, MaxSeqLength and Windows.
 func (m *Model) Fingerprint() []byte {
 	head := m.fingerprintHead()
 	if m.shared == nil {
@@ -397,7 +407,7 @@ func (m *Model) Fingerprint() []byte {
 }
 
 // PredictionFingerprint returns SHA-256 over all that decides what the model predicts, but for its precision: what Fingerprint counts, the
-// length at which texts are cut, and the head with pooling, labels and thresholds, where it has one. The weights of the encoder count by
+// length at which texts are cut, and the head with pooling, labels, thresholds and ExactlyOne, where it has one. The weights of the encoder count by
 // the CRC-32C of their float32 values. Of a model in a low precision, whose weights are rounded, these are taken while it is opened: it has
 // the fingerprint of the same model in fp32 and costs no time.
 func (m *Model) PredictionFingerprint() []byte {
@@ -410,13 +420,24 @@ func (m *Model) PredictionFingerprint() []byte {
 		}
 		fmt.Fprintf(h, "%q %v %08x ", p.Name, p.Shape, sum)
 	}
-	fmt.Fprintf(h, "%d %s %q %x ", m.MaxSeqLength, m.Pooling, m.Labels, m.Thresholds)
+	fmt.Fprintf(h, "%s %s %q %x ", m.lengths(), m.Pooling, m.Labels, m.Thresholds)
+	if m.ExactlyOne {
+		io.WriteString(h, "exactly one ")
+	}
 	if m.Head != nil {
 		for _, p := range m.Head.Params() {
 			fmt.Fprintf(h, "%q %v %08x ", p.Name, p.Shape, checksum(0, p.Value))
 		}
 	}
 	return h.Sum(nil)
+}
+
+// lengths says how much of a text is read.
+func (m *Model) lengths() string {
+	if !m.Windows.Several() {
+		return strconv.Itoa(m.MaxSeqLength)
+	}
+	return fmt.Sprintf("%d, windows %s", m.MaxSeqLength, m.Windows)
 }
 
 // fingerprintHead is what Fingerprint hashes before the weights.

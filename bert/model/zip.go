@@ -120,7 +120,7 @@ func (u *unzipped) named(err error) error {
 // options returns those for the unpacked folder, whose messages name the zip file.
 func (u *unzipped) options(o *Options) *Options {
 	return &Options{ConfigFile: o.ConfigFile, VocabFile: o.VocabFile, InitCheckpoint: o.InitCheckpoint, HiddenAct: o.HiddenAct,
-		LowerCase: o.LowerCase, KeepTokens: o.KeepTokens, Threads: o.Threads, IgnoreVariables: o.IgnoreVariables, Vocab: o.Vocab,
+		LowerCase: o.LowerCase, KeepTokens: o.KeepTokens, Threads: o.Threads, IgnoreVariables: o.IgnoreVariables, Unused: o.Unused, Vocab: o.Vocab,
 		Precision: o.Precision, Log: func(message string) { o.logf("%s", u.shown(message)) },
 		Warn: func(message string) { o.warnf("%s", u.shown(message)) }}
 }
@@ -141,14 +141,14 @@ func openZip(path string, o *Options) (*Model, error) {
 }
 
 // openZipTokenizer is OpenTokenizer for a zip file.
-func openZipTokenizer(path string, o *Options) (*tokenizer.Tokenizer, int, error) {
+func openZipTokenizer(path string, o *Options) (*tokenizer.Tokenizer, tokenizer.Lengths, error) {
 	u, err := unzip(path, false)
 	if err != nil {
-		return nil, 0, err
+		return nil, tokenizer.Lengths{}, err
 	}
 	defer u.remove()
-	t, length, err := OpenTokenizer(u.folder, u.options(o))
-	return t, length, u.named(err)
+	t, lengths, err := OpenTokenizer(u.folder, u.options(o))
+	return t, lengths, u.named(err)
 }
 
 // readZipConfig is ReadConfig for a zip file.

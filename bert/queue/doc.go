@@ -13,7 +13,7 @@
 //	fair between flows           fair.go     start-time fair queueing: S = max(v, F of the flow), F = S + tokens/weight
 //	how long a pass takes        cost.go     T = b + a·tokens + c·Σ length², corrected by what passes take; Bmax = 32·b/a
 //	who is refused               admit.go    the estimated wait for the work ahead is over MaxWait; or too much bulk work waits
-//	what runs                    worker.go   a batch that fails runs again text by text
+//	what runs                    worker.go   a batch that fails runs again text by text; work.go: other work in its turn
 //	what need not run            cache.go    features by the ids of their texts; budget.go bounds the bytes of requests
 //
 // Read queue.go first.

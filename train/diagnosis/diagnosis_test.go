@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"bertlabel/bert"
+	"bertlabel/bert/tokenizer"
 	"bertlabel/layers"
 	"bertlabel/train/data"
 	"bertlabel/train/metrics"
@@ -157,7 +158,7 @@ func TestPriorLoss(t *testing.T) {
 	y := []int8{1, 0, 0, 0, 0, 1, 0, -1, 1, 0} // [5, 2]: 2 of 5, 1 of 4
 	entropy := func(k, n float64) float64 { return -k*math.Log(k/n) - (n-k)*math.Log(1-k/n) }
 	want := (entropy(2, 5) + entropy(1, 4)) / 9
-	if got := PriorLoss(layers.SigmoidCrossEntropy{}, y, 2); !(math.Abs(got-want) <= 3e-4*want) {
+	if got := PriorLoss(layers.SigmoidCrossEntropy{}, y, nil, 2); !(math.Abs(got-want) <= 3e-4*want) {
 		t.Errorf("PriorLoss = %v, want the entropy %v", got, want)
 	}
 	// With weight w a positive counts w times: −w·k·ln p − (n−k)·ln(1−p), least at p = wk/(wk + n − k).
@@ -166,10 +167,10 @@ func TestPriorLoss(t *testing.T) {
 		return -w*k*math.Log(p) - (n-k)*math.Log(1-p)
 	}
 	want = (weighted(2, 5, 3) + weighted(1, 4, 0.5)) / 9
-	if got := PriorLoss(layers.WeightedSigmoidCrossEntropy{PosWeight: []float64{3, 0.5}}, y, 2); !(math.Abs(got-want) <= 3e-4*want) {
+	if got := PriorLoss(layers.WeightedSigmoidCrossEntropy{PosWeight: []float64{3, 0.5}}, y, nil, 2); !(math.Abs(got-want) <= 3e-4*want) {
 		t.Errorf("weighted PriorLoss = %v, want %v", got, want)
 	}
-	if got := PriorLoss(layers.Focal{Gamma: 2, Alpha: 0.25}, y, 2); !(got > 0 && got < want) {
+	if got := PriorLoss(layers.Focal{Gamma: 2, Alpha: 0.25}, y, nil, 2); !(got > 0 && got < want) {
 		t.Errorf("focal PriorLoss = %v", got)
 	}
 }
@@ -246,13 +247,19 @@ func TestLabels(t *testing.T) {
 }
 
 func TestCut(t *testing.T) {
-	want(t, "at a tenth", Cut("f", 10, 100, 128, 512, false))
-	want(t, "over it", Cut("f", 11, 100, 128, 512, false), CutTexts)
-	if raise, no := Cut("f", 11, 100, 128, 512, false)[0].Remedy, Cut("f", 11, 100, 512, 512, false)[0].Remedy; !strings.Contains(raise, "512") ||
-		strings.Contains(no, "Raise") {
-		t.Errorf("remedies %q, %q", raise, no)
+	length := func(n int) tokenizer.Lengths { return tokenizer.Lengths{MaxSeqLength: n} }
+	want(t, "at a tenth", Cut("f", 10, 100, length(128), 512, false))
+	want(t, "over it", Cut("f", 11, 100, length(128), 512, false), CutTexts)
+	windows := tokenizer.Lengths{MaxSeqLength: 512, Windows: tokenizer.Windows{Most: 3}}
+	for remedy, lengths := range map[string]tokenizer.Lengths{"takes up to 512": length(128), "`windows` all": length(512), "Raise `windows`": windows} {
+		if got := Cut("f", 11, 100, lengths, 512, false)[0].Remedy; !strings.Contains(got, remedy) {
+			t.Errorf("remedy %q, want %q", got, remedy)
+		}
 	}
-	want(t, "nothing", Cut("f", 0, 0, 128, 512, false))
+	if found := Cut("f", 11, 100, windows, 512, false)[0].Found; !strings.Contains(found, "longer than 3 windows of 512 tokens") {
+		t.Error(found)
+	}
+	want(t, "nothing", Cut("f", 0, 0, length(128), 512, false))
 }
 
 // files returns a data set of n texts of the given length, a share of which has label "a".

@@ -10,6 +10,7 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/bert/tokenizer"
 	"bertlabel/checkpoint/atomic"
 	"bertlabel/layers"
 	"bertlabel/train"
@@ -20,8 +21,8 @@ import (
 // Check returns every reason why the options cannot be used that needs neither model nor rows: *OptionErrors, joined. It changes
 // nothing. Of Dev it only asks whether there is one.
 func (o *Options) Check() error {
-	return errors.Join(o.checkTune(), o.checkPrecision(), o.checkLoss(), o.checkSolver(), o.checkFolds(), o.checkTuning(), o.checkPoolings(), o.checkRefit(),
-		o.checkConfig())
+	return errors.Join(o.checkTune(), o.checkPrecision(), o.checkLoss(), o.checkSolver(), o.checkFolds(), o.checkTuning(), o.checkPoolings(),
+		o.checkRefit(), o.checkWindows(), o.checkConfig())
 }
 
 // checkTune looks at what is trained, and at the folder.
@@ -100,7 +101,7 @@ func (o *Options) checkLoss() error {
 // checkSolver looks at how the head is found.
 func (o *Options) checkSolver() error {
 	exact := o.Solver != Gradient
-	_, convex := o.loss(nil, 0).(layers.CrossEntropy)
+	_, convex := o.loss(nil, nil, 0).(layers.CrossEntropy)
 	_, plain := o.Loss.(layers.SigmoidCrossEntropy)
 	switch {
 	case o.Solver < Gradient || o.Solver > LDA:
@@ -170,7 +171,7 @@ func (o *Options) checkPoolings() error {
 
 // checkRefit looks at the exact head that follows the steps.
 func (o *Options) checkRefit() error {
-	_, convex := o.loss(nil, 0).(layers.CrossEntropy)
+	_, convex := o.loss(nil, nil, 0).(layers.CrossEntropy)
 	switch {
 	case o.Refit < Gradient || o.Refit > LDA:
 		return refuse("refit", " %s: want lbfgs or lda", o.Refit)
@@ -180,6 +181,17 @@ func (o *Options) checkRefit() error {
 		return refuse("refit", " %s follows the steps of `tune` last:N or all, and `dev` chooses its share: give both", o.Refit)
 	case o.Refit == LBFGS && !convex:
 		return refuse("refit", " lbfgs has no use for `loss` %s, which is not convex", o.describeLoss().Loss)
+	}
+	return nil
+}
+
+// checkWindows looks at how long texts are read.
+func (o *Options) checkWindows() error {
+	if err := (tokenizer.Windows{Most: o.Windows}).Check(); err != nil {
+		return refuse("windows", ": %v", err)
+	}
+	if err := (tokenizer.Windows{Overlap: o.WindowOverlap}).Check(); err != nil {
+		return refuse("window_overlap", ": %v", err)
 	}
 	return nil
 }
@@ -230,6 +242,11 @@ func checkInputs(m *model.Model, rows *data.Dataset, o *Options) error {
 	if n, limit := m.MaxSeqLength, m.Encoder.Config.MaxPositionEmbeddings; n < 2 || n > limit {
 		return refuse("max_seq_length", " %d: want from 2 to the %d positions of the model", n, limit)
 	}
+	if w := o.windows(m); w.Several() && m.MaxSeqLength < 3 {
+		return refuse("windows", " %s: a row of `max_seq_length` %d tokens has no room for any", w.MostText(), m.MaxSeqLength)
+	} else if err := m.Windows.Check(); err != nil {
+		return refuse("windows", " of the model: %v", err)
+	}
 	switch e := m.Encoder; {
 	case e.Rounds() && (o.Tune != Head || o.Folder.Path != ""):
 		return refuse("precision", " %s, word embeddings in %s: rounded weights can be neither trained nor saved, want fp32",
@@ -241,6 +258,9 @@ func checkInputs(m *model.Model, rows *data.Dataset, o *Options) error {
 	if err := checkRows("train", rows); err != nil {
 		return err
 	}
+	if o.Folds > 0 {
+		return checkCounted("train", rows)
+	}
 	if o.Dev == nil {
 		return nil
 	}
@@ -249,6 +269,16 @@ func checkInputs(m *model.Model, rows *data.Dataset, o *Options) error {
 	}
 	if now, want := o.Dev.Labels.Names(), rows.Labels.Names(); !slices.Equal(now, want) {
 		return refuse("dev", " has the labels %q, want those of the training rows in their order, %q: give data.Options.Labels", now, want)
+	}
+	return checkCounted("dev", o.Dev)
+}
+
+// checkCounted refuses shares as the labels of rows that judge, unless it was said from which on they count.
+func checkCounted(option string, rows *data.Dataset) error {
+	if rows.Soft() && rows.Binarize == 0 {
+		return refuse("binarize", " says from which share on a label counts: `%s` %s has shares between 0 and 1, and metrics, thresholds and the "+
+			"choice of what is kept take labels that are there or not: give `binarize` 0.5, or what counts for you",
+			option, rows.File)
 	}
 	return nil
 }

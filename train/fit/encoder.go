@@ -83,14 +83,14 @@ func (e *encoderRun) expect(ctx context.Context) error {
 
 // newEncoderRun says what is trained, without allocating anything for it.
 func (r *run) newEncoderRun(head *layers.Classifier) *encoderRun {
-	e := &encoderRun{run: r, loss: r.o.loss(r.rows.Y, len(r.labels))}
+	e := &encoderRun{run: r, loss: r.o.loss(r.rows.Y, r.rows.Shares, len(r.labels))}
 	texts := &bert.Batch{}
 	for i := range r.texts {
-		texts.Append(r.texts[i].IDs, r.texts[i].Segments)
+		model.AppendTo(texts, &r.texts[i])
 	}
 	c := &r.m.Encoder.Config
 	e.task = train.EncoderTask{
-		Config: r.config, Encoder: r.m.Encoder, Classifier: head, Loss: e.loss, Texts: texts, Y: r.rows.Y, Workers: r.workers,
+		Config: r.config, Encoder: r.m.Encoder, Classifier: head, Loss: e.loss, Texts: texts, Y: r.rows.Y, Shares: r.rows.Shares, Workers: r.workers,
 		Tune: bert.TrainerOptions{Pooling: r.pooling, Layers: r.o.Tune.Layers(c.NumHiddenLayers), Embeddings: r.o.Tune == All,
 			HiddenDropout: c.HiddenDropoutProb, AttentionDropout: c.AttentionProbsDropoutProb, Recompute: r.o.Recompute},
 		Observe: e.observe,
@@ -105,6 +105,9 @@ func (r *run) newEncoderRun(head *layers.Classifier) *encoderRun {
 		e.task.Evaluate = e.evaluate
 	}
 	hidden, attention := e.task.Tune.HiddenDropout, e.task.Tune.AttentionDropout
+	if r.m.Windows.Several() {
+		r.record.Windows = r.m.Windows.String()
+	}
 	r.record.MaxSeqLength, r.record.HiddenDropout, r.record.AttentionDropout = r.m.MaxSeqLength, &hidden, &attention
 	if r.config.OnNaN == train.RestoreOnNaN {
 		r.record.RestoreSteps = r.o.Folder.saveSteps()

@@ -74,6 +74,7 @@ func Model(ctx context.Context, m *model.Model, rows *data.Dataset, o Options) (
 	}
 	finished := false
 	defer r.keepHead(&finished)()
+	m.Windows = o.windows(m)
 	if err := do(ctx); err != nil {
 		return nil, err
 	}
@@ -88,9 +89,11 @@ func Model(ctx context.Context, m *model.Model, rows *data.Dataset, o Options) (
 func (r *run) keepHead(finished *bool) func() {
 	m := r.m
 	head, labels, unnamed, thresholds, pooling, training := m.Head, m.Labels, m.Unnamed, m.Thresholds, m.Pooling, m.Training()
+	windows := m.Windows
 	return func() {
 		if !*finished && r.o.Tune == Head {
 			m.Head, m.Labels, m.Unnamed, m.Thresholds, m.Pooling = head, labels, unnamed, thresholds, pooling
+			m.Windows = windows
 			m.SetTraining(training)
 		}
 	}
@@ -160,7 +163,7 @@ func newRun(m *model.Model, rows *data.Dataset, o Options) (*run, error) {
 		r.rounded = m.Encoder.Rounded(p)
 		r.low = m.Beside(r.rounded.Model)
 	}
-	r.record = newRecord(m, &o, rows.File)
+	r.record = newRecord(m, &o, rows)
 	if o.Refit != Gradient {
 		if r.refitPooling, r.refitWidth, err = refit.Pooling(m.Encoder, o.RefitPooling, o.Pooling); err != nil {
 			return nil, &OptionError{Option: "refit_pooling", Err: err}

@@ -34,7 +34,7 @@ type headRun struct {
 
 // fitHead computes the features, finds the head and finishes the model.
 func (r *run) fitHead(ctx context.Context) error {
-	h := &headRun{run: r, loss: r.o.loss(r.rows.Y, len(r.labels)), pooling: r.pooling}
+	h := &headRun{run: r, loss: r.o.loss(r.rows.Y, r.rows.Shares, len(r.labels)), pooling: r.pooling}
 	if err := r.encode(); err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (r *run) features(ctx context.Context, pooling bert.Pooling, set *data.Data
 	}
 	if r.o.Cache == "" {
 		x, err := compute()
-		return train.Features{X: x, Y: set.Y}, err
+		return train.Features{X: x, Y: set.Y, Shares: set.Shares}, err
 	}
 	cache := train.FeatureCache{Dir: r.o.Cache, Warn: r.warn}
 	hash := train.HashTokens(texts)
@@ -123,7 +123,7 @@ func (r *run) features(ctx context.Context, pooling bert.Pooling, set *data.Data
 		return train.Features{}, err
 	}
 	x, err := cache.Features(key, len(texts), width, compute)
-	return train.Features{X: x, Y: set.Y}, err
+	return train.Features{X: x, Y: set.Y, Shares: set.Shares}, err
 }
 
 // open begins metrics.csv, and takes away what a run of the encoder has left in the folder, so that Resume cannot take it for what
@@ -161,12 +161,12 @@ type headFound struct {
 // find finds one head: that of the run, and those of its folds, in the same way.
 func (h *headRun) find(ctx context.Context, t headTask) (found headFound, err error) {
 	r := h.run
-	loss := r.o.loss(t.rows.Y, len(r.labels))
+	loss := r.o.loss(t.rows.Y, t.rows.Shares, len(r.labels))
 	if r.o.exact() {
 		return h.solve(ctx, t, loss)
 	}
 	if found.head = t.start; found.head == nil {
-		found.head = r.newHead(t.rows.X.Cols, t.rows.Y)
+		found.head = r.newHead(t.rows.X.Cols, t.rows.Y, t.rows.Shares)
 	}
 	task := train.HeadTask{Config: r.config, Labels: r.labels, Train: t.rows, Dev: t.dev, Classifier: found.head, Loss: loss,
 		Workers: r.workers,
@@ -278,7 +278,8 @@ func (h *headRun) logSolution(found headFound, rows train.Features, onDev *judge
 	logits := tensor.New(rows.X.Rows, len(h.run.labels))
 	found.head.Forward(logits, rows.X)
 	p := train.Progress{
-		Step: int64(found.rounds), Steps: found.rounds, Epoch: float64(found.rounds), Loss: layers.MeanLoss(h.loss, nil, logits, rows.Y, 0),
+		Step: int64(found.rounds), Steps: found.rounds, Epoch: float64(found.rounds),
+		Loss: layers.MeanSoftLoss(h.loss, nil, logits, rows.Y, rows.Shares, 0),
 		Rows: rows.X.Rows * found.rounds, Seconds: seconds, Last: true,
 	}
 	for _, s := range found.solutions {

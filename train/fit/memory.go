@@ -167,6 +167,10 @@ func (e *encoderRun) smaller(need train.Memory) (lines []string) {
 	if longest := need.Largest.Longest; longest > 4 {
 		lines = append(lines, fmt.Sprintf("`max_seq_length` %d: the longest text has %d tokens", longest/2, longest))
 	}
+	if e.task.Texts.Sequences() > e.task.Texts.Texts() {
+		lines = append(lines, fmt.Sprintf("fewer `windows` than %s: all those of a text go through a step together",
+			e.run.m.Windows.MostText()))
+	}
 	if !e.task.Tune.Recompute {
 		lines = append(lines, "`recompute`, which computes every layer twice: "+try(func(t *train.EncoderTask) { t.Tune.Recompute = true }))
 	}

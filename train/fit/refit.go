@@ -17,7 +17,7 @@ func (r *run) refit(ctx context.Context) (dev train.Features, err error) {
 	o.Solver, o.Cache = o.Refit, "" // the encoder is another than the one whose features a cache has
 	exact := *r
 	exact.o = &o
-	h := &headRun{run: &exact, loss: o.loss(r.rows.Y, len(r.labels))}
+	h := &headRun{run: &exact, loss: o.loss(r.rows.Y, r.rows.Shares, len(r.labels))}
 	rows, err := exact.features(ctx, r.refitPooling, r.rows, r.texts)
 	if err != nil {
 		return dev, err

@@ -15,10 +15,12 @@ import (
 // Record is what a model's bertlabel.json says under "training" of how its head came to be, with all defaults filled in. It is
 // written and read here only; fields that a kind of run does not have are left out.
 type Record struct {
-	Model string `json:"model"`          // what training started from, as it was opened
-	Train string `json:"train"`          // data.Dataset.File of the rows
-	Dev   string `json:"dev,omitempty"`  // likewise
-	Step  int64  `json:"step,omitempty"` // of a run of the encoder: whose weights these are
+	Model string `json:"model"`         // what training started from, as it was opened
+	Train string `json:"train"`         // data.Dataset.File of the rows
+	Dev   string `json:"dev,omitempty"` // likewise
+	// Train has shares between 0 and 1, which the loss took as they are.
+	SoftLabels bool  `json:"soft_labels,omitempty"`
+	Step       int64 `json:"step,omitempty"` // of a run of the encoder: whose weights these are
 
 	Recipe string `json:"recipe,omitempty"` // that the options were taken from, whatever was changed in them
 
@@ -28,6 +30,7 @@ type Record struct {
 
 	// Of a run of the encoder only.
 	MaxSeqLength     int      `json:"max_seq_length,omitempty"`
+	Windows          string   `json:"windows,omitempty"` // of a text that has several: most of them, and their overlap
 	HiddenDropout    *float64 `json:"hidden_dropout,omitempty"`
 	AttentionDropout *float64 `json:"attention_dropout,omitempty"`
 	// steps between regular checkpoints, where going back to them changes the run

@@ -45,7 +45,7 @@ type Options struct {
 // a long input goes in chunks that keep all threads busy, and memory does not grow with it. A chunk is new, and the caller's to keep; the
 // numbers of its rows share memory.
 //
-// A row that cannot be used, by the reader's options or, with data.LongError, because it has more than m.MaxSeqLength tokens, does what
+// A row that cannot be used, by the reader's options or, with data.LongError, because it has more tokens than m reads, does what
 // OnBadRow says: it ends the reading, is left out (see r.Stats), or stands in its place with Bad. OnBad is called by the goroutine.
 //
 // An error comes last, with no rows, after the rows before it: one of Reader.Read, the cause of ctx's end, a *NumberError, a
@@ -120,6 +120,8 @@ func checkModel(m *model.Model, head bool) error {
 		return errors.New("score: the model has no encoder or no tokenizer")
 	case head && m.Head == nil:
 		return errors.New("score: the model has no head (output_weights, output_bias): train one first")
+	case m.Windows.Check() != nil:
+		return fmt.Errorf("score: %w", m.Windows.Check())
 	case m.MaxSeqLength < 2 || m.MaxSeqLength > m.Encoder.Config.MaxPositionEmbeddings:
 		return fmt.Errorf("score: max_seq_length %d, want from 2 to the %d positions of the model", m.MaxSeqLength,
 			m.Encoder.Config.MaxPositionEmbeddings)
@@ -135,9 +137,9 @@ func read(m *model.Model, r *data.Reader, q *queue) {
 		skip := false
 		err := r.Read(&row.Example)
 		if err == nil && row.Bad == nil {
-			row.Tokens = m.Tokenizer.Encode(row.Text, row.Pair, m.MaxSeqLength)
+			row.Tokens = m.EncodeOne(model.Text{A: row.Text, B: row.Pair})
 			if long == data.LongError && row.Tokens.Cut > 0 {
-				skip, err = r.Refuse(&row.Example, tooLong(&row.Tokens, row.File, row.Line, m.MaxSeqLength))
+				skip, err = r.Refuse(&row.Example, TooLong(&row.Tokens, row.File, row.Line, m.Lengths()))
 			}
 		}
 		if err != nil {
@@ -150,12 +152,16 @@ func read(m *model.Model, r *data.Reader, q *queue) {
 	}
 }
 
-// tooLong refuses a text that was cut to limit tokens.
-func tooLong(e *tokenizer.Encoding, file string, line, limit int) *data.RowError {
+// TooLong refuses a text that was cut.
+func TooLong(e *tokenizer.Encoding, file string, line int, lengths tokenizer.Lengths) *data.RowError {
+	limit := lengths.MaxSeqLength
+	if e.Sequences() > 1 {
+		limit = lengths.Tokens()
+	}
 	return &data.RowError{
 		File: file, Line: line, Found: fmt.Sprintf("a text of %d tokens",
-			len(e.IDs)+e.Cut), Expected: fmt.Sprintf("at most %d with [CLS] and [SEP]", limit),
-		Hint: "raise `max_seq_length`, shorten the text, or let it be cut with `on_long` truncate",
+			e.Kept()+e.Cut), Expected: fmt.Sprintf("at most %d with [CLS] and [SEP]", limit),
+		Hint: "raise `max_seq_length` or `windows`, shorten the text, or let it be cut with `on_long` truncate",
 	}
 }
 
@@ -176,7 +182,7 @@ func (o Options) run(ctx context.Context, m *model.Model, rows []Row) error {
 			good, texts = append(good, &rows[i]), append(texts, rows[i].Tokens)
 		}
 	}
-	place := func(text int) (string, int) { return good[text].File, good[text].Line }
+	place := func(text int) *data.Example { return &good[text].Example }
 	if o.Result == Vectors {
 		features, err := m.Features(ctx, texts, o.Pooling, nil)
 		if err != nil {
@@ -199,9 +205,10 @@ func (o Options) run(ctx context.Context, m *model.Model, rows []Row) error {
 
 // NumberError says of which row the model made a number that is none: the weights are broken, or the input is.
 type NumberError struct {
-	File string
-	Line int
-	Err  error // a *model.LogitError, which names the label, or a *model.FeatureError; its Text is the row's place among those of one pass
+	File   string
+	Line   int
+	Offset int64 // where Line is 0, as of a row of a section: the byte of the file at which the row starts
+	Err    error // a *model.LogitError, which names the label, or a *model.FeatureError; its Text is the row's place among those of one pass
 }
 
 func (e *NumberError) Error() string {
@@ -212,14 +219,20 @@ func (e *NumberError) Error() string {
 	case *model.FeatureError:
 		what = fmt.Sprintf("feature %d is %v: %v", err.Feature, err.Value, model.ErrNotFinite)
 	}
-	return fmt.Sprintf("%s:%d: %s", e.File, e.Line, what)
+	switch {
+	case e.Line > 0:
+		return fmt.Sprintf("%s:%d: %s", e.File, e.Line, what)
+	case e.Offset > 0:
+		return fmt.Sprintf("%s: byte %d: %s", e.File, e.Offset, what)
+	}
+	return e.File + ": " + what
 }
 
 // Unwrap returns Err.
 func (e *NumberError) Unwrap() error { return e.Err }
 
 // placed names the row of an error about a number, given where the texts of the pass stand.
-func placed(err error, place func(text int) (file string, line int)) error {
+func placed(err error, place func(text int) *data.Example) error {
 	text := -1
 	var logit *model.LogitError
 	var feature *model.FeatureError
@@ -231,6 +244,6 @@ func placed(err error, place func(text int) (file string, line int)) error {
 	default:
 		return err
 	}
-	file, line := place(text)
-	return &NumberError{file, line, err}
+	row := place(text)
+	return &NumberError{row.File, row.Line, row.Offset, err}
 }

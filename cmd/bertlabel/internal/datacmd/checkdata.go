@@ -21,6 +21,7 @@ type checkOptions struct {
 	Train, Dev, Test string // files; "" for none
 	Vocabulary       vocabulary
 	MaxSeqLength     int // texts with more tokens are counted; 0: that of the model, else 128
+	Windows          flags.Windows
 	JSON             bool
 }
 
@@ -51,9 +52,11 @@ func newCheckDataCmd(a *cli.App, run cli.Runner[checkOptions]) *cobra.Command {
 	f.BoolVar(&v.lowerCase, "do-lower-case", false, "lower-case the text (default: as the model, else guessed)")
 	flags.AddOffline(cmd, &v.offline)
 	f.IntVar(&o.MaxSeqLength, "max-seq-length", 128, "count the texts with more than `N` tokens")
+	flags.AddWindows(cmd, &o.Windows)
 	f.StringVar(&v.keepTokens, "keep-tokens", "", "`WORDS` that are one token each, such as '[NAME],[RELIGION]'")
 	f.BoolVar(&o.JSON, "json", false, "print JSON and no table")
 	o.Rows = flags.AddData(cmd, data.ReportBadRows)
+	flags.AddSoftLabels(cmd, o.Rows)
 	cli.Required(cmd, "train")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if o.MaxSeqLength < 2 {
@@ -63,6 +66,14 @@ func newCheckDataCmd(a *cli.App, run cli.Runner[checkOptions]) *cobra.Command {
 			o.MaxSeqLength = 0
 		}
 		o.Vocabulary = v.vocabulary(f.Changed)
+		given := func(flag string) bool { return cli.OnCommandLine(cmd, flag) }
+		err := cli.RefuseUnused(given,
+			cli.Unused{If: v.model == "" && v.file == "", Why: "tokens need --model or --vocab-file",
+				Flags: []string{"max-seq-length", "do-lower-case", "keep-tokens"}},
+			cli.Unused{If: v.model == "", Why: "it is about --model", Flags: []string{"offline"}})
+		if err != nil {
+			return err
+		}
 		return run(cmd.Context(), a, o)
 	}
 	return cmd
@@ -94,8 +105,9 @@ type sharedTexts struct {
 // dataCheck is one run of the verb check-data.
 type dataCheck struct {
 	checkOptions
-	app *cli.App
-	tok *tokenizer.Tokenizer // nil without a vocabulary
+	app     *cli.App
+	tok     *tokenizer.Tokenizer // nil without a vocabulary
+	lengths tokenizer.Lengths    // how much of a text is read
 }
 
 func runCheckData(_ context.Context, a *cli.App, o checkOptions) error {
@@ -107,7 +119,7 @@ func runCheckData(_ context.Context, a *cli.App, o checkOptions) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(printFindings(a, report, o.JSON), report.verdict(o.Rows.DropUnknown))
+	return errors.Join(printFindings(a, report, o.JSON), report.verdict(o.Rows))
 }
 
 // openTokenizer opens the vocabulary, if there is one.
@@ -116,13 +128,22 @@ func (c *dataCheck) openTokenizer() error {
 		c.app.Log.Infof("no lengths, no share of [UNK], no casing: they need --model or --vocab-file")
 		return nil
 	}
-	tok, maxSeqLength, err := c.Vocabulary.open(c.app)
-	c.tok, c.MaxSeqLength = tok, cmp.Or(c.MaxSeqLength, maxSeqLength)
-	return err
+	tok, lengths, err := c.Vocabulary.open(c.app)
+	if err != nil {
+		return err
+	}
+	lengths.MaxSeqLength = cmp.Or(c.MaxSeqLength, lengths.MaxSeqLength)
+	c.tok, c.lengths = tok, lengths
+	return c.Windows.Apply(&c.lengths)
 }
 
 // check reads the files and counts.
 func (c *dataCheck) check() (*checkReport, error) {
+	if c.Dev == "" && c.Test == "" {
+		if err := c.Rows.RefuseDropUnknown(); err != nil {
+			return nil, err
+		}
+	}
 	files, err := c.Rows.Read(c.app)
 	if err != nil {
 		return nil, err
@@ -154,6 +175,9 @@ func (c *dataCheck) check() (*checkReport, error) {
 		if err != nil {
 			return nil, err
 		}
+		if set.Soft() && set.Binarize == 0 {
+			c.app.Log.Infof("%s: of its shares those from 0.5 on are counted as labels; --binarize T says otherwise", set.File)
+		}
 		for i, other := range sets {
 			o := data.FindOverlap(other, set)
 			report.Shared = append(report.Shared,
@@ -168,14 +192,14 @@ func (c *dataCheck) check() (*checkReport, error) {
 	return report, nil
 }
 
-// verdict is the error of files that train or eval would refuse; with drop unknown labels are no reason.
-func (r *checkReport) verdict(drop bool) error {
+// verdict is the error of files that train or eval would refuse with the same flags.
+func (r *checkReport) verdict(rows *flags.Data) error {
 	var errs []error
 	for _, f := range r.Files {
-		if f.BadRows > 0 {
+		if f.BadRows > 0 && rows.OnBadRow != data.SkipBadRows {
 			errs = append(errs, fmt.Errorf("%s: %d of %d rows cannot be read", f.File, f.BadRows, f.BadRows+f.Rows))
 		}
-		if n := len(f.UnknownLabels); n > 0 && !drop {
+		if n := len(f.UnknownLabels); n > 0 && !rows.DropUnknown {
 			errs = append(errs, fmt.Errorf("%s: found %d labels that the label list lacks", f.File, n))
 		}
 	}

@@ -112,7 +112,11 @@ func (r *checkReport) writeTokens(line func(string, func(checkedFile) string), c
 	count("tokens, 95th percentile", func(f checkedFile) int { return f.Tokens.P95 })
 	count("tokens, 99th percentile", func(f checkedFile) int { return f.Tokens.P99 })
 	count("tokens, most", func(f checkedFile) int { return f.Tokens.Max })
-	line(fmt.Sprintf("texts over %d tokens", r.Files[0].Tokens.MaxSeqLength), func(f checkedFile) string {
+	if r.Files[0].Tokens.Windows != "" {
+		line("windows of a text, mean", func(f checkedFile) string { return fmt.Sprintf("%.1f", f.Tokens.WindowsMean) })
+		count("windows of a text, most", func(f checkedFile) int { return f.Tokens.WindowsMax })
+	}
+	line("texts over "+r.Files[0].Tokens.lengths(), func(f checkedFile) string {
 		return fmt.Sprintf("%d (%.1f %%)", f.Tokens.Cut, 100*f.Tokens.CutShare)
 	})
 	line("[UNK] among the tokens", func(f checkedFile) string {
@@ -143,14 +147,17 @@ func (r *checkReport) writeLabels(b *strings.Builder) {
 			fmt.Fprintf(b, "… and %d labels more: see --json\n", len(r.Files[0].Labels)-i)
 			break
 		}
-		unknown := ""
+		more := ""
 		for _, f := range r.Files {
 			fmt.Fprintf(b, "%12d %7.2f ", f.Labels[i].Positive, 100*float64(f.Labels[i].Positive)/float64(f.Rows))
 			if n := f.Labels[i].Unknown; n > 0 {
-				unknown += fmt.Sprintf(" (%d unknown in %s)", n, f.Role)
+				more += fmt.Sprintf(" (%d unknown in %s)", n, f.Role)
+			}
+			if n := f.Labels[i].Shares; n > 0 {
+				more += fmt.Sprintf(" (%d shares in %s, mean %.3f)", n, f.Role, f.Labels[i].MeanShare)
 			}
 		}
-		fmt.Fprintf(b, " %s%s\n", term.Clipped(label.Name, shownColumns), unknown)
+		fmt.Fprintf(b, " %s%s\n", term.Clipped(label.Name, shownColumns), more)
 	}
 }
 

@@ -1,8 +1,10 @@
 package flags
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"bertlabel/bert"
@@ -25,6 +27,7 @@ type Model struct {
 	Precision, Embeddings         string // "" for a verb without them
 	IgnoreVariables               []string
 	Offline                       bool
+	Windows                       Windows // for a verb with AddWindows
 
 	cmd *cobra.Command
 }
@@ -98,7 +101,8 @@ func (m *Model) Source() (Source, error) {
 		}
 	}
 	s := Source{Path: m.Path, ConfigFile: m.Config, VocabFile: m.Vocab, InitCheckpoint: m.InitCheckpoint, HiddenAct: m.HiddenAct,
-		IgnoreVariables: m.IgnoreVariables, Offline: m.Offline}
+		IgnoreVariables: m.IgnoreVariables, Offline: m.Offline, Windows: m.Windows,
+		strictPatterns: cli.OnCommandLine(m.cmd, "ignore-variables")}
 	if err := CheckRef(m.Path); err != nil {
 		return Source{}, err
 	}
@@ -131,11 +135,14 @@ type Source struct {
 	KeepTokens, IgnoreVariables                      []string
 	MaxSeqLength                                     *int // nil: the model's own
 	Precision, Embeddings                            bert.Precision
+	Windows                                          Windows
 
 	Offline      bool // nothing is pulled
 	HasPrecision bool // the verb has --precision and --embeddings
 	Gradients    bool // there will be an explainer beside the model
 	Silent       bool // Open says nothing, as the model is opened once more
+
+	strictPatterns bool // the command line has the patterns of IgnoreVariables: one that matches nothing is wrong
 }
 
 func (s *Source) options(a *cli.App) *model.Options {
@@ -144,6 +151,37 @@ func (s *Source) options(a *cli.App) *model.Options {
 		LowerCase: s.LowerCase, KeepTokens: s.KeepTokens, Threads: a.Threads, Precision: s.Precision, Embeddings: s.Embeddings,
 		IgnoreVariables: s.IgnoreVariables,
 	}
+}
+
+// Stamp returns model.Stamp of the model, which takes a millisecond or two.
+func (s *Source) Stamp(a *cli.App) ([]byte, error) {
+	path, err := Local(a, s.Path, s.Offline)
+	if err != nil {
+		return nil, err
+	}
+	stamp, err := model.Stamp(path, s.options(a))
+	return stamp, cli.WithCode(cli.ExitModel, err)
+}
+
+// Settings returns what the flags say that changes the numbers of a model, by the keys of config files.
+func (s *Source) Settings() map[string]string {
+	settings := map[string]string{"precision": s.Precision.Resolve().String()}
+	if s.HiddenAct != "" {
+		settings["hidden_act"] = s.HiddenAct
+	}
+	if s.LowerCase != nil {
+		settings["do_lower_case"] = strconv.FormatBool(*s.LowerCase)
+	}
+	if s.MaxSeqLength != nil {
+		settings["max_seq_length"] = strconv.Itoa(*s.MaxSeqLength)
+	}
+	if len(s.KeepTokens) > 0 {
+		settings["keep_tokens"] = strings.Join(s.KeepTokens, ",")
+	}
+	if len(s.IgnoreVariables) > 0 {
+		settings["ignore_variables"] = strings.Join(s.IgnoreVariables, ",")
+	}
+	return settings
 }
 
 // ReadConfig reads the configuration of the model only.
@@ -159,10 +197,11 @@ func (s *Source) ReadConfig(a *cli.App) (bert.Config, error) {
 // before they are read, all else that is wrong is the model's fault.
 func (s *Source) Open(a *cli.App) (*model.Model, error) { return s.open(a, model.Open) }
 
-// OpenShared is Open for a server: what is opened uses the encoder of one of have where it is the same, and is read on so many threads.
-func (s *Source) OpenShared(a *cli.App, threads int, have ...*model.Model) (*model.Model, error) {
+// OpenShared is Open for a server: what is opened uses the encoder of one of have where it is the same, else asks admit
+// (model.Options.Admit), and is read on so many threads.
+func (s *Source) OpenShared(a *cli.App, threads int, admit func(bytes int) error, have ...*model.Model) (*model.Model, error) {
 	return s.open(a, func(path string, o *model.Options) (*model.Model, error) {
-		o.Threads = threads
+		o.Threads, o.Admit = threads, admit
 		return model.OpenShared(path, o, have...)
 	})
 }
@@ -176,6 +215,13 @@ func (s *Source) open(a *cli.App, open func(path string, o *model.Options) (*mod
 		return nil, err
 	}
 	o := s.options(a)
+	var unused error
+	if s.strictPatterns {
+		o.Unused = func(pattern string) error {
+			unused = cli.Usagef("--ignore-variables %s would change nothing: no variable of the checkpoint is called so", pattern)
+			return unused
+		}
+	}
 	if !s.Silent {
 		o.Log = func(message string) { a.Log.Infof("%s", message) }
 		o.Warn = func(message string) { a.Log.Warnf("%s", message) }
@@ -185,7 +231,7 @@ func (s *Source) open(a *cli.App, open func(path string, o *model.Options) (*mod
 		err = fmt.Errorf("%w\nunexpected variables are left out by --ignore-variables PATTERNS, such as '*/slot'", err)
 	}
 	if err != nil {
-		return nil, cli.WithCode(cli.ExitModel, err)
+		return nil, cmp.Or(unused, cli.WithCode(cli.ExitModel, err))
 	}
 	if s.MaxSeqLength != nil {
 		if n, limit := *s.MaxSeqLength, m.Encoder.Config.MaxPositionEmbeddings; n < 3 || n > limit {
@@ -193,6 +239,11 @@ func (s *Source) open(a *cli.App, open func(path string, o *model.Options) (*mod
 		}
 		m.MaxSeqLength = *s.MaxSeqLength
 	}
+	lengths := m.Lengths()
+	if err := s.Windows.Apply(&lengths); err != nil {
+		return nil, err
+	}
+	m.Windows = lengths.Windows
 	if !s.Silent {
 		SayPrecision(a, s.Precision, m)
 	}

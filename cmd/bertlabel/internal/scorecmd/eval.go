@@ -52,6 +52,7 @@ func newEvalCmd(a *cli.App, run cli.Runner[evalOptions]) *cobra.Command {
 			"  bertlabel eval --model model --data test.csv --precision int8 --against fp32",
 	}
 	models := flags.AddRunModel(cmd)
+	flags.AddWindows(cmd, &models.Windows)
 	o.Rows = flags.AddData(cmd, data.StopAtBadRow)
 	f := cmd.Flags()
 	f.StringVar(&o.Data, "data", "", "`FILE` of labelled texts")
@@ -195,9 +196,7 @@ func (e *evaluation) evaluate(ctx context.Context) error {
 		return err
 	}
 	if e.m.ExactlyOne = e.m.ExactlyOne || e.ExactlyOne; e.m.ExactlyOne {
-		e.result.Accuracy = metrics.Accuracy(metrics.Data{Labels: e.m.Labels, Truth: e.set.Y, Scores: e.scores})
-		e.app.Log.Infof("accuracy %.4f: the share of rows whose most probable label is theirs; the other figures are at the thresholds",
-			*e.result.Accuracy)
+		addAccuracy(e.app, e.result, metrics.Data{Labels: e.m.Labels, Truth: e.set.Y, Scores: e.scores})
 	}
 	flags.DiagnoseScores(e.app, e.set, e.result, e.scores, e.reading)
 	if e.reference == nil {
@@ -255,7 +254,9 @@ func (e *evaluation) report(ctx context.Context) (err error) {
 	if json.Unmarshal(e.m.Training(), &training) == nil { // the model's own course of training, where its folder still has it
 		r.History, _ = report.HistoryOf(e.Model.Path, training.BestMetric)
 	}
-	if e.Page != "" {
+	if e.Page != "" && e.Explained > 0 && e.m.Windows.Several() {
+		e.app.Log.Infof("--explain-rows: texts of several windows are not explained yet")
+	} else if e.Page != "" {
 		if r.Scored.Explanations, err = explainWrong(ctx, e.app, e.m, e.set, r.Scored, e.Explained); err != nil {
 			return err
 		}

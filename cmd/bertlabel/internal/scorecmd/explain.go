@@ -116,6 +116,9 @@ func runExplain(ctx context.Context, a *cli.App, o explainOptions) (err error) {
 			return cli.Usagef("--label %s: the model has %s", term.Quoted(label), term.QuotedNames(x.m.Labels))
 		}
 	}
+	if x.m.Windows.Several() {
+		return cli.Usagef("explain: the model reads long texts in windows, and explain has no way to share those out yet")
+	}
 	flags.Found(a, flags.DiagnoseModel(x.m)...)
 	if p := x.m.Precision(); p != bert.FP32 {
 		a.Log.Infof("logits are those of %s; gradients are computed in fp32, from a float32 copy of its weights", p)

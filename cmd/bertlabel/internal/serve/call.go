@@ -92,6 +92,9 @@ func (c *call) features(m *loaded, pooling bert.Pooling, texts []tokenizer.Encod
 			missing, request.Texts = append(missing, i), append(request.Texts, texts[i])
 		}
 	}
+	if err := c.claimTexts(m, e, tokens, len(texts)); err != nil {
+		return nil, err
+	}
 	c.note(m, texts)
 	request.Class = c.classOf(len(texts), tokens)
 	c.class = request.Class

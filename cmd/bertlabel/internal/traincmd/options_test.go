@@ -105,7 +105,7 @@ func TestTrainFlags(t *testing.T) {
 		{"--label-columns x,y", "rows.Options.LabelColumns=[x y]"},
 		{"--label-separator ;", "rows.Options.LabelSeparator=;"},
 		{"--label-prefix __tag__", "rows.Options.LabelPrefix=__tag__"},
-		{"--ignore-variables */m,x/*", "model.IgnoreVariables=[*/m x/*]"},
+		{"--ignore-variables */m,x/*", "model.IgnoreVariables=[*/m x/*] model.strictPatterns=true"},
 		{"--exactly-one", "exactlyOne=true"},
 		{"--binarize 0.5", "rows.Options.Binarize=0.5"},
 		{"--missing-labels none", "rows.Options.Missing=none"},
@@ -117,6 +117,7 @@ func TestTrainFlags(t *testing.T) {
 		{"--on-long error", "options.OnLong=error rows.Options.OnLong=error"},
 		{"--strict-utf8", "rows.Options.StrictUTF8=true"},
 		{"--drop-unknown-labels", "rows.Options.DropUnknown=true"},
+		{"--soft-labels", "rows.Options.SoftLabels=true"},
 		{"--dev d.csv", "options.Dev.File=d.csv"},
 		{"--precision bf16", "options.Precision=bf16"},
 		{"--overwrite", "options.Folder.Overwrite=true"},
@@ -172,6 +173,8 @@ func TestTrainFlags(t *testing.T) {
 		{onLayers + "--layerwise-lr-decay 0.9", "options.Config.LayerDecay=0.9"},
 		{"--plots p", "plots=p"},
 		{"--max-seq-length auto", "autoLength=true"},
+		{"--windows all", "model.Windows.Most=-1"},
+		{"--windows 3 --window-overlap 0.5", "model.Windows.Most=3 model.Windows.Overlap=0.5"},
 		{"--no-holdout", ""},
 	} {
 		said, err := parse(t, append([]string{"--recipe", fit.Google}, strings.Fields(c.args)...)...)

@@ -81,7 +81,9 @@ type trainFlags struct {
 func addTrainFlags(cmd *cobra.Command) *trainFlags {
 	t := &trainFlags{config: train.DefaultConfig()}
 	t.model, t.rows = flags.AddModel(cmd), flags.AddData(cmd, data.StopAtBadRow)
+	flags.AddSoftLabels(cmd, t.rows)
 	flags.AddAutoLength(cmd, t.model)
+	flags.AddWindows(cmd, &t.model.Windows)
 	f := cmd.Flags()
 	f.StringVar(&t.train, "train", "", "`FILE` of labelled texts to train on")
 	f.StringVar(&t.dev, "dev", "", "`FILE` of labelled texts to choose by (default: a tenth of --train, if that has 200)")

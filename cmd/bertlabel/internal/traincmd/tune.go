@@ -43,6 +43,7 @@ and converted. The thresholds, and with --calibrate the rescaled head, are writt
 another. The encoder stays as it is. With --precision they are chosen for the probabilities that the model has in that precision.`,
 	}
 	models := flags.AddRunModel(cmd)
+	flags.AddWindows(cmd, &models.Windows)
 	o.Rows = flags.AddData(cmd, data.StopAtBadRow)
 	f := cmd.Flags()
 	f.StringVar(&o.Dev, "dev", "", "`FILE` of labelled texts that the model was not trained on")
