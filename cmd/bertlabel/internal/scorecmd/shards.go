@@ -29,7 +29,7 @@ type shards struct{ First, Last, Of int }
 func addShard(cmd *cobra.Command, s *shards, metricsFile *string) {
 	cmd.Flags().Var(s, "shard", "make part `I/N` (or A-B/N), from 0, of --input in the folder --output (docs/scale.md)")
 	cmd.Flags().StringVar(metricsFile, "metrics-file", "", "`FILE`.prom to keep figures of --shard in, for node_exporter's textfile collector")
-	cli.Minor(cmd, "Shard flags", "metrics-file")
+	cli.Minor(cmd, "Data flags", "metrics-file")
 }
 
 // String implements pflag.Value.
