@@ -108,8 +108,7 @@ func (s *sharding) run(ctx context.Context) error {
 		})
 		s.app.Log.Done()
 		if err != nil {
-			flood.Done("")
-			return failure(err)
+			return failure(err) // the goroutine that reads, and counts bad rows, may not have ended yet
 		}
 		s.say(r)
 		s.warnOnce(s.metrics.finish(r))
