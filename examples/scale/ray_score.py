@@ -1,5 +1,6 @@
-"""Ray Data: python ray_score.py texts.jsonl predictions. A batch is a process in a task of one CPU; Ray places and retries tasks. (Actors
-that hold all CPUs leave none for reading, and the job hangs: give `concurrency` one less.)"""
+"""Ray Data: python ray_score.py texts.jsonl predictions. A batch is a process in a task of one CPU. retried_map_errors has Ray
+try again what a killed process leaves; without it the job fails. (Actors that hold all CPUs leave none for reading, and the job hangs: give
+`concurrency` one less.)"""
 import subprocess
 import sys
 import ray
@@ -13,4 +14,5 @@ def predict(batch):
     return {"prediction": out.splitlines()}
 
 
+ray.data.DataContext.get_current().retried_map_errors = True
 ray.data.read_text(sys.argv[1]).map_batches(predict, batch_size=20_000, num_cpus=1).write_parquet(sys.argv[2])

@@ -80,6 +80,7 @@ type sharding struct {
 	shard.Options
 	open    func() (*model.Model, error)
 	metrics metricsFile
+	labels  bool // of the rows are looked at, where there is a list of them
 
 	done, at int // rows of the shard that is being made, and which it is
 }
@@ -132,7 +133,9 @@ func (s *sharding) prepare() (*flags.Reading, *cli.Flood, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	files.Options.IgnoreLabels = true
+	if files.Options.IgnoreLabels = !s.labels || files.Options.Labels == nil; files.Options.IgnoreLabels {
+		files.Options.Labels = nil // which only names the outputs
+	}
 	if err := files.Check(s.Input); err != nil {
 		return nil, nil, err
 	}
