@@ -30,6 +30,8 @@ type Options struct {
 	Threads        int      // 0: runtime.GOMAXPROCS
 	// IgnoreVariables are patterns of variables that are left out where the model has no place for them; * stands for anything.
 	IgnoreVariables []string
+	// Unused is asked for each of these patterns that no variable is called by; its error is that of Open. nil: they are no fault.
+	Unused func(pattern string) error
 
 	Vocab io.Reader // the contents of vocab.txt, from wherever they come, instead of any file; read once, and not closed
 

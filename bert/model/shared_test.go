@@ -187,3 +187,22 @@ func TestAdmit(t *testing.T) {
 		}
 	}
 }
+
+// Models of one vocabulary that read text in the same way have one tokenizer; another way of reading has its own.
+func TestSharedTokenizer(t *testing.T) {
+	m := tinyWithHead(t, 1, bert.CLS)
+	dir := saved(t, m)
+	one := openShared(t, dir, nil, nil)
+	two := openShared(t, saved(t, tinyWithHead(t, 2, bert.CLS)), nil, one)
+	lower := !m.Tokenizer.Options().LowerCase
+	other := openShared(t, dir, &Options{LowerCase: &lower}, one, two)
+	if two.Tokenizer != one.Tokenizer || two.Encoder == one.Encoder {
+		t.Error("another encoder with the same vocabulary: the tokenizer is not shared, or the encoder is")
+	}
+	if other.Tokenizer == one.Tokenizer || other.Tokenizer.Options().LowerCase == one.Tokenizer.Options().LowerCase {
+		t.Error("lower-casing models share a tokenizer with one that is not")
+	}
+	if alone := open(t, dir, nil); openShared(t, dir, nil, alone).Tokenizer == alone.Tokenizer {
+		t.Error("a model that does not come from OpenShared shares its tokenizer")
+	}
+}

@@ -196,6 +196,14 @@ func (m *Model) match(src checkpoint.Source, o *Options) (*variables, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, pattern := range o.IgnoreVariables {
+		named := func(name string) bool { return names.Matches(name, []string{pattern}) }
+		if o.Unused != nil && !slices.ContainsFunc(slices.Concat(stored, resolved.Ignored, resolved.Unknown), named) {
+			if err := o.Unused(pattern); err != nil {
+				return nil, err
+			}
+		}
+	}
 	v := &variables{src, resolved}
 	if resolved.Layout == names.TF2 {
 		o.logf("the variables have the names of %s", resolved.Layout)

@@ -24,6 +24,8 @@ type Dataset struct {
 	SHA256   [sha256.Size]byte
 	Stats    Stats
 	Notes    []Note // what is to be known about how it was read
+	// LabelCells says that each label has a column of cells in a table.
+	LabelCells bool
 	// Dropped are the labels that Options.DropUnknown left out.
 	Dropped []UnknownLabel
 }
@@ -149,6 +151,9 @@ func load(r *Reader) (*Dataset, error) {
 		r.set.tally, r.set.whole = r.set.tally || stop, true
 	}
 	d := &loading{Dataset: Dataset{File: r.src.name, Head: r.head, Binarize: r.options.Binarize}}
+	if table, ok := r.rows.(*tableRows); ok {
+		d.LabelCells = len(table.columns) > 0
+	}
 	for {
 		var ex Example
 		err := r.Read(&ex)

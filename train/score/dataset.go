@@ -28,7 +28,7 @@ func Encode(m *model.Model, rows *data.Dataset, onLong data.LongTexts) (texts []
 			continue
 		}
 		if cut++; onLong == data.LongError {
-			return nil, 0, tooLong(&texts[i], rows.File, rows.Line(i), m.Lengths())
+			return nil, 0, TooLong(&texts[i], rows.File, rows.Line(i), m.Lengths())
 		}
 	}
 	return texts, cut, nil

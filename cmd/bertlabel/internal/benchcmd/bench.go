@@ -95,6 +95,15 @@ func newBenchCmd(a *cli.App, run cli.Runner[benchOptions]) *cobra.Command {
 		if err := o.setPrecision(precision, embeddings); err != nil {
 			return err
 		}
+		given := func(flag string) bool { return cli.OnCommandLine(cmd, flag) }
+		texts := len(o.Shapes) > 0 || o.Lengths != ""
+		err := cli.RefuseUnused(given,
+			cli.Unused{If: !o.Train || o.Lengths == "", Why: "it is for --train --lengths", Flags: []string{"batch", "steps"}},
+			cli.Unused{If: !texts, Why: "no model is measured: give --model, --shape, --lengths or --train", Flags: []string{"num-labels",
+				"offline"}})
+		if err != nil {
+			return err
+		}
 		return run(cmd.Context(), a, o)
 	}
 	return cmd

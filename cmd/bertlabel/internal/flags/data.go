@@ -85,8 +85,33 @@ func (d *Data) check() error {
 	switch {
 	case d.onLine("binarize") && d.Binarize == 0:
 		return cli.Usagef("--binarize 0: want a number above 0, at most 1")
-	case d.onLine("max-bad-rows") && (d.OnBadRow == "" || d.OnBadRow == data.StopAtBadRow):
-		return cli.Usagef("--max-bad-rows needs --on-bad-row skip or report: now the first bad row ends the reading")
+	case d.OnBadRow != "" && d.OnBadRow != data.StopAtBadRow:
+		return nil
+	}
+	for _, flag := range []string{"max-bad-rows", "bad-rows"} {
+		if d.onLine(flag) {
+			return cli.Usagef("--%s needs --on-bad-row skip or report: now the first bad row ends the reading", flag)
+		}
+	}
+	return nil
+}
+
+// NoPlaceForBadRows says that an output has no place for a row that cannot be read: such a row ends the reading unless it is skipped.
+func (d *Data) NoPlaceForBadRows(output string) error {
+	if d.OnBadRow != data.ReportBadRows {
+		return nil
+	}
+	if d.onLine("on-bad-row") {
+		return cli.Usagef("--on-bad-row report has no place in %s: give error or skip", output)
+	}
+	d.OnBadRow = data.StopAtBadRow
+	return nil
+}
+
+// RefuseDropUnknown refuses --drop-unknown-labels where the labels are gathered from all that is read.
+func (d *Data) RefuseDropUnknown() error {
+	if d.onLine("drop-unknown-labels") && d.LabelsFile == "" {
+		return cli.Usagef("--drop-unknown-labels leaves out what a label list lacks, and here the file makes the list: give --labels FILE")
 	}
 	return nil
 }
@@ -198,6 +223,10 @@ func (r *Reading) LoadQuietly(path string) (set *data.Dataset, err error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if set.LabelCells && r.onLine("label-separator") {
+		return nil, cli.Usagef("--label-separator means nothing for %s, whose labels are columns of 0 and 1 (--labels-column names one of names)",
+			path)
 	}
 	return set, r.bad.err
 }

@@ -1,6 +1,7 @@
 package flags
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -100,7 +101,8 @@ func (m *Model) Source() (Source, error) {
 		}
 	}
 	s := Source{Path: m.Path, ConfigFile: m.Config, VocabFile: m.Vocab, InitCheckpoint: m.InitCheckpoint, HiddenAct: m.HiddenAct,
-		IgnoreVariables: m.IgnoreVariables, Offline: m.Offline, Windows: m.Windows}
+		IgnoreVariables: m.IgnoreVariables, Offline: m.Offline, Windows: m.Windows,
+		strictPatterns: cli.OnCommandLine(m.cmd, "ignore-variables")}
 	if err := CheckRef(m.Path); err != nil {
 		return Source{}, err
 	}
@@ -139,6 +141,8 @@ type Source struct {
 	HasPrecision bool // the verb has --precision and --embeddings
 	Gradients    bool // there will be an explainer beside the model
 	Silent       bool // Open says nothing, as the model is opened once more
+
+	strictPatterns bool // the command line has the patterns of IgnoreVariables: one that matches nothing is wrong
 }
 
 func (s *Source) options(a *cli.App) *model.Options {
@@ -220,6 +224,13 @@ func (s *Source) open(a *cli.App, open func(path string, o *model.Options) (*mod
 		return nil, err
 	}
 	o := s.options(a)
+	var unused error
+	if s.strictPatterns {
+		o.Unused = func(pattern string) error {
+			unused = cli.Usagef("--ignore-variables %s would change nothing: no variable of the checkpoint is called so", pattern)
+			return unused
+		}
+	}
 	if !s.Silent {
 		o.Log = func(message string) { a.Log.Infof("%s", message) }
 		o.Warn = func(message string) { a.Log.Warnf("%s", message) }
@@ -229,7 +240,7 @@ func (s *Source) open(a *cli.App, open func(path string, o *model.Options) (*mod
 		err = fmt.Errorf("%w\nunexpected variables are left out by --ignore-variables PATTERNS, such as '*/slot'", err)
 	}
 	if err != nil {
-		return nil, cli.WithCode(cli.ExitModel, err)
+		return nil, cmp.Or(unused, cli.WithCode(cli.ExitModel, err))
 	}
 	if s.MaxSeqLength != nil {
 		if n, limit := *s.MaxSeqLength, m.Encoder.Config.MaxPositionEmbeddings; n < 3 || n > limit {

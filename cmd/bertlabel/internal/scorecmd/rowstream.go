@@ -35,14 +35,16 @@ func newRowStream(a *cli.App, m *model.Model, rows *flags.Data, input, work stri
 			return nil, err
 		}
 	}
+	if whole {
+		if err := rows.NoPlaceForBadRows("a tensor file"); err != nil {
+			return nil, err
+		}
+	}
 	files, err := rows.Read(a)
 	if err != nil {
 		return nil, err
 	}
 	files.Options.IgnoreLabels = true
-	if whole && files.Options.OnBadRow == data.ReportBadRows {
-		files.Options.OnBadRow = data.StopAtBadRow
-	}
 	in, err := files.Open(input)
 	if err != nil {
 		return nil, err

@@ -116,6 +116,19 @@ func (o *options) check() error {
 			return err
 		}
 	}
+	if o.JSON && !o.Whole {
+		if o.Layer != nil {
+			return cli.Usagef("--layer would change nothing: --json has every layer; with --whole it says whose matrices")
+		}
+		for _, stage := range o.Stages {
+			if slices.Contains(blocks, stage) {
+				return cli.Usagef("--stage %s would change nothing: --json has every block; a stage by its name adds the matrix", stage)
+			}
+		}
+	}
+	if o.changes() && o.Token != 0 {
+		return cli.Usagef("--token would change nothing: --without and --set say what changes of all tokens")
+	}
 	if o.HTML == "-" && o.Output == "-" {
 		return cli.Usagef("--html and --output are both -: stdout can be only one of them")
 	}

@@ -447,7 +447,7 @@ func streammarkup(qw422016 *qt422016.Writer, v *view) {
 //line page.qtpl:41
 	if !v.QK.Shown {
 //line page.qtpl:41
-		qw422016.N().S(`, to stay below 1 MB`)
+		qw422016.N().S(`: with others it would be over 1 MB`)
 //line page.qtpl:41
 	}
 //line page.qtpl:41

@@ -105,7 +105,7 @@ func TestTrainFlags(t *testing.T) {
 		{"--label-columns x,y", "rows.Options.LabelColumns=[x y]"},
 		{"--label-separator ;", "rows.Options.LabelSeparator=;"},
 		{"--label-prefix __tag__", "rows.Options.LabelPrefix=__tag__"},
-		{"--ignore-variables */m,x/*", "model.IgnoreVariables=[*/m x/*]"},
+		{"--ignore-variables */m,x/*", "model.IgnoreVariables=[*/m x/*] model.strictPatterns=true"},
 		{"--exactly-one", "exactlyOne=true"},
 		{"--binarize 0.5", "rows.Options.Binarize=0.5"},
 		{"--missing-labels none", "rows.Options.Missing=none"},

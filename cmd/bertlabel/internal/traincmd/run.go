@@ -117,6 +117,11 @@ func (r *trainRun) load() error {
 		rows.BadRowsFile = filepath.Join(t.options.Folder.Path, "bad_rows.jsonl")
 		t.settled["bad-rows"] = rows.BadRowsFile
 	}
+	if t.options.Dev == nil || t.choice.holdOut {
+		if err := rows.RefuseDropUnknown(); err != nil {
+			return err
+		}
+	}
 	files, err := rows.Read(r.a)
 	if err != nil {
 		return err
