@@ -28,7 +28,7 @@ func newEmbeddings(c *Config) *Embeddings {
 
 // Forward sets x [tokens, hidden] to the embeddings of the tokens of b.
 func (e *Embeddings) Forward(x *tensor.Tensor, b *Batch) {
-	for t := range b.Texts() {
+	for t := range b.Sequences() {
 		first, end := b.Offsets[t], b.Offsets[t+1]
 		for i := first; i < end; i++ {
 			e.lookUp(x.Row(i), b.IDs[i], b.Segments[i], i-first)
@@ -39,7 +39,7 @@ func (e *Embeddings) Forward(x *tensor.Tensor, b *Batch) {
 
 // lookUp sets row to word[id] + token_type[segment] + position[place].
 func (e *Embeddings) lookUp(row []float32, id, segment int32, place int) {
-	copy(row, e.Word.Row(int(id)))
+	e.Word.Read(row, int(id))
 	asm.Best.Add(row, e.TokenType.Row(int(segment)))
 	asm.Best.Add(row, e.Position.Row(place))
 }
@@ -50,7 +50,7 @@ type embeddingsTraining struct {
 	dropout layers.DropoutRows
 
 	batch     *Batch
-	positions []int32 // place of each token in its text, [tokens]
+	positions []int32 // place of each token in its sequence, [tokens]
 	norm      layers.LayerNormCache
 	gradient  layers.EmbeddingWorkspace
 
@@ -61,8 +61,10 @@ type embeddingsTraining struct {
 // forward sets x [tokens, hidden] to dropout(LayerNorm(word[id] + token_type[segment] + position)).
 func (e *embeddingsTraining) forward(ws *tensor.Workspace, x *tensor.Tensor, b *Batch, at []layers.Place) {
 	e.batch, e.dropout.At, e.positions = b, at, e.positions[:0]
-	for _, place := range at {
-		e.positions = append(e.positions, int32(place.Token))
+	for s := range b.Sequences() {
+		for i := range b.Offsets[s+1] - b.Offsets[s] {
+			e.positions = append(e.positions, int32(i))
+		}
 	}
 	ws.EachRow(x, e)
 	e.Norm.Forward(ws, x, x, &e.norm)

@@ -12,7 +12,15 @@ type FrozenStates struct {
 
 // NewFrozenStates returns room for the states of width hidden of all texts, which are not computed yet: 4·tokens·hidden bytes.
 func NewFrozenStates(texts *Batch, hidden int) *FrozenStates {
-	return &FrozenStates{*tensor.New(texts.Tokens(), hidden), texts.Offsets, make([]bool, texts.Texts())}
+	offsets := texts.Offsets
+	if texts.windowed() {
+		offsets = []int{0}
+		for t := range texts.Texts() {
+			_, end := texts.Text(t)
+			offsets = append(offsets, end)
+		}
+	}
+	return &FrozenStates{*tensor.New(texts.Tokens(), hidden), offsets, make([]bool, texts.Texts())}
 }
 
 // load sets x to the states of these texts; false if one is not known. It is false on a nil receiver.

@@ -8,8 +8,8 @@ import (
 	"bertlabel/tensor"
 )
 
-// InputGradient differentiates features by the word embeddings of the tokens: the rows that, with those of segment and position,
-// make the first sum of the encoder. They are given instead of looked up, so that they may lie between two words. There is no
+// InputGradient differentiates features of sequences by the word embeddings of the tokens: the rows that, with those of segment and
+// position, make the first sum of the encoder. They are given instead of looked up, so that they may lie between two words. There is no
 // dropout, and weights have no gradients here.
 //
 // It holds a row-major copy of the kernels that it runs through. An InputGradient serves one pass at a time; the model is only read.
@@ -25,7 +25,7 @@ type InputGradient struct {
 	rows      rowSet
 	norm      layers.LayerNormCache
 	hidden    []tensor.Tensor // hidden[i] is the input of layers[i], [tokens, hidden]; the last one is the output of the last
-	vector    tensor.Tensor   // of one pooled part, [texts, hidden]
+	vector    tensor.Tensor   // of one pooled part, [sequences, hidden]
 	gradients layerGradients
 }
 
@@ -65,7 +65,7 @@ func (l *Layer) frozen() *Layer {
 	}
 }
 
-// Forward sets features [texts, width] to those of texts whose tokens have the rows of words [tokens, hidden] for word embeddings;
+// Forward sets features [sequences, width] to those of sequences whose tokens have the rows of words [tokens, hidden] for word embeddings;
 // segments and positions are those of b, which must stay as it is until the last Backward. The error says that b does not fit the
 // model. With the rows of b's own ids the features are those of Features, up to rounding.
 func (g *InputGradient) Forward(features, words *tensor.Tensor, b *Batch) error {
@@ -73,13 +73,13 @@ func (g *InputGradient) Forward(features, words *tensor.Tensor, b *Batch) error 
 		return err
 	}
 	h := g.config.HiddenSize
-	if features.Rows != b.Texts() || features.Cols != len(g.plan.parts)*h || words.Rows != b.Tokens() || words.Cols != h {
-		panic(fmt.Sprintf("bert.InputGradient.Forward: features [%d, %d] from words [%d, %d], of %d texts and %d tokens",
-			features.Rows, features.Cols, words.Rows, words.Cols, b.Texts(), b.Tokens()))
+	if features.Rows != b.Sequences() || features.Cols != len(g.plan.parts)*h || words.Rows != b.Tokens() || words.Cols != h {
+		panic(fmt.Sprintf("bert.InputGradient.Forward: features [%d, %d] from words [%d, %d], of %d sequences and %d tokens",
+			features.Rows, features.Cols, words.Rows, words.Cols, b.Sequences(), b.Tokens()))
 	}
 	g.batch = b
 	g.rows.queries, g.rows.keys, g.rows.at = b.Offsets, b.Offsets, g.rows.at[:0]
-	for t := range b.Texts() {
+	for t := range b.Sequences() {
 		for token := range b.Offsets[t+1] - b.Offsets[t] {
 			g.rows.at = append(g.rows.at, layers.Place{Example: uint64(t), Token: uint32(token)})
 		}
@@ -129,14 +129,14 @@ func (g *InputGradient) read(features *tensor.Tensor, layer int) {
 		case CLS:
 			firstRows(&y, x, g.batch.Offsets)
 		case Mean:
-			meanRows(&y, x, g.batch.Offsets)
+			meanRows(&y, x, g.batch.Offsets, g.batch.Kept)
 		case Max:
-			maxRows(&y, x, g.batch.Offsets)
+			maxRows(&y, x, g.batch.Offsets, g.batch.Kept)
 		}
 	}
 }
 
-// Backward overwrites dwords [tokens, hidden], the gradient by the words of the last Forward, given dfeatures [texts, width]. It
+// Backward overwrites dwords [tokens, hidden], the gradient by the words of the last Forward, given dfeatures [sequences, width]. It
 // may be called several times for one Forward.
 func (g *InputGradient) Backward(dwords, dfeatures *tensor.Tensor) {
 	for i := range dwords.Rows {
@@ -152,7 +152,7 @@ func (g *InputGradient) Backward(dwords, dfeatures *tensor.Tensor) {
 
 // readBackward adds to dx [tokens, hidden], the gradient by the output of a layer, what reaches it by the pooling.
 func (g *InputGradient) readBackward(dx, dfeatures *tensor.Tensor, layer int) {
-	x, offsets := &g.hidden[layer+1], g.batch.Offsets
+	x, offsets, kept := &g.hidden[layer+1], g.batch.Offsets, g.batch.Kept
 	for i, p := range g.plan.parts {
 		if p.layer != layer {
 			continue
@@ -166,36 +166,38 @@ func (g *InputGradient) readBackward(dx, dfeatures *tensor.Tensor, layer int) {
 		case CLS:
 			addFirstRows(dx, &dy, offsets)
 		case Mean:
-			addMeanRowsBackward(dx, &dy, offsets)
+			addMeanRowsBackward(dx, &dy, offsets, kept)
 		case Max:
-			addMaxRowsBackward(dx, &dy, x, offsets)
+			addMaxRowsBackward(dx, &dy, x, offsets, kept)
 		}
 	}
 }
 
-// addFirstRows adds row t of dy to row offsets[t] of dx: y[t] = x[offsets[t]].
+// addFirstRows adds row s of dy to row offsets[s] of dx: y[s] = x[offsets[s]].
 func addFirstRows(dx, dy *tensor.Tensor, offsets []int) {
 	for t := range dy.Rows {
 		asm.Best.Add(dx.Row(offsets[t]), dy.Row(t))
 	}
 }
 
-// addMeanRowsBackward adds to each row of a text in dx its share of the mean: y[t] = Σ x[i]/n.
-func addMeanRowsBackward(dx, dy *tensor.Tensor, offsets []int) {
-	for t := range dy.Rows {
-		scale := 1 / float32(offsets[t+1]-offsets[t])
-		for i := offsets[t]; i < offsets[t+1]; i++ {
-			asm.Best.Axpy(dx.Row(i), scale, dy.Row(t))
+// addMeanRowsBackward adds to each row of dx that the mean has read its share of it: y[s] = Σ x[i]/n.
+func addMeanRowsBackward(dx, dy *tensor.Tensor, offsets []int, kept []Range) {
+	for s := range dy.Rows {
+		from, to := keptRows(s, offsets, kept)
+		scale := 1 / float32(to-from)
+		for i := from; i < to; i++ {
+			asm.Best.Axpy(dx.Row(i), scale, dy.Row(s))
 		}
 	}
 }
 
-// addMaxRowsBackward adds to dx, column by column, where x has its maximum, the first of equal ones: y[t] = max x[i].
-func addMaxRowsBackward(dx, dy, x *tensor.Tensor, offsets []int) {
-	for t := range dy.Rows {
-		for j, d := range dy.Row(t) {
-			largest := offsets[t]
-			for i := offsets[t] + 1; i < offsets[t+1]; i++ {
+// addMaxRowsBackward adds to dx, column by column, where x has its maximum, the first of equal ones: y[s] = max x[i].
+func addMaxRowsBackward(dx, dy, x *tensor.Tensor, offsets []int, kept []Range) {
+	for s := range dy.Rows {
+		from, to := keptRows(s, offsets, kept)
+		for j, d := range dy.Row(s) {
+			largest := from
+			for i := from + 1; i < to; i++ {
 				if x.Row(i)[j] > x.Row(largest)[j] {
 					largest = i
 				}

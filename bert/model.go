@@ -13,11 +13,12 @@ type Model struct {
 	Layers     []*Layer
 	Pooler     *Pooler // nil after DropPooler
 
-	precision Precision
+	precision  Precision
+	embeddings Precision // of the table of word embeddings: FP32 or Int8
 }
 
 // Forward runs the encoder over b, the embeddings and then layer upon layer, and returns the hidden states of the last layer: [tokens,
-// hidden] if all, else [texts, hidden], only the [CLS] rows, which saves most of that layer. The result belongs to ws and lasts until
+// hidden] if all, else [sequences, hidden], only the [CLS] rows, which saves most of that layer. The result belongs to ws and lasts until
 // its next pass. The rows of a text have the same bits in every batch and for any number of workers. observe, unless nil, sees the
 // embeddings as layer −1 and then the output of each layer but, without all, the last; it must not keep them.
 func (m *Model) Forward(ws *Workspace, b *Batch, all bool, observe func(layer int, x *tensor.Tensor)) (*tensor.Tensor, error) {
@@ -43,7 +44,7 @@ func (m *Model) forward(ws *Workspace, b *Batch, depth int, all bool, observe fu
 	}
 	for i, l := range m.Layers[:depth] {
 		if i == depth-1 && !all {
-			ws.last.Resize(b.Texts(), x.Cols)
+			ws.last.Resize(b.Sequences(), x.Cols)
 			l.ForwardCLS(ws, &ws.last, x, b.Offsets)
 			return &ws.last, nil
 		}
@@ -81,7 +82,8 @@ type Workspace struct {
 	attention layers.AttentionWorkspace
 
 	x, qkv, context, attended, intermediate tensor.Tensor // [tokens, …]
-	cls, clsQuery, last                     tensor.Tensor // [texts, …]
+	cls, clsQuery, last                     tensor.Tensor // [sequences, …]
+	parts                                   tensor.Tensor // features of windows, [sequences, width]
 	clsOffsets                              []int
 	plan                                    *poolingPlan // of the last Features
 }

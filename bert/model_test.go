@@ -66,12 +66,12 @@ func TestMaxBackward(t *testing.T) {
 	x := tensor.From([]float32{1, 5, 3, 5, 3, 5, 7, 7}, 4, 2) // two texts: rows 0 to 2, and 3
 	dx, dy := tensor.New(4, 2), tensor.From([]float32{10, 20, 30, 40}, 2, 2)
 	dx.Data[0] = 1
-	addMaxRowsBackward(dx, dy, x, []int{0, 3, 4})
+	addMaxRowsBackward(dx, dy, x, []int{0, 3, 4}, nil)
 	if want := []float32{1, 20, 10, 0, 0, 0, 30, 40}; !slices.Equal(dx.Data, want) {
 		t.Errorf("gradient %v, want %v", dx.Data, want)
 	}
 	y := tensor.New(2, 2)
-	maxRows(y, x, []int{0, 3, 4})
+	maxRows(y, x, []int{0, 3, 4}, nil)
 	if want := []float32{3, 5, 7, 7}; !slices.Equal(y.Data, want) {
 		t.Errorf("maximum %v, want %v", y.Data, want)
 	}

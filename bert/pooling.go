@@ -206,25 +206,42 @@ func (m *Model) Features(ws *Workspace, y *tensor.Tensor, b *Batch, pooling Pool
 	if width := len(plan.parts) * m.Config.HiddenSize; y.Rows != b.Texts() || y.Cols != width {
 		panic(fmt.Sprintf("bert.Features: y [%d, %d] for %d texts and width %d", y.Rows, y.Cols, b.Texts(), width))
 	}
-	top := plan.depth - 1
-	x, err := m.forward(ws, b, plan.depth, plan.all, func(layer int, x *tensor.Tensor) {
+	if !b.windowed() {
+		return plan.run(ws, y, b)
+	}
+	ws.parts.Resize(b.Sequences(), y.Cols)
+	if err := plan.run(ws, &ws.parts, b); err != nil {
+		return err
+	}
+	for t := range y.Rows {
+		first, end := b.sequencesOf(t)
+		parts := ws.parts.SliceRows(first, end)
+		plan.join(y.Row(t), &parts, b.Kept[first:end])
+	}
+	return nil
+}
+
+// run sets y [sequences, width].
+func (p *poolingPlan) run(ws *Workspace, y *tensor.Tensor, b *Batch) error {
+	top := p.depth - 1
+	x, err := p.model.forward(ws, b, p.depth, p.all, func(layer int, x *tensor.Tensor) {
 		if layer < top {
-			plan.read(ws, y, x, layer, b.Offsets)
+			p.read(ws, y, x, layer, b.Offsets, b.Kept)
 		}
 	})
 	if err != nil {
 		return err
 	}
 	offsets := b.Offsets
-	if !plan.all {
+	if !p.all {
 		offsets = ws.clsOffsets
 	}
-	plan.read(ws, y, x, top, offsets)
+	p.read(ws, y, x, top, offsets, b.Kept)
 	return nil
 }
 
-// read sets what plan has of a layer, whose output x has text t in the rows from offsets[t] on.
-func (p *poolingPlan) read(ws *Workspace, y, x *tensor.Tensor, layer int, offsets []int) {
+// read sets what plan has of a layer, whose output x has sequence s in the rows from offsets[s] on, of which pooling reads kept.
+func (p *poolingPlan) read(ws *Workspace, y, x *tensor.Tensor, layer int, offsets []int, kept []Range) {
 	for i, part := range p.parts {
 		if part.layer != layer {
 			continue
@@ -238,9 +255,9 @@ func (p *poolingPlan) read(ws *Workspace, y, x *tensor.Tensor, layer int, offset
 		case CLS:
 			firstRows(&vector, x, offsets)
 		case Mean:
-			meanRows(&vector, x, offsets)
+			meanRows(&vector, x, offsets, kept)
 		case Max:
-			maxRows(&vector, x, offsets)
+			maxRows(&vector, x, offsets, kept)
 		}
 	}
 }
@@ -297,27 +314,37 @@ func firstRows(y, x *tensor.Tensor, offsets []int) {
 	}
 }
 
-// meanRows sets row t of y to the mean of rows [offsets[t], offsets[t+1]) of x.
-func meanRows(y, x *tensor.Tensor, offsets []int) {
-	for t := range y.Rows {
-		row := y.Row(t)
+// keptRows returns the rows that pooling reads of sequence s: all from offsets[s] on, or those of kept.
+func keptRows(s int, offsets []int, kept []Range) (from, to int) {
+	if len(kept) == 0 {
+		return offsets[s], offsets[s+1]
+	}
+	return kept[s].Start, kept[s].End
+}
+
+// meanRows sets row s of y to the mean of the rows of sequence s in x.
+func meanRows(y, x *tensor.Tensor, offsets []int, kept []Range) {
+	for s := range y.Rows {
+		row := y.Row(s)
 		clear(row)
-		for i := offsets[t]; i < offsets[t+1]; i++ {
+		from, to := keptRows(s, offsets, kept)
+		for i := from; i < to; i++ {
 			asm.Best.Add(row, x.Row(i))
 		}
-		scale := 1 / float32(offsets[t+1]-offsets[t])
+		scale := 1 / float32(to-from)
 		for j := range row {
 			row[j] *= scale
 		}
 	}
 }
 
-// maxRows sets row t of y to the largest of rows [offsets[t], offsets[t+1]) of x, column by column.
-func maxRows(y, x *tensor.Tensor, offsets []int) {
-	for t := range y.Rows {
-		row := y.Row(t)
-		copy(row, x.Row(offsets[t]))
-		for i := offsets[t] + 1; i < offsets[t+1]; i++ {
+// maxRows sets row s of y to the largest of the rows of sequence s in x, column by column.
+func maxRows(y, x *tensor.Tensor, offsets []int, kept []Range) {
+	for s := range y.Rows {
+		row := y.Row(s)
+		from, to := keptRows(s, offsets, kept)
+		copy(row, x.Row(from))
+		for i := from + 1; i < to; i++ {
 			for j, v := range x.Row(i) {
 				row[j] = max(row[j], v)
 			}
@@ -325,14 +352,18 @@ func maxRows(y, x *tensor.Tensor, offsets []int) {
 	}
 }
 
-// meanRowsBackward overwrites dx [tokens, hidden], given dy [texts, hidden]: each row of a text has its share of the mean.
-func meanRowsBackward(dx, dy *tensor.Tensor, offsets []int) {
-	for t := range dy.Rows {
-		scale := 1 / float32(offsets[t+1]-offsets[t])
-		for i := offsets[t]; i < offsets[t+1]; i++ { // y[t] = scale·Σ x[i]
+// meanRowsBackward overwrites dx [tokens, hidden], given dy [sequences, hidden]: each row that the mean has read has its share of it, the
+// others have none.
+func meanRowsBackward(dx, dy *tensor.Tensor, offsets []int, kept []Range) {
+	for s := range dy.Rows {
+		from, to := keptRows(s, offsets, kept)
+		scale := 1 / float32(to-from)
+		for i := offsets[s]; i < offsets[s+1]; i++ { // y[s] = scale·Σ x[i]
 			row := dx.Row(i)
 			clear(row)
-			asm.Best.Axpy(row, scale, dy.Row(t))
+			if i >= from && i < to {
+				asm.Best.Axpy(row, scale, dy.Row(s))
+			}
 		}
 	}
 }

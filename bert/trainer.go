@@ -14,6 +14,13 @@ type TrainerOptions struct {
 	Layers     int     // how many layers are trained, counted from the last; at least 1
 	Embeddings bool    // train the embeddings too; needs all layers
 
+	// Precision is that of the products of the layers, trained and frozen, forward and backward: FP32 or BF16. In BF16 the operands of each
+	// product are rounded on their way, the products of attention included. What is stepped, W, stays float32, as do the sums of products and
+	// the gradients by W, biases, embeddings, residual connections, LayerNorm, softmax, activations, pooler and their gradients. Rounded is
+	// the model in BF16, whose frozen layers must be those of the model; nil: NewTrainer makes one. It is not used in FP32.
+	Precision Precision
+	Rounded   *Rounded
+
 	HiddenDropout    float64 // hidden_dropout_prob: after the embeddings and the two dense outputs of each layer
 	AttentionDropout float64 // attention_probs_dropout_prob
 	Seed             uint64  // of dropout
@@ -50,15 +57,17 @@ type Trainer struct {
 	hidden    []tensor.Tensor // hidden[i] is the input of layers[i]; the last one is what pooling reads
 	rows      rowSet          // of all layers but perhaps the last
 	last      rowSet          // of the last layer
-	dx, dlast tensor.Tensor   // gradient on its way down: [tokens, hidden], [texts, hidden]
+	dx, dlast tensor.Tensor   // gradient on its way down: [tokens, hidden], [sequences, hidden]
+	parts     tensor.Tensor   // features of windows, then the gradient by them, [sequences, hidden]
+	join      poolingPlan     // of their features
 	gradients layerGradients
 }
 
-// rowSet says which rows of a layer go on: all tokens, or, where nothing else is read, the first of each text.
+// rowSet says which rows of a layer go on: all tokens, or, where nothing else is read, the first of each sequence.
 type rowSet struct {
 	first   bool
-	queries []int          // text t has rows [queries[t], queries[t+1])
-	keys    []int          // and tokens [keys[t], keys[t+1])
+	queries []int          // sequence s has rows [queries[s], queries[s+1])
+	keys    []int          // and tokens [keys[s], keys[s+1])
 	at      []layers.Place // of the rows
 }
 
@@ -66,17 +75,25 @@ type rowSet struct {
 // and Backward are called. It gives the trained parameters gradients of zero, and kernels their row-major values back. While it
 // lives m is not to be packed or loaded; Pack brings inference up to date.
 func (m *Model) NewTrainer(o TrainerOptions, w *tensor.Workers) (*Trainer, error) {
-	if m.precision != FP32 {
-		return nil, fmt.Errorf("a model held in %s cannot be trained: its weights are rounded; open it in %s", m.precision, FP32)
+	if m.Rounds() {
+		return nil, fmt.Errorf("a model held in %s, its word embeddings in %s, cannot be trained: its weights are rounded; open it in %s",
+			m.precision, m.embeddings, FP32)
 	}
 	t, err := m.newTrainer(o, NewWorkspace(w))
 	if err != nil {
 		return nil, err
 	}
 	for _, d := range t.dense() {
-		if d.Kernel.Value == nil {
-			d.Kernel.Value = d.Unpack()
+		d.Kernel.Value = d.Values()
+	}
+	for _, l := range t.layers {
+		for _, d := range l.dense() {
+			d.Training = o.Precision
 		}
+	}
+	if o.Precision == BF16 && o.Rounded == nil {
+		t.options.Rounded = m.Rounded(BF16)
+		t.options.Rounded.Follow(w.Count())
 	}
 	for _, p := range t.Params() {
 		p.Grad = make([]float32, p.Size())
@@ -90,6 +107,7 @@ func (m *Model) newTrainer(o TrainerOptions, ws *Workspace) (*Trainer, error) {
 		return nil, err
 	}
 	t := &Trainer{model: m, options: o, ws: ws, hidden: make([]tensor.Tensor, o.Layers+1)}
+	t.join = poolingPlan{model: m, parts: []poolingPart{{kind: o.Pooling}}}
 	if o.Embeddings {
 		t.embeddings = &embeddingsTraining{Embeddings: m.Embeddings}
 		t.embeddings.dropout.Dropout = layers.NewDropout(o.HiddenDropout, o.Seed, embeddingsSite)
@@ -113,6 +131,10 @@ func (m *Model) checkTrainer(o *TrainerOptions) error {
 	switch {
 	case o.Layers < 1 || o.Layers > n:
 		return fmt.Errorf("%d layers to train, want 1 to %d, which the model has", o.Layers, n)
+	case o.Precision != FP32 && o.Precision != BF16:
+		return fmt.Errorf("layers cannot be trained in %s, only in %s or %s", o.Precision, FP32, BF16)
+	case o.Rounded != nil && (o.Rounded.of != m || o.Rounded.precision != o.Precision):
+		return fmt.Errorf("the rounded model is not one of this model in %s", o.Precision)
 	case o.Embeddings && o.Layers < n:
 		return fmt.Errorf("embeddings cannot be trained with %d of %d layers: all that is above them must be", o.Layers, n)
 	case o.Pooling != Pooled && o.Pooling != CLS && o.Pooling != Mean:
@@ -165,7 +187,7 @@ func (t *Trainer) Pack() {
 func (t *Trainer) Release() {
 	t.Pack()
 	for _, d := range t.dense() {
-		d.Kernel.Value = nil
+		d.Kernel.Value, d.Training = nil, FP32
 	}
 	for _, p := range t.Params() {
 		p.Grad = nil
@@ -200,16 +222,36 @@ func (t *Trainer) ForwardKept(features *tensor.Tensor, b *Batch, first uint64, k
 		t.hidden[i+1].Resize(len(rows.at), features.Cols)
 		l.forward(t.ws, &t.hidden[i+1], &t.hidden[i], rows)
 	}
+	if !b.windowed() {
+		t.pool(features)
+		return nil
+	}
+	t.parts.Resize(b.Sequences(), features.Cols)
+	t.pool(&t.parts)
+	for text := range features.Rows {
+		parts, kept := t.windows(text)
+		t.join.join(features.Row(text), &parts, kept)
+	}
+	return nil
+}
+
+// pool sets y [sequences, hidden].
+func (t *Trainer) pool(y *tensor.Tensor) {
 	top := &t.hidden[len(t.layers)]
 	switch {
 	case t.options.Pooling == Mean:
-		meanRows(features, top, b.Offsets)
+		meanRows(y, top, t.batch.Offsets, t.batch.Kept)
 	case t.pooler != nil:
-		t.pooler.forward(&t.ws.Workspace, features, top)
+		t.pooler.forward(&t.ws.Workspace, y, top)
 	default:
-		copy(features.Data, top.Data)
+		copy(y.Data, top.Data)
 	}
-	return nil
+}
+
+// windows returns the rows of parts that are a text's, and which tokens count in each of its windows.
+func (t *Trainer) windows(text int) (parts tensor.Tensor, kept []Range) {
+	first, end := t.batch.sequencesOf(text)
+	return t.parts.SliceRows(first, end), t.batch.Kept[first:end]
 }
 
 // begin says where the rows of the batch stand.
@@ -218,13 +260,17 @@ func (t *Trainer) begin(b *Batch, first uint64) {
 	t.rows.queries, t.rows.keys, t.rows.at = b.Offsets, b.Offsets, t.rows.at[:0]
 	t.last.first, t.last.keys, t.last.queries, t.last.at = true, b.Offsets, t.last.queries[:0], t.last.at[:0]
 	for text := range b.Texts() {
-		for token := range b.Offsets[text+1] - b.Offsets[text] {
+		start, end := b.Text(text)
+		for token := range end - start { // counted on from window to window, so that dropout differs between them
 			t.rows.at = append(t.rows.at, layers.Place{Example: first + uint64(text), Token: uint32(token)})
 		}
-		t.last.queries = append(t.last.queries, text)
-		t.last.at = append(t.last.at, layers.Place{Example: first + uint64(text)})
+		window, last := b.sequencesOf(text)
+		for ; window < last; window++ {
+			t.last.queries = append(t.last.queries, window)
+			t.last.at = append(t.last.at, t.rows.at[b.Offsets[window]])
+		}
 	}
-	t.last.queries = append(t.last.queries, b.Texts())
+	t.last.queries = append(t.last.queries, b.Sequences())
 }
 
 // rowsOf returns the rows of trained layer i that go on.
@@ -243,8 +289,12 @@ func (t *Trainer) forwardFrozen() {
 		return
 	}
 	t.model.Embeddings.Forward(x, t.batch)
+	inference := t.model
+	if t.options.Precision == BF16 {
+		inference = t.options.Rounded.Model
+	}
 	for i := range len(t.model.Layers) - len(t.layers) {
-		t.model.Layers[i].Forward(t.ws, x, x, t.batch.Offsets)
+		inference.Layers[i].Forward(t.ws, x, x, t.batch.Offsets)
 	}
 }
 
@@ -289,6 +339,9 @@ func (t *Trainer) BackwardObserved(dfeatures *tensor.Tensor, observe func(name s
 
 // backwardPooling returns the gradient by what pooling read.
 func (t *Trainer) backwardPooling(dfeatures *tensor.Tensor) *tensor.Tensor {
+	if t.batch.windowed() {
+		dfeatures = t.backwardJoin(dfeatures)
+	}
 	top := &t.hidden[len(t.layers)]
 	dtop := &t.dlast
 	if t.options.Pooling == Mean {
@@ -297,13 +350,22 @@ func (t *Trainer) backwardPooling(dfeatures *tensor.Tensor) *tensor.Tensor {
 	dtop.Resize(top.Rows, top.Cols)
 	switch {
 	case t.options.Pooling == Mean:
-		meanRowsBackward(dtop, dfeatures, t.batch.Offsets)
+		meanRowsBackward(dtop, dfeatures, t.batch.Offsets, t.batch.Kept)
 	case t.pooler == nil:
 		copy(dtop.Data, dfeatures.Data)
 	default:
 		t.pooler.backward(&t.ws.Workspace, dtop, dfeatures, top)
 	}
 	return dtop
+}
+
+// backwardJoin returns the gradient by the features of the windows, [sequences, hidden]: each has its share of that by the text's.
+func (t *Trainer) backwardJoin(dfeatures *tensor.Tensor) *tensor.Tensor {
+	for text := range dfeatures.Rows {
+		parts, kept := t.windows(text)
+		t.join.joinBackward(&parts, nil, dfeatures.Row(text), kept)
+	}
+	return &t.parts
 }
 
 // SparseSquares returns the sum of squares of the gradients by single tokens' word embeddings, before those of the same word are

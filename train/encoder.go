@@ -134,8 +134,7 @@ func (e *Encoder) gather(rows []int) {
 	e.rows = e.rows[:0]
 	texts := e.task.Texts
 	for i, row := range rows {
-		from, to := texts.Offsets[row], texts.Offsets[row+1]
-		e.batch.Append(texts.IDs[from:to], texts.Segments[from:to])
+		e.batch.AppendText(texts, row)
 		e.rows = append(e.rows, i)
 	}
 	e.features.Resize(len(rows), e.task.Encoder.Config.HiddenSize)

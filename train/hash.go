@@ -11,7 +11,7 @@ import (
 	"bertlabel/train/data"
 )
 
-// HashTokens returns SHA-256 over the tokens of all texts: with the weights, all that their features depend on.
+// HashTokens returns SHA-256 over the tokens of all texts and their windows: with the weights, all that their features depend on.
 func HashTokens(texts []tokenizer.Encoding) (sum [sha256.Size]byte) {
 	h := sha256.New()
 	var b []byte
@@ -20,6 +20,11 @@ func HashTokens(texts []tokenizer.Encoding) (sum [sha256.Size]byte) {
 		for i := range e.IDs {
 			b = binary.LittleEndian.AppendUint32(b, uint32(e.IDs[i]))
 			b = append(b, byte(e.Segments[i]))
+		}
+		for _, w := range e.Windows {
+			for _, n := range []int{w.Start, w.End, w.KeptStart, w.KeptEnd} {
+				b = binary.LittleEndian.AppendUint64(b, uint64(n)|1<<63) // no token looks like it
+			}
 		}
 		h.Write(b)
 	}

@@ -28,7 +28,7 @@ type Memory struct {
 // Total returns the sum.
 func (m *Memory) Total() int {
 	e := &m.Model
-	return e.Weights + e.Kernels + e.Gradients + e.Activations + e.Workspace + m.Head + m.Moments + m.Features + m.Frozen + m.Saving +
+	return e.Weights + e.Rounded + e.Kernels + e.Gradients + e.Activations + e.Workspace + m.Head + m.Moments + m.Features + m.Frozen + m.Saving +
 		m.Evaluation + m.Other
 }
 
@@ -75,11 +75,16 @@ func (t *EncoderTask) largest() (size bert.BatchSize, err error) {
 	if err != nil {
 		return size, err
 	}
-	lengths := make([]int, t.Texts.Texts())
+	lengths, windows := make([]int, t.Texts.Texts()), 0
 	for i := range lengths {
-		lengths[i] = t.Texts.Offsets[i+1] - t.Texts.Offsets[i]
+		start, end := t.Texts.Text(i)
+		lengths[i] = end - start
+		windows = max(windows, t.Texts.Windows(i))
 	}
-	size.Texts, size.Longest = config.BatchSize, slices.Max(lengths)
+	size.Texts = config.BatchSize * windows
+	for s := range t.Texts.Sequences() {
+		size.Longest = max(size.Longest, t.Texts.Offsets[s+1]-t.Texts.Offsets[s])
+	}
 	if draws := schedule.Steps * config.StepRows(); draws/config.StepRows() == schedule.Steps && draws <= maxDraws {
 		stream := data.Stream{Rows: len(lengths), Seed: config.Seed, Shuffle: config.Shuffle}
 		for from := 0; from < draws; from += config.BatchSize {
@@ -118,7 +123,7 @@ func (m *Memory) String() string {
 		what  string
 		bytes int
 	}{
-		{"weights", m.Model.Weights + m.Head}, {"row-major kernels", m.Model.Kernels}, {"gradients", m.Model.Gradients},
+		{"weights", m.Model.Weights + m.Head}, {"rounded kernels", m.Model.Rounded}, {"row-major kernels", m.Model.Kernels}, {"gradients", m.Model.Gradients},
 		{"moments", m.Moments},
 		{activations, m.Model.Activations}, {"workspace", m.Model.Workspace}, {"features", m.Features},
 		{"frozen layers' outputs", m.Frozen},

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"bertlabel/asm"
+	"bertlabel/bert/tokenizer"
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train/metrics"
@@ -191,6 +192,30 @@ func TestFeatureKeyOf(t *testing.T) {
 	text := fmt.Sprintf("20:bertlabel features 1%d:%s1:a0:", len(asm.Best.Name), asm.Best.Name)
 	if got := NewFeatureKey("a", ""); got != sha256.Sum256([]byte(text)) {
 		t.Errorf("key %x is not that of %q", got, text)
+	}
+}
+
+// TestHashTokens: the same ids as one row, or in windows that differ in one number, are other texts.
+func TestHashTokens(t *testing.T) {
+	seen := map[[sha256.Size]byte]bool{}
+	for change := range 5 {
+		e := tokenizer.Encoding{IDs: []int32{1, 2, 3, 4, 1, 3, 4, 5}, Segments: make([]int32, 8),
+			Windows: []tokenizer.Window{{Start: 0, End: 4, KeptStart: 0, KeptEnd: 3}, {Start: 4, End: 8, KeptStart: 5, KeptEnd: 8}}}
+		switch change {
+		case 1:
+			e.Windows = nil
+		case 2:
+			e.Windows[0].KeptEnd = 2
+		case 3:
+			e.Windows[1].KeptStart = 6
+		case 4:
+			e.Windows[0].End, e.Windows[1].Start = 3, 3
+		}
+		hash := HashTokens([]tokenizer.Encoding{e})
+		if seen[hash] {
+			t.Errorf("%v has the hash of others", e.Windows)
+		}
+		seen[hash] = true
 	}
 }
 

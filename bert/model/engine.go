@@ -36,8 +36,8 @@ func (e *FeatureError) Error() string {
 // Unwrap returns ErrNotFinite.
 func (e *FeatureError) Unwrap() error { return ErrNotFinite }
 
-// Features returns the vectors that stand for the texts, [len(texts), width], in the order of texts. The texts are sorted by
-// length and cut into batches; every thread takes batches of its own and runs them alone, so threads never wait for each
+// Features returns the vectors that stand for the texts, [len(texts), width], in the order of texts. The texts, or their windows, are
+// sorted by length and cut into batches; every thread takes batches of its own and runs them alone, so threads never wait for each
 // other. When the texts cannot be shared out like that, all threads work on each product together. The bits of a row depend on
 // its text only. progress, unless nil, is told how many texts are done; it may be called by several goroutines at once. The error is that
 // of the pooling, the cause of ctx's end, a *FeatureError, or says what is wrong with a row of tokens. A panic on another goroutine comes
@@ -56,6 +56,13 @@ func (m *Model) Features(ctx context.Context, texts []tokenizer.Encoding, poolin
 	return y, run.latency(ctx)
 }
 
+// Beside returns a model for Features that shares all with m but the encoder, which is another one of the same configuration: m as it would
+// be in a low precision (bert.Rounded). It has no head.
+func (m *Model) Beside(encoder *bert.Model) *Model {
+	return &Model{Encoder: encoder, Tokenizer: m.Tokenizer, Pooling: m.Pooling, MaxSeqLength: m.MaxSeqLength, path: m.path, vocab: m.vocab,
+		threads: m.threads}
+}
+
 // featuresRun is one call of Features.
 type featuresRun struct {
 	m        *Model
@@ -64,11 +71,21 @@ type featuresRun struct {
 	y        *tensor.Tensor
 	progress func(done int)
 
-	order   []int    // the texts, longest first
-	tokens  int      // of all texts
-	batches [][2]int // ranges of order
+	order   []sequence // of the texts, the longest first, those of one text together
+	tokens  int        // of all texts
+	batches [][2]int   // ranges of order
+	joins   []*joining // of each text; nil for one of a single sequence
 	next    atomic.Int64
 	done    atomic.Int64
+}
+
+// sequence is a text, or a window of it.
+type sequence struct{ text, window int }
+
+// length returns the tokens of a sequence.
+func (r *featuresRun) length(s sequence) int {
+	w := r.texts[s.text].Sequence(s.window)
+	return w.End - w.Start
 }
 
 // plan cuts the texts into batches, and tells whether every thread is to take batches of its own.
@@ -85,23 +102,35 @@ func (r *featuresRun) plan() (alone bool) {
 	return false
 }
 
-// sort puts the longest texts first, so that the last batches, which end at different times, are the cheapest.
+// sort puts the longest first, so that the last batches, which end at different times, are the cheapest. All windows of a text but its last
+// are equally long; they stay together, so that few texts wait for a window at any time.
 func (r *featuresRun) sort() {
-	r.order = make([]int, len(r.texts))
-	for i := range r.order {
-		r.order[i] = i
+	texts := make([]int, len(r.texts))
+	for i := range texts {
+		texts[i] = i
 		r.tokens += len(r.texts[i].IDs)
 	}
-	slices.SortStableFunc(r.order, func(a, b int) int { return cmp.Compare(len(r.texts[b].IDs), len(r.texts[a].IDs)) })
+	slices.SortStableFunc(texts, func(a, b int) int { return cmp.Compare(r.length(sequence{b, 0}), r.length(sequence{a, 0})) })
+	r.order = make([]sequence, 0, len(texts))
+	r.joins = make([]*joining, len(texts))
+	for _, t := range texts {
+		n := r.texts[t].Sequences()
+		for w := range n {
+			r.order = append(r.order, sequence{t, w})
+		}
+		if n > 1 {
+			r.joins[t] = &joining{left: n}
+		}
+	}
 }
 
-// cut cuts the texts into at most n batches of nearly equal numbers of tokens: a batch ends with the text that fills the share
+// cut cuts the sequences into at most n batches of nearly equal numbers of tokens: a batch ends with the one that fills the share
 // of all batches so far.
 func (r *featuresRun) cut(n int) {
 	r.batches = r.batches[:0]
 	from, tokens := 0, 0
-	for i, t := range r.order {
-		tokens += len(r.texts[t].IDs)
+	for i, s := range r.order {
+		tokens += r.length(s)
 		if tokens*n >= r.tokens*(len(r.batches)+1) || i == len(r.order)-1 {
 			r.batches = append(r.batches, [2]int{from, i + 1})
 			from = i + 1
@@ -116,8 +145,8 @@ func (r *featuresRun) even(threads int) bool {
 	load := make([]int, threads)
 	for _, b := range r.batches {
 		least := slices.Index(load, slices.Min(load))
-		for _, t := range r.order[b[0]:b[1]] {
-			load[least] += len(r.texts[t].IDs)
+		for _, s := range r.order[b[0]:b[1]] {
+			load[least] += r.length(s)
 		}
 	}
 	return 20*threads*slices.Max(load) <= (20+threads)*r.tokens
@@ -158,26 +187,35 @@ func (r *featuresRun) latency(ctx context.Context) error {
 	return nil
 }
 
-// batch computes the features of texts order[b[0]:b[1]].
+// batch computes the features of order[b[0]:b[1]].
 func (r *featuresRun) batch(p *Pass, b [2]int) error {
-	texts := r.order[b[0]:b[1]]
+	sequences := r.order[b[0]:b[1]]
 	p.encoder = r.m.Encoder // which may be another one since the pass was made
 	p.batch.Reset()
-	for _, t := range texts {
-		p.batch.Append(r.texts[t].IDs, r.texts[t].Segments)
+	for _, s := range sequences {
+		appendSequence(&p.batch, &r.texts[s.text], s.window, false)
 	}
-	p.features.Resize(len(texts), r.y.Cols)
+	p.features.Resize(len(sequences), r.y.Cols)
 	if err := p.run(&p.features, r.pooling); err != nil {
 		return err
 	}
-	for i, t := range texts {
-		if j := tensor.NotFinite(p.features.Row(i)); j >= 0 {
-			return &FeatureError{Text: t, Feature: j, Value: p.features.Row(i)[j]}
+	done := 0
+	for i, s := range sequences {
+		row := p.features.Row(i)
+		if j := tensor.NotFinite(row); j >= 0 {
+			return &FeatureError{Text: s.text, Feature: j, Value: row[j]}
 		}
-		copy(r.y.Row(t), p.features.Row(i))
+		if r.joins[s.text] == nil {
+			copy(r.y.Row(s.text), row)
+			done++
+		} else if whole, err := r.put(s, row); err != nil {
+			return err
+		} else if whole {
+			done++
+		}
 	}
-	if r.progress != nil {
-		r.progress(int(r.done.Add(int64(len(texts)))))
+	if r.progress != nil && done > 0 {
+		r.progress(int(r.done.Add(int64(done))))
 	}
 	return nil
 }

@@ -309,8 +309,8 @@ func TestSharesOfTexts(t *testing.T) {
 		next := 0
 		for _, b := range r.batches {
 			tokens := 0
-			for _, text := range r.order[b[0]:b[1]] {
-				tokens += len(r.texts[text].IDs)
+			for _, s := range r.order[b[0]:b[1]] {
+				tokens += r.length(s)
 			}
 			if b[0] != next || b[1] <= b[0] || tokens > r.tokens/n+128 { // one text may go over the share
 				t.Fatalf("%d texts, %d batches: %v, %d tokens of %d in batch %v", len(lengths), n, r.batches, tokens, r.tokens, b)
@@ -332,5 +332,19 @@ func TestSharesOfTexts(t *testing.T) {
 	}
 	if r := cutting(4); len(r.batches) != 0 || !r.even(2) {
 		t.Errorf("no texts: batches %v", r.batches)
+	}
+}
+
+// A pass that is kept for the next call computes with the encoder that the model has then.
+func TestEncoderReplaced(t *testing.T) {
+	for _, threads := range []int{1, 2} {
+		m, other := withThreads(tiny(t, 1), threads), tiny(t, 2)
+		texts := m.encode(someTexts(40))
+		before := features(t, m, texts, bert.CLS)
+		m.Encoder = other.Encoder
+		got, want := features(t, m, texts, bert.CLS), features(t, other, texts, bert.CLS)
+		if !slices.EqualFunc(got.Data, want.Data, sameBits) || slices.EqualFunc(got.Data, before.Data, sameBits) {
+			t.Errorf("%d threads: features are those of the encoder that was there before", threads)
+		}
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -105,13 +107,11 @@ func TestExplainIntegral(t *testing.T) {
 	m := tinyWithHead(t, 3, bert.Mean)
 	e := newExplainer(t, m)
 	encoded := m.encode(explained[:1])[0]
-	got, err := e.contributions(t.Context(), encoded, 1, ExplainOptions{IntegratedGradients, 64})
+	got, err := e.contributions(t.Context(), encoded, 1, ExplainOptions{Method: IntegratedGradients, Steps: 64})
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.workers.Start()
-	defer e.workers.Stop()
-	want, err := e.integrate(t.Context(), e.line(encoded.IDs, e.baseline(encoded).IDs, encoded.Segments), 1, places, weights)
+	want, err := e.integrate(t.Context(), e.lines(encoded, e.baseline(encoded).IDs), 1, places, weights, &ExplainOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,5 +250,37 @@ func TestQuadrature(t *testing.T) {
 	}
 	if want := sigmoid(1) - sigmoid(0); !(math.Abs(sum-want) <= 0.01) {
 		t.Errorf("the step has %v, want %v", sum, want)
+	}
+}
+
+// Cut into steps that another goroutine runs, an explanation has the same bits, no step costs more than it may, and an error ends it.
+func TestExplainSteps(t *testing.T) {
+	m := tinyWithHead(t, 3, bert.Mean)
+	m.SetThreads(2)
+	e := newExplainer(t, m)
+	for _, method := range []Method{IntegratedGradients, GradientTimesInput} {
+		o := ExplainOptions{Method: method}
+		want := explain(t, e, explained[0], o, m.Labels...)
+		tokens, steps := len(m.EncodeOne(explained[0]).IDs), 0
+		o.MaxCost = 100
+		o.Run = func(_ context.Context, cost int, step func() error) error {
+			if cost > max(o.MaxCost, gradientCost*tokens) {
+				t.Errorf("a step of %d", cost)
+			}
+			steps++
+			done := make(chan error)
+			go func() { done <- step() }()
+			return <-done
+		}
+		if got := explain(t, e, explained[0], o, m.Labels...); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: in steps %+v, want %+v", method, got, want)
+		}
+		if least := 1 + len(m.Labels); steps < least || method == IntegratedGradients && steps < 10*least {
+			t.Errorf("%s: %d steps", method, steps)
+		}
+		o.Run = func(context.Context, int, func() error) error { return io.ErrClosedPipe }
+		if _, err := e.Explain(t.Context(), explained[0], m.Labels, o); err != io.ErrClosedPipe {
+			t.Errorf("an error of a step: %v", err)
+		}
 	}
 }

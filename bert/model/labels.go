@@ -13,6 +13,7 @@ import (
 func (m *Model) openHead(f files, o *Options, s *Settings, config *modelConfig) error {
 	if s != nil {
 		m.MaxSeqLength, m.training = s.MaxSeqLength, s.Training
+		m.Windows, _ = s.windows() // readSettings has checked it
 	}
 	if s != nil && s.MaxSeqLength > m.Encoder.Config.MaxPositionEmbeddings {
 		return fmt.Errorf("%s: max_seq_length is %d, over max_position_embeddings, %d", f.settings, s.MaxSeqLength,

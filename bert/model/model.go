@@ -31,7 +31,8 @@ type Model struct {
 
 	Samples []Sample // texts with what the model says of them (bertlabel.json)
 
-	MaxSeqLength int // tokens of a text, with [CLS] and [SEP]; longer ones are cut
+	MaxSeqLength int               // tokens of a text, or of a window of it, with [CLS] and [SEP]; longer ones are cut
+	Windows      tokenizer.Windows // how longer texts are read: by default cut
 
 	path     string          // as Open was given it
 	vocab    []byte          // vocab.txt
@@ -57,10 +58,11 @@ type Text struct {
 	A, B string // B is the second text of a pair; empty: there is none
 }
 
-// Encode tokenises texts[i] with the second text pairs[i], on all processors, each row cut to m.MaxSeqLength tokens: what a
-// data.Dataset has. pairs is nil where no text has a second one; else it panics unless pairs is as long as texts.
+// Encode tokenises texts[i] with the second text pairs[i], on all processors, in rows of up to m.MaxSeqLength tokens and as many of them as
+// m.Windows says; the rest is cut. The texts are what a data.Dataset has. pairs is nil where no text has a second one; else it panics
+// unless pairs is as long as texts.
 func (m *Model) Encode(texts, pairs []string) []tokenizer.Encoding {
-	return m.Tokenizer.EncodeBatch(texts, pairs, m.MaxSeqLength)
+	return m.Tokenizer.EncodeBatchWindows(texts, pairs, m.MaxSeqLength, m.Windows)
 }
 
 // encode is Encode for texts that have their pairs with them.
@@ -92,17 +94,25 @@ func (m *Model) Predict(ctx context.Context, texts []Text) ([]Prediction, error)
 // PredictEncoded is Predict for texts that Encode has tokenised.
 func (m *Model) PredictEncoded(ctx context.Context, texts []tokenizer.Encoding) ([]Prediction, error) {
 	if m.Head == nil {
-		return nil, errors.New("the model has no head (output_weights, output_bias): train one first")
+		return nil, errNoHead
 	}
 	features, err := m.Features(ctx, texts, m.Pooling, nil)
 	if err != nil {
 		return nil, err
 	}
+	return m.predictions(features)
+}
+
+// errNoHead refuses to predict.
+var errNoHead = errors.New("the model has no head (output_weights, output_bias): train one first")
+
+// predictions runs the head on features [texts, width].
+func (m *Model) predictions(features *tensor.Tensor) ([]Prediction, error) {
 	logits, probabilities := m.Score(features)
 	if err := m.CheckLogits(logits); err != nil {
 		return nil, err
 	}
-	predictions := make([]Prediction, len(texts))
+	predictions := make([]Prediction, logits.Rows)
 	for i := range predictions {
 		predictions[i] = Prediction{logits.Row(i), probabilities.Row(i)}
 	}

@@ -38,7 +38,7 @@ func (m *Model) NewPass(threads int) *Pass {
 func (p *Pass) Features(dst *tensor.Tensor, texts []tokenizer.Encoding, pooling bert.Pooling) error {
 	p.batch.Reset()
 	for i := range texts {
-		p.batch.Append(texts[i].IDs, texts[i].Segments)
+		AppendTo(&p.batch, &texts[i])
 	}
 	return p.run(dst, pooling)
 }
@@ -48,16 +48,16 @@ func (p *Pass) run(dst *tensor.Tensor, pooling bert.Pooling) error {
 	return p.encoder.Features(p.ws, dst, &p.batch, pooling)
 }
 
-// Memory returns the bytes that the pass holds once it has run batches of at most so many tokens and texts, the longest of them of
-// longest tokens.
+// Memory returns the bytes that the pass holds once it has run batches of at most so many tokens and sequences (texts, or their windows),
+// the longest of them of longest tokens.
 func (p *Pass) Memory(tokens, texts, longest int) int {
 	batch := 2*4*tokens + 8*(texts+1)
 	return batch + p.encoder.FeaturesMemory(bert.BatchSize{Tokens: tokens, Texts: texts, Longest: longest}, p.threads)
 }
 
-// EncodeOne tokenises one text on the caller's goroutine, cut to m.MaxSeqLength tokens; Encoding.Cut counts those left out.
+// EncodeOne tokenises one text on the caller's goroutine, as Encode does; Encoding.Cut counts the tokens left out.
 func (m *Model) EncodeOne(t Text) tokenizer.Encoding {
-	return m.Tokenizer.Encode(t.A, t.B, m.MaxSeqLength)
+	return m.Tokenizer.EncodeWindows(t.A, t.B, m.MaxSeqLength, m.Windows)
 }
 
 // ScoreRow runs the head, which the model must have, on one feature, [width], and sets logits and probabilities, both [labels], to the

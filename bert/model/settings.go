@@ -28,6 +28,9 @@ type Settings struct {
 	AddedTokens    []tokenizer.AddedToken `json:"added_tokens,omitempty"`    // by id
 	TruncationSide string                 `json:"truncation_side,omitempty"` // left or right; absent: right
 
+	Windows       string   `json:"windows,omitempty"`        // rows of a text, a number or all; absent: 1
+	WindowOverlap *float64 `json:"window_overlap,omitempty"` // share of a row that the next one has, too; absent: a quarter
+
 	Pooling    string             `json:"pooling"`               // as bert.ParsePooling reads it
 	ExactlyOne bool               `json:"exactly_one,omitempty"` // the labels exclude each other
 	Thresholds map[string]float32 `json:"thresholds"`            // label → probability above which it is predicted
@@ -72,7 +75,9 @@ func parseSettings(data []byte) (s *Settings, unknown []string, err error) {
 		"do_lower_case": &s.DoLowerCase,
 		"keep_tokens":   &s.KeepTokens, "pooling": &s.Pooling, "thresholds": &s.Thresholds, "training": new(any),
 		"strip_accents": &s.StripAccents, "tokenize_chinese_chars": &s.TokenizeChinese, "max_input_chars_per_word": &s.MaxWordChars,
-		"samples": &s.Samples, "exactly_one": &s.ExactlyOne, "added_tokens": &s.AddedTokens, "truncation_side": &s.TruncationSide,
+		"samples": &s.Samples,
+		"windows": &s.Windows, "window_overlap": &s.WindowOverlap,
+		"exactly_one": &s.ExactlyOne, "added_tokens": &s.AddedTokens, "truncation_side": &s.TruncationSide,
 	}
 	for _, key := range []string{"format_version", "problem_type", "max_seq_length", "do_lower_case", "pooling"} {
 		if _, ok := object[key]; !ok {
@@ -112,12 +117,41 @@ func (s *Settings) check() error {
 			return fmt.Errorf("samples[%d]: %w", i, err)
 		}
 	}
+	if _, err := s.windows(); err != nil {
+		return err
+	}
 	for _, label := range slices.Sorted(maps.Keys(s.Thresholds)) {
 		if t := s.Thresholds[label]; !(t >= 0 && t <= 1) {
 			return fmt.Errorf("thresholds: %q is %v, expected 0 to 1", label, t)
 		}
 	}
 	return nil
+}
+
+// windows returns how long texts are read.
+func (s *Settings) windows() (w tokenizer.Windows, err error) {
+	if s.Windows != "" {
+		if w.Most, err = tokenizer.ParseMost(s.Windows); err != nil {
+			return w, fmt.Errorf("windows: %w", err)
+		}
+	}
+	if s.WindowOverlap != nil {
+		if w.Overlap = *s.WindowOverlap; !(w.Overlap >= 0 && w.Overlap <= tokenizer.MaxOverlap) {
+			return w, fmt.Errorf("window_overlap is %v, expected 0 to %v", w.Overlap, tokenizer.MaxOverlap)
+		}
+		if w.Overlap == 0 {
+			w.Overlap = tokenizer.NoOverlap
+		}
+	}
+	return w, nil
+}
+
+// setWindows is the opposite; one row a text is not mentioned.
+func (s *Settings) setWindows(w tokenizer.Windows) {
+	if w.Several() {
+		share := w.Share()
+		s.Windows, s.WindowOverlap = w.MostText(), &share
+	}
 }
 
 // tokenizerOptions returns how text is read.

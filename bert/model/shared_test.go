@@ -45,6 +45,9 @@ func TestDigest(t *testing.T) {
 		"fewer":     func(m *Model) { m.SetOutputs(m.Outputs()[:2]) },
 		"pooling":   func(m *Model) { m.Pooling = bert.Mean },
 		"length":    func(m *Model) { m.MaxSeqLength-- },
+		"windows":   func(m *Model) { m.Windows.Most = 2 },
+		"all":       func(m *Model) { m.Windows.Most = tokenizer.AllWindows },
+		"overlap":   func(m *Model) { m.Windows = tokenizer.Windows{Most: 2, Overlap: tokenizer.NoOverlap} },
 		"reading":   func(m *Model) { m.Tokenizer = tokenizerWith(t, m, tokenizer.Options{}) },
 		"no head":   func(m *Model) { m.Head, m.Labels, m.Thresholds = nil, nil, nil },
 	}
@@ -171,7 +174,7 @@ func TestAdmit(t *testing.T) {
 		m := openShared(t, dir, o, nil)
 		openShared(t, dir, o, m)
 		open(t, dir, o)
-		want, err := OpenMemory(m.Encoder.Config, p, 2)
+		want, err := OpenMemory(m.Encoder.Config, o)
 		if err != nil || len(asked) != 2 || asked[0] != want || asked[1] != want {
 			t.Errorf("%v: asked for %d bytes, want twice %d, %v", p, asked, want, err)
 		}
@@ -182,5 +185,24 @@ func TestAdmit(t *testing.T) {
 				t.Errorf("%v: a model that is not admitted: %v", p, err)
 			}
 		}
+	}
+}
+
+// Models of one vocabulary that read text in the same way have one tokenizer; another way of reading has its own.
+func TestSharedTokenizer(t *testing.T) {
+	m := tinyWithHead(t, 1, bert.CLS)
+	dir := saved(t, m)
+	one := openShared(t, dir, nil, nil)
+	two := openShared(t, saved(t, tinyWithHead(t, 2, bert.CLS)), nil, one)
+	lower := !m.Tokenizer.Options().LowerCase
+	other := openShared(t, dir, &Options{LowerCase: &lower}, one, two)
+	if two.Tokenizer != one.Tokenizer || two.Encoder == one.Encoder {
+		t.Error("another encoder with the same vocabulary: the tokenizer is not shared, or the encoder is")
+	}
+	if other.Tokenizer == one.Tokenizer || other.Tokenizer.Options().LowerCase == one.Tokenizer.Options().LowerCase {
+		t.Error("lower-casing models share a tokenizer with one that is not")
+	}
+	if alone := open(t, dir, nil); openShared(t, dir, nil, alone).Tokenizer == alone.Tokenizer {
+		t.Error("a model that does not come from OpenShared shares its tokenizer")
 	}
 }

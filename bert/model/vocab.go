@@ -27,9 +27,9 @@ const vocabName = "vocab.txt"
 // OpenTokenizer opens the tokenizer of a model without the model: of a folder, whose weights may be missing, of a checkpoint in one, or
 // of a vocabulary, a file that ends in .txt. path may be empty if o names the vocabulary. Text is then read as Open's model reads it:
 // as o says, else bertlabel.json, else a Hugging Face folder's own files, else as the vocabulary looks, and what was guessed is logged.
-// maxSeqLength is the length that bertlabel.json says, else DefaultMaxSeqLength. Errors are those of Open; a *tokenizer.KeepError is
+// lengths is what bertlabel.json says of them, else one row of DefaultMaxSeqLength. Errors are those of Open; a *tokenizer.KeepError is
 // one of o.KeepTokens.
-func OpenTokenizer(path string, o *Options) (t *tokenizer.Tokenizer, maxSeqLength int, err error) {
+func OpenTokenizer(path string, o *Options) (t *tokenizer.Tokenizer, lengths tokenizer.Lengths, err error) {
 	if o == nil {
 		o = &Options{}
 	}
@@ -39,29 +39,30 @@ func OpenTokenizer(path string, o *Options) (t *tokenizer.Tokenizer, maxSeqLengt
 	f := files{vocab: first(o.VocabFile, path)}
 	if !strings.HasSuffix(path, ".txt") || isFolder(path) {
 		if f, err = find(path, o, false); err != nil {
-			return nil, 0, err
+			return nil, lengths, err
 		}
 	}
 	huggingFace, err := f.huggingFace()
 	if err != nil {
-		return nil, 0, err
+		return nil, lengths, err
 	}
 	if f.vocab == "" && !(huggingFace && f.hfTokenizer != "") {
-		return nil, 0, f.missing(huggingFace)
+		return nil, lengths, f.missing(huggingFace)
 	}
 	s, err := readSettings(f.settings, o)
 	if err != nil {
-		return nil, 0, err
+		return nil, lengths, err
 	}
-	maxSeqLength = DefaultMaxSeqLength
+	lengths.MaxSeqLength = DefaultMaxSeqLength
 	if s != nil {
-		maxSeqLength = s.MaxSeqLength
+		lengths.MaxSeqLength = s.MaxSeqLength
+		lengths.Windows, _ = s.windows() // readSettings has checked it
 	}
 	t, _, limit, err := readTokenizer(f, o, s, huggingFace)
 	if s == nil && limit > 0 {
-		maxSeqLength = min(maxSeqLength, limit)
+		lengths.MaxSeqLength = min(lengths.MaxSeqLength, limit)
 	}
-	return t, maxSeqLength, err
+	return t, lengths, err
 }
 
 // huggingFace reports whether the folder is one of Hugging Face: its config says that or, where there is none, the files of a tokenizer.

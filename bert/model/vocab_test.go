@@ -41,12 +41,12 @@ func TestOpenTokenizer(t *testing.T) {
 		{google, func() *Options { return &Options{LowerCase: &no, KeepTokens: []string{"cat"}} }},
 	} {
 		want := open(t, c.path, c.o())
-		got, length, err := OpenTokenizer(c.path, c.o())
+		got, lengths, err := OpenTokenizer(c.path, c.o())
 		if err != nil {
 			t.Fatalf("%s: %v", c.path, err)
 		}
-		if !sameOptions(got.Options(), want.Tokenizer.Options()) || got.Vocab().Size() != want.Tokenizer.Vocab().Size() || length != 9 {
-			t.Errorf("%s: %+v, %d tokens, length %d", c.path, got.Options(), got.Vocab().Size(), length)
+		if !sameOptions(got.Options(), want.Tokenizer.Options()) || got.Vocab().Size() != want.Tokenizer.Vocab().Size() || lengths.MaxSeqLength != 9 {
+			t.Errorf("%s: %+v, %d tokens, lengths.MaxSeqLength %d", c.path, got.Options(), got.Vocab().Size(), lengths.MaxSeqLength)
 		}
 		if text := "The [NAME] cat"; strings.Join(got.Tokenize(text), " ") != strings.Join(want.Tokenizer.Tokenize(text), " ") {
 			t.Errorf("%s: tokens %q", c.path, got.Tokenize(text))
@@ -57,10 +57,10 @@ func TestOpenTokenizer(t *testing.T) {
 		os.Remove(filepath.Join(google, weights))
 	}
 	var messages []string
-	got, length, err := OpenTokenizer(google, logged(&messages)) // a vocabulary is all that is left
-	if err != nil || !got.Options().LowerCase || length != DefaultMaxSeqLength || len(messages) != 1 ||
+	got, lengths, err := OpenTokenizer(google, logged(&messages)) // a vocabulary is all that is left
+	if err != nil || !got.Options().LowerCase || lengths.MaxSeqLength != DefaultMaxSeqLength || len(messages) != 1 ||
 		!strings.Contains(messages[0], "do_lower_case is true, guessed") {
-		t.Errorf("vocabulary alone: length %d, %v, logged %q", length, err, messages)
+		t.Errorf("vocabulary alone: lengths.MaxSeqLength %d, %v, logged %q", lengths.MaxSeqLength, err, messages)
 	}
 	for _, o := range []*Options{{VocabFile: other}, {Vocab: strings.NewReader(readText(t, other))}} {
 		for _, path := range []string{"", google} {

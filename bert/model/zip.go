@@ -141,14 +141,14 @@ func openZip(path string, o *Options) (*Model, error) {
 }
 
 // openZipTokenizer is OpenTokenizer for a zip file.
-func openZipTokenizer(path string, o *Options) (*tokenizer.Tokenizer, int, error) {
+func openZipTokenizer(path string, o *Options) (*tokenizer.Tokenizer, tokenizer.Lengths, error) {
 	u, err := unzip(path, false)
 	if err != nil {
-		return nil, 0, err
+		return nil, tokenizer.Lengths{}, err
 	}
 	defer u.remove()
-	t, length, err := OpenTokenizer(u.folder, u.options(o))
-	return t, length, u.named(err)
+	t, lengths, err := OpenTokenizer(u.folder, u.options(o))
+	return t, lengths, u.named(err)
 }
 
 // readZipConfig is ReadConfig for a zip file.

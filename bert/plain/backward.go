@@ -50,15 +50,16 @@ func (p *Pass) featuresBackward(dfeatures Matrix) {
 		x := p.Stages[p.stageOf(v)]
 		s, h := len(x), len(x[0])
 		dx, dy := zeros(s, h), columns(dfeatures, i*h, (i+1)*h)
+		from, to := p.Kept[0], p.Kept[1]
 		switch v.Kind {
 		case "cls":
 			dx[0] = dy[0]
 		case "mean":
-			dx = add(dx, scale(1/float64(s), dy)) // every row had the same share
+			copy(dx[from:to], add(dx[from:to], scale(1/float64(to-from), dy))) // every row had the same share
 		case "max":
-			for j, largest := range maximum(x)[0] {
-				row := slices.IndexFunc(x, func(row []float64) bool { return row[j] == largest })
-				dx[row][j] = dy[0][j]
+			for j, largest := range maximum(x[from:to])[0] {
+				row := slices.IndexFunc(x[from:to], func(row []float64) bool { return row[j] == largest })
+				dx[from+row][j] = dy[0][j]
 			}
 		case "pooled":
 			dx[0] = p.poolerBackward(dy, x)[0]

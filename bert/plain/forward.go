@@ -44,6 +44,7 @@ type Vector struct {
 type Pass struct {
 	*Model
 	IDs, Segments []int             // [S]
+	Kept          [2]int            // mean and maximum are over the tokens from the first number to the one before the second
 	Vectors       []Vector          // which the head reads side by side
 	Names         []string          // of the stages, in the order in which they were computed
 	Stages        map[string]Matrix // every intermediate result, under the name of its scope in modeling.py
@@ -52,7 +53,12 @@ type Pass struct {
 
 // Forward runs a text through the encoder and the poolings; and through the head, if the model has one for features of that width.
 func (m *Model) Forward(ids, segments []int, vectors ...Vector) *Pass {
-	p := &Pass{m, ids, segments, vectors, nil, map[string]Matrix{}, map[string]Matrix{}}
+	return m.ForwardWindow(ids, segments, [2]int{0, len(ids)}, vectors...)
+}
+
+// ForwardWindow is Forward for one window of a long text, of whose tokens mean and maximum read some only: Pass.Kept.
+func (m *Model) ForwardWindow(ids, segments []int, kept [2]int, vectors ...Vector) *Pass {
+	p := &Pass{m, ids, segments, kept, vectors, nil, map[string]Matrix{}, map[string]Matrix{}}
 	x := p.embeddings()
 	for n := range m.Layers {
 		x = p.layer(n, x)
@@ -97,8 +103,8 @@ func (p *Pass) addNorm(scope string, x, f Matrix) Matrix {
 	return p.layerNorm(scope+"LayerNorm", p.set(scope+"sum", add(x, f)))
 }
 
-// multiHead is MultiHead(x) = Concat(head₁, …, head_A)·W + b, [S, H] (§3.2.2; attention_layer). Each head has D columns of the queries,
-// keys and values to itself, so it can look for something of its own.
+// multiHead is multi-head attention, MultiHead(x) = Concat(head₁, …, head_A)·W + b, [S, H] (§3.2.2; attention_layer). Each head has D
+// columns of the queries, keys and values to itself, so it can look for something of its own.
 func (p *Pass) multiHead(scope string, x Matrix) Matrix {
 	q, k, v := p.dense(scope+"self/query", x), p.dense(scope+"self/key", x), p.dense(scope+"self/value", x)
 	var scores Matrix // of the heads, one below the other: [A·S, S]
@@ -136,7 +142,8 @@ func softmax(x Matrix) Matrix {
 	return zip(y, sumRows(y), func(e, sum float64) float64 { return e / sum })
 }
 
-// feedForward is FFN(x) = act(x·W₁ + b₁)·W₂ + b₂, [S, H], inside it [S, I] (§3.3, equation (2), where act is ReLU; transformer_model).
+// feedForward is the feed-forward network, FFN(x) = act(x·W₁ + b₁)·W₂ + b₂, [S, H], inside it [S, I] (§3.3, equation (2), where act is
+// ReLU; transformer_model).
 func (p *Pass) feedForward(scope string, x Matrix) Matrix {
 	inner := p.dense(scope+"intermediate/dense", x)
 	return p.dense(scope+"output/dense", p.set(scope+"intermediate/act", each(inner, activations[p.Act])))
@@ -171,11 +178,14 @@ func (p *Pass) normalise(x Matrix) (norm, rstd Matrix) {
 }
 
 // features is the vectors that stand for the text, side by side, [1, features]: the row of [CLS], which is the first token; the mean or the
-// maximum over all tokens; or what the pooler makes of [CLS].
+// maximum over all tokens, or over Kept; or what the pooler makes of [CLS].
 func (p *Pass) features() Matrix {
 	features := Matrix{nil}
 	for _, v := range p.Vectors {
 		x := p.Stages[p.stageOf(v)]
+		if v.Kind == "mean" || v.Kind == "max" {
+			x = x[p.Kept[0]:p.Kept[1]]
+		}
 		pool := map[string]func(Matrix) Matrix{"cls": first, "mean": mean, "max": maximum, "pooled": p.pooler}[v.Kind]
 		features = concat(features, pool(x))
 	}

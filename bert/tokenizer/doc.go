@@ -13,6 +13,7 @@
 //   - unicode.go: what Python's str.lower, unicodedata.normalize("NFD") and unicodedata.category do.
 //   - trie.go: the longest match of WordpieceTokenizer, on a double-array trie over the bytes of the vocabulary.
 //   - vocab.go: the vocabulary file. tokenizer.go, keep.go, added.go: options. encode.go: [CLS] a [SEP] b [SEP].
+//     windows.go: long texts as several rows.
 //
 // Character properties are those of the Unicode version of the Go release and of golang.org/x/text (15.0.0 with Go 1.26).
 //

@@ -8,12 +8,14 @@ import (
 	"bertlabel/tensor/parallel"
 )
 
-// Encoding is one row of BERT's input, without padding.
+// Encoding is a text as BERT reads it, without padding: one row, or several windows, one after the other.
 type Encoding struct {
-	IDs      []int32 // [CLS] a [SEP], or [CLS] a [SEP] b [SEP]
+	IDs      []int32 // [CLS] a [SEP], or [CLS] a [SEP] b [SEP]; of each window
 	Segments []int32 // token_type_ids: 0 up to and including the first [SEP], 1 after it
 	Cut      int     // how many tokens of the texts were left out to keep to the length
-	Unknown  int     // how many of IDs are [UNK]
+	Unknown  int     // how many of the tokens that count are [UNK]
+
+	Windows []Window // nil: one row, all of whose tokens count
 }
 
 // Encode makes a row of a text and, unless it is empty or without any token, its pair: convert_single_example of
@@ -26,12 +28,20 @@ func (t *Tokenizer) Encode(text, pair string, maxLen int) Encoding {
 	var cut int
 	s.ids, s.segments, cut = t.AppendEncode(s.ids[:0], s.segments[:0], text, pair, maxLen)
 	e := Encoding{IDs: slices.Clone(s.ids), Segments: slices.Clone(s.segments), Cut: cut}
-	for _, id := range e.IDs {
-		if id == t.unk {
-			e.Unknown++
+	t.countUnknown(&e)
+	return e
+}
+
+// countUnknown sets e.Unknown.
+func (t *Tokenizer) countUnknown(e *Encoding) {
+	for i := range e.Sequences() {
+		w := e.Sequence(i)
+		for _, id := range e.IDs[w.KeptStart:w.KeptEnd] {
+			if id == t.unk {
+				e.Unknown++
+			}
 		}
 	}
-	return e
 }
 
 // AppendEncode is Encode into buffers of the caller: it appends the row to ids and segments and returns them with the number of
@@ -101,6 +111,11 @@ func (e *Encoding) Pad(n int) (mask []int32) {
 // EncodeBatch encodes texts[i] with pairs[i], or without when pairs is nil, into element i of the result, on all processors
 // (GOMAXPROCS). Each row is as Encode makes it.
 func (t *Tokenizer) EncodeBatch(texts, pairs []string, maxLen int) []Encoding {
+	return t.EncodeBatchWindows(texts, pairs, maxLen, Windows{})
+}
+
+// EncodeBatchWindows is EncodeBatch for texts of several windows: each is as EncodeWindows makes it.
+func (t *Tokenizer) EncodeBatchWindows(texts, pairs []string, maxLen int, w Windows) []Encoding {
 	if pairs != nil && len(pairs) != len(texts) {
 		panic("tokenizer: EncodeBatch with texts and pairs of different lengths")
 	}
@@ -121,7 +136,7 @@ func (t *Tokenizer) EncodeBatch(texts, pairs []string, maxLen int) []Encoding {
 					if pairs != nil {
 						pair = pairs[i]
 					}
-					rows[i] = t.Encode(texts[i], pair, maxLen)
+					rows[i] = t.EncodeWindows(texts[i], pair, maxLen, w)
 				}
 			}
 		})

@@ -221,6 +221,7 @@ func TestOverlaps(t *testing.T) {
 		{[]pair{entry("a", 0, 16), entry("b", 4, 1)}, false},
 		{[]pair{entry("a", 0, 16), entry("b", 4, 1), entry("c", 60, 1)}, false},
 		{[]pair{entry("a", 0, 16), entry("b", 0, 16)}, false},
+		{[]pair{entry("a", 0, 16), entry("b", 16, 0), entry("c", 32, 1)}, false}, // an empty tensor inside does not end the one around it
 	} {
 		_, err := bundleOf(buildTable(append([]pair{headerPair}, c.pairs...)), data).readAll()
 		if c.legal && err != nil || !c.legal && (err == nil || classOf(t, err) != checkpoint.Overlap) {

@@ -147,8 +147,8 @@ var matrixModes = map[string][]string{
 // matrixElsewhere are the flags of the verbs that cannot be run here: they measure, serve, use the network, or take long. Those of bench and
 // of serve have tests of their own (benchcmd, servecmd).
 var matrixElsewhere = map[string]string{
-	"bench": "gemm ladder model shape lengths train batch steps num-labels runs precision offline json",
-	"serve": "model listen precision offline max-wait bulk-queue batch-tokens max-texts max-body max-bodies cache on-long timeout api-key-file " +
+	"bench": "gemm ladder model shape lengths train batch steps num-labels runs precision embeddings offline json",
+	"serve": "model listen precision embeddings offline debug-addr allow-dimensions max-wait bulk-queue batch-tokens max-texts max-body max-bodies cache on-long timeout api-key-file " +
 		"insecure tls-cert tls-key metrics-listen drain-delay grace watch cors trust-proxy explain no-ui no-get access-log log-texts check",
 	"demo": "tiny output overwrite", "pull": "output offline", "parts": "cat clean json input", "version": "json", "completion": "",
 }
@@ -164,6 +164,9 @@ var matrixTries = map[string][]matrixTry{
 	"model": {{value: "R"}}, "bert-config-file": {{value: "+config.json"}}, "vocab-file": {{value: "+vocab.txt"}},
 	"init-checkpoint": {{value: "R/bert_model.ckpt"}}, "hidden-act": {{value: "relu"}}, "do-lower-case": {{value: "false"}},
 	"max-seq-length": {{value: "4"}}, "keep-tokens": {{value: "##s"}}, "ignore-variables": {{value: "x*"}}, "precision": {{value: "int8"}},
+	"embeddings": {{value: "int8"}}, "windows": {{value: "all", with: "--max-seq-length=5", only: "--model"}, {value: "all", only: "!--model"}},
+	"window-overlap": {{value: "0.4", with: "--windows=all --max-seq-length=5", only: "--model"}, {value: "0.4"}},
+	"windows-detail": {{with: "--windows=all --max-seq-length=5"}, {}}, "metrics-file": {{value: "$/figures.prom"}},
 	"overwrite": {{full: true}}, "output": {{value: "$/q.jsonl"}}, "seed": {{value: "7"}}, "json": {{only: "!--json"}},
 	"plots": {{value: "$/plots"}}, "dev": {{value: "@"}}, "test": {{value: "@"}}, "labels": {{value: "anger"}}, "binarize": {{value: "0.5",
 		with: "--truth +shares.csv"}},

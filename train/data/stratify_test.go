@@ -159,3 +159,20 @@ func BenchmarkStratify(b *testing.B) {
 		Stratify(labels, nil, testShares, 42)
 	}
 }
+
+// The label with the fewest rows left is dealt next, and of several the first in the label list (Sechidis et al. 2011, algorithm 1).
+func TestLabelQueue(t *testing.T) {
+	q := &labelQueue{left: []int{2, 1, 3, 1, 0}}
+	q.begin()
+	var order []int
+	for q.Len() > 0 {
+		next := q.labels[0]
+		order = append(order, next)
+		for q.left[next] > 0 {
+			q.take(next)
+		}
+	}
+	if want := []int{1, 3, 0, 2}; !slices.Equal(order, want) {
+		t.Errorf("labels come in the order %v, want %v", order, want)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"bertlabel/bert"
+	"bertlabel/bert/tokenizer"
 	"bertlabel/layers"
 	"bertlabel/train/data"
 	"bertlabel/train/metrics"
@@ -246,13 +247,19 @@ func TestLabels(t *testing.T) {
 }
 
 func TestCut(t *testing.T) {
-	want(t, "at a tenth", Cut("f", 10, 100, 128, 512, false))
-	want(t, "over it", Cut("f", 11, 100, 128, 512, false), CutTexts)
-	if raise, no := Cut("f", 11, 100, 128, 512, false)[0].Remedy, Cut("f", 11, 100, 512, 512, false)[0].Remedy; !strings.Contains(raise, "512") ||
-		strings.Contains(no, "Raise") {
-		t.Errorf("remedies %q, %q", raise, no)
+	length := func(n int) tokenizer.Lengths { return tokenizer.Lengths{MaxSeqLength: n} }
+	want(t, "at a tenth", Cut("f", 10, 100, length(128), 512, false))
+	want(t, "over it", Cut("f", 11, 100, length(128), 512, false), CutTexts)
+	windows := tokenizer.Lengths{MaxSeqLength: 512, Windows: tokenizer.Windows{Most: 3}}
+	for remedy, lengths := range map[string]tokenizer.Lengths{"takes up to 512": length(128), "`windows` all": length(512), "Raise `windows`": windows} {
+		if got := Cut("f", 11, 100, lengths, 512, false)[0].Remedy; !strings.Contains(got, remedy) {
+			t.Errorf("remedy %q, want %q", got, remedy)
+		}
 	}
-	want(t, "nothing", Cut("f", 0, 0, 128, 512, false))
+	if found := Cut("f", 11, 100, windows, 512, false)[0].Found; !strings.Contains(found, "longer than 3 windows of 512 tokens") {
+		t.Error(found)
+	}
+	want(t, "nothing", Cut("f", 0, 0, length(128), 512, false))
 }
 
 // files returns a data set of n texts of the given length, a share of which has label "a".

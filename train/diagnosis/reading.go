@@ -25,7 +25,7 @@ const capitalLetters = 5
 // Add takes in a text, or the two of a pair, and the row that a tokenizer has made of them.
 func (r *Reading) Add(e *tokenizer.Encoding, texts ...string) {
 	r.Texts++
-	r.Tokens += max(0, len(e.IDs)-2-int(e.Segments[len(e.Segments)-1])) // a second text has a [SEP] of its own
+	r.Tokens += max(0, e.Kept()-2-int(e.Segments[len(e.Segments)-1])) // a second text has a [SEP] of its own
 	r.Unknown += e.Unknown
 	if e.Unknown > 0 {
 		r.WithUnknown++

@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"bertlabel/bert/tokenizer"
 	"fmt"
 	"math"
 	"slices"
@@ -9,24 +10,27 @@ import (
 	"bertlabel/train/data"
 )
 
-// Cut judges how many texts of a file were cut to maxSeqLength tokens by a model that takes up to limit; left: their
+// Cut judges how many texts of a file were cut to so many tokens by a model that takes up to limit in a row; left: their
 // beginnings were cut.
-func Cut(file string, cut, texts, maxSeqLength, limit int, left bool) []Finding {
+func Cut(file string, cut, texts int, lengths tokenizer.Lengths, limit int, left bool) []Finding {
 	const most = 0.1
 	share := float64(cut) / float64(max(1, texts))
 	if share <= most {
 		return nil
 	}
 	remedy := fmt.Sprintf("Raise `max_seq_length` (the model takes up to %d)", limit)
-	if maxSeqLength >= limit {
-		remedy = "The model takes no more: put what matters first, or split the texts"
+	switch {
+	case lengths.Windows.Several():
+		remedy = "Raise `windows`; all reads every text to its end"
+	case lengths.MaxSeqLength >= limit:
+		remedy = "The model takes no more in a row: `windows` all reads the texts to their end, in rows that overlap"
 	}
 	side := "behind"
 	if left {
 		side = "before"
 	}
-	return []Finding{{CutTexts, fmt.Sprintf("%s: %d of %d texts (%.1f %%) were longer than %d tokens and were cut: what stands %s "+
-		"is not seen", file, cut, texts, 100*share, maxSeqLength, side), remedy}}
+	return []Finding{{CutTexts, fmt.Sprintf("%s: %d of %d texts (%.1f %%) were longer than %v and were cut: what stands %s "+
+		"is not seen", file, cut, texts, 100*share, lengths, side), remedy}}
 }
 
 // Splits judges whether two files for the same labels could be parts of one: labels that are much more frequent in one, and

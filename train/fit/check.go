@@ -10,6 +10,7 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/bert/tokenizer"
 	"bertlabel/checkpoint/atomic"
 	"bertlabel/layers"
 	"bertlabel/train"
@@ -20,8 +21,8 @@ import (
 // Check returns every reason why the options cannot be used that needs neither model nor rows: *OptionErrors, joined. It changes
 // nothing. Of Dev it only asks whether there is one.
 func (o *Options) Check() error {
-	return errors.Join(o.checkTune(), o.checkLoss(), o.checkSolver(), o.checkFolds(), o.checkTuning(), o.checkPoolings(), o.checkRefit(),
-		o.checkConfig())
+	return errors.Join(o.checkTune(), o.checkPrecision(), o.checkLoss(), o.checkSolver(), o.checkFolds(), o.checkTuning(), o.checkPoolings(),
+		o.checkRefit(), o.checkWindows(), o.checkConfig())
 }
 
 // checkTune looks at what is trained, and at the folder.
@@ -48,6 +49,17 @@ func (o *Options) checkTune() error {
 		return refuse("max_memory", " %d: want 0 (no limit) or more", o.MaxMemory)
 	case !slices.Contains([]data.LongTexts{"", data.CutLongTexts, data.LongError}, o.OnLong):
 		return refuse("on_long", ": %q is none of truncate, error", o.OnLong)
+	}
+	return nil
+}
+
+// checkPrecision looks at the bits of the products.
+func (o *Options) checkPrecision() error {
+	switch {
+	case o.Precision > bert.Auto:
+		return refuse("precision", " %d is none of fp32, bf16, int8, auto", o.Precision)
+	case o.Precision == bert.Int8 && o.Folds > 0:
+		return refuse("precision", " int8 is for the rows that judge, which with `folds` are those of training: give `dev`")
 	}
 	return nil
 }
@@ -173,6 +185,17 @@ func (o *Options) checkRefit() error {
 	return nil
 }
 
+// checkWindows looks at how long texts are read.
+func (o *Options) checkWindows() error {
+	if err := (tokenizer.Windows{Most: o.Windows}).Check(); err != nil {
+		return refuse("windows", ": %v", err)
+	}
+	if err := (tokenizer.Windows{Overlap: o.WindowOverlap}).Check(); err != nil {
+		return refuse("window_overlap", ": %v", err)
+	}
+	return nil
+}
+
 // checkConfig gives each complaint of the configuration its option.
 func (o *Options) checkConfig() error {
 	err := o.config().Check()
@@ -219,8 +242,18 @@ func checkInputs(m *model.Model, rows *data.Dataset, o *Options) error {
 	if n, limit := m.MaxSeqLength, m.Encoder.Config.MaxPositionEmbeddings; n < 2 || n > limit {
 		return refuse("max_seq_length", " %d: want from 2 to the %d positions of the model", n, limit)
 	}
-	if p := m.Precision(); p != bert.FP32 && (o.Tune != Head || o.Folder.Path != "") {
-		return refuse("precision", " %s: rounded weights can be neither trained nor saved, want fp32", p)
+	if w := o.windows(m); w.Several() && m.MaxSeqLength < 3 {
+		return refuse("windows", " %s: a row of `max_seq_length` %d tokens has no room for any", w.MostText(), m.MaxSeqLength)
+	} else if err := m.Windows.Check(); err != nil {
+		return refuse("windows", " of the model: %v", err)
+	}
+	switch e := m.Encoder; {
+	case e.Rounds() && (o.Tune != Head || o.Folder.Path != ""):
+		return refuse("precision", " %s, word embeddings in %s: rounded weights can be neither trained nor saved, want fp32",
+			e.Precision(), e.EmbeddingsPrecision())
+	case e.Rounds() && o.Precision.Resolve() != bert.FP32:
+		return refuse("precision", " %s is beside a model in float32: this one is in %s, its word embeddings in %s", o.Precision,
+			e.Precision(), e.EmbeddingsPrecision())
 	}
 	if err := checkRows("train", rows); err != nil {
 		return err

@@ -67,7 +67,7 @@ func (r *run) secondsPerToken(ctx context.Context) (float64, error) {
 			tokens += len(r.texts[n].IDs)
 		}
 		start := time.Now()
-		if _, err := r.m.Features(ctx, r.texts[:n], bert.Mean, nil); err != nil {
+		if _, err := r.reader(r.rows).Features(ctx, r.texts[:n], bert.Mean, nil); err != nil {
 			return 0, err
 		}
 		seconds = time.Since(start).Seconds() / float64(tokens)

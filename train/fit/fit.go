@@ -74,6 +74,7 @@ func Model(ctx context.Context, m *model.Model, rows *data.Dataset, o Options) (
 	}
 	finished := false
 	defer r.keepHead(&finished)()
+	m.Windows = o.windows(m)
 	if err := do(ctx); err != nil {
 		return nil, err
 	}
@@ -88,9 +89,11 @@ func Model(ctx context.Context, m *model.Model, rows *data.Dataset, o Options) (
 func (r *run) keepHead(finished *bool) func() {
 	m := r.m
 	head, labels, unnamed, thresholds, pooling, training := m.Head, m.Labels, m.Unnamed, m.Thresholds, m.Pooling, m.Training()
+	windows := m.Windows
 	return func() {
 		if !*finished && r.o.Tune == Head {
 			m.Head, m.Labels, m.Unnamed, m.Thresholds, m.Pooling = head, labels, unnamed, thresholds, pooling
+			m.Windows = windows
 			m.SetTraining(training)
 		}
 	}
@@ -111,6 +114,9 @@ type run struct {
 	workers      *tensor.Workers
 	watch        *watcher
 	cancel       context.CancelCauseFunc
+
+	rounded *bert.Rounded // of the encoder, with a low Options.Precision
+	low     *model.Model  // with that encoder
 
 	texts, devTexts []tokenizer.Encoding
 	cut             int // of these, longer than the model reads
@@ -153,6 +159,10 @@ func newRun(m *model.Model, rows *data.Dataset, o Options) (*run, error) {
 		}
 	}
 	r.workers = tensor.NewWorkers(m.Threads())
+	if p := o.Precision.Resolve(); p != bert.FP32 {
+		r.rounded = m.Encoder.Rounded(p)
+		r.low = m.Beside(r.rounded.Model)
+	}
 	r.record = newRecord(m, &o, rows)
 	if o.Refit != Gradient {
 		if r.refitPooling, r.refitWidth, err = refit.Pooling(m.Encoder, o.RefitPooling, o.Pooling); err != nil {

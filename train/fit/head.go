@@ -41,6 +41,7 @@ func (r *run) fitHead(ctx context.Context) error {
 	if err := r.admitHead(); err != nil {
 		return err
 	}
+	r.follow()
 	if err := r.expect(ctx, 0, 0, false); err != nil {
 		return err
 	}
@@ -100,10 +101,11 @@ func (h *headRun) computeFeatures(ctx context.Context) (err error) {
 
 // features computes the features of a data set that has been tokenised, or takes them from the cache.
 func (r *run) features(ctx context.Context, pooling bert.Pooling, set *data.Dataset, texts []tokenizer.Encoding) (train.Features, error) {
+	reader := r.reader(set)
 	compute := func() (*tensor.Tensor, error) {
 		r.watch.begin("features of "+filepath.Base(set.File), "texts", len(texts))
 		defer r.watch.end()
-		return r.m.Features(ctx, texts, pooling, r.watch.done)
+		return reader.Features(ctx, texts, pooling, r.watch.done)
 	}
 	if r.o.Cache == "" {
 		x, err := compute()
@@ -111,7 +113,11 @@ func (r *run) features(ctx context.Context, pooling bert.Pooling, set *data.Data
 	}
 	cache := train.FeatureCache{Dir: r.o.Cache, Warn: r.warn}
 	hash := train.HashTokens(texts)
-	key := train.NewFeatureKey(string(r.m.Fingerprint()), pooling.String(), string(hash[:]))
+	parts := []string{string(r.m.Fingerprint()), pooling.String(), string(hash[:])}
+	if reader != r.m { // what rounds m
+		parts = append(parts, reader.Precision().String())
+	}
+	key := train.NewFeatureKey(parts...)
 	width, err := r.m.Encoder.PoolingWidth(pooling)
 	if err != nil {
 		return train.Features{}, err

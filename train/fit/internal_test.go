@@ -11,6 +11,7 @@ import (
 	"bertlabel/asm/machine"
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/bert/tokenizer"
 	"bertlabel/layers"
 	"bertlabel/train"
 	"bertlabel/train/data"
@@ -219,7 +220,7 @@ func TestNotes(t *testing.T) {
 		"l2 1e-05 was the best for 2 of 3 labels (a, b), the weakest that was tried:": note.PathEnd{Labels: []string{"a", "b"}, Of: 3, L2: 1e-5},
 		"for 6 of 9 labels (a, b, c, d, e, …), the weakest":                           note.PathEnd{Labels: strings.Split("abcdef", ""), Of: 9, L2: 1e-5},
 		"every label has one class only":                                              note.Solved{Strength: [2]float64{math.NaN(), math.NaN()}, Loss: math.NaN()},
-		"f.csv: 3 of 12 texts (25.0 %)":                                               note.Cut{File: "f.csv", Cut: 3, Texts: 12, MaxSeqLength: 8},
+		"f.csv: 3 of 12 texts (25.0 %)":                                               note.Cut{File: "f.csv", Cut: 3, Texts: 12, Lengths: tokenizer.Lengths{MaxSeqLength: 8}},
 		"thresholds stay 0.5":                                                         note.Tuned{},
 		"kept the global thresholds: 0.3; ":                                           note.Tuned{How: "global", Thresholds: []float32{0.3, 0.3}},
 		"this will take about 43 s":                                                   note.Expected{Seconds: 42.1},

@@ -17,7 +17,7 @@ type Planned struct {
 	Features bert.Pooling   // that is computed: it has the vectors of all Poolings
 	Width    int            // numbers of its features
 	Steps    int            // gradient steps; 0 for an exact head
-	Cut      int            // texts of rows and Dev that are longer than the model's MaxSeqLength
+	Cut      int            // texts of rows and Dev that are longer than the model reads
 	Memory   train.Memory   // at its largest
 	Fits     bool           // in Options.MaxMemory
 	Smaller  []string       // what would make it smaller, a line each, with options by their keys in backquotes
@@ -31,6 +31,9 @@ func Plan(m *model.Model, rows *data.Dataset, o Options) (*Planned, error) {
 	if err != nil {
 		return nil, err
 	}
+	own := m.Windows
+	defer func() { m.Windows = own }()
+	m.Windows = o.windows(m)
 	if err := r.encode(); err != nil {
 		return nil, err
 	}
@@ -66,7 +69,7 @@ func (r *run) encodeSet(set *data.Dataset) ([]tokenizer.Encoding, error) {
 		return nil, err
 	}
 	r.cut += cut
-	found := diagnosis.Cut(set.File, cut, len(texts), r.m.MaxSeqLength, r.m.Encoder.Config.MaxPositionEmbeddings,
+	found := diagnosis.Cut(set.File, cut, len(texts), r.m.Lengths(), r.m.Encoder.Config.MaxPositionEmbeddings,
 		r.m.Tokenizer.Options().TruncateLeft)
 	reading := &diagnosis.Reading{}
 	for i := range texts {
@@ -75,7 +78,7 @@ func (r *run) encodeSet(set *data.Dataset) ([]tokenizer.Encoding, error) {
 	r.readings[set] = *reading
 	r.watch.findings(reading.Findings(set.File, r.m.Tokenizer)...)
 	if r.watch.findings(found...); cut > 0 && len(found) == 0 {
-		r.watch.note(note.Cut{File: set.File, Cut: cut, Texts: len(texts), MaxSeqLength: r.m.MaxSeqLength})
+		r.watch.note(note.Cut{File: set.File, Cut: cut, Texts: len(texts), Lengths: r.m.Lengths()})
 	}
 	return texts, nil
 }

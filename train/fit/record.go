@@ -1,6 +1,7 @@
 package fit
 
 import (
+	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/train/data"
 	"bertlabel/train/record"
@@ -22,6 +23,9 @@ func newRecord(m *model.Model, o *Options, rows *data.Dataset) Record {
 	r := Record{
 		Model: m.Path(), Train: rows.File, SoftLabels: rows.Soft(), Recipe: o.Recipe, Tune: o.Tune.String(), Pooling: o.Pooling.String(),
 		LossSettings: o.describeLoss(), Config: o.config(),
+	}
+	if p := o.Precision.Resolve(); p != bert.FP32 {
+		r.Precision = p.String()
 	}
 	if len(o.Poolings) > 0 {
 		r.Pooling = "auto"

@@ -54,7 +54,7 @@ func (r *run) countRefit(need *train.Memory) {
 // solverMemory estimates what an exact head takes: the passes for its features, these, and the solver.
 func (r *run) solverMemory(by Solver, width int) int {
 	rows, dev, labels := len(r.texts), len(r.devTexts), len(r.labels)
-	passes := max(r.m.FeaturesMemory(r.texts, 0), r.m.FeaturesMemory(r.devTexts, 0))
+	passes := r.passesMemory(0)
 	if by == LDA {
 		return passes + solver.DiscriminantMemory(rows, dev, width, labels)
 	}

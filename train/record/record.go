@@ -24,11 +24,13 @@ type Record struct {
 
 	Recipe string `json:"recipe,omitempty"` // that the options were taken from, whatever was changed in them
 
-	Tune    string `json:"tune"`
-	Pooling string `json:"pooling"` // as it was asked for; "auto" where one of several was chosen
+	Tune      string `json:"tune"`
+	Pooling   string `json:"pooling"`             // as it was asked for; "auto" where one of several was chosen
+	Precision string `json:"precision,omitempty"` // bf16, int8, or for fp32 nothing: fit.Options.Precision
 
 	// Of a run of the encoder only.
 	MaxSeqLength     int      `json:"max_seq_length,omitempty"`
+	Windows          string   `json:"windows,omitempty"` // of a text that has several: most of them, and their overlap
 	HiddenDropout    *float64 `json:"hidden_dropout,omitempty"`
 	AttentionDropout *float64 `json:"attention_dropout,omitempty"`
 	// steps between regular checkpoints, where going back to them changes the run

@@ -13,7 +13,7 @@ import (
 	"bertlabel/train/metrics"
 )
 
-// Encode tokenises the texts of a data set, [rows], on all processors. cut counts the texts of more than m.MaxSeqLength tokens, which were
+// Encode tokenises the texts of a data set, [rows], on all processors. cut counts the texts of more tokens than m reads, which were
 // cut to that; with data.LongError the first of them is refused, with a *data.RowError. Other errors say what is missing.
 func Encode(m *model.Model, rows *data.Dataset, onLong data.LongTexts) (texts []tokenizer.Encoding, cut int, err error) {
 	if err := checkModel(m, false); err != nil {
@@ -28,7 +28,7 @@ func Encode(m *model.Model, rows *data.Dataset, onLong data.LongTexts) (texts []
 			continue
 		}
 		if cut++; onLong == data.LongError {
-			return nil, 0, TooLong(&texts[i], rows.File, rows.Line(i), m.MaxSeqLength)
+			return nil, 0, TooLong(&texts[i], rows.File, rows.Line(i), m.Lengths())
 		}
 	}
 	return texts, cut, nil
@@ -73,7 +73,7 @@ func Run(ctx context.Context, m *model.Model, rows *data.Dataset, texts []tokeni
 	if err := m.CheckLogits(logits); err != nil {
 		return nil, placed(err, place)
 	}
-	return &Outputs{m.Precision(), features, logits, probabilities}, nil
+	return &Outputs{m.Precision(), m.Encoder.EmbeddingsPrecision(), features, logits, probabilities}, nil
 }
 
 // Probabilities returns those of Run alone, [rows, labels] by the model's head.

@@ -19,10 +19,11 @@ type Row struct {
 	// Example is the row as it was read. Where Bad is not nil the row has no result: it could not be read, or its text is longer than
 	// the model takes. Such a row stands in its place, when the reader reports them.
 	data.Example
-	Tokens     tokenizer.Encoding // what the model reads; Tokens.Cut counts the tokens that were left out
-	Prediction model.Prediction   // of Predictions, [labels] each
-	Vector     []float32          // of Vectors, [width of the pooling]
-	Err        error              // why the row has no result: Bad, or what a caller of AppendJSON sets; nil for one that has
+	Tokens     tokenizer.Encoding  // what the model reads; Tokens.Cut counts the tokens that were left out
+	Prediction model.Prediction    // of Predictions, [labels] each
+	Windows    []model.WindowShare // what each window has of the logits, with Options.Windows; nil without
+	Vector     []float32           // of Vectors, [width of the pooling]
+	Err        error               // why the row has no result: Bad, or what a caller of AppendJSON sets; nil for one that has
 }
 
 // Result is what Chunks adds to a row.
@@ -37,6 +38,7 @@ const (
 // Options of the zero value ask for predictions.
 type Options struct {
 	Result  Result
+	Windows bool         // of Predictions: what each window of a text has of its logits, too
 	Pooling bert.Pooling // what the features of Vectors are; the zero Pooling is the pooled output
 }
 
@@ -45,7 +47,7 @@ type Options struct {
 // a long input goes in chunks that keep all threads busy, and memory does not grow with it. A chunk is new, and the caller's to keep; the
 // numbers of its rows share memory.
 //
-// A row that cannot be used, by the reader's options or, with data.LongError, because it has more than m.MaxSeqLength tokens, does what
+// A row that cannot be used, by the reader's options or, with data.LongError, because it has more tokens than m reads, does what
 // OnBadRow says: it ends the reading, is left out (see r.Stats), or stands in its place with Bad. OnBad is called by the goroutine.
 //
 // An error comes last, with no rows, after the rows before it: one of Reader.Read, the cause of ctx's end, a *NumberError, a
@@ -120,6 +122,8 @@ func checkModel(m *model.Model, head bool) error {
 		return errors.New("score: the model has no encoder or no tokenizer")
 	case head && m.Head == nil:
 		return errors.New("score: the model has no head (output_weights, output_bias): train one first")
+	case m.Windows.Check() != nil:
+		return fmt.Errorf("score: %w", m.Windows.Check())
 	case m.MaxSeqLength < 2 || m.MaxSeqLength > m.Encoder.Config.MaxPositionEmbeddings:
 		return fmt.Errorf("score: max_seq_length %d, want from 2 to the %d positions of the model", m.MaxSeqLength,
 			m.Encoder.Config.MaxPositionEmbeddings)
@@ -135,9 +139,9 @@ func read(m *model.Model, r *data.Reader, q *queue) {
 		skip := false
 		err := r.Read(&row.Example)
 		if err == nil && row.Bad == nil {
-			row.Tokens = m.Tokenizer.Encode(row.Text, row.Pair, m.MaxSeqLength)
+			row.Tokens = m.EncodeOne(model.Text{A: row.Text, B: row.Pair})
 			if long == data.LongError && row.Tokens.Cut > 0 {
-				skip, err = r.Refuse(&row.Example, TooLong(&row.Tokens, row.File, row.Line, m.MaxSeqLength))
+				skip, err = r.Refuse(&row.Example, TooLong(&row.Tokens, row.File, row.Line, m.Lengths()))
 			}
 		}
 		if err != nil {
@@ -150,12 +154,16 @@ func read(m *model.Model, r *data.Reader, q *queue) {
 	}
 }
 
-// TooLong refuses a text that was cut to limit tokens.
-func TooLong(e *tokenizer.Encoding, file string, line, limit int) *data.RowError {
+// TooLong refuses a text that was cut.
+func TooLong(e *tokenizer.Encoding, file string, line int, lengths tokenizer.Lengths) *data.RowError {
+	limit := lengths.MaxSeqLength
+	if e.Sequences() > 1 {
+		limit = lengths.Tokens()
+	}
 	return &data.RowError{
 		File: file, Line: line, Found: fmt.Sprintf("a text of %d tokens",
-			len(e.IDs)+e.Cut), Expected: fmt.Sprintf("at most %d with [CLS] and [SEP]", limit),
-		Hint: "raise `max_seq_length`, shorten the text, or let it be cut with `on_long` truncate",
+			e.Kept()+e.Cut), Expected: fmt.Sprintf("at most %d with [CLS] and [SEP]", limit),
+		Hint: "raise `max_seq_length` or `windows`, shorten the text, or let it be cut with `on_long` truncate",
 	}
 }
 
@@ -187,14 +195,30 @@ func (o Options) run(ctx context.Context, m *model.Model, rows []Row) error {
 		}
 		return nil
 	}
-	predictions, err := m.PredictEncoded(ctx, texts)
+	predictions, windows, err := o.predict(ctx, m, good, texts)
 	if err != nil {
 		return placed(err, place)
 	}
 	for i, row := range good {
-		row.Prediction = predictions[i]
+		if row.Prediction = predictions[i]; windows != nil {
+			row.Windows = windows[i]
+		}
 	}
 	return nil
+}
+
+// predict returns the predictions of rows, and what was asked for of their windows.
+func (o Options) predict(ctx context.Context, m *model.Model, rows []*Row, texts []tokenizer.Encoding) (
+	predictions []model.Prediction, windows [][]model.WindowShare, err error) {
+	if !o.Windows {
+		predictions, err = m.PredictEncoded(ctx, texts)
+		return predictions, nil, err
+	}
+	of := make([]model.Text, len(rows))
+	for i, row := range rows {
+		of[i] = model.Text{A: row.Text, B: row.Pair}
+	}
+	return m.PredictWindows(ctx, texts, of)
 }
 
 // NumberError says of which row the model made a number that is none: the weights are broken, or the input is.

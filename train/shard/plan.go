@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -107,6 +108,11 @@ func Plan(o Options) (*Planned, error) {
 	in, err := readInput(o.Input, o.Data)
 	if err != nil {
 		return nil, err
+	}
+	if a, errA := os.Stat(o.Input); errA == nil {
+		if b, errB := os.Stat(o.Output); errB == nil && os.SameFile(a, b) {
+			return nil, &data.OptionError{Option: "output", Problem: o.Output + " is the input: the parts need a folder of their own"}
+		}
 	}
 	settings := maps.Clone(o.Settings)
 	if settings == nil {

@@ -302,18 +302,26 @@ func TestRefused(t *testing.T) {
 		f(&o)
 		return o
 	}
+	if err := os.Mkdir(filepath.Join(dir, "sub"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(dir, "sub", "a.csv"), "text\na\n")
 	for want, o := range map[string]Options{
 		"line break may stand inside quotes": change(func(o *Options) { o.Input = writeFile(t, filepath.Join(dir, "a.csv"), "text\n") }),
 		"unpack it; or":                      change(func(o *Options) { o.Input = writeFile(t, filepath.Join(dir, "z.jsonl"), "\x1f\x8b\x08") }),
 		"convert it to jsonl":                change(func(o *Options) { o.Data.Format = data.CSV }),
 		"a stream cannot be cut":             change(func(o *Options) { o.Input = "-" }),
-		"no such file":                       change(func(o *Options) { o.Input = filepath.Join(dir, "none.jsonl") }),
-		"no suffix that names":               change(func(o *Options) { o.Input = writeFile(t, filepath.Join(dir, "a.xyz"), "") }),
-		"want from 1 to":                     change(func(o *Options) { o.Of = 0 }),
-		"want the folder of the parts":       change(func(o *Options) { o.Output = "" }),
-		"no stamp":                           change(func(o *Options) { o.Model = nil }),
-		"both Suffix and NewWriter":          change(func(o *Options) { o.Suffix = "csv" }),
-		"nothing to write":                   change(func(o *Options) { o.Score.Result = score.Tokens }),
+		"need a folder of their own": change(func(o *Options) {
+			o.Input = filepath.Join(dir, "sub")
+			o.Output = o.Input
+		}),
+		"no such file":                 change(func(o *Options) { o.Input = filepath.Join(dir, "none.jsonl") }),
+		"no suffix that names":         change(func(o *Options) { o.Input = writeFile(t, filepath.Join(dir, "a.xyz"), "") }),
+		"want from 1 to":               change(func(o *Options) { o.Of = 0 }),
+		"want the folder of the parts": change(func(o *Options) { o.Output = "" }),
+		"no stamp":                     change(func(o *Options) { o.Model = nil }),
+		"both Suffix and NewWriter":    change(func(o *Options) { o.Suffix = "csv" }),
+		"nothing to write":             change(func(o *Options) { o.Score.Result = score.Tokens }),
 		"not those of a receipt": change(func(o *Options) {
 			o.Suffix, o.NewWriter = "json", func(io.Writer, *model.Model, bool) Writer { return nil }
 		}),
@@ -322,7 +330,7 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
-	p := mustPlan(t, change(func(o *Options) { o.Output = good }))
+	p := mustPlan(t, change(func(o *Options) { o.Output = writeFile(t, filepath.Join(dir, "file"), "") }))
 	if _, err := Run(t.Context(), p, 0, openTiny); err == nil || !strings.Contains(err.Error(), "want a folder") {
 		t.Errorf("the output is a file: %v", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"bertlabel/asm/machine"
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/bert/tokenizer"
 	"bertlabel/train"
 	"bertlabel/train/metrics"
 )
@@ -39,14 +40,14 @@ func (FromScratch) String() string {
 
 // Cut: some texts of a file had more tokens than the model reads. Where that is much there is a finding instead.
 type Cut struct {
-	File         string
-	Cut, Texts   int
-	MaxSeqLength int
+	File       string
+	Cut, Texts int
+	Lengths    tokenizer.Lengths
 }
 
 func (n Cut) String() string {
-	return fmt.Sprintf("%s: %d of %d texts (%.1f %%) were longer than %d tokens and were cut",
-		n.File, n.Cut, n.Texts, 100*float64(n.Cut)/float64(n.Texts), n.MaxSeqLength)
+	return fmt.Sprintf("%s: %d of %d texts (%.1f %%) were longer than %v and were cut",
+		n.File, n.Cut, n.Texts, 100*float64(n.Cut)/float64(n.Texts), n.Lengths)
 }
 
 // FromHead says where the head's training starts: from the model's own head, or from a new one, as that is for others.

@@ -161,7 +161,7 @@ type View struct {
 var Views = []View{{"wide-light", 1280, 900, "light"}, {"wide-dark", 1280, 900, "dark"}, {"phone-light", 390, 844, "light"},
 	{"phone-dark", 390, 844, "dark"}}
 
-// Open shows a file as v says.
+// Open shows a file, or an address that begins with http://, as v says.
 func (b *Browser) Open(path string, v View) {
 	b.t.Helper()
 	b.Call("Emulation.setDeviceMetricsOverride",
@@ -169,8 +169,29 @@ func (b *Browser) Open(path string, v View) {
 	b.Call("Emulation.setEmulatedMedia",
 		map[string]any{"features": []any{map[string]any{"name": "prefers-color-scheme", "value": v.Scheme}}}, nil)
 	b.events = nil
-	b.Call("Page.navigate", map[string]any{"url": "file://" + path}, nil)
+	b.Call("Page.navigate", map[string]any{"url": address(path)}, nil)
 	b.wait("Page.loadEventFired")
+}
+
+func address(path string) string {
+	if strings.HasPrefix(path, "http://") {
+		return path
+	}
+	return "file://" + path
+}
+
+// Until waits until a script is true, some minutes at most.
+func (b *Browser) Until(script string) {
+	b.t.Helper()
+	for deadline := time.Now().Add(hangGuard / 5); ; time.Sleep(5 * time.Millisecond) {
+		var yes bool
+		if b.Evaluate(script, &yes); yes {
+			return
+		}
+		if time.Now().After(deadline) {
+			b.t.Fatalf("never true: %s", script)
+		}
+	}
 }
 
 // Evaluate runs a script in the page and sets result from its value.
@@ -218,6 +239,23 @@ func (b *Browser) mouse(selector string, events ...string) {
 			params["button"], params["clickCount"] = "left", 1
 		}
 		b.Call("Input.dispatchMouseEvent", params, nil)
+	}
+}
+
+// Type types a text where the cursor is.
+func (b *Browser) Type(text string) { b.Call("Input.insertText", map[string]any{"text": text}, nil) }
+
+// Drop drops a file on the middle of the first element that a CSS selector finds.
+func (b *Browser) Drop(selector, path string) {
+	b.Point(selector)
+	var at []float64
+	b.Evaluate(fmt.Sprintf(`(() => {
+		const r = document.querySelector(%q).getBoundingClientRect();
+		return [r.left + r.width / 2, r.top + r.height / 2];
+	})()`, selector), &at)
+	for _, event := range []string{"dragEnter", "dragOver", "drop"} {
+		b.Call("Input.dispatchDragEvent", map[string]any{"type": event, "x": at[0], "y": at[1],
+			"data": map[string]any{"items": []any{}, "files": []string{path}, "dragOperationsMask": 1}}, nil)
 	}
 }
 
@@ -285,33 +323,40 @@ func (b *Browser) Check(t *testing.T, path string, views ...View) {
 	for _, v := range views {
 		b.Open(path, v)
 		b.Evaluate("document.querySelectorAll('details').forEach(d => d.open = true); document.body.offsetHeight", new(float64))
-		var faults []string
-		b.Evaluate(layoutFaults, &faults)
-		for _, f := range faults {
-			t.Errorf("%s, %s: %s", filepath.Base(path), v.Name, f)
-		}
-		for _, e := range b.events {
-			b.checkEvent(t, path, v, e)
-		}
+		b.CheckNow(t, filepath.Base(path)+", "+v.Name, address(path))
 		if dir := os.Getenv("BERTLABEL_SCREENSHOTS"); dir != "" {
 			b.screenshot(filepath.Join(dir, fmt.Sprintf("%s-%s.png", filepath.Base(path), v.Name)))
 		}
 	}
 }
 
-// checkEvent reports console messages, errors, and requests for anything but the page itself.
-func (b *Browser) checkEvent(t *testing.T, path string, v View, e event) {
+// CheckNow reports what is wrong with the layout of the page as it is, what it has said on the console since it was opened, and what it has
+// asked for beside addresses that begin with origin.
+func (b *Browser) CheckNow(t *testing.T, name, origin string) {
+	t.Helper()
+	var faults []string
+	b.Evaluate(layoutFaults, &faults)
+	for _, f := range faults {
+		t.Errorf("%s: %s", name, f)
+	}
+	for _, e := range b.events {
+		b.checkEvent(t, name, origin, e)
+	}
+}
+
+// checkEvent reports console messages, errors, and requests elsewhere.
+func (b *Browser) checkEvent(t *testing.T, name, origin string, e event) {
 	t.Helper()
 	switch e.Method {
 	case "Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded", "Page.javascriptDialogOpening", "Page.windowOpen":
-		t.Errorf("%s, %s: %s %s", filepath.Base(path), v.Name, e.Method, e.Params)
+		t.Errorf("%s: %s %s", name, e.Method, e.Params)
 	case "Network.requestWillBeSent":
 		var request struct {
 			Request struct{ URL string }
 		}
-		if err := json.Unmarshal(e.Params, &request); err != nil || request.Request.URL != "file://"+path &&
+		if err := json.Unmarshal(e.Params, &request); err != nil || !strings.HasPrefix(request.Request.URL, origin) &&
 			!strings.HasPrefix(request.Request.URL, "data:") { // which stands in the page
-			t.Errorf("%s, %s: requests %s", filepath.Base(path), v.Name, request.Request.URL)
+			t.Errorf("%s: requests %s", name, request.Request.URL)
 		}
 	}
 }

@@ -21,6 +21,7 @@ type checkOptions struct {
 	Train, Dev, Test string // files; "" for none
 	Vocabulary       vocabulary
 	MaxSeqLength     int // texts with more tokens are counted; 0: that of the model, else 128
+	Windows          flags.Windows
 	JSON             bool
 }
 
@@ -51,6 +52,7 @@ func newCheckDataCmd(a *cli.App, run cli.Runner[checkOptions]) *cobra.Command {
 	f.BoolVar(&v.lowerCase, "do-lower-case", false, "lower-case the text (default: as the model, else guessed)")
 	flags.AddOffline(cmd, &v.offline)
 	f.IntVar(&o.MaxSeqLength, "max-seq-length", 128, "count the texts with more than `N` tokens")
+	flags.AddWindows(cmd, &o.Windows)
 	f.StringVar(&v.keepTokens, "keep-tokens", "", "`WORDS` that are one token each, such as '[NAME],[RELIGION]'")
 	f.BoolVar(&o.JSON, "json", false, "print JSON and no table")
 	o.Rows = flags.AddData(cmd, data.ReportBadRows)
@@ -67,7 +69,7 @@ func newCheckDataCmd(a *cli.App, run cli.Runner[checkOptions]) *cobra.Command {
 		given := func(flag string) bool { return cli.OnCommandLine(cmd, flag) }
 		err := cli.RefuseUnused(given,
 			cli.Unused{If: v.model == "" && v.file == "", Why: "tokens need --model or --vocab-file",
-				Flags: []string{"max-seq-length", "do-lower-case", "keep-tokens"}},
+				Flags: []string{"max-seq-length", "windows", "window-overlap", "do-lower-case", "keep-tokens"}},
 			cli.Unused{If: v.model == "", Why: "it is about --model", Flags: []string{"offline"}})
 		if err != nil {
 			return err
@@ -103,8 +105,9 @@ type sharedTexts struct {
 // dataCheck is one run of the verb check-data.
 type dataCheck struct {
 	checkOptions
-	app *cli.App
-	tok *tokenizer.Tokenizer // nil without a vocabulary
+	app     *cli.App
+	tok     *tokenizer.Tokenizer // nil without a vocabulary
+	lengths tokenizer.Lengths    // how much of a text is read
 }
 
 func runCheckData(_ context.Context, a *cli.App, o checkOptions) error {
@@ -125,9 +128,13 @@ func (c *dataCheck) openTokenizer() error {
 		c.app.Log.Infof("no lengths, no share of [UNK], no casing: they need --model or --vocab-file")
 		return nil
 	}
-	tok, maxSeqLength, err := c.Vocabulary.open(c.app)
-	c.tok, c.MaxSeqLength = tok, cmp.Or(c.MaxSeqLength, maxSeqLength)
-	return err
+	tok, lengths, err := c.Vocabulary.open(c.app)
+	if err != nil {
+		return err
+	}
+	lengths.MaxSeqLength = cmp.Or(c.MaxSeqLength, lengths.MaxSeqLength)
+	c.tok, c.lengths = tok, lengths
+	return c.Windows.Apply(&c.lengths)
 }
 
 // check reads the files and counts.

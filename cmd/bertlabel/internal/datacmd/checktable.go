@@ -112,7 +112,11 @@ func (r *checkReport) writeTokens(line func(string, func(checkedFile) string), c
 	count("tokens, 95th percentile", func(f checkedFile) int { return f.Tokens.P95 })
 	count("tokens, 99th percentile", func(f checkedFile) int { return f.Tokens.P99 })
 	count("tokens, most", func(f checkedFile) int { return f.Tokens.Max })
-	line(fmt.Sprintf("texts over %d tokens", r.Files[0].Tokens.MaxSeqLength), func(f checkedFile) string {
+	if r.Files[0].Tokens.Windows != "" {
+		line("windows of a text, mean", func(f checkedFile) string { return fmt.Sprintf("%.1f", f.Tokens.WindowsMean) })
+		count("windows of a text, most", func(f checkedFile) int { return f.Tokens.WindowsMax })
+	}
+	line("texts over "+r.Files[0].Tokens.lengths(), func(f checkedFile) string {
 		return fmt.Sprintf("%d (%.1f %%)", f.Tokens.Cut, 100*f.Tokens.CutShare)
 	})
 	line("[UNK] among the tokens", func(f checkedFile) string {

@@ -2,6 +2,7 @@ package datacmd
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -28,7 +29,10 @@ type tokenLengths struct {
 	P99          int     `json:"p99"`
 	Max          int     `json:"max"`
 	MaxSeqLength int     `json:"max_seq_length"`
-	Cut          int     `json:"cut"` // texts with more tokens than that
+	Windows      string  `json:"windows,omitempty"`      // rows of so many tokens that a text may have; "" for one
+	WindowsMean  float64 `json:"windows_mean,omitempty"` // that a text has
+	WindowsMax   int     `json:"windows_max,omitempty"`
+	Cut          int     `json:"cut"` // texts with more tokens than that, or than the windows hold
 	CutShare     float64 `json:"cut_share"`
 }
 
@@ -63,18 +67,20 @@ func (c *dataCheck) checkTokens(set *data.Dataset) *checkedTokens {
 		return nil
 	}
 	lengths := make([]int, set.Rows()) // with [CLS] and [SEP]
+	read := windowCounter{Lengths: c.lengths, tok: tok}
 	reading := diagnosis.Reading{}
 	words := unknownCounter{tok: tok, count: map[string]int{}}
 	words.id, _ = tok.Vocab().ID("[UNK]")
 	for i, text := range set.Texts {
 		e := tok.Encode(text, set.Pair(i), 0)
 		lengths[i] = len(e.IDs)
+		read.add(lengths[i], text, set.Pair(i))
 		reading.Add(&e, text, set.Pair(i))
 		if e.Unknown > 0 {
 			words.add(text, set.Pair(i))
 		}
 	}
-	t := &checkedTokens{tokenLengths: newTokenLengths(lengths, c.MaxSeqLength), Unknown: unknownWords{Tokens: reading.Unknown,
+	t := &checkedTokens{tokenLengths: newTokenLengths(lengths, &read), Unknown: unknownWords{Tokens: reading.Unknown,
 		Share: reading.UnknownShare(), Texts: reading.WithUnknown, Words: words.result()},
 		Casing: casing{LowerCase: tok.Options().LowerCase, CasedPieces: tok.Vocab().CasedShare(), Letters: reading.Letters,
 			WithUpper: reading.WithUpper, AllUpper: reading.AllUpper}}
@@ -86,22 +92,49 @@ func (c *dataCheck) checkTokens(set *data.Dataset) *checkedTokens {
 	return t
 }
 
+// windowCounter counts the windows of texts, and the texts that they do not hold whole.
+type windowCounter struct {
+	tokenizer.Lengths
+	tok                *tokenizer.Tokenizer
+	windows, most, cut int
+}
+
+// add takes a row of so many tokens.
+func (c *windowCounter) add(tokens int, text, pair string) {
+	n := 1
+	if tokens > c.MaxSeqLength {
+		e := c.tok.EncodeWindows(text, pair, c.MaxSeqLength, c.Windows)
+		n = e.Sequences()
+		c.cut += min(1, e.Cut)
+	}
+	c.windows, c.most = c.windows+n, max(c.most, n)
+}
+
 // newTokenLengths sorts n.
-func newTokenLengths(n []int, limit int) tokenLengths {
+func newTokenLengths(n []int, read *windowCounter) tokenLengths {
 	slices.Sort(n)
-	sum, cut := 0, 0
+	sum := 0
 	for _, length := range n {
 		sum += length
-		if length > limit {
-			cut++
-		}
 	}
 	percentile := func(p int) int { return n[(p*len(n)+99)/100-1] } // nearest rank
-	return tokenLengths{
+	t := tokenLengths{
 		Mean: float64(sum) / float64(len(n)), P50: percentile(50), P90: percentile(90), P95: percentile(95), P99: percentile(99),
 		Max:          n[len(n)-1],
-		MaxSeqLength: limit, Cut: cut, CutShare: float64(cut) / float64(len(n)),
+		MaxSeqLength: read.MaxSeqLength, Cut: read.cut, CutShare: float64(read.cut) / float64(len(n)),
 	}
+	if read.Windows.Several() {
+		t.Windows, t.WindowsMean, t.WindowsMax = read.Windows.MostText(), float64(read.windows)/float64(len(n)), read.most
+	}
+	return t
+}
+
+// lengths says how much of a text is read.
+func (t *tokenLengths) lengths() string {
+	if t.Windows == "" {
+		return fmt.Sprintf("%d tokens", t.MaxSeqLength)
+	}
+	return fmt.Sprintf("%s windows of %d tokens", t.Windows, t.MaxSeqLength)
 }
 
 // unknownCounter finds the words that have become [UNK].

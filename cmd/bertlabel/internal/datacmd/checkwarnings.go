@@ -122,6 +122,7 @@ func (w *warningList) tokens(t *checkedTokens, rows int) {
 		w.add(true, findingCodes[f.Kind], cli.AsFlags(f.Remedy), "%s", f.Found)
 	}
 	w.add(t.CutShare > muchCut, "cut",
-		fmt.Sprintf("give --max-seq-length %d, which 95 %% of the texts keep to, if the model and the time allow it", t.P95),
-		"%d of %d texts (%.1f %%) are longer than %d tokens and are cut", t.Cut, rows, 100*t.CutShare, t.MaxSeqLength)
+		fmt.Sprintf("give --max-seq-length %d, which 95 %% of the texts keep to, if the model and the time allow it, or --windows all",
+			t.P95),
+		"%d of %d texts (%.1f %%) are longer than %s and are cut", t.Cut, rows, 100*t.CutShare, t.lengths())
 }

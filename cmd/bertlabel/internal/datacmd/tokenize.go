@@ -148,7 +148,7 @@ func (t *tokenizing) line(rows *data.Reader, ex *data.Example) (any, error) {
 			t.cut += min(e.Cut, 1)
 			return newTokenizedRow(t.tok, &e, t.MaxSeqLength), nil
 		}
-		if skip, err := rows.Refuse(ex, score.TooLong(&e, ex.File, ex.Line, t.MaxSeqLength)); skip || err != nil {
+		if skip, err := rows.Refuse(ex, score.TooLong(&e, ex.File, ex.Line, tokenizer.Lengths{MaxSeqLength: t.MaxSeqLength})); skip || err != nil {
 			return nil, err
 		}
 	}

@@ -38,27 +38,27 @@ func (f *vocabularyFlags) vocabulary(set func(flag string) bool) vocabulary {
 	return v
 }
 
-// open opens the tokenizer, and returns how many tokens its model takes.
-func (v *vocabulary) open(a *cli.App) (tok *tokenizer.Tokenizer, maxSeqLength int, err error) {
+// open opens the tokenizer, and returns how much of a text its model reads.
+func (v *vocabulary) open(a *cli.App) (tok *tokenizer.Tokenizer, lengths tokenizer.Lengths, err error) {
 	o := &model.Options{LowerCase: v.LowerCase, KeepTokens: v.KeepTokens, Log: func(s string) {
 		a.Log.Infof("%s", strings.Replace(s, "do_lower_case is ", "--do-lower-case=", 1))
 	}}
 	if v.File != "" {
 		in, err := a.OpenInput(v.File)
 		if err != nil {
-			return nil, 0, err
+			return nil, lengths, err
 		}
 		defer in.Close()
 		o.VocabFile, o.Vocab = v.File, in
 	}
 	path, err := flags.Local(a, v.Model, v.Offline)
 	if err != nil {
-		return nil, 0, err
+		return nil, lengths, err
 	}
-	tok, maxSeqLength, err = model.OpenTokenizer(path, o)
+	tok, lengths, err = model.OpenTokenizer(path, o)
 	var keep *tokenizer.KeepError
 	if errors.As(err, &keep) {
-		return nil, 0, cli.WithCode(cli.ExitUsage, keep)
+		return nil, lengths, cli.WithCode(cli.ExitUsage, keep)
 	}
-	return tok, maxSeqLength, cli.WithCode(cli.ExitModel, err)
+	return tok, lengths, cli.WithCode(cli.ExitModel, err)
 }

@@ -33,12 +33,11 @@ func UsesPooler(p bert.Pooling) bool { return strings.Contains(p.String(), bert.
 func SayRead(a *cli.App, m *model.Model, file string, reading *diagnosis.Reading, cut int) {
 	texts := reading.Texts
 	Found(a, reading.Findings(file, m.Tokenizer)...)
-	findings := diagnosis.Cut(file, cut, texts, m.MaxSeqLength, m.Encoder.Config.MaxPositionEmbeddings,
+	findings := diagnosis.Cut(file, cut, texts, m.Lengths(), m.Encoder.Config.MaxPositionEmbeddings,
 		m.Tokenizer.Options().TruncateLeft)
 	if Found(a, findings...); cut > 0 && len(findings) == 0 {
-		a.Log.Infof("%s: %d of %d texts (%.1f %%) were longer than %d tokens and were cut", file, cut, texts,
-			100*float64(cut)/float64(texts),
-			m.MaxSeqLength)
+		a.Log.Infof("%s: %d of %d texts (%.1f %%) were longer than %v and were cut", file, cut, texts,
+			100*float64(cut)/float64(texts), m.Lengths())
 	}
 }
 

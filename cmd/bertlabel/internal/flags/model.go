@@ -24,9 +24,10 @@ type Model struct {
 	MaxSeqLength                  int
 	AutoLength                    bool // --max-seq-length auto, for a verb that knows it
 	KeepTokens                    string
-	Precision                     string // "" for a verb without it
+	Precision, Embeddings         string // "" for a verb without them
 	IgnoreVariables               []string
 	Offline                       bool
+	Windows                       Windows // for a verb with AddWindows
 
 	cmd *cobra.Command
 }
@@ -80,11 +81,12 @@ func (l *autoLength) Set(s string) error {
 	return l.Value.Set(s)
 }
 
-// AddRunModel declares the flags of AddModel, and --precision, for a verb that runs a model.
+// AddRunModel declares the flags of AddModel, --precision and --embeddings, for a verb that runs a model.
 func AddRunModel(cmd *cobra.Command) *Model {
 	m := AddModel(cmd)
 	AddPrecision(cmd, &m.Precision)
-	cli.Minor(cmd, "Model flags", "precision")
+	AddEmbeddings(cmd, &m.Embeddings)
+	cli.Minor(cmd, "Model flags", "precision", "embeddings")
 	return m
 }
 
@@ -99,13 +101,17 @@ func (m *Model) Source() (Source, error) {
 		}
 	}
 	s := Source{Path: m.Path, ConfigFile: m.Config, VocabFile: m.Vocab, InitCheckpoint: m.InitCheckpoint, HiddenAct: m.HiddenAct,
-		IgnoreVariables: m.IgnoreVariables, Offline: m.Offline, strictPatterns: cli.OnCommandLine(m.cmd, "ignore-variables")}
+		IgnoreVariables: m.IgnoreVariables, Offline: m.Offline, Windows: m.Windows,
+		strictPatterns: cli.OnCommandLine(m.cmd, "ignore-variables")}
 	if err := CheckRef(m.Path); err != nil {
 		return Source{}, err
 	}
 	if s.HasPrecision = m.Precision != ""; s.HasPrecision {
 		var err error
 		if s.Precision, err = ParsePrecision("precision", m.Precision); err != nil {
+			return Source{}, err
+		}
+		if s.Embeddings, err = ParseEmbeddings(m.Embeddings); err != nil {
 			return Source{}, err
 		}
 	}
@@ -128,10 +134,11 @@ type Source struct {
 	LowerCase                                        *bool
 	KeepTokens, IgnoreVariables                      []string
 	MaxSeqLength                                     *int // nil: the model's own
-	Precision                                        bert.Precision
+	Precision, Embeddings                            bert.Precision
+	Windows                                          Windows
 
 	Offline      bool // nothing is pulled
-	HasPrecision bool // the verb has --precision
+	HasPrecision bool // the verb has --precision and --embeddings
 	Gradients    bool // there will be an explainer beside the model
 	Silent       bool // Open says nothing, as the model is opened once more
 
@@ -141,7 +148,8 @@ type Source struct {
 func (s *Source) options(a *cli.App) *model.Options {
 	return &model.Options{
 		ConfigFile: s.ConfigFile, VocabFile: s.VocabFile, InitCheckpoint: s.InitCheckpoint, HiddenAct: s.HiddenAct,
-		LowerCase: s.LowerCase, KeepTokens: s.KeepTokens, Threads: a.Threads, Precision: s.Precision, IgnoreVariables: s.IgnoreVariables,
+		LowerCase: s.LowerCase, KeepTokens: s.KeepTokens, Threads: a.Threads, Precision: s.Precision, Embeddings: s.Embeddings,
+		IgnoreVariables: s.IgnoreVariables,
 	}
 }
 
@@ -231,8 +239,13 @@ func (s *Source) open(a *cli.App, open func(path string, o *model.Options) (*mod
 		}
 		m.MaxSeqLength = *s.MaxSeqLength
 	}
+	lengths := m.Lengths()
+	if err := s.Windows.Apply(&lengths); err != nil {
+		return nil, err
+	}
+	m.Windows = lengths.Windows
 	if !s.Silent {
-		SayPrecision(a, s.Precision, m.Precision())
+		SayPrecision(a, s.Precision, m)
 	}
 	return m, nil
 }

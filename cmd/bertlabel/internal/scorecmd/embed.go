@@ -31,6 +31,7 @@ type embedOptions struct {
 	Pooling       string // "": what the model's head reads, else pooled
 	AllLayers     bool   // the output of every layer
 	Shard         shards
+	MetricsFile   string // figures of shards; "": nowhere
 }
 
 // tensorFile reports whether a safetensors file is written, instead of lines.
@@ -54,6 +55,7 @@ func newEmbedCmd(a *cli.App, run cli.Runner[embedOptions]) *cobra.Command {
 and with a head logits and probabilities; padding rows are zero. It holds everything in memory: small inputs only.`,
 	}
 	models := flags.AddRunModel(cmd)
+	flags.AddWindows(cmd, &models.Windows)
 	o.Rows = flags.AddData(cmd, data.ReportBadRows)
 	f := cmd.Flags()
 	f.StringVar(&o.Input, "input", "-", "`FILE` of texts; - is stdin")
@@ -62,12 +64,12 @@ and with a head logits and probabilities; padding rows are zero. It holds everyt
 		"pooled, cls, mean, max, mean:-1..-3 (these layers side by side), concat:cls,mean (default: what the model's head "+
 			"reads or its folder says, else pooled)")
 	f.BoolVar(&o.AllLayers, "all-layers", false, "write the output of every layer (safetensors only)")
-	addShard(cmd, &o.Shard)
+	addShard(cmd, &o.Shard, &o.MetricsFile)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		if o.AllLayers && !o.tensorFile() {
 			return cli.Usagef("--all-layers needs --output FILE.safetensors")
 		}
-		if err := o.Shard.check(o.Input, o.Output, 0); err != nil {
+		if err := o.Shard.check(o.Input, o.Output, o.MetricsFile, 0); err != nil {
 			return err
 		}
 		if o.Model, err = models.Source(); err != nil {
@@ -97,6 +99,9 @@ func runEmbed(ctx context.Context, a *cli.App, o embedOptions) (err error) {
 	if e.as, err = poolingOf(o.Pooling, e.m); err != nil {
 		return err
 	}
+	if o.AllLayers && e.m.Windows.Several() {
+		return cli.Usagef("--all-layers shows texts of one row: give --windows 1")
+	}
 	scoring := score.Options{Result: score.Vectors, Pooling: e.as}
 	if o.AllLayers {
 		scoring.Result = score.Tokens
@@ -124,7 +129,8 @@ func (e *embedding) makeParts(ctx context.Context) error {
 			return cli.Usagef("--pooling: %v", err)
 		}
 	}
-	s := &sharding{app: e.app, work: "embed", shards: e.Shard, source: &e.Model, rows: *e.Rows, Options: o}
+	s := &sharding{app: e.app, work: "embed", shards: e.Shard, source: &e.Model, rows: *e.Rows, Options: o,
+		metrics: metricsFile{path: e.MetricsFile}}
 	s.open = func() (*model.Model, error) {
 		m, err := e.Model.Open(e.app)
 		if err == nil {

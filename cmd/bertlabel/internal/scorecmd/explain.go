@@ -51,6 +51,7 @@ func newExplainCmd(a *cli.App, run cli.Runner[explainOptions]) *cobra.Command {
 			"word in bytes. On a terminal red words speak for the label and blue ones against it; with NO_COLOR they have numbers.",
 	}
 	models := flags.AddRunModel(cmd)
+	flags.AddWindows(cmd, &models.Windows)
 	o.Rows = flags.AddData(cmd, data.ReportBadRows)
 	f := cmd.Flags()
 	f.StringVar(&o.Input, "input", "-", "`FILE` of texts; - is stdin")
@@ -265,6 +266,13 @@ func (w *shownExplanations) write(ex *data.Example, explanations []model.Explana
 			if c.Value != 0 {
 				fmt.Fprintf(w, "(%s %+.2f)\n", term.Printable(c.Word), c.Value)
 			}
+		}
+		if len(e.Windows) > 0 {
+			fmt.Fprintf(w, "windows:")
+			for _, p := range e.Windows {
+				fmt.Fprintf(w, " %+.2f", p.Share)
+			}
+			fmt.Fprintf(w, ", together the logit\n")
 		}
 		if e.Cut > 0 {
 			fmt.Fprintf(w, "(%d tokens more were cut)\n", e.Cut)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -24,9 +25,11 @@ import (
 // shards is the value of --shard: shards First to Last of Of; the zero value is none.
 type shards struct{ First, Last, Of int }
 
-// addShard declares --shard.
-func addShard(cmd *cobra.Command, s *shards) {
-	cmd.Flags().Var(s, "shard", "make part `I/N` (or A-B/N), from 0, of --input in the folder --output; parts can be lost, killed, made twice")
+// addShard declares --shard and --metrics-file.
+func addShard(cmd *cobra.Command, s *shards, metricsFile *string) {
+	cmd.Flags().Var(s, "shard", "make part `I/N` (or A-B/N), from 0, of --input in the folder --output (docs/scale.md)")
+	cmd.Flags().StringVar(metricsFile, "metrics-file", "", "`FILE`.prom to keep figures of --shard in, for node_exporter's textfile collector")
+	cli.Minor(cmd, "Shard flags", "metrics-file")
 }
 
 // String implements pflag.Value.
@@ -53,8 +56,10 @@ func (s *shards) Set(text string) (err error) {
 func (s *shards) Type() string { return "I/N" }
 
 // check refuses streams, which cannot be cut.
-func (s *shards) check(input, output string, texts int) error {
+func (s *shards) check(input, output, metricsFile string, texts int) error {
 	switch {
+	case s.Of == 0 && metricsFile != "":
+		return cli.Usagef("--metrics-file has figures of shards: it needs --shard")
 	case s.Of == 0:
 		return nil
 	case texts > 0 || input == "-":
@@ -73,9 +78,10 @@ type sharding struct {
 	source *flags.Source
 	rows   flags.Data // BadRowsFile is the folder of the lists
 	shard.Options
-	open func() (*model.Model, error)
+	open    func() (*model.Model, error)
+	metrics metricsFile
 
-	done int // rows of the shard that is being made
+	done, at int // rows of the shard that is being made, and which it is
 }
 
 // run makes the shards, one after the other, and opens the model for the first that is not there.
@@ -91,11 +97,12 @@ func (s *sharding) run(ctx context.Context) error {
 	open := sync.OnceValues(s.open)
 	refused := 0
 	for i := s.shards.First; i <= s.shards.Last; i++ {
-		s.done = 0
+		s.done, s.at = 0, i
+		s.metrics.begin(s.work, i, s.shards.Of)
 		r, err := shard.Run(ctx, p, i, func() (*model.Model, error) {
 			m, err := open()
 			if err == nil {
-				s.app.Log.Progress(s.work, cli.Progress{})
+				s.progress()
 			}
 			return m, err
 		})
@@ -105,6 +112,7 @@ func (s *sharding) run(ctx context.Context) error {
 			return failure(err)
 		}
 		s.say(r)
+		s.warnOnce(s.metrics.finish(r))
 		if !r.Allows(files.Options.MaxBadRows) {
 			refused += r.Refused
 		}
@@ -145,16 +153,34 @@ func (s *sharding) prepare() (*flags.Reading, *cli.Flood, error) {
 	s.Observer = shard.Observer{
 		Chunk: func(_ int, rows []score.Row) {
 			s.done += len(rows)
-			s.app.Log.Progress(s.work, cli.Progress{Step: s.done, Examples: s.done})
+			s.progress()
+			s.warnOnce(s.metrics.rows(s.done))
 		},
 		Note: func(message string) { s.app.Log.Warnf("%s", message) },
 	}
 	return files, flood, nil
 }
 
+func (s *sharding) progress() {
+	s.app.Log.Progress(s.work, cli.Progress{Step: s.done, Examples: s.done, Shard: s.at, Shards: s.shards.Of})
+}
+
+// warnOnce says that the figures could not be written, which is no reason to end; there will be no more.
+func (s *sharding) warnOnce(err error) {
+	if err != nil {
+		s.app.Log.Warnf("--metrics-file: %v", err)
+		s.metrics.path = ""
+	}
+}
+
 // say tells of a part.
 func (s *sharding) say(r *shard.Receipt) {
 	path := filepath.Join(s.Output, r.Part.Name)
+	if s.app.LogFormat == "json" {
+		s.app.Log.Attrs(slog.LevelInfo, "part", "shard", r.Shard, "of", r.Of, "path", path, "found", r.Found, "rows", r.Rows,
+			"refused", r.Refused, "cut", r.Cut, "seconds", r.Seconds)
+		return
+	}
 	if r.Found {
 		s.app.Log.Infof("%s is there: %d rows, of which %d could not be read", path, r.Rows, r.Refused)
 		return

@@ -38,7 +38,8 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// A model for which there is no room ends the start; in a reload it leaves the old one there. A model over an encoder that is there has room.
+// A model for which there is no room ends the start; in a reload it leaves the old one there. A model over an encoder that is there has
+// room.
 func TestMemoryBudget(t *testing.T) {
 	f := folders(t)
 	folder := "a"

@@ -64,9 +64,10 @@ func TestReload(t *testing.T) {
 	broken, says := brokenFolders(t)
 	kinds := slices.Sorted(maps.Keys(broken))
 	folder := f["a"]
-	s := serve(t, Options{Cache: 1 << 20, Models: []Source{{Name: "m", Open: func(admit func(int) error, have ...*model.Model) (*model.Model, error) {
+	open := func(admit func(int) error, have ...*model.Model) (*model.Model, error) {
 		return model.OpenShared(folder, &model.Options{Threads: 1, Admit: admit}, have...)
-	}}}})
+	}
+	s := serve(t, Options{Cache: 1 << 20, Models: []Source{{Name: "m", Open: open}}})
 	want := map[string]string{}
 	for _, name := range []string{"a", "b", "c"} {
 		m, err := model.Open(f[name], nil)
@@ -112,8 +113,8 @@ func TestReload(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
-	if _, body := s.send("GET", "/metrics", ""); !strings.Contains(body, fmt.Sprintf("bertlabel_reloads_total{result=\"failed\"} %d\n", failures)) ||
-		strings.Count(body, "bertlabel_model_info{") != 1 {
+	counted := fmt.Sprintf("bertlabel_reloads_total{result=\"failed\"} %d\n", failures)
+	if _, body := s.send("GET", "/metrics", ""); !strings.Contains(body, counted) || strings.Count(body, "bertlabel_model_info{") != 1 {
 		t.Error("the metrics count other reloads or models")
 	}
 	if log := s.log.String(); strings.Count(log, "the old model stays") != failures {

@@ -36,6 +36,8 @@ type Options struct {
 	NoPage     bool            // no page for people at /
 	NoGet      bool            // no GET /v1/predict: texts in addresses land in logs of proxies
 
+	AllowDimensions bool // clients may have the first values of an embedding only
+
 	Crowded func() bool // there are few connections left: each is closed with its answer; nil: never
 
 	Version   string

@@ -181,6 +181,7 @@ func runTrace(_ context.Context, a *cli.App, o options) (err error) {
 	if o.Pair != "" {
 		pairs = []string{o.Pair}
 	}
+	t.m.Windows = tokenizer.Windows{} // one row is shown
 	t.text = t.m.Encode([]string{o.Text}, pairs)[0]
 	if t.text.Cut > 0 {
 		a.Log.Infof("the last %d tokens are cut; --max-seq-length is %d", t.text.Cut, t.m.MaxSeqLength)

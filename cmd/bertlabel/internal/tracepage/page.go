@@ -2,8 +2,8 @@
 // file that asks for nothing; without script it is a picture of the first choice.
 //
 //	page.go    what is gathered, and how much of it fits in the file
-//	view.go    the numbers of the first choice, as page.html takes them
-//	page.html  the elements; page.js changes their texts and attributes and makes none, so that no name can become one
+//	view.go    the numbers of the first choice, as page.qtpl takes them
+//	page.qtpl  the elements; page.js changes their texts and attributes and makes none, so that no name can become one
 //	page.js    the same numbers of another choice: a browser test compares them with those of view.go
 package tracepage
 
@@ -13,7 +13,6 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"encoding/binary"
-	"html/template"
 	"image"
 	"image/png"
 	"io"
@@ -37,15 +36,13 @@ const (
 )
 
 var (
-	//go:embed page.html
-	pageText string
 	//go:embed page.css
 	styleText string
 	//go:embed page.js
 	scriptText string
-
-	pageTemplate = template.Must(template.New("page").Parse(pageText))
 )
+
+//go:generate go run github.com/valyala/quicktemplate/qtc@v1.8.0 -file=page.qtpl
 
 // Options say what a page shows.
 type Options struct {
@@ -122,24 +119,14 @@ func (p *Page) Add(s trace.Stage, x *tensor.Tensor) error {
 // Write writes the page. Queries and keys come with as many layers, from the first on, as fit; those of a single layer always do.
 func (p *Page) Write(w io.Writer) error {
 	v := p.view()
-	var b bytes.Buffer
-	render := func(stored int) error {
-		b.Reset()
-		v.setProduct(p, stored)
-		return pageTemplate.Execute(&b, v)
-	}
-	if err := render(0); err != nil {
-		return err
-	}
+	v.setProduct(p, 0)
 	stored := 1
 	if p.o.Layer == nil {
 		layer := base64.StdEncoding.EncodedLen(2 * 2 * len(p.text.IDs) * p.m.Encoder.Config.HiddenSize)
-		stored = max(0, min(len(p.layers), (mostBytes-b.Len()-1000)/layer)) // the sentence about them is some bytes longer then
+		stored = max(0, min(len(p.layers), (mostBytes-len(markup(v))-1000)/layer)) // the sentence about them is some bytes longer then
 	}
-	if err := render(stored); err != nil {
-		return err
-	}
-	_, err := w.Write(b.Bytes())
+	v.setProduct(p, stored)
+	_, err := io.WriteString(w, markup(v))
 	return err
 }
 
@@ -158,13 +145,13 @@ func (p *Page) head(layer, head int) *image.Gray {
 }
 
 // attributeOf returns an image as an attribute of the page. Its bytes are those of the image: PNG loses nothing.
-func attributeOf(name string, img image.Image) template.HTMLAttr {
+func attributeOf(name string, img image.Image) string {
 	var b bytes.Buffer
 	encoder := png.Encoder{CompressionLevel: png.BestCompression}
 	if err := encoder.Encode(&b, img); err != nil {
 		panic(err) // a Buffer can always be written
 	}
-	return template.HTMLAttr(name + `="data:image/png;base64,` + base64.StdEncoding.EncodeToString(b.Bytes()) + `"`)
+	return name + `="data:image/png;base64,` + base64.StdEncoding.EncodeToString(b.Bytes()) + `"`
 }
 
 // quantized is a layer's queries or keys in 16 bits: x is about Unit·Values, within half a unit.

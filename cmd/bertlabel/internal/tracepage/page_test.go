@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -61,9 +62,8 @@ func tiny(t *testing.T, text string, o Options) *traced {
 	return p
 }
 
-// synthetic is the page of a model of which there is only the shape, and of stages that are drawn. Probabilities are exponential, which of
-// all of their mean cost a file most.
-func synthetic(t *testing.T, layers, heads, hidden, tokens int, o Options) *Page {
+// shape is a model of which there is only the shape.
+func shape(t *testing.T, layers, heads, hidden int) *model.Model {
 	t.Helper()
 	vocab, err := tokenizer.NewVocab([]string{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "word"})
 	if err != nil {
@@ -73,9 +73,14 @@ func synthetic(t *testing.T, layers, heads, hidden, tokens int, o Options) *Page
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &model.Model{Tokenizer: tok, Encoder: &bert.Model{
+	return &model.Model{Tokenizer: tok, Encoder: &bert.Model{
 		Config: bert.Config{NumHiddenLayers: layers, NumAttentionHeads: heads, HiddenSize: hidden, IntermediateSize: 4 * hidden},
 		Layers: make([]*bert.Layer, layers), Pooler: &bert.Pooler{}}}
+}
+
+// synthetic is a page of such a model, whose stages are drawn. Probabilities are exponential, which of all of their mean cost a file most.
+func synthetic(t *testing.T, m *model.Model, tokens int, o Options) *Page {
+	t.Helper()
 	text := tokenizer.Encoding{IDs: make([]int32, tokens), Segments: make([]int32, tokens)}
 	for i := range text.IDs {
 		text.IDs[i] = 5
@@ -115,13 +120,15 @@ func TestSize(t *testing.T) {
 	}
 	t.Logf("base, 64 tokens: %d bytes with q and k of %d layers", len(page), stored)
 	last := 2
-	page = pageOf(t, synthetic(t, 3, 12, 768, 2*MostTokens, Options{Layer: &last}))
+	page = pageOf(t, synthetic(t, shape(t, 3, 12, 768), 2*MostTokens, Options{Layer: &last}))
 	if !strings.Contains(page, `"stored":1`) || strings.Contains(page, "layer 1") || !strings.Contains(page, "layer 2") {
 		t.Errorf("a page of layer 2, %d bytes, has no q and k, or another layer", len(page))
 	}
 }
 
-func base(t *testing.T) *Page { return synthetic(t, 12, 12, 768, MostTokens, Options{Model: "base"}) }
+func base(t *testing.T) *Page {
+	return synthetic(t, shape(t, 12, 12, 768), MostTokens, Options{Model: "base"})
+}
 
 // What the page has of q and k is right to 16 bits, and so are bytes to one; what is not a number is 0 and breaks nothing.
 func TestPacked(t *testing.T) {
@@ -147,6 +154,26 @@ func TestPacked(t *testing.T) {
 		t.Errorf("bytes %v", row)
 	}
 	pageOf(t, p.Page)
+}
+
+// TestMemory: a page holds less than is estimated, and at least a third of it: the rest is for writing it.
+func TestMemory(t *testing.T) {
+	m, one := shape(t, 4, 12, 768), 1
+	for _, layer := range []*int{nil, &one} {
+		live := func() int {
+			var s runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&s)
+			return int(s.HeapAlloc)
+		}
+		before := live()
+		p := synthetic(t, m, MostTokens, Options{Layer: layer})
+		held, want := live()-before, Memory(&m.Encoder.Config, MostTokens, layer != nil)
+		runtime.KeepAlive(p)
+		if held > want || 3*held < want {
+			t.Errorf("%d bytes held, one layer %t: estimated %d", held, layer != nil, want)
+		}
+	}
 }
 
 // write saves a page for the browser.

@@ -2,8 +2,8 @@ package tracepage
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
-	"html/template"
 	"math"
 	"slices"
 	"strings"
@@ -12,11 +12,10 @@ import (
 	"bertlabel/cmd/bertlabel/internal/plaintext"
 )
 
-// view is the page as page.html takes it: every name is visible and of bounded length.
+// view is the page as page.qtpl takes it: every name is visible and of bounded length.
 type view struct {
 	Policy                   string
-	Style                    template.CSS
-	Script                   template.JS
+	Style, Script            string
 	Title, Text, Pair, Facts string
 
 	Tokens []token
@@ -48,6 +47,15 @@ type data struct {
 	Flow    []string  `json:"flow"` // the cells of the last table for each token, a space after each
 }
 
+// json returns the data as the script reads it. No < or > is in it: they are escaped.
+func (d *data) json() string {
+	text, err := json.Marshal(d)
+	if err != nil {
+		panic(err) // its numbers are finite
+	}
+	return string(text)
+}
+
 type token struct {
 	Place       int
 	Name        string
@@ -64,14 +72,14 @@ type thumbnails struct {
 
 type thumbnail struct {
 	Head  int
-	Image template.HTMLAttr // src
+	Image string // src
 	First bool
 }
 
 // head is the first head.
 type head struct {
 	Layer, Head      int
-	Image            template.HTMLAttr // href
+	Image            string // href
 	Cell, Left, Size int
 	Width, Height    int
 	LinesHeight      int
@@ -128,7 +136,7 @@ const (
 // product is left to setProduct.
 func (p *Page) view() *view {
 	c := p.m.Encoder.Config
-	v := &view{Style: template.CSS(styleText), Script: template.JS(scriptText), Pinned: p.o.Token, Hidden: c.HiddenSize}
+	v := &view{Style: styleText, Script: scriptText, Pinned: p.o.Token, Hidden: c.HiddenSize}
 	v.Policy = "default-src 'none'; img-src data:; style-src " + hashOf(styleText) + "; script-src " + hashOf(scriptText)
 	v.Title, v.Text, v.Pair = plaintext.Excerpt(p.o.Model, 200), plaintext.Excerpt(p.o.Text, 1000), plaintext.Excerpt(p.o.Pair, 1000)
 	v.Facts = fmt.Sprintf("%d layers × %d hidden units, %d heads of %d", c.NumHiddenLayers, c.HiddenSize, c.NumAttentionHeads,

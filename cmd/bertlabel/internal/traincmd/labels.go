@@ -73,6 +73,7 @@ type labelsFlags struct {
 func addLabelsFlags(cmd *cobra.Command) *labelsFlags {
 	e := &labelsFlags{}
 	e.model, e.rows = flags.AddModel(cmd), flags.AddData(cmd, data.StopAtBadRow)
+	flags.AddWindows(cmd, &e.model.Windows)
 	f := cmd.Flags()
 	f.StringSliceVar(&e.names, "names", nil, "`LABELS`, separated by commas; one with a comma in it in double quotes")
 	f.StringVar(&e.into, "into", "", "`LABEL` that rename and merge make")

@@ -123,6 +123,9 @@ func (t *trainFlags) options(chosen choice, changed func(flag string) bool) (o f
 	if err := t.apply(&o, &base, changed); err != nil {
 		return o, err
 	}
+	if o.Precision, err = flags.ParsePrecision("precision", t.precision); err != nil {
+		return o, err
+	}
 	if t.dropout.set {
 		o.EncoderDropout = &c.Dropout
 	}
@@ -213,6 +216,7 @@ func (t *trainFlags) unused(o *fit.Options, c choice, given func(flag string) bo
 		cli.Unused{If: head, Why: "--tune head leaves the encoder as it is: --tune last:N or all uses it",
 			Flags: []string{"recompute", "layerwise-lr-decay", "save-checkpoints-steps", "keep-checkpoints", "verify-save", "tensorboard"}},
 		cli.Unused{If: !head, Why: "features are kept by --tune head only", Flags: []string{"features-cache"}},
+		cli.Unused{If: o.Dev == nil && o.Precision == bert.Int8, Why: "int8 is what --dev is judged in, give that", Flags: []string{"precision"}},
 		cli.Unused{If: o.Dev == nil, Why: "give --dev to evaluate on", Flags: []string{"eval-steps", "best-metric", "early-stopping"}},
 		cli.Unused{If: t.config.MaxSteps > 0, Why: "--max-steps says how many steps there are", Flags: []string{"num-train-epochs"}},
 		cli.Unused{If: t.posWeight != balanced, Why: "it bounds --pos-weight balanced", Flags: []string{"pos-weight-cap"}},

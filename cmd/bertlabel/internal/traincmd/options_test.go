@@ -119,6 +119,7 @@ func TestTrainFlags(t *testing.T) {
 		{"--drop-unknown-labels", "rows.Options.DropUnknown=true"},
 		{"--soft-labels", "rows.Options.SoftLabels=true"},
 		{"--dev d.csv", "options.Dev.File=d.csv"},
+		{"--precision bf16", "options.Precision=bf16"},
 		{"--overwrite", "options.Folder.Overwrite=true"},
 		{"--tune last:2", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Tune=last:2"},
 		{"--tune all", "options.Config.Epochs=3 options.Config.LearningRate=5e-05 options.Tune=all"},
@@ -172,6 +173,8 @@ func TestTrainFlags(t *testing.T) {
 		{onLayers + "--layerwise-lr-decay 0.9", "options.Config.LayerDecay=0.9"},
 		{"--plots p", "plots=p"},
 		{"--max-seq-length auto", "autoLength=true"},
+		{"--windows all", "model.Windows.Most=-1"},
+		{"--windows 3 --window-overlap 0.5", "model.Windows.Most=3 model.Windows.Overlap=0.5"},
 		{"--no-holdout", ""},
 	} {
 		said, err := parse(t, append([]string{"--recipe", fit.Google}, strings.Fields(c.args)...)...)

@@ -97,6 +97,7 @@ func (r *trainRun) open() (err error) {
 	if r.m, err = t.model.Open(r.a); err != nil {
 		return err
 	}
+	sayPrecision(r.a, t.options.Precision)
 	if len(t.options.Poolings) > 0 {
 		return nil
 	}
