@@ -47,7 +47,6 @@ func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 		Short: "Predict the labels of texts: one line out for each row in, in order, as soon as it is known",
 		Example: "  bertlabel predict --model model --input texts.csv --output predictions.jsonl\n" +
 			"  bertlabel predict --model model \"My parcel never came.\"\n" +
-			"  bertlabel predict --model model --input texts.tsv --output-format csv --threshold 0.3\n" +
 			"  bertlabel predict --model model --input texts.jsonl --output parts --shard 3/128",
 	}
 	models := flags.AddRunModel(cmd)
