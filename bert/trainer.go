@@ -363,16 +363,7 @@ func (t *Trainer) backwardPooling(dfeatures *tensor.Tensor) *tensor.Tensor {
 func (t *Trainer) backwardJoin(dfeatures *tensor.Tensor) *tensor.Tensor {
 	for text := range dfeatures.Rows {
 		parts, kept := t.windows(text)
-		total := 0.0
-		for w := range parts.Rows {
-			total += windowWeight(t.options.Pooling, kept[w])
-		}
-		for w := range parts.Rows { // features = Σ weight/total · part
-			share, row := windowWeight(t.options.Pooling, kept[w])/total, parts.Row(w)
-			for j, d := range dfeatures.Row(text) {
-				row[j] = float32(share * float64(d))
-			}
-		}
+		t.join.joinBackward(&parts, nil, dfeatures.Row(text), kept)
 	}
 	return &t.parts
 }

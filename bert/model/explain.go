@@ -2,7 +2,6 @@ package model
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -75,6 +74,13 @@ type Explanation struct {
 	Words           []Contribution // of the text, in order, as far as the model read it
 	Special         []Contribution // [CLS] and the [SEP]s: 0 by IntegratedGradients
 	Cut             int            // tokens that the model did not read
+	Windows         []Passage      // of a text of several windows: what each of them has of Logit (WindowShare)
+}
+
+// Passage is the part of a text whose tokens count in one window: bytes [Start, End), so many tokens, and what the window has of a logit.
+type Passage struct {
+	Start, End, Tokens int
+	Share              float64
 }
 
 // Sum returns the sum of all contributions. By IntegratedGradients it is Logit − Baseline, up to the error of the integral.
@@ -96,17 +102,16 @@ type Explainer struct {
 
 	// Of one pass: rows of the same tokens, each at a place of the line.
 	batch               bert.Batch
-	words, dwords       tensor.Tensor // [rows·tokens, hidden]
+	embedded, dwords    tensor.Tensor // [rows·tokens, hidden]
 	features, dfeatures tensor.Tensor // [rows, width]
+
+	windows, dwindows tensor.Tensor // of the windows of a text at some places, those of one place together, [places·windows, width]
 }
 
 // NewExplainer returns an explainer of m. The error says that m has no head.
 func (m *Model) NewExplainer() (*Explainer, error) {
 	if m.Head == nil {
-		return nil, errors.New("the model has no head (output_weights, output_bias): train one first")
-	}
-	if m.Windows.Several() {
-		return nil, errors.New("texts of several windows cannot be explained yet")
+		return nil, errNoHead
 	}
 	e := &Explainer{m: m, workers: tensor.NewWorkers(m.threads)}
 	var found bool
@@ -137,10 +142,11 @@ func (e *Explainer) Explain(ctx context.Context, text Text, labels []string, o E
 			return nil, fmt.Errorf("the model has no label %q", label)
 		}
 	}
-	encoded := e.m.Tokenizer.Encode(text.A, text.B, e.m.MaxSeqLength)
+	encoded := e.m.EncodeOne(text)
 	var predictions []Prediction
+	var shares [][]WindowShare
 	err := o.run(ctx, 2*len(encoded.IDs), func() (err error) {
-		predictions, err = e.m.PredictEncoded(ctx, []tokenizer.Encoding{encoded, e.baseline(encoded)})
+		predictions, shares, err = e.m.PredictWindows(ctx, []tokenizer.Encoding{encoded, e.baseline(encoded)}, []Text{text, text})
 		return err
 	})
 	if err != nil {
@@ -152,15 +158,20 @@ func (e *Explainer) Explain(ctx context.Context, text Text, labels []string, o E
 		if err != nil {
 			return nil, err
 		}
-		explanations[i] = e.join(text, encoded, tokens)
+		explanations[i] = e.words(text, encoded, tokens)
 		explanations[i].Label = label
 		explanations[i].Logit = float64(predictions[0].Logits[rows[i]])
 		explanations[i].Baseline = float64(predictions[1].Logits[rows[i]])
+		if len(shares[0]) > 1 {
+			for _, s := range shares[0] {
+				explanations[i].Windows = append(explanations[i].Windows, Passage{s.Start, s.End, s.Tokens, s.Logits[rows[i]]})
+			}
+		}
 	}
 	return explanations, nil
 }
 
-// isMarker reports whether token i of a row is [CLS] or a [SEP].
+// isMarker reports whether token i of one row is [CLS] or a [SEP].
 func isMarker(encoded tokenizer.Encoding, i int) bool {
 	return i == 0 || i == len(encoded.IDs)-1 || encoded.Segments[i] != encoded.Segments[i+1]
 }
@@ -168,21 +179,23 @@ func isMarker(encoded tokenizer.Encoding, i int) bool {
 // baseline returns the row that says nothing.
 func (e *Explainer) baseline(encoded tokenizer.Encoding) tokenizer.Encoding {
 	ids := slices.Clone(encoded.IDs)
-	for i := range ids {
-		if !isMarker(encoded, i) {
-			ids[i] = e.nothing
+	for w := range encoded.Sequences() {
+		row, start := encoded.Alone(w), encoded.Sequence(w).Start
+		for i := range row.IDs {
+			if !isMarker(row, i) {
+				ids[start+i] = e.nothing
+			}
 		}
 	}
-	return tokenizer.Encoding{IDs: ids, Segments: encoded.Segments}
+	return tokenizer.Encoding{IDs: ids, Segments: encoded.Segments, Windows: encoded.Windows}
 }
 
-// contributions returns those of each token to the logit of a label, [tokens].
+// contributions returns those of each token to the logit of a label, [tokens of all windows].
 func (e *Explainer) contributions(ctx context.Context, encoded tokenizer.Encoding, label int, o ExplainOptions) ([]float64, error) {
 	if o.Method == GradientTimesInput { // the last place of the line from zero to x
-		l := e.line(encoded.IDs, nil, encoded.Segments)
-		return e.integrate(ctx, l, label, []float64{1}, []float64{1}, &o)
+		return e.integrate(ctx, e.lines(encoded, nil), label, []float64{1}, []float64{1}, &o)
 	}
-	l := e.line(encoded.IDs, e.baseline(encoded).IDs, encoded.Segments)
+	l := e.lines(encoded, e.baseline(encoded).IDs)
 	panels := max(1, (o.Steps+gaussPoints-1)/gaussPoints)
 	profile, err := e.profile(ctx, l, label, panels*gaussPoints, &o)
 	if err != nil {
@@ -192,77 +205,187 @@ func (e *Explainer) contributions(ctx context.Context, encoded tokenizer.Encodin
 	return e.integrate(ctx, l, label, places, weights, &o)
 }
 
-// line is the straight line of word embeddings from + place·step, 0 ≤ place ≤ 1.
+// line is the straight line of word embeddings from + place·step, 0 ≤ place ≤ 1, of one row. All windows of a text are at the same place.
 type line struct {
 	ids, segments []int32
+	kept          bert.Range
+	whole         bool           // all of the row is read
 	from, step    *tensor.Tensor // [tokens, hidden]
 }
 
-// line returns the line from the embeddings of some tokens, nil for zero, to those of ids.
-func (e *Explainer) line(ids, from, segments []int32) *line {
+// lines returns the lines of a text's windows from the embeddings of some tokens, nil for zero, to its own.
+func (e *Explainer) lines(encoded tokenizer.Encoding, from []int32) []*line {
 	table, h := e.m.Encoder.Embeddings.Word, e.m.Encoder.Config.HiddenSize
-	l := &line{ids, segments, tensor.New(len(ids), h), tensor.New(len(ids), h)}
-	for i := range from {
-		table.Read(l.from.Row(i), int(from[i]))
-	}
-	for i, id := range ids {
-		step := l.step.Row(i)
-		table.Read(step, int(id))
-		for j, v := range l.from.Row(i) {
-			step[j] -= v
+	lines := make([]*line, encoded.Sequences())
+	for n := range lines {
+		w := encoded.Sequence(n)
+		l := &line{encoded.IDs[w.Start:w.End], encoded.Segments[w.Start:w.End], bert.Range{Start: w.KeptStart - w.Start, End: w.KeptEnd - w.Start},
+			len(lines) == 1, tensor.New(w.End-w.Start, h), tensor.New(w.End-w.Start, h)}
+		for i, id := range l.ids {
+			if from != nil {
+				table.Read(l.from.Row(i), int(from[w.Start+i]))
+			}
+			step := l.step.Row(i)
+			table.Read(step, int(id))
+			for j, v := range l.from.Row(i) {
+				step[j] -= v
+			}
 		}
+		lines[n] = l
 	}
-	return l
+	return lines
 }
 
 // profile returns the logit at n + 1 places of the line, from 0 to 1.
-func (e *Explainer) profile(ctx context.Context, l *line, label, n int, o *ExplainOptions) ([]float64, error) {
+func (e *Explainer) profile(ctx context.Context, lines []*line, label, n int, o *ExplainOptions) ([]float64, error) {
 	places := make([]float64, n+1)
 	for i := range places {
 		places[i] = float64(i) / float64(n)
 	}
 	logits := make([]float64, 0, n+1)
-	err := e.passes(ctx, l, places, 1, o, func(_, _ int) {
-		for k := range e.features.Rows {
+	err := e.passes(ctx, lines, places, 1, o, func(first, end int) error {
+		features, err := e.join(ctx, lines, places[first:end], o)
+		if err != nil {
+			return err
+		}
+		for k := range features.Rows {
 			z := float64(e.m.Head.Bias.Value[label])
 			for j, w := range e.headRow(label) {
-				z += float64(w) * float64(e.features.Row(k)[j])
+				z += float64(w) * float64(features.Row(k)[j])
 			}
 			logits = append(logits, z)
 		}
+		return nil
 	})
 	return logits, err
 }
 
-// integrate returns Σ over the places of weight·step·gradient, summed over columns, [tokens].
-func (e *Explainer) integrate(ctx context.Context, l *line, label int, places, weights []float64, o *ExplainOptions) ([]float64, error) {
-	sum := make([]float64, len(l.ids))
-	err := e.passes(ctx, l, places, gradientCost, o, func(first, end int) { e.backward(sum, label, l.step, weights[first:end]) })
+// join returns the features of the text at some places, [places, width], and leaves those of its windows in e.windows.
+func (e *Explainer) join(ctx context.Context, lines []*line, places []float64, o *ExplainOptions) (*tensor.Tensor, error) {
+	if len(lines) == 1 {
+		return &e.features, e.pass(ctx, lines[0], places, o, nil)
+	}
+	if err := e.windowFeatures(ctx, lines, places, o); err != nil {
+		return nil, err
+	}
+	y, kept := tensor.New(len(places), e.features.Cols), keptOf(lines)
+	for k := range places {
+		windows := e.windows.SliceRows(k*len(lines), (k+1)*len(lines))
+		if err := e.m.Encoder.JoinWindows(y.Row(k), &windows, e.m.Pooling, kept); err != nil {
+			return nil, err
+		}
+	}
+	return y, nil
+}
+
+// windowFeatures sets e.windows to the features of each window at each place, those of one place together.
+func (e *Explainer) windowFeatures(ctx context.Context, lines []*line, places []float64, o *ExplainOptions) error {
+	e.windows.Resize(len(places)*len(lines), e.m.Head.Weights.Shape[1])
+	for w, l := range lines {
+		if err := e.pass(ctx, l, places, o, nil); err != nil {
+			return err
+		}
+		for k := range places {
+			copy(e.windows.Row(k*len(lines)+w), e.features.Row(k))
+		}
+	}
+	return nil
+}
+
+// keptOf returns the tokens that count in each window.
+func keptOf(lines []*line) []bert.Range {
+	kept := make([]bert.Range, len(lines))
+	for i, l := range lines {
+		kept[i] = l.kept
+	}
+	return kept
+}
+
+// integrate returns Σ over the places of weight·step·gradient, summed over columns, [tokens of all windows].
+func (e *Explainer) integrate(ctx context.Context, lines []*line, label int, places, weights []float64, o *ExplainOptions) (sum []float64,
+	err error) {
+	for _, l := range lines {
+		sum = append(sum, make([]float64, len(l.ids))...)
+	}
+	err = e.passes(ctx, lines, places, gradientCost, o, func(first, end int) error {
+		if err := e.gradients(ctx, lines, label, places[first:end], o); err != nil {
+			return err
+		}
+		at := 0
+		for w, l := range lines {
+			err := e.pass(ctx, l, places[first:end], o, func() {
+				e.dfeatures.Resize(e.features.Rows, e.features.Cols)
+				for k := range e.features.Rows {
+					copy(e.dfeatures.Row(k), e.dwindows.Row(k*len(lines)+w))
+				}
+				e.backward(sum[at:at+len(l.ids)], l.step, weights[first:end])
+			})
+			if err != nil {
+				return err
+			}
+			at += len(l.ids)
+		}
+		return nil
+	})
 	return sum, err
 }
 
-// passes runs the places of a line forward, as many at a time as a step may have, and calls f after each pass; the two cost so many times
-// a pass.
-func (e *Explainer) passes(ctx context.Context, l *line, places []float64, cost int, o *ExplainOptions, f func(first, end int)) error {
-	together := max(1, batchTokens/len(l.ids))
+// gradients sets e.dwindows to the gradient of a logit, w·features + b, by the features of each window at each place.
+func (e *Explainer) gradients(ctx context.Context, lines []*line, label int, places []float64, o *ExplainOptions) error {
+	row := e.headRow(label)
+	e.dwindows.Resize(len(places)*len(lines), len(row))
+	if len(lines) == 1 {
+		for k := range places {
+			copy(e.dwindows.Row(k), row)
+		}
+		return nil
+	}
+	if err := e.windowFeatures(ctx, lines, places, o); err != nil {
+		return err
+	}
+	kept := keptOf(lines)
+	for k := range places {
+		dwindows := e.dwindows.SliceRows(k*len(lines), (k+1)*len(lines))
+		windows := e.windows.SliceRows(k*len(lines), (k+1)*len(lines))
+		if err := e.m.Encoder.JoinWindowsBackward(&dwindows, &windows, row, e.m.Pooling, kept); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pass runs places of a line forward, and what is to follow at once, nil for nothing, as one step.
+func (e *Explainer) pass(ctx context.Context, l *line, places []float64, o *ExplainOptions, follow func()) error {
+	cost := 1
+	if follow != nil {
+		cost = gradientCost
+	}
+	return o.run(ctx, cost*len(places)*len(l.ids), func() error {
+		e.workers.Start()
+		defer e.workers.Stop()
+		if err := e.forward(l, places); err != nil {
+			return err
+		}
+		if follow != nil {
+			follow()
+		}
+		return nil
+	})
+}
+
+// passes calls f for the places of a line, as many at a time as a step may have whose pass costs so many times a pass forward. No window is
+// longer than the first.
+func (e *Explainer) passes(ctx context.Context, lines []*line, places []float64, cost int, o *ExplainOptions,
+	f func(first, end int) error) error {
+	together := max(1, batchTokens/len(lines[0].ids))
 	if o.MaxCost > 0 {
-		together = max(1, o.MaxCost/(cost*len(l.ids)))
+		together = max(1, o.MaxCost/(cost*len(lines[0].ids)))
 	}
 	for first := 0; first < len(places); first += together {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		end := min(first+together, len(places))
-		err := o.run(ctx, cost*(end-first)*len(l.ids), func() error {
-			e.workers.Start()
-			defer e.workers.Stop()
-			if err := e.forward(l, places[first:end]); err != nil {
-				return err
-			}
-			f(first, end)
-			return nil
-		})
-		if err != nil {
+		if err := f(first, min(first+together, len(places))); err != nil {
 			return err
 		}
 	}
@@ -279,27 +402,27 @@ func (e *Explainer) headRow(label int) []float32 {
 func (e *Explainer) forward(l *line, places []float64) error {
 	n := len(l.ids)
 	e.batch.Reset()
-	e.words.Resize(len(places)*n, l.from.Cols)
+	e.embedded.Resize(len(places)*n, l.from.Cols)
 	for k, place := range places {
-		e.batch.Append(l.ids, l.segments)
+		if l.whole {
+			e.batch.Append(l.ids, l.segments)
+		} else {
+			e.batch.AppendWindow(l.ids, l.segments, l.kept.Start, l.kept.End, false)
+		}
 		for i := range n {
-			row, x, dx := e.words.Row(k*n+i), l.from.Row(i), l.step.Row(i)
+			row, x, dx := e.embedded.Row(k*n+i), l.from.Row(i), l.step.Row(i)
 			for j := range row {
 				row[j] = float32(float64(x[j]) + place*float64(dx[j]))
 			}
 		}
 	}
 	e.features.Resize(len(places), e.m.Head.Weights.Shape[1])
-	return e.gradient.Forward(&e.features, &e.words, &e.batch)
+	return e.gradient.Forward(&e.features, &e.embedded, &e.batch)
 }
 
-// backward adds to sum [tokens] what the rows of the last forward give.
-func (e *Explainer) backward(sum []float64, label int, step *tensor.Tensor, weights []float64) {
-	e.dfeatures.Resize(e.features.Rows, e.features.Cols)
-	for k := range weights { // logit = w·features + b
-		copy(e.dfeatures.Row(k), e.headRow(label))
-	}
-	e.dwords.Resize(e.words.Rows, e.words.Cols)
+// backward adds to sum [tokens] what the rows of the last forward give, whose features have the gradient e.dfeatures.
+func (e *Explainer) backward(sum []float64, step *tensor.Tensor, weights []float64) {
+	e.dwords.Resize(e.embedded.Rows, e.embedded.Cols)
 	e.gradient.Backward(&e.dwords, &e.dfeatures)
 	for k, weight := range weights {
 		for i := range sum {
@@ -312,14 +435,34 @@ func (e *Explainer) backward(sum []float64, label int, step *tensor.Tensor, weig
 	}
 }
 
-// join adds up the contributions of the pieces of each word.
-func (e *Explainer) join(text Text, encoded tokenizer.Encoding, tokens []float64) Explanation {
-	x := Explanation{Cut: encoded.Cut}
+// collapse adds up the contributions of a token in all windows that have it. What the [CLS] and [SEP] of windows have that are not those of
+// the text comes back by itself.
+func (e *Explainer) collapse(encoded tokenizer.Encoding, tokens []float64) (row tokenizer.Encoding, sums []float64, markers []Contribution) {
+	row, places := encoded.Whole()
+	sums = make([]float64, len(row.IDs))
+	for i, place := range places {
+		if place >= 0 {
+			sums[place] += tokens[i]
+		} else {
+			markers = append(markers, e.marker(encoded.IDs[i], tokens[i]))
+		}
+	}
+	return row, sums, markers
+}
+
+// marker is what a [CLS] or [SEP] contributes.
+func (e *Explainer) marker(id int32, value float64) Contribution {
+	return Contribution{Word: e.m.Tokenizer.Token(id), Pieces: e.m.Tokenizer.Tokens([]int32{id}), Value: value}
+}
+
+// words adds up the contributions of the pieces of each word.
+func (e *Explainer) words(text Text, encoded tokenizer.Encoding, tokens []float64) Explanation {
+	encoded, tokens, markers := e.collapse(encoded, tokens)
+	x := Explanation{Cut: encoded.Cut, Special: markers}
 	var ends []int // of each text, the token after its last one: a [SEP]
 	for i := range tokens {
 		if isMarker(encoded, i) {
-			x.Special = append(x.Special, Contribution{Word: e.m.Tokenizer.Token(encoded.IDs[i]),
-				Pieces: e.m.Tokenizer.Tokens(encoded.IDs[i : i+1]), Value: tokens[i]})
+			x.Special = append(x.Special, e.marker(encoded.IDs[i], tokens[i]))
 			ends = append(ends, i)
 		}
 	}

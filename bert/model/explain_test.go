@@ -111,8 +111,7 @@ func TestExplainIntegral(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := e.integrate(t.Context(), e.line(encoded.IDs, e.baseline(encoded).IDs, encoded.Segments), 1, places, weights,
-		&ExplainOptions{})
+	want, err := e.integrate(t.Context(), e.lines(encoded, e.baseline(encoded).IDs), 1, places, weights, &ExplainOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -94,17 +94,25 @@ func (m *Model) Predict(ctx context.Context, texts []Text) ([]Prediction, error)
 // PredictEncoded is Predict for texts that Encode has tokenised.
 func (m *Model) PredictEncoded(ctx context.Context, texts []tokenizer.Encoding) ([]Prediction, error) {
 	if m.Head == nil {
-		return nil, errors.New("the model has no head (output_weights, output_bias): train one first")
+		return nil, errNoHead
 	}
 	features, err := m.Features(ctx, texts, m.Pooling, nil)
 	if err != nil {
 		return nil, err
 	}
+	return m.predictions(features)
+}
+
+// errNoHead refuses to predict.
+var errNoHead = errors.New("the model has no head (output_weights, output_bias): train one first")
+
+// predictions runs the head on features [texts, width].
+func (m *Model) predictions(features *tensor.Tensor) ([]Prediction, error) {
 	logits, probabilities := m.Score(features)
 	if err := m.CheckLogits(logits); err != nil {
 		return nil, err
 	}
-	predictions := make([]Prediction, len(texts))
+	predictions := make([]Prediction, logits.Rows)
 	for i := range predictions {
 		predictions[i] = Prediction{logits.Row(i), probabilities.Row(i)}
 	}

@@ -3,6 +3,7 @@ package model
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -222,5 +223,119 @@ func TestWindowMemory(t *testing.T) {
 	got, want := m.FeaturesMemory(long, 32), m.FeaturesMemory(row, 32)
 	if parts := 2 * 4 * len(long[0].Windows) * 32; got > want+parts || got < want/2 {
 		t.Errorf("%d bytes for one text of %d windows, %d for as many texts, and %d to join them", got, len(row), want, parts)
+	}
+}
+
+// windowed returns a model with a head that reads all of a text in rows of 12 tokens.
+func windowed(t *testing.T, pooling bert.Pooling) *Model {
+	t.Helper()
+	m := tinyWithHead(t, 3, pooling)
+	m.MaxSeqLength, m.Windows = 12, tokenizer.Windows{Most: tokenizer.AllWindows}
+	return m
+}
+
+// TestPredictWindows: the predictions are those of Predict, bit for bit, and the shares of the windows add up to them. The passages follow
+// each other and cover the text.
+func TestPredictWindows(t *testing.T) {
+	texts := append(longTexts(12, 60), Text{}, Text{A: "the cat"}, Text{A: "the cat", B: strings.Repeat("sat on the mat ", 9)})
+	for _, pooling := range []bert.Pooling{bert.Pooled, bert.CLS, bert.Mean, bert.Max, poolingsOfAll} {
+		for _, most := range []int{tokenizer.AllWindows, 2} {
+			m := windowed(t, pooling)
+			m.Windows.Most = most
+			encoded := m.encode(texts)
+			want, err := m.PredictEncoded(t.Context(), encoded)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, shares, err := m.PredictWindows(t.Context(), encoded, texts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, p := range want {
+				if !slices.EqualFunc(got[i].Logits, p.Logits, sameBits) || !slices.EqualFunc(got[i].Probabilities, p.Probabilities, sameBits) {
+					t.Errorf("%v: text %d has other bits with shares", pooling, i)
+				}
+				for l, z := range p.Logits {
+					sum := 0.0
+					for _, s := range shares[i] {
+						sum += s.Logits[l]
+					}
+					if !(math.Abs(sum-float64(z)) <= 1e-5*max(1, math.Abs(float64(z)))) {
+						t.Errorf("%v: the shares of text %d add up to %v, the logit is %v", pooling, i, sum, z)
+					}
+				}
+				checkPassages(t, texts[i], &encoded[i], shares[i])
+			}
+		}
+	}
+}
+
+// checkPassages: each word of the text that is read stands in one passage, and those of neighbours touch.
+func checkPassages(t *testing.T, text Text, e *tokenizer.Encoding, shares []WindowShare) {
+	t.Helper()
+	tokens, read := 0, ""
+	for i, s := range shares {
+		tokens += s.Tokens
+		if read += " " + text.A[s.Start:s.End]; i > 0 && s.Start <= shares[i-1].End {
+			t.Errorf("passage %d begins at %d, the one before it ends at %d", i, s.Start, shares[i-1].End)
+		}
+	}
+	words := strings.Fields(text.A)
+	if got := strings.Fields(read); tokens != e.Kept() || len(got) > len(words) || !slices.Equal(got, words[:len(got)]) ||
+		e.Cut == 0 && len(got) != len(words) {
+		t.Errorf("%d passages of %d tokens have %d of %d words, %d of them counted: %q", len(shares), e.Kept(), len(got), len(words), tokens, read)
+	}
+}
+
+// TestExplainWindows: integrated gradients of texts of several windows are complete, as TestExplainComplete has it, the windows' shares add
+// up to the logit, and gradient × input is the derivative by a word's embedding in all windows that have it.
+func TestExplainWindows(t *testing.T) {
+	text := Text{A: "my parcel never came and the cat sat on the mat it is broken and it never came 1 2 3 4 5 6 7 8 9 0"}
+	for s, steps := range map[string]int{"cls": 64, "mean": 64, "concat:pooled,mean:-2": 64, "concat:mean,max:-1..-2": 512} {
+		pooling, err := bert.ParsePooling(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := windowed(t, pooling)
+		e := newExplainer(t, m)
+		for _, x := range explain(t, e, text, ExplainOptions{Steps: steps}, m.Labels...) {
+			checkComplete(t, s, &x)
+			sum := 0.0
+			for _, p := range x.Windows {
+				sum += p.Share
+			}
+			if len(x.Windows) < 3 || len(x.Words) != 28 || !(math.Abs(sum-x.Logit) <= 1e-5*max(1, math.Abs(x.Logit))) {
+				t.Errorf("%s: %d words, %d windows whose shares add up to %v, the logit is %v", s, len(x.Words), len(x.Windows), sum, x.Logit)
+			}
+		}
+	}
+	m := windowed(t, bert.Mean)
+	x := explain(t, newExplainer(t, m), text, ExplainOptions{Method: GradientTimesInput}, m.Labels[2])[0]
+	if len(x.Special) != 2*len(x.Windows) {
+		t.Errorf("%d markers of %d windows", len(x.Special), len(x.Windows))
+	}
+	for _, c := range x.Words {
+		if len(c.Pieces) > 1 || !strings.Contains("parcel mat 1 5 9", c.Word) {
+			continue // words that stand once in the text
+		}
+		id, _ := m.Tokenizer.Vocab().ID(c.Pieces[0])
+		row := m.Encoder.Embeddings.Word.Row(int(id))
+		own := slices.Clone(row)
+		at := func(h float32) float64 {
+			for j := range row {
+				row[j] = own[j] * (1 + h)
+			}
+			defer copy(row, own)
+			p, err := m.Predict(t.Context(), []Text{text})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return float64(p[0].Logits[2])
+		}
+		d := func(h float32) float64 { return (at(h) - at(-h)) / (2 * float64(h)) }
+		want := (4*d(0x1p-6) - d(0x1p-5)) / 3
+		if !(math.Abs(c.Value-want) <= 1e-3*max(0.1, math.Abs(want))) { // as in TestExplainGradient
+			t.Errorf("%s: %g, by differences %g", c.Word, c.Value, want)
+		}
 	}
 }

@@ -39,6 +39,13 @@ func NewKey(engine []byte, scope string, text *tokenizer.Encoding) Key {
 	b := make([]byte, 0, 64+len(scope)+8*len(text.IDs))
 	b = append(binary.LittleEndian.AppendUint32(b, uint32(len(engine))), engine...)
 	b = append(binary.LittleEndian.AppendUint32(b, uint32(len(scope))), scope...)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(text.IDs)))
+	for _, w := range text.Windows { // which of the tokens count
+		for _, n := range []int{w.Start, w.End, w.KeptStart, w.KeptEnd} {
+			b = binary.LittleEndian.AppendUint32(b, uint32(n))
+		}
+	}
+	b = append(b, '.')
 	for i, id := range text.IDs {
 		b = binary.LittleEndian.AppendUint32(b, uint32(id))
 		b = append(b, byte(segment(text, i)))

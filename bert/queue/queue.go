@@ -356,6 +356,10 @@ func hash(t *Target, scope string, text *tokenizer.Encoding) uint64 {
 		h = (h ^ uint64(uint32(id)) ^ uint64(uint32(segment(text, i)))<<32) * prime
 		h ^= h >> 29
 	}
+	for _, w := range text.Windows {
+		h = (h ^ uint64(w.KeptStart) ^ uint64(w.KeptEnd)<<32) * prime
+		h ^= h >> 29
+	}
 	for i := range len(scope) {
 		h = (h ^ uint64(scope[i])) * prime
 		h ^= h >> 29
@@ -372,5 +376,5 @@ func segment(text *tokenizer.Encoding, i int) int32 {
 }
 
 func equal(a, b *tokenizer.Encoding) bool {
-	return slices.Equal(a.IDs, b.IDs) && slices.Equal(a.Segments, b.Segments)
+	return slices.Equal(a.IDs, b.IDs) && slices.Equal(a.Segments, b.Segments) && slices.Equal(a.Windows, b.Windows)
 }

@@ -127,6 +127,35 @@ func (e *Encoding) Kept() (n int) {
 	return n
 }
 
+// Alone returns row i as a text of its own, of which the same tokens count. It shares memory with e.
+func (e *Encoding) Alone(i int) Encoding {
+	if len(e.Windows) == 0 {
+		return *e
+	}
+	w := e.Windows[i]
+	return Encoding{IDs: e.IDs[w.Start:w.End], Segments: e.Segments[w.Start:w.End],
+		Windows: []Window{{0, w.End - w.Start, w.KeptStart - w.Start, w.KeptEnd - w.Start}}}
+}
+
+// Whole returns the one row that the windows were cut from, and the place of each token of e.IDs there: −1 for a [CLS] or [SEP] that does not
+// count. A text of one row is that row.
+func (e *Encoding) Whole() (row Encoding, places []int) {
+	row = Encoding{Cut: e.Cut, Unknown: e.Unknown}
+	for i := range e.Sequences() {
+		w := e.Sequence(i)
+		for at := w.Start; at < w.End; at++ {
+			place := len(row.IDs) + at - w.KeptStart
+			if at == w.Start && i > 0 || at == w.End-1 && i < e.Sequences()-1 {
+				place = -1
+			}
+			places = append(places, place)
+		}
+		row.IDs = append(row.IDs, e.IDs[w.KeptStart:w.KeptEnd]...)
+		row.Segments = append(row.Segments, e.Segments[w.KeptStart:w.KeptEnd]...)
+	}
+	return row, places
+}
+
 // EncodeWindows is Encode for a text of several windows: the first ones, or with Options.TruncateLeft the last ones, if there are more than
 // w allows, and Cut counts the tokens that are in none. A text that fits in one row, and a pair, are as Encode makes them.
 //

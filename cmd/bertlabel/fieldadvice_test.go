@@ -95,7 +95,8 @@ func TestFieldAdvice(t *testing.T) {
 			{"train --model M --train @/../02-space-after-comma/train.csv --output $/y --max-steps 2 --exactly-one", 0, "",
 				"not every row has exactly one label"},
 		}},
-		{"35-version-flag", []step{{"--version", 0, "bertlabel ", ""}, {"-v", 2, "", "--version"}, {"train --version", 2, "", "bertlabel --version"}}},
+		{"35-version-flag", []step{{"--version", 0, "bertlabel ", ""}, {"-v", 2, "", "--version"}, {"train --version", 2, "",
+			"bertlabel --version"}}},
 		{"39-soft-labels", []step{
 			{"train --model M --train @/soft.csv --output $/o --max-steps 2", 3, "", "--binarize 0.5"},
 			{"train --model M --train @/soft.csv --output $/o --max-steps 2 --binarize 0.5", 0, "", ""},
@@ -115,7 +116,8 @@ func TestFieldAdvice(t *testing.T) {
 			{"check-data --train @/soft.csv --soft-labels --json", 0, `"shares": 2`, "from 0.5 on are counted"},
 			{"check-data --train @/soft.csv --soft-labels --binarize 0.1", 0, `"positive": 2`, "(2 shares in train, mean 0.300)"},
 			{"eval --model $/s --data @/soft.csv --soft-labels", 2, "", "here --binarize T says"},
-			{"eval --model $/s --data @/soft.csv", 3, "", "--binarize 0.5"}, {"eval --model $/s --data @/soft.csv --binarize 0.5", 0, "f1_macro", ""},
+			{"eval --model $/s --data @/soft.csv", 3, "", "--binarize 0.5"}, {"eval --model $/s --data @/soft.csv --binarize 0.5", 0, "f1_macro",
+				""},
 			{"predict --model $/s --input @/soft.csv --output $/p.csv", 0, "", ""},
 			{"metrics --truth @/soft.csv --scores $/p.csv", 3, "", "--binarize 0.5"},
 			{"metrics --truth @/soft.csv --scores $/p.csv --binarize 0.5", 0, "f1_macro", ""},
@@ -126,7 +128,8 @@ func TestFieldAdvice(t *testing.T) {
 		t.Run(c.folder, func(t *testing.T) {
 			t.Parallel()
 			own := t.TempDir()
-			words := strings.NewReplacer("@/", filepath.Join("testdata", "field", c.folder)+"/", "$/", own+"/", "M/", plain+"/", " M ", " "+plain+" ",
+			words := strings.NewReplacer("@/", filepath.Join("testdata", "field", c.folder)+"/", "$/", own+"/", "M/", plain+"/", " M ",
+				" "+plain+" ",
 				" H ", " "+head+" ")
 			for _, s := range c.steps {
 				stdout, stderr, code := bertlabel(t, "", strings.Fields(words.Replace(s.args+" "))...)

@@ -91,14 +91,17 @@ var matrixFiles = map[string]map[string]string{
 			`{"text":"a dog ran","body":"the mat","second":"red","id":"2","key":{},"names":["joy"],"labels":["anger"]}` + "\n" +
 			`{"text":"the cat","body":"the mat","second":"sad","id":"3","key":{},"names":["joy"],"labels":["joy"]}` + "\n" +
 			`{"text":"on a mat","body":"the mat","second":"sad","id":"4","key":{},"names":["joy"],"labels":["anger"]}` + "\n",
-		"others":  `{"text":"the cat","joy":1,"anger":0}` + "\n" + `{"text":"a dog ran","joy":0,"anger":1}` + "\n",
-		"nan":     `{"text":"the cat","labels":["joy"]}` + "\n" + `{"text":"a dog ran","labels":null}` + "\n" + `{"text":"the mat","labels":["anger"]}` + "\n",
-		"shares":  `{"text":"the cat","labels":{"joy":0.7}}` + "\n" + `{"text":"a dog ran","labels":{"joy":0.2,"anger":0.9}}` + "\n" + `{"text":"the mat","labels":{"joy":1}}` + "\n",
-		"unknown": `{"text":"the cat","labels":["joy"]}` + "\n" + `{"text":"a dog ran","labels":["anger","fury"]}` + "\n" + `{"text":"the mat","labels":["anger","joy"]}` + "\n",
-		"bad":     `{"text":"the cat","labels":["joy"]}` + "\n{\n" + `{"text":"the mat","labels":["anger"]}` + "\n",
-		"bytes":   `{"text":"the cat` + "\xff" + `","labels":["joy"]}` + "\n" + `{"text":"a dog ran","labels":["anger"]}` + "\n",
-		"long":    `{"text":"the cat sat on a mat the dog ran home","labels":["joy"]}` + "\n" + `{"text":"a dog ran","labels":["anger"]}` + "\n",
-		"huge":    `{"text":"` + strings.Repeat("a", 1<<20+1) + `","labels":["joy"]}` + "\n" + `{"text":"a dog ran","labels":["anger"]}` + "\n",
+		"others": `{"text":"the cat","joy":1,"anger":0}` + "\n" + `{"text":"a dog ran","joy":0,"anger":1}` + "\n",
+		"nan": `{"text":"the cat","labels":["joy"]}` + "\n" + `{"text":"a dog ran","labels":null}` + "\n" +
+			`{"text":"the mat","labels":["anger"]}` + "\n",
+		"shares": `{"text":"the cat","labels":{"joy":0.7}}` + "\n" + `{"text":"a dog ran","labels":{"joy":0.2,"anger":0.9}}` + "\n" +
+			`{"text":"the mat","labels":{"joy":1}}` + "\n",
+		"unknown": `{"text":"the cat","labels":["joy"]}` + "\n" + `{"text":"a dog ran","labels":["anger","fury"]}` + "\n" +
+			`{"text":"the mat","labels":["anger","joy"]}` + "\n",
+		"bad":   `{"text":"the cat","labels":["joy"]}` + "\n{\n" + `{"text":"the mat","labels":["anger"]}` + "\n",
+		"bytes": `{"text":"the cat` + "\xff" + `","labels":["joy"]}` + "\n" + `{"text":"a dog ran","labels":["anger"]}` + "\n",
+		"long":  `{"text":"the cat sat on a mat the dog ran home","labels":["joy"]}` + "\n" + `{"text":"a dog ran","labels":["anger"]}` + "\n",
+		"huge":  `{"text":"` + strings.Repeat("a", 1<<20+1) + `","labels":["joy"]}` + "\n" + `{"text":"a dog ran","labels":["anger"]}` + "\n",
 	},
 	"fasttext": {
 		"plain":   "__label__joy the cat\n__label__anger a dog ran\n__label__joy the mat\n",
@@ -145,7 +148,7 @@ var matrixModes = map[string][]string{
 // of serve have tests of their own (benchcmd, servecmd).
 var matrixElsewhere = map[string]string{
 	"bench": "gemm ladder model shape lengths train batch steps num-labels runs precision embeddings offline json",
-	"serve": "model listen precision embeddings offline max-wait bulk-queue batch-tokens max-texts max-body max-bodies cache on-long timeout api-key-file " +
+	"serve": "model listen precision embeddings offline debug-addr allow-dimensions max-wait bulk-queue batch-tokens max-texts max-body max-bodies cache on-long timeout api-key-file " +
 		"insecure tls-cert tls-key metrics-listen drain-delay grace watch cors trust-proxy explain no-ui no-get access-log log-texts check",
 	"demo": "tiny output overwrite", "pull": "output offline", "parts": "cat clean json input", "version": "json", "completion": "",
 }
@@ -161,9 +164,12 @@ var matrixTries = map[string][]matrixTry{
 	"model": {{value: "R"}}, "bert-config-file": {{value: "+config.json"}}, "vocab-file": {{value: "+vocab.txt"}},
 	"init-checkpoint": {{value: "R/bert_model.ckpt"}}, "hidden-act": {{value: "relu"}}, "do-lower-case": {{value: "false"}},
 	"max-seq-length": {{value: "4"}}, "keep-tokens": {{value: "##s"}}, "ignore-variables": {{value: "x*"}}, "precision": {{value: "int8"}},
-	"embeddings": {{value: "int8"}},
-	"overwrite":  {{full: true}}, "output": {{value: "$/q.jsonl"}}, "seed": {{value: "7"}}, "json": {{only: "!--json"}},
-	"plots": {{value: "$/plots"}}, "dev": {{value: "@"}}, "test": {{value: "@"}}, "labels": {{value: "anger"}}, "binarize": {{value: "0.5", with: "--truth +shares.csv"}},
+	"embeddings": {{value: "int8"}}, "windows": {{value: "all", with: "--max-seq-length=5", only: "--model"}, {value: "all", only: "!--model"}},
+	"window-overlap": {{value: "0.4", with: "--windows=all --max-seq-length=5", only: "--model"}, {value: "0.4"}},
+	"windows-detail": {{with: "--windows=all --max-seq-length=5"}, {}}, "metrics-file": {{value: "$/figures.prom"}},
+	"overwrite": {{full: true}}, "output": {{value: "$/q.jsonl"}}, "seed": {{value: "7"}}, "json": {{only: "!--json"}},
+	"plots": {{value: "$/plots"}}, "dev": {{value: "@"}}, "test": {{value: "@"}}, "labels": {{value: "anger"}}, "binarize": {{value: "0.5",
+		with: "--truth +shares.csv"}},
 
 	"output-format": {{value: "tsv", only: "!.tsv"}, {value: "csv", only: ".tsv"}}, "threshold": {{value: "1"}}, "exactly-one": {{}},
 	"top-k": {{value: "1"}}, "logits": {{}}, "pretty": {{}}, "shard": {{value: "0/2", only: "!--shard"}}, "text": {{value: "a~dog"}},
@@ -177,12 +183,14 @@ var matrixTries = map[string][]matrixTry{
 	"folds": {{value: "3"}}, "train-batch-size": {{value: "2"}}, "learning-rate": {{value: "0.5"}}, "num-train-epochs": {{value: "9"}},
 	"max-steps": {{value: "3"}}, "warmup-proportion": {{value: "0.9"}}, "weight-decay": {{value: "0.9"}}, "optimizer": {{value: "adamw"}},
 	"clip-norm": {{value: "0.001"}}, "dropout": {{value: "0.5"}}, "gradient-accumulation-steps": {{value: "2"}},
-	"shuffle": {{value: "false"}}, "log-steps": {{value: "1", only: "!--eval-steps"}}, "eval-steps": {{value: "2"}}, "best-metric": {{value: "log_loss"}},
+	"shuffle": {{value: "false"}}, "log-steps": {{value: "1", only: "!--eval-steps"}}, "eval-steps": {{value: "2"}},
+	"best-metric":    {{value: "log_loss"}},
 	"early-stopping": {{value: "1"}}, "on-nan": {{value: "restore"}}, "refit": {{value: "lda"}}, "refit-pooling": {{value: "mean"}},
 	"solver": {{value: "lbfgs", only: "!lbfgs"}, {value: "lda", only: "!lda"}}, "l2": {{value: "0.9"}}, "loss": {{value: "focal"}},
 	"pos-weight": {{value: "3"}}, "pos-weight-cap": {{value: "2"}}, "label-smoothing": {{value: "0.1"}}, "bias-init": {{value: "log-odds"}},
 	"resume": {{full: true, only: "!--tune"}, {only: "--tune"}}, "save-checkpoints-steps": {{value: "1"}},
-	"keep-checkpoints": {{value: "1", with: "--save-checkpoints-steps=1", only: "--tune"}, {value: "1", only: "!--tune"}}, "tensorboard": {{value: "false"}}, "recompute": {{}},
+	"keep-checkpoints": {{value: "1", with: "--save-checkpoints-steps=1", only: "--tune"}, {value: "1", only: "!--tune"}},
+	"tensorboard":      {{value: "false"}}, "recompute": {{}},
 	"layerwise-lr-decay": {{value: "0.5"}}, "into": {{value: "glum"}}, "names": {{value: "anger"}}, "train": {{value: "+truth.csv"}},
 
 	"pair": {{value: "a~dog"}}, "token": {{value: "1"}}, "layer": {{value: "1"}}, "stage": {{value: "attention"}}, "whole": {{}},
@@ -207,7 +215,8 @@ func newMatrix(t *testing.T) *matrix {
 	another := cmdtest.TinyModel(t, 2, bert.Pooled, []string{"joy", "anger"})
 	another.MaxSeqLength = 5
 	head, rival := cmdtest.ModelFolder(t, sure), cmdtest.ModelFolder(t, another)
-	plain, other := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Pooled, nil)), cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Pooled,
+	plain, other := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Pooled, nil)), cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1,
+		bert.Pooled,
 		[]string{"calm"}))
 	read := func(name string) string {
 		text, err := os.ReadFile(filepath.Join(head, name))
@@ -217,14 +226,16 @@ func newMatrix(t *testing.T) *matrix {
 		return string(text)
 	}
 	for name, text := range map[string]string{
-		"two": "joy\nanger\n", "calm": "calm\n", "truth.csv": "text,joy,anger\nx,1,0\ny,0,1\n", "shares.csv": "joy,anger\n0.8,0\n0,1\n", "other.csv": "joy,anger\n0.2,0.3\n0.6,0.7\n",
+		"two": "joy\nanger\n", "calm": "calm\n", "truth.csv": "text,joy,anger\nx,1,0\ny,0,1\n", "shares.csv": "joy,anger\n0.8,0\n0,1\n",
+		"other.csv":   "joy,anger\n0.2,0.3\n0.6,0.7\n",
 		"scores.csv":  "joy,anger\n0.8,0.3\n0.6,0.7\n",
 		"config.json": strings.Replace(read("bert_config.json"), `"gelu"`, `"relu"`, 1),
 		"vocab.txt":   strings.Replace(read("vocab.txt"), "cat\n", "zebra\n", 1),
 	} {
 		cmdtest.WriteFile(t, filepath.Join(m.dir, name), text)
 	}
-	m.models = strings.NewReplacer(" H ", " "+head+" ", " H/", " "+head+"/", " M ", " "+plain+" ", " N ", " "+other+" ", "=R ", "="+rival+" ", "=R/",
+	m.models = strings.NewReplacer(" H ", " "+head+" ", " H/", " "+head+"/", " M ", " "+plain+" ", " N ", " "+other+" ", "=R ",
+		"="+rival+" ", "=R/",
 		"="+rival+"/")
 	return m
 }

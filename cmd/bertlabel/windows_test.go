@@ -184,3 +184,64 @@ func TestWindowsCheckData(t *testing.T) {
 		t.Errorf("six windows: %+v", got)
 	}
 }
+
+// TestWindowsDetail: the shares of the windows add up to the logit, in predict and in explain, and their passages are the text.
+func TestWindowsDetail(t *testing.T) {
+	t.Parallel()
+	model := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels))
+	text := strings.TrimSpace(strings.Repeat("the cat sat on a mat . ", 9))
+	stdout, stderr, code := bertlabel(t, "", "predict", "--model", model, "--windows", "all", "--windows-detail", "--logits", "--text", text, "--text",
+		"a dog")
+	if code != 0 {
+		t.Fatalf("code %d: %s", code, stderr)
+	}
+	type window struct {
+		Start, End, Tokens int
+		Logits             map[string]float64
+		Share              float64
+	}
+	lines := strings.Split(strings.TrimSpace(stdout), "\n")
+	for i, want := range []int{4, 1} { // 63 tokens of the text: 22 in a row, 17 apart
+		var row struct {
+			Logits  map[string]float64
+			Windows []window
+		}
+		if err := json.Unmarshal([]byte(lines[i]), &row); err != nil {
+			t.Fatal(err)
+		}
+		if len(row.Windows) != want || i == 0 && text[row.Windows[0].Start:row.Windows[0].End] != strings.Join(strings.Fields(text)[:20], " ") {
+			t.Errorf("windows %+v, want %d", row.Windows, want)
+		}
+		for label, logit := range row.Logits {
+			sum := 0.0
+			for _, w := range row.Windows {
+				sum += w.Logits[label]
+			}
+			if !(math.Abs(sum-logit) <= 1e-5*max(1, math.Abs(logit))) {
+				t.Errorf("the shares in %q add up to %v, the logit is %v", label, sum, logit)
+			}
+		}
+	}
+	stdout, stderr, code = bertlabel(t, "", "explain", "--model", model, "--windows", "all", "--steps", "4", "--label", cmdtest.TinyLabels[0], "--text", text)
+	var row struct {
+		Logit   float64
+		Windows []window
+	}
+	if err := json.Unmarshal([]byte(stdout), &row); err != nil || code != 0 {
+		t.Fatalf("%v, code %d: %s", err, code, stderr)
+	}
+	sum := 0.0
+	for _, w := range row.Windows {
+		sum += w.Share
+	}
+	if len(row.Windows) != 4 || !(math.Abs(sum-row.Logit) <= 1e-5*max(1, math.Abs(row.Logit))) {
+		t.Errorf("%+v: the shares add up to %v, the logit is %v", row.Windows, sum, row.Logit)
+	}
+	shown, _, _ := bertlabel(t, "", "explain", "--model", model, "--windows", "all", "--steps", "4", "--json=false", "--text", text)
+	if !strings.Contains(shown, "windows: ") || !strings.Contains(shown, "together the logit") {
+		t.Errorf("for people: %s", shown)
+	}
+	if _, stderr, code := bertlabel(t, "", "predict", "--model", model, "--windows-detail", "--output-format", "csv", "--text", text); code != cli.ExitUsage {
+		t.Errorf("--windows-detail in CSV: code %d, %s", code, stderr)
+	}
+}

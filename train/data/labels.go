@@ -244,6 +244,8 @@ func (s *labelSet) place(name string) (int, error) {
 		}
 	} else if place, ok := s.list.places[name]; ok {
 		return place, nil
+	} else if strings.TrimSpace(name) == "" {
+		return -1, nil // add says what is wrong with it
 	} else {
 		err := s.list.grow(name)
 		return s.list.Len() - 1, err
@@ -275,8 +277,12 @@ func (s *labelSet) add(name string, v value) error {
 // miss deals with a name that the list lacks.
 func (s *labelSet) miss(name string) error {
 	if strings.TrimSpace(name) == "" {
-		return &RowError{Found: "an empty label name", Expected: s.list.String(), Hint: "take away the surplus separator; no " +
-			"label at all is an empty field"}
+		expected := s.list.String()
+		if s.gather {
+			expected = "a name"
+		}
+		return &RowError{Found: "an empty label name", Expected: expected,
+			Hint: "take the surplus separator or the empty name away; no label at all is an empty field"}
 	}
 	if s.tally {
 		s.missed = append(s.missed, name)

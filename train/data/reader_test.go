@@ -350,7 +350,7 @@ var refusals = []struct {
 	{"names and lists of numbers", "f.jsonl", `{"text":"a","labels":["joy"]}` + "\n" + `{"text":"b","labels":[1]}`, Options{}, 2,
 		"labels", "`labels`"},
 	{"gathered name with a line break", "f.csv", "text,labels\na,\"jo\ny\"\n", Options{}, 2, "labels", "line break"},
-	{"gathered name that is blank", "f.csv", "text,labels\na,\"joy, \"\n", Options{}, 2, "labels", "blank label"},
+	{"gathered name that is blank", "f.csv", "text,labels\na,\"joy, \"\n", Options{}, 2, "labels", "empty label"},
 	{"gathered name that is no UTF-8", "f.ft", "__label__\xff a\n", Options{}, 1, "labels", "UTF-8"},
 }
 

@@ -17,6 +17,15 @@ type Explanation struct {
 	Words       []Word       `json:"words"`
 	Special     []Special    `json:"special"`
 	Cut         int          `json:"cut_tokens,omitempty"`
+	Windows     []Window     `json:"windows,omitempty"` // of a text of several
+}
+
+// Window is what the tokens that count in one window have of the logit.
+type Window struct {
+	Start  int     `json:"start"` // bytes of the text
+	End    int     `json:"end"`
+	Tokens int     `json:"tokens"`
+	Share  float64 `json:"share"`
 }
 
 // Word is the contribution of a word.
@@ -40,6 +49,9 @@ func NewExplanation(e *model.Explanation, method model.Method) Explanation {
 		Sum: e.Sum(), Words: []Word{}, Special: []Special{}, Cut: e.Cut}
 	for _, c := range e.Words {
 		l.Words = append(l.Words, Word{c.Word, c.Start, c.End, c.Second, c.Value})
+	}
+	for _, p := range e.Windows {
+		l.Windows = append(l.Windows, Window{p.Start, p.End, p.Tokens, p.Share})
 	}
 	for _, c := range e.Special {
 		l.Special = append(l.Special, Special{c.Word, c.Value})

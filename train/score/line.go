@@ -15,6 +15,7 @@ import (
 // Line is the form of a row as a line of JSON. The zero Line is that of predict:
 //
 //	{"id":"7","labels":["late"],"probabilities":{"late":0.93,"damaged":0.02}}
+//	{…,"windows":[{"start":0,"end":310,"tokens":97,"logits":{"late":1.9,"damaged":-2.1}}]}     with Row.Windows: shares of the logits
 //	{"id":"7","embedding":[0.12,-0.5]}          with a Row.Vector
 //	{"id":"7","error":"column 9 (text): found …"}   of a row that has no result
 //
@@ -41,6 +42,7 @@ func (l Line) Append(dst []byte, m *model.Model, r *Row) []byte {
 		dst = AppendVector(append(dst, `"embedding":`...), r.Vector)
 	default:
 		dst = l.appendPrediction(dst, m, r.Prediction)
+		dst = l.appendWindows(dst, m, r)
 	}
 	return append(dst, "}\n"...)
 }
@@ -73,6 +75,26 @@ func (l Line) appendPrediction(dst []byte, m *model.Model, p model.Prediction) [
 		dst = appendObject(append(dst, `,"logits":`...), m.Labels, p.Logits, order)
 	}
 	return dst
+}
+
+// appendWindows appends what the windows of a row have of its logits, for the labels that are shown; nothing if nobody asked for it.
+func (l Line) appendWindows(dst []byte, m *model.Model, r *Row) []byte {
+	if r.Windows == nil {
+		return dst
+	}
+	dst, order := append(dst, `,"windows":[`...), l.order(r.Prediction.Probabilities)
+	first := true
+	for _, w := range r.Windows {
+		dst = strconv.AppendInt(append(appendComma(dst, &first), `{"start":`...), int64(w.Start), 10)
+		dst = strconv.AppendInt(append(dst, `,"end":`...), int64(w.End), 10)
+		dst = strconv.AppendInt(append(dst, `,"tokens":`...), int64(w.Tokens), 10)
+		shares := make([]float32, len(w.Logits))
+		for i, share := range w.Logits {
+			shares[i] = float32(share)
+		}
+		dst = append(appendObject(append(dst, `,"logits":`...), m.Labels, shares, order), '}')
+	}
+	return append(dst, ']')
 }
 
 // order returns the labels that are shown; nil for all in their order.

@@ -19,10 +19,11 @@ type Row struct {
 	// Example is the row as it was read. Where Bad is not nil the row has no result: it could not be read, or its text is longer than
 	// the model takes. Such a row stands in its place, when the reader reports them.
 	data.Example
-	Tokens     tokenizer.Encoding // what the model reads; Tokens.Cut counts the tokens that were left out
-	Prediction model.Prediction   // of Predictions, [labels] each
-	Vector     []float32          // of Vectors, [width of the pooling]
-	Err        error              // why the row has no result: Bad, or what a caller of AppendJSON sets; nil for one that has
+	Tokens     tokenizer.Encoding  // what the model reads; Tokens.Cut counts the tokens that were left out
+	Prediction model.Prediction    // of Predictions, [labels] each
+	Windows    []model.WindowShare // what each window has of the logits, with Options.Windows; nil without
+	Vector     []float32           // of Vectors, [width of the pooling]
+	Err        error               // why the row has no result: Bad, or what a caller of AppendJSON sets; nil for one that has
 }
 
 // Result is what Chunks adds to a row.
@@ -37,6 +38,7 @@ const (
 // Options of the zero value ask for predictions.
 type Options struct {
 	Result  Result
+	Windows bool         // of Predictions: what each window of a text has of its logits, too
 	Pooling bert.Pooling // what the features of Vectors are; the zero Pooling is the pooled output
 }
 
@@ -193,14 +195,30 @@ func (o Options) run(ctx context.Context, m *model.Model, rows []Row) error {
 		}
 		return nil
 	}
-	predictions, err := m.PredictEncoded(ctx, texts)
+	predictions, windows, err := o.predict(ctx, m, good, texts)
 	if err != nil {
 		return placed(err, place)
 	}
 	for i, row := range good {
-		row.Prediction = predictions[i]
+		if row.Prediction = predictions[i]; windows != nil {
+			row.Windows = windows[i]
+		}
 	}
 	return nil
+}
+
+// predict returns the predictions of rows, and what was asked for of their windows.
+func (o Options) predict(ctx context.Context, m *model.Model, rows []*Row, texts []tokenizer.Encoding) (
+	predictions []model.Prediction, windows [][]model.WindowShare, err error) {
+	if !o.Windows {
+		predictions, err = m.PredictEncoded(ctx, texts)
+		return predictions, nil, err
+	}
+	of := make([]model.Text, len(rows))
+	for i, row := range rows {
+		of[i] = model.Text{A: row.Text, B: row.Pair}
+	}
+	return m.PredictWindows(ctx, texts, of)
 }
 
 // NumberError says of which row the model made a number that is none: the weights are broken, or the input is.

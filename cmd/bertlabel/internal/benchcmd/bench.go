@@ -99,7 +99,8 @@ func newBenchCmd(a *cli.App, run cli.Runner[benchOptions]) *cobra.Command {
 		texts := len(o.Shapes) > 0 || o.Lengths != ""
 		err := cli.RefuseUnused(given,
 			cli.Unused{If: !o.Train || o.Lengths == "", Why: "it is for --train --lengths", Flags: []string{"batch", "steps"}},
-			cli.Unused{If: !texts, Why: "no model is measured: give --model, --shape, --lengths or --train", Flags: []string{"num-labels", "offline"}})
+			cli.Unused{If: !texts, Why: "no model is measured: give --model, --shape, --lengths or --train", Flags: []string{"num-labels",
+				"offline"}})
 		if err != nil {
 			return err
 		}

@@ -69,7 +69,7 @@ func newCheckDataCmd(a *cli.App, run cli.Runner[checkOptions]) *cobra.Command {
 		given := func(flag string) bool { return cli.OnCommandLine(cmd, flag) }
 		err := cli.RefuseUnused(given,
 			cli.Unused{If: v.model == "" && v.file == "", Why: "tokens need --model or --vocab-file",
-				Flags: []string{"max-seq-length", "do-lower-case", "keep-tokens"}},
+				Flags: []string{"max-seq-length", "windows", "window-overlap", "do-lower-case", "keep-tokens"}},
 			cli.Unused{If: v.model == "", Why: "it is about --model", Flags: []string{"offline"}})
 		if err != nil {
 			return err

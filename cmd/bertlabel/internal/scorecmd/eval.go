@@ -254,9 +254,7 @@ func (e *evaluation) report(ctx context.Context) (err error) {
 	if json.Unmarshal(e.m.Training(), &training) == nil { // the model's own course of training, where its folder still has it
 		r.History, _ = report.HistoryOf(e.Model.Path, training.BestMetric)
 	}
-	if e.Page != "" && e.Explained > 0 && e.m.Windows.Several() {
-		e.app.Log.Infof("--explain-rows: texts of several windows are not explained yet")
-	} else if e.Page != "" {
+	if e.Page != "" {
 		if r.Scored.Explanations, err = explainWrong(ctx, e.app, e.m, e.set, r.Scored, e.Explained); err != nil {
 			return err
 		}

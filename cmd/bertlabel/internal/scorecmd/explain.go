@@ -51,6 +51,7 @@ func newExplainCmd(a *cli.App, run cli.Runner[explainOptions]) *cobra.Command {
 			"word in bytes. On a terminal red words speak for the label and blue ones against it; with NO_COLOR they have numbers.",
 	}
 	models := flags.AddRunModel(cmd)
+	flags.AddWindows(cmd, &models.Windows)
 	o.Rows = flags.AddData(cmd, data.ReportBadRows)
 	f := cmd.Flags()
 	f.StringVar(&o.Input, "input", "-", "`FILE` of texts; - is stdin")
@@ -115,9 +116,6 @@ func runExplain(ctx context.Context, a *cli.App, o explainOptions) (err error) {
 		if !slices.Contains(x.m.Labels, label) {
 			return cli.Usagef("--label %s: the model has %s", term.Quoted(label), term.QuotedNames(x.m.Labels))
 		}
-	}
-	if x.m.Windows.Several() {
-		return cli.Usagef("explain: the model reads long texts in windows, and explain has no way to share those out yet")
 	}
 	flags.Found(a, flags.DiagnoseModel(x.m)...)
 	if p := x.m.Precision(); p != bert.FP32 {
@@ -268,6 +266,13 @@ func (w *shownExplanations) write(ex *data.Example, explanations []model.Explana
 			if c.Value != 0 {
 				fmt.Fprintf(w, "(%s %+.2f)\n", term.Printable(c.Word), c.Value)
 			}
+		}
+		if len(e.Windows) > 0 {
+			fmt.Fprintf(w, "windows:")
+			for _, p := range e.Windows {
+				fmt.Fprintf(w, " %+.2f", p.Share)
+			}
+			fmt.Fprintf(w, ", together the logit\n")
 		}
 		if e.Cut > 0 {
 			fmt.Fprintf(w, "(%d tokens more were cut)\n", e.Cut)

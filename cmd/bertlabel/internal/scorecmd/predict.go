@@ -31,6 +31,7 @@ type predictOptions struct {
 	ExactlyOne    bool // the most probable label only, whatever the thresholds are
 	TopK          int  // labels that are shown; 0: all
 	Logits        bool // are shown, too
+	WindowsDetail bool // what each window of a text has of the logits is shown, too
 	Pretty        bool // bars for people instead of Format
 	Shard         shards
 	MetricsFile   string // figures of shards; "": nowhere
@@ -62,6 +63,7 @@ func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 	flags.AddExactlyOne(cmd, &o.ExactlyOne)
 	f.IntVar(&o.TopK, "top-k", 0, "show the K most probable labels only, most probable first")
 	f.BoolVar(&o.Logits, "logits", false, "add the logits")
+	f.BoolVar(&o.WindowsDetail, "windows-detail", false, "add what each window of a text has of the logits")
 	flags.AddPretty(cmd, &o.Pretty)
 	addShard(cmd, &o.Shard, &o.MetricsFile)
 	cmd.Args = cobra.ArbitraryArgs
@@ -87,7 +89,7 @@ func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 			return err
 		}
 		if !f.Changed("pretty") {
-			o.Pretty = o.Output == "-" && a.OnTerminal() && !f.Changed("output-format") && !o.Logits
+			o.Pretty = o.Output == "-" && a.OnTerminal() && !f.Changed("output-format") && !o.Logits && !o.WindowsDetail
 		}
 		if o.Model, err = models.Source(); err != nil {
 			return err
@@ -143,10 +145,10 @@ func (o *predictOptions) check(chosen bool) error {
 	switch {
 	case o.ExactlyOne && o.Threshold != "":
 		return cli.Usagef("--exactly-one takes the most probable label whatever the thresholds are: leave out --threshold")
-	case o.TopK < 0 || o.Format != "jsonl" && (o.TopK > 0 || o.Logits):
-		return cli.Usagef("--top-k wants 1 or more, and like --logits the output format jsonl")
-	case o.Pretty && (chosen || o.Logits || o.Shard.Of > 0):
-		return cli.Usagef("--pretty is for people: it has no --output-format, no --logits and no --shard")
+	case o.TopK < 0 || o.Format != "jsonl" && (o.TopK > 0 || o.Logits || o.WindowsDetail):
+		return cli.Usagef("--top-k wants 1 or more, and like --logits and --windows-detail the output format jsonl")
+	case o.Pretty && (chosen || o.Logits || o.WindowsDetail || o.Shard.Of > 0):
+		return cli.Usagef("--pretty is for people: it has no --output-format, no --logits, no --windows-detail and no --shard")
 	}
 	return nil
 }
@@ -182,7 +184,7 @@ func runPredict(ctx context.Context, a *cli.App, o predictOptions) error {
 		return err
 	}
 	scores := diagnosis.NewScores(m.Labels, m.Predicts)
-	in, err := newRowStream(a, m, o.Rows, o.Input, "predict", score.Options{}, false)
+	in, err := newRowStream(a, m, o.Rows, o.Input, "predict", score.Options{Windows: o.WindowsDetail}, false)
 	if err != nil {
 		return err
 	}

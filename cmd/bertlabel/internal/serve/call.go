@@ -12,6 +12,7 @@ import (
 	"bertlabel/bert/model"
 	"bertlabel/bert/queue"
 	"bertlabel/bert/tokenizer"
+	"bertlabel/tensor"
 )
 
 // call is a request on its way.
@@ -59,7 +60,7 @@ func (c *call) encode(m *loaded, texts []model.Text, onLong string) ([]tokenizer
 		all[i] = m.EncodeOne(t)
 		if all[i].Cut > 0 && onLong == "error" {
 			return nil, &Error{Status: http.StatusUnprocessableEntity, Message: fmt.Sprintf(
-				"text %d has %d tokens, and the model takes %d with [CLS] and [SEP]", i, len(all[i].IDs)+all[i].Cut, m.MaxSeqLength)}
+				"text %d has %d tokens, and the model takes %d with [CLS] and [SEP]", i, all[i].Kept()+all[i].Cut, m.limit(&all[i]))}
 		}
 	}
 	c.ran.tokenising += time.Since(start)
@@ -71,8 +72,57 @@ func (c *call) encode(m *loaded, texts []model.Text, onLong string) ([]tokenizer
 	return all, nil
 }
 
-// features returns those of texts by a pooling of a model, in rows.
+// features returns those of texts by a pooling of a model, in rows. The windows of long texts go through cache and queue by themselves.
 func (c *call) features(m *loaded, pooling bert.Pooling, texts []tokenizer.Encoding) ([]row, error) {
+	c.note(m, texts)
+	windows, first := model.Separate(texts)
+	rows, err := c.sequences(m, pooling, windows)
+	if err != nil || len(windows) == len(texts) {
+		return rows, err
+	}
+	return m.join(pooling, texts, rows, first)
+}
+
+// join makes rows of texts from those of their windows, of which text i has [first[i], first[i+1]). A text has the first error of them.
+func (l *loaded) join(pooling bert.Pooling, texts []tokenizer.Encoding, windows []row, first []int) ([]row, error) {
+	width, err := l.Encoder.PoolingWidth(pooling)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]row, len(texts))
+	for i := range texts {
+		r, parts := &rows[i], windows[first[i]:first[i+1]]
+		if *r = parts[0]; len(parts) == 1 {
+			continue
+		}
+		r.encoding, r.feature = texts[i], nil
+		features := tensor.New(len(parts), width)
+		for w, part := range parts {
+			copy(features.Row(w), part.feature)
+			if r.err == nil {
+				r.err = part.err
+			}
+		}
+		if r.err == nil {
+			r.feature = make([]float32, width)
+			if err := l.JoinSeparate(r.feature, &texts[i], features, pooling); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return rows, nil
+}
+
+// limit returns how many tokens of such a text the model reads.
+func (l *loaded) limit(e *tokenizer.Encoding) int {
+	if e.Sequences() > 1 {
+		return l.Lengths().Tokens()
+	}
+	return l.MaxSeqLength
+}
+
+// sequences returns the features of texts of one row each.
+func (c *call) sequences(m *loaded, pooling bert.Pooling, texts []tokenizer.Encoding) ([]row, error) {
 	e, err := m.engine(pooling)
 	if err != nil {
 		return nil, err
@@ -95,7 +145,6 @@ func (c *call) features(m *loaded, pooling bert.Pooling, texts []tokenizer.Encod
 	if err := c.claimTexts(m, e, tokens, len(texts)); err != nil {
 		return nil, err
 	}
-	c.note(m, texts)
 	request.Class = c.classOf(len(texts), tokens)
 	c.class = request.Class
 	result := &queue.Result{}

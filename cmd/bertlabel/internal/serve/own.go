@@ -220,7 +220,7 @@ func (c *call) predictionsOf(b *bytes.Buffer, name string, t *texts, form *predi
 
 // predictShared is encode and predict, without the features where the model before had the same.
 func (c *call) predictShared(m *loaded, t *texts, before *shared) ([]row, error) {
-	key := fmt.Sprintf("%s %d", m.key(m.Pooling), m.MaxSeqLength)
+	key := fmt.Sprintf("%s %d %s", m.key(m.Pooling), m.MaxSeqLength, m.Windows)
 	if before.key == key && m.Head != nil {
 		return c.scoreAgain(m, before.features)
 	}
@@ -266,7 +266,7 @@ func (c *call) prediction(dst []byte, line score.Line, lines *model.Model, in *i
 }
 
 func appendTokens(dst []byte, e *tokenizer.Encoding) []byte {
-	dst = strconv.AppendInt(append(dst, `,"tokens":`...), int64(len(e.IDs)), 10)
+	dst = strconv.AppendInt(append(dst, `,"tokens":`...), int64(e.Kept()), 10)
 	return append(strconv.AppendInt(append(dst, `,"cut_tokens":`...), int64(e.Cut), 10), '}')
 }
 
@@ -483,7 +483,8 @@ func (c *call) ownTokenize() error {
 		Cut    []int     `json:"cut_tokens"`
 	}{Model: m.name, Digest: m.digest}
 	for i := range encodings {
-		answer.Tokens = append(answer.Tokens, m.tokens(t.list[i].Text, &encodings[i]))
+		whole, _ := encodings[i].Whole()
+		answer.Tokens = append(answer.Tokens, m.tokens(t.list[i].Text, &whole))
 		answer.Cut = append(answer.Cut, encodings[i].Cut)
 	}
 	return c.object(answer)
@@ -513,7 +514,8 @@ type modelInfo struct {
 	Digest     string             `json:"digest"`
 	Labels     []string           `json:"labels"`
 	Thresholds map[string]float32 `json:"thresholds"`
-	MaxTokens  int                `json:"max_input_tokens"`
+	MaxTokens  int                `json:"max_input_tokens"`  // of a row
+	Windows    string             `json:"windows,omitempty"` // rows that a text may have, where they are several
 	Precision  string             `json:"precision"`
 	Embeddings string             `json:"embeddings_precision"`
 }
@@ -533,6 +535,9 @@ func (c *call) info(m *loaded) modelInfo {
 		Precision: m.Precision().String(), Embeddings: m.Encoder.EmbeddingsPrecision().String(),
 		Status: []versionStatus{{Version: m.version, State: "AVAILABLE"}}}
 	i.Status[0].Status.Code = "OK"
+	if m.Windows.Several() {
+		i.Windows = m.Windows.MostText()
+	}
 	for l, label := range m.Labels {
 		i.Thresholds[label] = m.Thresholds[l]
 	}

@@ -246,8 +246,8 @@ func (st *stream) read(rows chan<- streamRow) error {
 		if r.Bad == nil {
 			r.tokens = st.m.EncodeOne(model.Text{A: r.Text, B: r.Pair})
 			if r.tokens.Cut > 0 && st.onLong == "error" {
-				r.Bad = &data.RowError{File: r.File, Line: r.Line, Found: fmt.Sprintf("a text of %d tokens", len(r.tokens.IDs)+r.tokens.Cut),
-					Expected: fmt.Sprintf("at most %d with [CLS] and [SEP]", st.m.MaxSeqLength)}
+				r.Bad = &data.RowError{File: r.File, Line: r.Line, Found: fmt.Sprintf("a text of %d tokens", r.tokens.Kept()+r.tokens.Cut),
+					Expected: fmt.Sprintf("at most %d with [CLS] and [SEP]", st.m.limit(&r.tokens))}
 			}
 		}
 		r.bytes = int64(len(r.Text)+len(r.Pair)+len(r.ID)) + st.m.textMemory(st.engine, len(r.tokens.IDs))
@@ -305,16 +305,24 @@ func (st *stream) compute(p *part) {
 	if len(texts) == 0 {
 		return
 	}
+	windows, first := model.Separate(texts)
 	result, err := st.c.s.queue.Do(st.ctx, queue.Request{Target: st.engine.target, Class: queue.Bulk, Stream: true, Flow: st.c.flow,
-		Scope: st.c.scope, Texts: texts})
+		Scope: st.c.scope, Texts: windows})
 	if err != nil {
 		p.err = err
+		return
+	}
+	rows := make([]row, len(windows))
+	for i := range rows {
+		rows[i].feature, rows[i].err = result.Features.Row(i), result.Errors[i]
+	}
+	if rows, p.err = st.m.join(st.pooling, texts, rows, first); p.err != nil {
 		return
 	}
 	n := len(st.m.Labels)
 	for k, i := range places {
 		r := &p.results[i]
-		r.feature, r.err = result.Features.Row(k), result.Errors[k]
+		r.feature, r.err = rows[k].feature, rows[k].err
 		if r.err == nil && st.result == streamPredict {
 			r.logits, r.probabilities = make([]float32, n), make([]float32, n)
 			r.err = st.m.ScoreRow(r.feature, r.logits, r.probabilities)

@@ -268,9 +268,6 @@ func (p *process) create() (err error) {
 			if err != nil {
 				return nil, err
 			}
-			if m.Windows.Several() {
-				return nil, cli.Usagef("--model %s reads long texts in windows, and serve has no way to do that yet", n.Path)
-			}
 			m.SetThreads(1) // of an explainer; the queue has its own
 			return m, nil
 		}
