@@ -57,7 +57,7 @@ func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 	f.StringArrayVar(&o.Rows.Texts, "text", nil, "a `TEXT` instead of a file, as an argument without a flag is; may come again")
 	f.StringVar(&o.Output, "output", "-", "`FILE` to write; - is stdout")
 	f.StringVar(&o.Format, "output-format", "",
-		"jsonl, csv or tsv with id and one probability a label (default: by --output's suffix, else jsonl)")
+		"jsonl; csv or tsv with a probability a label (default: by --output's suffix)")
 	flags.AddThreshold(cmd, &o.Threshold)
 	flags.AddExactlyOne(cmd, &o.ExactlyOne)
 	f.IntVar(&o.TopK, "top-k", 0, "show the K most probable labels only, most probable first")
