@@ -43,7 +43,7 @@ func TestShards(t *testing.T) {
 	for name, args := range map[string]string{
 		"jsonl": "predict --input " + input + " --top-k 2 --logits",
 		"csv":   "predict --input " + input + " --output-format csv",
-		"tsv":   "predict --input " + table + " --output-format tsv --threshold 0.3",
+		"tsv":   "predict --input " + table + " --output-format tsv",
 		"embed": "embed --input " + input + " --pooling cls",
 	} {
 		words := append(strings.Fields(args), "--model", model)

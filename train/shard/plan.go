@@ -160,6 +160,7 @@ func (o *Options) addSettings(settings map[string]string) {
 			add("binarize", strconv.FormatFloat(d.Binarize, 'g', -1, 64))
 		}
 	}
+	flag("windows_detail", o.Score.Windows)
 	if o.Score.Result == score.Vectors && !o.ModelPooling {
 		add("pooling", o.Score.Pooling.String())
 	}

@@ -29,7 +29,7 @@ var otherBytes = map[string]string{
 	"embeddings": "int8", "windows": "3", "window-overlap": "0.5", "format": "tsv", "no-header": "true", "text-column": "2",
 	"text-pair-column": "2", "id-column": "2", "label-prefix": "#", "delimiter": ";", "labels": "FILE", "on-bad-row": "skip",
 	"on-long": "error", "strict-utf8": "true",
-	"output-format": "csv", "threshold": "0.3", "exactly-one": "true", "top-k": "2", "logits": "true", "pooling": "max",
+	"output-format": "csv", "threshold": "0.3", "exactly-one": "true", "top-k": "2", "logits": "true", "windows-detail": "true", "pooling": "max",
 }
 
 // Every flag of predict and embed that changes the bytes of a part is compared between the runs of a folder. A flag that is new has to be
@@ -59,7 +59,7 @@ func TestShardSettings(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return plan(o.Model.Settings(), shard.Options{Settings: own}, &o.Rows.Options)
+			return plan(o.Model.Settings(), shard.Options{Settings: own, Score: score.Options{Windows: o.WindowsDetail}}, &o.Rows.Options)
 		},
 		"embed": func(args ...string) map[string]string {
 			o, stderr, code := cmdtest.Options(t, newEmbedCmd, slices.Concat([]string{"embed"}, base, args)...)
