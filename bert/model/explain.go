@@ -143,12 +143,8 @@ func (e *Explainer) Explain(ctx context.Context, text Text, labels []string, o E
 		}
 	}
 	encoded := e.m.EncodeOne(text)
-	var predictions []Prediction
-	var shares [][]WindowShare
-	err := o.run(ctx, 2*len(encoded.IDs), func() (err error) {
-		predictions, shares, err = e.m.PredictWindows(ctx, []tokenizer.Encoding{encoded, e.baseline(encoded)}, []Text{text, text})
-		return err
-	})
+	predictions, shares, err := e.m.predictWindows([]tokenizer.Encoding{encoded, e.baseline(encoded)}, []Text{text, text},
+		func(windows []tokenizer.Encoding) (*tensor.Tensor, error) { return e.inSteps(ctx, windows, &o) })
 	if err != nil {
 		return nil, err
 	}
@@ -169,6 +165,34 @@ func (e *Explainer) Explain(ctx context.Context, text Text, labels []string, o E
 		}
 	}
 	return explanations, nil
+}
+
+// inSteps returns the features of windows, [windows, width], as many of them in a step as it may have.
+func (e *Explainer) inSteps(ctx context.Context, windows []tokenizer.Encoding, o *ExplainOptions) (*tensor.Tensor, error) {
+	y := tensor.New(len(windows), e.m.Head.Weights.Shape[1])
+	for first, end := 0, 0; first < len(windows); first = end {
+		cost := len(windows[first].IDs)
+		for end = first + 1; end < len(windows) && (o.MaxCost == 0 || cost+len(windows[end].IDs) <= o.MaxCost); end++ {
+			cost += len(windows[end].IDs)
+		}
+		err := o.run(ctx, cost, func() error {
+			features, err := e.m.Features(ctx, windows[first:end], e.m.Pooling, nil)
+			if broken, ok := err.(*FeatureError); ok {
+				broken.Text += first
+			}
+			if err != nil {
+				return err
+			}
+			for i := range features.Rows {
+				copy(y.Row(first+i), features.Row(i))
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return y, nil
 }
 
 // isMarker reports whether token i of one row is [CLS] or a [SEP].

@@ -531,3 +531,19 @@ func TestHuggingFaceLabelIDs(t *testing.T) {
 		}
 	}
 }
+
+// Names that transformers makes up, LABEL_0 and on, are no names: the model says so, and all others are.
+func TestMadeUpLabels(t *testing.T) {
+	for _, c := range []struct {
+		labels []string
+		want   bool
+	}{{[]string{"LABEL_0", "LABEL_1"}, true}, {[]string{"LABEL_1", "LABEL_2"}, false}, {[]string{"LABEL_0", "joy"}, false},
+		{[]string{"LABEL_1", "LABEL_0"}, false}} {
+		m := tinyWithHead(t, 1, bert.Pooled)
+		m.SetOutputs(m.Outputs()[:2])
+		m.Labels = c.labels
+		if got := open(t, savedHF(t, m), nil); got.Unnamed != c.want || !slices.Equal(got.Labels, c.labels) {
+			t.Errorf("%q: labels %q, unnamed %t, want %t", c.labels, got.Labels, got.Unnamed, c.want)
+		}
+	}
+}

@@ -707,3 +707,16 @@ func TestReadError(t *testing.T) {
 		}
 	}
 }
+
+// A quote that never closes is named by the line on which it opens, which may be behind that of its row.
+func TestUnclosedQuoteLine(t *testing.T) {
+	for content, want := range map[string]string{
+		"text,x\n\"a,1\nb,0\nc,1\n":         "opens on line 2 ",
+		"text,x\na,0\n\"b\nc\",\"d\ne\nf\n": "opens on line 4 ",
+	} {
+		_, err := LoadFrom(strings.NewReader(content), "f.csv", Options{})
+		if err == nil || !strings.Contains(err.Error(), "a quote that "+want) {
+			t.Errorf("%q: %v, want %s", content, err, want)
+		}
+	}
+}

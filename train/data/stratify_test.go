@@ -176,3 +176,21 @@ func TestLabelQueue(t *testing.T) {
 		t.Errorf("labels come in the order %v, want %v", order, want)
 	}
 }
+
+// Of parts that want a label as much, the one that lacks most rows gets the item; of several such, one by lot.
+func TestMostWanted(t *testing.T) {
+	seen := map[int]bool{}
+	for seed := range uint64(40) {
+		s := &stratifier{lacks: []float64{3, 5, 4, 5, 9}, random: rand.NewPCG(seed, 1)}
+		if got := s.most([]float64{2, 1, 2, 0, 1}); got != 2 {
+			t.Errorf("wants 2 2, lacks 3 4: part %d", got)
+		}
+		if got := s.most([]float64{0, 0, 3, 0, 0}); got != 2 {
+			t.Errorf("one wants most: part %d", got)
+		}
+		seen[s.most([]float64{1, 1, 1, 1, 0})] = true
+	}
+	if len(seen) != 2 || !seen[1] || !seen[3] {
+		t.Errorf("wants 1 1 1 1, lacks 3 5 4 5: parts %v, want 1 and 3 by lot", seen)
+	}
+}

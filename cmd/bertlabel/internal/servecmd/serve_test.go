@@ -8,9 +8,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -339,5 +341,58 @@ func TestDebugAddr(t *testing.T) {
 	answer.Body.Close()
 	if answer.StatusCode != 403 {
 		t.Errorf("another host: %s", answer.Status)
+	}
+}
+
+// The bound of the heap is what is live and may come, with room for garbage; it goes up with a request that holds much, and down after it.
+func TestHeapFollows(t *testing.T) {
+	var limits []int64
+	app := cli.New(cli.Process{MemoryLimit: func(bytes int64) int64 { limits = append(limits, bytes); return bytes }}, nil,
+		strings.NewReader(""), io.Discard, io.Discard)
+	o, message, code := cmdtest.Options(t, newServeCmd, "serve", "--model", folder(t), "--max-body", "16MiB", "--explain")
+	if code != cli.ExitOK {
+		t.Fatal(message)
+	}
+	p := &process{options: *o, app: app, log: &logged{app.Log}}
+	if err := p.create(); err != nil {
+		t.Fatal(err)
+	}
+	defer p.server.Close(t.Context())
+	if err := p.server.Load(); err != nil {
+		t.Fatal(err)
+	}
+	p.boundHeap()
+	p.followHeap()
+	bound := p.server.Memory()
+	if len(limits) != 1 || limits[0] < room+bound.Passes+bound.Explain || bound.Explain == 0 {
+		t.Fatalf("limits %d of a server of %+v", limits, bound)
+	}
+	h := httptest.NewServer(p.server)
+	defer h.Close()
+	in, out := io.Pipe()
+	r, err := http.NewRequest("POST", h.URL+"/v1/predict", in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ContentLength = 9 << 20
+	r.Header.Set("Content-Type", "application/json")
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if answer, err := http.DefaultClient.Do(r); err == nil {
+			answer.Body.Close()
+		}
+	})
+	for p.server.Used() < 9<<20 {
+		time.Sleep(time.Millisecond)
+	}
+	p.followHeap()
+	out.CloseWithError(io.ErrUnexpectedEOF)
+	wg.Wait()
+	for p.server.Used() > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	p.followHeap()
+	if want := []int64{limits[0], limits[0] + 8<<20, limits[0]}; !slices.Equal(limits, want) {
+		t.Errorf("limits %d, want %d", limits, want)
 	}
 }
