@@ -224,6 +224,7 @@ func (o *predictOptions) makeParts(ctx context.Context, a *cli.App) error {
 	s := &sharding{app: a, work: "predict", shards: o.Shard, source: &o.Model, rows: *o.Rows,
 		open: func() (*model.Model, error) { return o.open(a) }, metrics: metricsFile{path: o.MetricsFile},
 		Options: shard.Options{Input: o.Input, Output: o.Output, Settings: settings, Suffix: o.Format, NeedIDs: o.Format != "jsonl",
+			Score: score.Options{Windows: o.WindowsDetail},
 			NewWriter: func(w io.Writer, m *model.Model, first bool) shard.Writer {
 				p := newPredictionWriter(w, o.Format, m, nil, o.TopK, o.Logits)
 				p.begun = !first
@@ -258,6 +259,9 @@ func (o *predictOptions) settings() (map[string]string, error) {
 	}
 	if o.Logits {
 		settings["logits"] = "true"
+	}
+	if o.WindowsDetail {
+		settings["windows_detail"] = "true"
 	}
 	return settings, nil
 }

@@ -29,7 +29,8 @@ var otherBytes = map[string]string{
 	"embeddings": "int8", "windows": "3", "window-overlap": "0.5", "format": "tsv", "no-header": "true", "text-column": "2",
 	"text-pair-column": "2", "id-column": "2", "label-prefix": "#", "delimiter": ";", "labels": "FILE", "on-bad-row": "skip",
 	"on-long": "error", "strict-utf8": "true",
-	"output-format": "csv", "threshold": "0.3", "exactly-one": "true", "top-k": "2", "logits": "true", "pooling": "max",
+	"output-format": "csv", "threshold": "0.3", "exactly-one": "true", "top-k": "2", "logits": "true", "windows-detail": "true",
+	"pooling": "max",
 }
 
 // Every flag of predict and embed that changes the bytes of a part is compared between the runs of a folder. A flag that is new has to be
