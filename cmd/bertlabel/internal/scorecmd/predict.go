@@ -261,6 +261,9 @@ func (o *predictOptions) settings() (map[string]string, error) {
 	if o.Logits {
 		settings["logits"] = "true"
 	}
+	if o.WindowsDetail {
+		settings["windows_detail"] = "true"
+	}
 	return settings, nil
 }
 
