@@ -76,6 +76,10 @@ type Kernels struct {
 	// example, high half, token, i/4): exact integers, so all sets give the same bits.
 	Dropout func(y, x []float32, key, example uint64, token, drop uint32, scale float32)
 
+	// Subtract64 subtracts a product of float64 from a block of 4 rows and Cols64 columns: c[i·ldc + j] −= Σ a[p·lda + i]·b[p·Cols64 + j]
+	// over p < k. Each product and each difference is rounded by itself, in the order of p: all sets give the same bits.
+	Subtract64 func(k int, a []float64, lda int, b []float64, c []float64, ldc int)
+
 	// The products in low precision: low.go. Their tiles may be of another size than those of float32.
 	BF16 BF16
 	Int8 Int8
@@ -130,6 +134,7 @@ var generic = Kernels{
 	LayerNormBackward: layerNormBackwardGeneric,
 	AdamW:             adamWGeneric,
 	Dropout:           dropoutGeneric,
+	Subtract64:        subtract64Generic,
 
 	BF16: BF16{
 		MR: 1, NR: 4, Tiles: []LowTile{{1, bf16Generic}},

@@ -39,7 +39,7 @@ func (e *Embeddings) Forward(x *tensor.Tensor, b *Batch) {
 
 // lookUp sets row to word[id] + token_type[segment] + position[place].
 func (e *Embeddings) lookUp(row []float32, id, segment int32, place int) {
-	copy(row, e.Word.Row(int(id)))
+	e.Word.Read(row, int(id))
 	asm.Best.Add(row, e.TokenType.Row(int(segment)))
 	asm.Best.Add(row, e.Position.Row(place))
 }

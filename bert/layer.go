@@ -7,7 +7,8 @@ import (
 	"bertlabel/tensor"
 )
 
-// Layer is one transformer layer (modeling.py, transformer_model; Vaswani et al. 2017, §3.1).
+// Layer is one transformer layer (modeling.py, transformer_model; Vaswani et al. 2017, §3.1): multi-head attention, then the feed-forward
+// network (FFN), each with a residual connection around it and a LayerNorm behind.
 type Layer struct {
 	Query, Key, Value *layers.Dense // [hidden, hidden], packed side by side: one product of width 3·hidden
 	Attention         layers.Attention
@@ -85,6 +86,7 @@ func (l *Layer) afterQKV(ws *Workspace, y, x, query, key, value *tensor.Tensor, 
 // layerTraining is a pass of training through one layer: its dropout, and what the backward pass needs of the forward pass.
 type layerTraining struct {
 	*Layer
+	attention               layers.Attention // in the precision of training
 	probs                   layers.AttentionDropout
 	attentionOutput, output layers.AddNorm
 	*layerActivations
@@ -107,7 +109,8 @@ type layerActivations struct {
 func newLayerTraining(l *Layer, index int, o *TrainerOptions) *layerTraining {
 	heads := l.Attention.Heads
 	site := firstLayerSite + uint32(index*(heads+2))
-	t := &layerTraining{Layer: l, layerActivations: &layerActivations{}}
+	attention := layers.Attention{Heads: heads, BF16: o.Precision == BF16}
+	t := &layerTraining{Layer: l, attention: attention, layerActivations: &layerActivations{}}
 	for i := range heads {
 		t.probs.Heads = append(t.probs.Heads, layers.NewDropout(o.AttentionDropout, o.Seed, site+uint32(i)))
 	}
@@ -139,7 +142,7 @@ func (t *layerTraining) forward(ws *Workspace, y, x *tensor.Tensor, rows *rowSet
 
 	t.context.Resize(y.Rows, h)
 	t.probs.At = rows.at
-	t.Attention.ForwardDropout(w, &ws.attention, &t.context, &t.projected.Query, &t.projected.Key, &t.projected.Value, rows.queries,
+	t.attention.ForwardDropout(w, &ws.attention, &t.context, &t.projected.Query, &t.projected.Key, &t.projected.Value, rows.queries,
 		rows.keys, &t.probs)
 	t.attended.Resize(y.Rows, h)
 	t.attentionOutput.Forward(w, &t.attended, &t.context, residual, rows.at, &t.attentionNorm)
@@ -181,7 +184,7 @@ func (t *layerTraining) backward(ws *Workspace, g *layerGradients, dx, dy *tenso
 	// a = LayerNorm(sum₁), sum₁ = dropout(context·W^O + b^O) + x: dy becomes dsum₁, which is the part of dx that goes past the attention
 	t.attentionOutput.Backward(w, &g.dcontext, &g.dh, dy, dy, &t.context, rows.at, &t.attentionNorm)
 	// context = attention(q, k, v)
-	t.Attention.Backward(w, &ws.attention, g.dqkv, &g.dcontext, t.projected, rows.queries, rows.keys, &t.probs)
+	t.attention.Backward(w, &ws.attention, g.dqkv, &g.dcontext, t.projected, rows.queries, rows.keys, &t.probs)
 	if rows.first {
 		t.firstRowsBackward(w, g, dx, dy, rows)
 		return

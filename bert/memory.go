@@ -15,6 +15,7 @@ type BatchSize struct {
 // Memory is the bytes that a model and a Trainer of it take, by what they are for.
 type Memory struct {
 	Weights     int // all weights, in the order in which inference reads them; with it the tables, biases and norms
+	Rounded     int // kernels of the layers in the low precision that they are trained in, beside
 	Kernels     int // trained kernels in row-major order, which the optimizer steps
 	Gradients   int // of what is trained
 	Activations int // what the backward pass reads of the forward pass, and its gradients on the way down
@@ -37,8 +38,13 @@ func (m *Model) Memory(o TrainerOptions, size BatchSize, workers int) (Memory, e
 	for _, d := range t.dense() {
 		kernels = append(kernels, d.Kernel)
 	}
+	rounded := 0
+	if o.Precision != FP32 {
+		rounded, _ = m.RoundedMemory(o.Precision, workers)
+	}
 	return Memory{
 		Weights:     m.WeightsMemory(),
+		Rounded:     rounded,
 		Kernels:     4 * elements(kernels),
 		Gradients:   4 * elements(t.Params()),
 		Activations: t.activationsMemory(size),
@@ -82,10 +88,19 @@ func (m *Model) WeightsMemory() int {
 	for _, d := range m.dense() {
 		floats -= d.Kernel.Size() // packed only
 	}
-	if m.precision == Int8 { // of each column, the sum of its integers and their scale
-		floats += 2 * len(m.Layers) * (3*m.Config.HiddenSize + m.Config.HiddenSize + m.Config.IntermediateSize + m.Config.HiddenSize)
+	if m.embeddings == Int8 {
+		floats -= m.Embeddings.Word.Table.Size()
+		packed += m.Embeddings.Word.Int8Bytes()
 	}
-	return 4*floats + packed
+	return 4*floats + packed + m.columnFactors()
+}
+
+// columnFactors returns the bytes of what int8 holds for each column of a kernel: the sum of its integers, and their scale.
+func (m *Model) columnFactors() int {
+	if m.precision != Int8 {
+		return 0
+	}
+	return 8 * len(m.Layers) * (3*m.Config.HiddenSize + m.Config.HiddenSize + m.Config.IntermediateSize + m.Config.HiddenSize)
 }
 
 // rowsMemory returns how many rows of trained layer i go on (rowsOf), and whether these are the first of each text.
@@ -135,12 +150,12 @@ func (t *Trainer) activationsMemory(size BatchSize) int {
 // workspaceMemory is that of the products and of attention; and, where layers are frozen, of the rows of their inference.
 func (t *Trainer) workspaceMemory(size BatchSize, workers int) int {
 	h, inter := t.model.Config.HiddenSize, t.model.Config.IntermediateSize
-	attention, d := layers.Attention{Heads: t.model.Config.NumAttentionHeads}, h/t.model.Config.NumAttentionHeads
-	operand, scratch, sums, forward, backward := 0, 0, 0, 0, 0
+	heads, low := t.model.Config.NumAttentionHeads, t.options.Precision == BF16
+	attention, d := layers.Attention{Heads: heads, BF16: low}, h/heads
+	operand, prepared, scratch, sums, forward, backward := 0, 0, 0, 0, 0, 0
 	product := func(rows, in, out int) { // y [rows, out] = x [rows, in]·W, and its gradients
-		operand = max(operand, tensor.PackedMemory(in, out), tensor.PackedMemory(out, in), tensor.PackedMemory(rows, out))
-		scratch = max(scratch, tensor.ProductMemory(rows, in, false), tensor.ProductMemory(rows, out, false),
-			tensor.ProductMemory(in, rows, true))
+		packed, left, worker := tensor.FormsMemory(t.options.Precision, rows, in, out)
+		operand, prepared, scratch = max(operand, packed), max(prepared, left), max(scratch, worker)
 		sums = max(sums, tensor.SumMemory(rows, max(out, 2*h)))
 	}
 	for i := range t.layers {
@@ -159,8 +174,16 @@ func (t *Trainer) workspaceMemory(size BatchSize, workers int) int {
 	if len(t.layers) < len(t.model.Layers) {
 		rows = 4 * size.Tokens * (3*h + h + h + inter) // qkv, context, attended, intermediate
 		forward = attention.ForwardMemory(size.Longest, size.Longest, d)
+		if low {
+			left, _ := tensor.LowProductMemory(BF16, size.Tokens, max(h, inter), 0)
+			prepared = max(prepared, left)
+		}
 	}
-	return rows + operand + sums + workers*(scratch+forward+backward)
+	if low && t.pooler != nil { // which is float32
+		packed, _, worker := tensor.FormsMemory(FP32, size.Texts, h, h)
+		rows, scratch = rows+packed, scratch+worker
+	}
+	return rows + operand + prepared + sums + workers*(scratch+forward+backward)
 }
 
 // KernelElements returns the number of elements of all kernels of dense layers: what inference has packed.

@@ -13,7 +13,8 @@ type Model struct {
 	Layers     []*Layer
 	Pooler     *Pooler // nil after DropPooler
 
-	precision Precision
+	precision  Precision
+	embeddings Precision // of the table of word embeddings: FP32 or Int8
 }
 
 // Forward runs the encoder over b, the embeddings and then layer upon layer, and returns the hidden states of the last layer: [tokens,

@@ -42,6 +42,21 @@ func (m *Model) SetPrecision(p Precision) {
 // Precision returns FP32, BF16 or Int8.
 func (m *Model) Precision() Precision { return m.precision }
 
+// SetEmbeddings makes Load or Init, which must come after it, hold the table of word embeddings in p: FP32 or Int8, a scale for each row
+// (layers.Embedding). The other tables are small, and stay float32. It panics for another precision.
+func (m *Model) SetEmbeddings(p Precision) {
+	if p != FP32 && p != Int8 {
+		panic("bert: word embeddings in " + p.String())
+	}
+	m.embeddings = p
+}
+
+// EmbeddingsPrecision returns FP32 or Int8.
+func (m *Model) EmbeddingsPrecision() Precision { return m.embeddings }
+
+// Rounds reports whether m holds any weight in fewer bits than it was loaded from: it can be neither saved nor trained.
+func (m *Model) Rounds() bool { return m.precision != FP32 || m.embeddings != FP32 }
+
 // OutlierCount returns how many of k input channels of a product int8 holds in bf16: 8 of 384, 16 from 768 on. docs/precision.md
 // shows what they are worth.
 func OutlierCount(k int) int { return min(16, k/48&^1) }
@@ -125,10 +140,15 @@ func (m *Model) LoadMemory(threads int) int {
 	for _, d := range m.Layers[0].dense() {
 		bytes += 4 * d.Kernel.Size()
 	}
+	return bytes + m.outlierPassMemory(threads)
+}
+
+// outlierPassMemory returns the bytes of the passes that choose the outlier channels.
+func (m *Model) outlierPassMemory(threads int) int {
 	tokens := min(outlierTokens, m.Config.MaxPositionEmbeddings)
 	float := &Model{Config: m.Config}
 	size := BatchSize{Tokens: outlierTogether * tokens, Texts: outlierTogether, Longest: tokens}
-	return bytes + 4*outlierTexts*tokens*h + float.FeaturesMemory(size, max(1, threads))
+	return 4*outlierTexts*tokens*m.Config.HiddenSize + float.FeaturesMemory(size, max(1, threads))
 }
 
 // has reports whether p is a kernel or a bias of l.
@@ -138,8 +158,17 @@ func (l *Layer) has(p *tensor.Param) bool {
 
 // toInt8 runs l, which is in float32, from x to x, and packs it anew in int8, with the outlier channels that x brings to light.
 func (l *Layer) toInt8(ws *Workspace, x *tensor.Tensor, b *Batch, arena *tensor.Arena) {
-	var inputs [layerProducts][]float32
 	l.Attention.BF16 = false
+	outliers := l.outliers(ws, x, b)
+	l.Attention.BF16 = true
+	l.allocate(arena, Int8, outliers)
+	ws.Workers.Do(len(l.dense()), eachDense{l.dense(), func(d *layers.Dense) { d.Pack(); d.Kernel.Value = nil }})
+}
+
+// outliers runs l, which is in float32, from x to x, and returns the channels of the input of each product that x and the kernels bring
+// to light.
+func (l *Layer) outliers(ws *Workspace, x *tensor.Tensor, b *Batch) (outliers [layerProducts][]int) {
+	var inputs [layerProducts][]float32
 	for t := 0; t < b.Texts(); t += outlierTogether {
 		first := b.Offsets[t]
 		offsets := make([]int, 0, outlierTogether+1)
@@ -153,22 +182,19 @@ func (l *Layer) toInt8(ws *Workspace, x *tensor.Tensor, b *Batch, arena *tensor.
 			inputs[i+1] = columnMaxima(inputs[i+1], input)
 		}
 	}
-	l.Attention.BF16 = true
 	dense := l.dense()
 	products := [layerProducts][]*layers.Dense{dense[:3], dense[3:4], dense[4:5], dense[5:]}
-	var outliers [layerProducts][]int
 	for i, product := range products {
 		weights := make([]float32, len(inputs[i]))
 		for _, d := range product {
-			w := tensor.From(d.Kernel.Value, d.Kernel.Shape[0], d.Kernel.Shape[1])
+			w := tensor.From(d.Values(), d.Kernel.Shape[0], d.Kernel.Shape[1])
 			for row := range weights {
 				weights[row] = max(weights[row], largest(w.Row(row)))
 			}
 		}
 		outliers[i] = chooseOutliers(weights, inputs[i])
 	}
-	l.allocate(arena, Int8, outliers)
-	ws.Workers.Do(len(dense), eachDense{dense, func(d *layers.Dense) { d.Pack(); d.Kernel.Value = nil }})
+	return outliers
 }
 
 // eachDense is a loop over some layers.

@@ -75,16 +75,16 @@ func (s *stages) recompute(name string, rows, cols int, set func(y *tensor.Tenso
 
 func (s *stages) embeddings(e *Embeddings, b *Batch) {
 	const scope = "bert/embeddings/"
-	tables := func(name string, row func(i int) []float32) {
+	tables := func(name string, table *layers.Embedding, index func(i int) int) {
 		s.recompute(scope+name, s.x.Rows, s.x.Cols, func(y *tensor.Tensor) {
 			for i := range y.Rows {
-				copy(y.Row(i), row(i))
+				table.Read(y.Row(i), index(i))
 			}
 		})
 	}
-	tables("word", func(i int) []float32 { return e.Word.Row(int(b.IDs[i])) })
-	tables("token_type", func(i int) []float32 { return e.TokenType.Row(int(b.Segments[i])) })
-	tables("position", func(i int) []float32 { return e.Position.Row(i) })
+	tables("word", e.Word, func(i int) int { return int(b.IDs[i]) })
+	tables("token_type", e.TokenType, func(i int) int { return int(b.Segments[i]) })
+	tables("position", e.Position, func(i int) int { return i })
 	s.recompute(scope+"sum", s.x.Rows, s.x.Cols, func(y *tensor.Tensor) {
 		for i := range y.Rows {
 			e.lookUp(y.Row(i), b.IDs[i], b.Segments[i], i)

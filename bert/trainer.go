@@ -14,6 +14,13 @@ type TrainerOptions struct {
 	Layers     int     // how many layers are trained, counted from the last; at least 1
 	Embeddings bool    // train the embeddings too; needs all layers
 
+	// Precision is that of the products of the layers, trained and frozen, forward and backward: FP32 or BF16. In BF16 the operands of each
+	// product are rounded on their way, the products of attention included. What is stepped, W, stays float32, as do the sums of products and
+	// the gradients by W, biases, embeddings, residual connections, LayerNorm, softmax, activations, pooler and their gradients. Rounded is
+	// the model in BF16, whose frozen layers must be those of the model; nil: NewTrainer makes one. It is not used in FP32.
+	Precision Precision
+	Rounded   *Rounded
+
 	HiddenDropout    float64 // hidden_dropout_prob: after the embeddings and the two dense outputs of each layer
 	AttentionDropout float64 // attention_probs_dropout_prob
 	Seed             uint64  // of dropout
@@ -68,17 +75,25 @@ type rowSet struct {
 // and Backward are called. It gives the trained parameters gradients of zero, and kernels their row-major values back. While it
 // lives m is not to be packed or loaded; Pack brings inference up to date.
 func (m *Model) NewTrainer(o TrainerOptions, w *tensor.Workers) (*Trainer, error) {
-	if m.precision != FP32 {
-		return nil, fmt.Errorf("a model held in %s cannot be trained: its weights are rounded; open it in %s", m.precision, FP32)
+	if m.Rounds() {
+		return nil, fmt.Errorf("a model held in %s, its word embeddings in %s, cannot be trained: its weights are rounded; open it in %s",
+			m.precision, m.embeddings, FP32)
 	}
 	t, err := m.newTrainer(o, NewWorkspace(w))
 	if err != nil {
 		return nil, err
 	}
 	for _, d := range t.dense() {
-		if d.Kernel.Value == nil {
-			d.Kernel.Value = d.Unpack()
+		d.Kernel.Value = d.Values()
+	}
+	for _, l := range t.layers {
+		for _, d := range l.dense() {
+			d.Training = o.Precision
 		}
+	}
+	if o.Precision == BF16 && o.Rounded == nil {
+		t.options.Rounded = m.Rounded(BF16)
+		t.options.Rounded.Follow(w.Count())
 	}
 	for _, p := range t.Params() {
 		p.Grad = make([]float32, p.Size())
@@ -116,6 +131,10 @@ func (m *Model) checkTrainer(o *TrainerOptions) error {
 	switch {
 	case o.Layers < 1 || o.Layers > n:
 		return fmt.Errorf("%d layers to train, want 1 to %d, which the model has", o.Layers, n)
+	case o.Precision != FP32 && o.Precision != BF16:
+		return fmt.Errorf("layers cannot be trained in %s, only in %s or %s", o.Precision, FP32, BF16)
+	case o.Rounded != nil && (o.Rounded.of != m || o.Rounded.precision != o.Precision):
+		return fmt.Errorf("the rounded model is not one of this model in %s", o.Precision)
 	case o.Embeddings && o.Layers < n:
 		return fmt.Errorf("embeddings cannot be trained with %d of %d layers: all that is above them must be", o.Layers, n)
 	case o.Pooling != Pooled && o.Pooling != CLS && o.Pooling != Mean:
@@ -168,7 +187,7 @@ func (t *Trainer) Pack() {
 func (t *Trainer) Release() {
 	t.Pack()
 	for _, d := range t.dense() {
-		d.Kernel.Value = nil
+		d.Kernel.Value, d.Training = nil, FP32
 	}
 	for _, p := range t.Params() {
 		p.Grad = nil
@@ -270,8 +289,12 @@ func (t *Trainer) forwardFrozen() {
 		return
 	}
 	t.model.Embeddings.Forward(x, t.batch)
+	inference := t.model
+	if t.options.Precision == BF16 {
+		inference = t.options.Rounded.Model
+	}
 	for i := range len(t.model.Layers) - len(t.layers) {
-		t.model.Layers[i].Forward(t.ws, x, x, t.batch.Offsets)
+		inference.Layers[i].Forward(t.ws, x, x, t.batch.Offsets)
 	}
 }
 

@@ -48,6 +48,34 @@ func (m *Model) Params() []*tensor.Param {
 // goroutines at once. Each kernel is packed as soon as it has been read, and its row-major form dropped, so that a loaded
 // model holds its weights once. The error is the first of read's.
 func (m *Model) Load(threads int, read func(p *tensor.Param, dst []float32) error) error {
+	return m.LoadPieces(threads, read, func(p *tensor.Param, visit func(piece []float32) error) error {
+		values := make([]float32, p.Size())
+		if err := read(p, values); err != nil {
+			return err
+		}
+		return visit(values)
+	})
+}
+
+// LoadPieces is Load that never has the table of SetEmbeddings(Int8) in float32: pieces hands the value of p to visit piece by piece, in
+// order, and returns an error of visit.
+func (m *Model) LoadPieces(threads int, read func(p *tensor.Param, dst []float32) error,
+	pieces func(p *tensor.Param, visit func(piece []float32) error) error) error {
+	return m.load(threads, func(p *tensor.Param, dst []float32) error {
+		if m.inInt8(p) {
+			return m.Embeddings.Word.SetPieces(func(visit func(piece []float32) error) error { return pieces(p, visit) })
+		}
+		return read(p, dst)
+	})
+}
+
+// inInt8 reports whether p is the table of word embeddings, and held in int8.
+func (m *Model) inInt8(p *tensor.Param) bool {
+	return m.embeddings == Int8 && p == m.Embeddings.Word.Table
+}
+
+// load is Load; read is given nothing to fill for what is inInt8.
+func (m *Model) load(threads int, read func(p *tensor.Param, dst []float32) error) error {
 	if m.precision == Int8 {
 		return m.loadInt8(threads, read)
 	}
@@ -79,6 +107,10 @@ func (m *Model) loadParams(threads int, params []*tensor.Param, read func(p *ten
 				scratch = make([]float32, largest)
 			}
 			for i := int(next.Add(1) - 1); i < len(params) && errs[worker] == nil; i = int(next.Add(1) - 1) {
+				if m.inInt8(params[i]) {
+					errs[worker] = read(params[i], nil)
+					continue
+				}
 				errs[worker] = load(params[i], packs[params[i]], scratch, read)
 			}
 		})
@@ -103,6 +135,10 @@ func (m *Model) allocate() *tensor.Arena {
 		floats = append(floats, m.Pooler.Dense.PackedBytes(FP32, 0)/4)
 	}
 	tables := []*tensor.Param{m.Embeddings.Word.Table, m.Embeddings.Position.Table, m.Embeddings.TokenType.Table}
+	if m.embeddings == Int8 {
+		m.Embeddings.Word.AllocateInt8()
+		tables = tables[1:]
+	}
 	for _, p := range tables {
 		floats = append(floats, p.Size())
 	}
@@ -135,7 +171,7 @@ func load(p *tensor.Param, d *layers.Dense, scratch []float32, read func(*tensor
 }
 
 // Init draws all weights as modeling.py does before training: kernels and tables from a truncated normal of standard deviation
-// initializer_range, redrawn beyond two; biases and beta zero, gamma one. Values stay in Params, but for a low precision.
+// initializer_range, redrawn beyond two; biases and beta zero, gamma one. Values stay in Params, unless the model Rounds.
 func (m *Model) Init(rng *rand.Rand) {
 	draw := func(p *tensor.Param, dst []float32) error {
 		switch {
@@ -150,7 +186,7 @@ func (m *Model) Init(rng *rand.Rand) {
 		}
 		return nil
 	}
-	if m.precision != FP32 {
+	if m.Rounds() {
 		m.Load(1, draw) // in the order of Params; draw gives no error
 		return
 	}
@@ -186,15 +222,18 @@ func (m *Model) Pack() {
 	}
 }
 
-// Value returns the value of p, one of Params, row-major: the parameter's own memory, or a copy of a packed kernel as it is held, in a
-// low precision rounded.
+// Value returns the value of p, one of Params, row-major: the parameter's own memory, or a copy of a packed kernel, or of word embeddings in
+// int8, as it is held, in a low precision rounded.
 func (m *Model) Value(p *tensor.Param) []float32 {
 	if p.Value != nil {
 		return p.Value
 	}
+	if m.inInt8(p) {
+		return m.Embeddings.Word.Values()
+	}
 	for _, d := range m.dense() {
 		if d.Kernel == p {
-			return d.Unpack()
+			return d.Values()
 		}
 	}
 	panic("bert: parameter " + p.Name + " has no value")

@@ -26,6 +26,9 @@ func TestFloat16(t *testing.T) {
 			want = -want
 		}
 		got := float64(float16(uint16(h)))
+		if bits := math.Float32bits(float16(uint16(h))); exponent == 31 && bits&(1<<23-1) != uint32(h&1023)<<13 {
+			t.Fatalf("%04x: %08x, want the payload of the NaN at its upper end", h, bits)
+		}
 		if math.Signbit(got) != (h>>15 == 1) || got != want && !(math.IsNaN(got) && math.IsNaN(want)) {
 			t.Fatalf("%04x: %g, want %g", h, got, want)
 		}

@@ -66,6 +66,25 @@ func (d *Directory) ReadFloat32(name string, dst []float32) error {
 	}))
 }
 
+// StreamFloat32 implements Source.
+func (d *Directory) StreamFloat32(name string, visit func(piece []float32) error) error {
+	i, err := d.find(name)
+	if err != nil {
+		return err
+	}
+	var values []float32
+	return d.at(i, d.store.Stream(i, func(piece []byte) error {
+		if n := len(piece) / max(1, d.tensors[i].DType.Size()); len(values) < n {
+			values = make([]float32, n)
+		}
+		n, err := toFloat32(values, piece, d.tensors[i].DType)
+		if err != nil {
+			return err
+		}
+		return visit(values[:n])
+	}))
+}
+
 // ReadInt64 implements Source.
 func (d *Directory) ReadInt64(name string) ([]int64, error) {
 	i, err := d.find(name)

@@ -71,6 +71,19 @@ func TestDirectory(t *testing.T) {
 			if err := d.ReadFloat32(name, got); err != nil || !slices.Equal(got, values) {
 				t.Errorf("%s, big-endian %v: other values, or %v", name, swap, err)
 			}
+			var streamed []float32
+			pieces := 0
+			if err := d.StreamFloat32(name, func(piece []float32) error {
+				streamed = append(streamed, piece...)
+				pieces++
+				return nil
+			}); err != nil || !slices.Equal(streamed, values) || pieces < 2 {
+				t.Errorf("%s, big-endian %v: other values in %d pieces, or %v", name, swap, pieces, err)
+			}
+			enough := errors.New("enough")
+			if err := d.StreamFloat32(name, func([]float32) error { return enough }); !errors.Is(err, enough) {
+				t.Errorf("%s: an error of visit comes back as %v", name, err)
+			}
 		}
 		for _, want := range tensors {
 			if raw, err := d.ReadRaw(want.Name); err != nil || !bytes.Equal(raw, want.Bytes) {
@@ -90,6 +103,7 @@ func TestDirectoryRefuses(t *testing.T) {
 	d := directoryOf(false, Float32Tensor("a", []int{2}, []float32{1, 2}), Int64Tensor("b", nil, []int64{3}))
 	for name, err := range map[string]error{
 		"integers as floats": d.ReadFloat32("b", make([]float32, 1)),
+		"integers in pieces": d.StreamFloat32("b", func([]float32) error { return nil }),
 		"floats as integers": second(d.ReadInt64("a")),
 		"another length":     d.ReadFloat32("a", make([]float32, 3)),
 	} {

@@ -31,6 +31,9 @@ func TestElements(t *testing.T) {
 			t.Errorf("%.50d: %d, %v, want %d", c.dims[:min(len(c.dims), 9)], n, err, c.want)
 		}
 	}
+	if n, err := (Limits{ElementsLimit: math.MaxInt64}).OrDefaults().Elements([]uint64{1 << 30, 1 << 30}); err == nil {
+		t.Errorf("2⁶⁰ elements, of which an int does not hold 16 bytes each: %d", n)
+	}
 	if own := (Limits{Rank: 1}).OrDefaults(); own.Rank != 1 || own.Shards != l.Shards {
 		t.Errorf("%+v", own)
 	}

@@ -13,6 +13,10 @@ type Source interface {
 	// finite but not in float32 is an error); any other dtype is an error. The checksum is verified.
 	ReadFloat32(name string, dst []float32) error
 
+	// StreamFloat32 is ReadFloat32 that hands the elements to visit in order, piece by piece, so that a tensor of any size costs
+	// little memory. A piece is valid during the call; what visit has seen counts if StreamFloat32 returns nil, as in Stream.
+	StreamFloat32(name string, visit func(piece []float32) error) error
+
 	// ReadInt64 returns an integer tensor widened to int64 (for example global_step).
 	ReadInt64(name string) ([]int64, error)
 

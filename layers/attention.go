@@ -23,7 +23,8 @@ import (
 type Attention struct {
 	Heads int
 
-	// BF16 rounds query, key, value and probs to bf16 in the products of Forward; sums and softmax stay float32. Without dropout only.
+	// BF16 rounds query, key, value and probs to bf16 in the products, and in those of Backward the gradients by context and scores; sums,
+	// softmax and its gradient, and dropout stay float32.
 	BF16 bool
 }
 
@@ -58,6 +59,19 @@ func (w *headWorkspace) operands(bf16 bool) (keys, values headOperand) {
 		return &w.keysBF16, &w.valuesBF16
 	}
 	return &w.keys, &w.values
+}
+
+// packRows makes p the operand b, and packCols its transpose, with as many columns as whole panels have.
+func packRows(p headOperand, b *tensor.Tensor) headOperand {
+	p.Resize(b.Rows, b.Cols)
+	p.SetRows(0, b)
+	return p
+}
+
+func packCols(p headOperand, b *tensor.Tensor) headOperand {
+	p.Resize(b.Cols, wholePanels(b.Rows))
+	p.SetCols(b)
+	return p
 }
 
 // queryBlock is the number of query rows whose scores are held at once: a multiple of every MR, small enough for the L2 cache
@@ -123,10 +137,8 @@ func (j *attentionJob) pack(w *headWorkspace, text, head int) (keys, values head
 	d := j.query.Cols / j.Heads
 	w.key, w.value = part(&j.key, first, end, head, d), part(&j.value, first, end, head, d)
 	keys, values = w.operands(j.BF16)
-	keys.Resize(d, wholePanels(end-first))
-	keys.SetCols(&w.key)
-	values.Resize(end-first, d)
-	values.SetRows(0, &w.value)
+	packCols(keys, &w.key)
+	packRows(values, &w.value)
 	w.key, w.value = tensor.Tensor{}, tensor.Tensor{} // keep nothing alive
 	return keys, values
 }
@@ -237,10 +249,29 @@ type attentionBackward struct {
 
 // headBackward is one worker's memory for the gradient of one head of one text.
 type headBackward struct {
-	keysT, valuesT         tensor.Packed // Kᵀ and Vᵀ, [D, keys and padding]
-	keys                   tensor.Packed // K, [keys, D]
-	queries, dcontext      tensor.Packed // [backwardQueries, D]
+	operands               [2]*backwardOperands // in float32, in bf16; made where they are needed
+	query, key, value      tensor.Tensor        // what they are packed from, views
+	dcontext               tensor.Tensor
 	probs, dropped, dprobs tensor.Tensor // [backwardQueries, keys and padding]
+}
+
+// backwardOperands are the right-hand operands of the products of Backward.
+type backwardOperands struct {
+	keysT, valuesT    headOperand // Kᵀ and Vᵀ, [D, keys and padding]
+	keys              headOperand // K, [keys, D]
+	queries, dcontext headOperand // [backwardQueries, D]
+}
+
+// in returns the operands in bf16, or in float32.
+func (w *headBackward) in(bf16 bool) *backwardOperands {
+	i, operand := 0, func() headOperand { return &tensor.Packed{} }
+	if bf16 {
+		i, operand = 1, func() headOperand { return &tensor.PackedBF16{} }
+	}
+	if w.operands[i] == nil {
+		w.operands[i] = &backwardOperands{operand(), operand(), operand(), operand(), operand()}
+	}
+	return w.operands[i]
 }
 
 // backwardQueries is the number of query rows whose probs are held at once. Unlike in Forward the products over a block sum over
@@ -253,46 +284,40 @@ func (j *attentionBackward) Run(worker, turn int) {
 	k0, k1 := j.keys[text], j.keys[text+1]
 	d := j.x.Query.Cols / j.Heads
 	w := &j.workers[worker].backward
+	o := w.in(j.BF16)
 
-	key, value := part(&j.x.Key, k0, k1, head, d), part(&j.x.Value, k0, k1, head, d)
+	w.key, w.value = part(&j.x.Key, k0, k1, head, d), part(&j.x.Value, k0, k1, head, d)
 	dkey, dvalue := part(&j.dx.Key, k0, k1, head, d), part(&j.dx.Value, k0, k1, head, d)
 	for i := range dkey.Rows {
 		clear(dkey.Row(i))
 		clear(dvalue.Row(i))
 	}
-	padded := wholePanels(key.Rows)
-	w.keysT.Resize(d, padded)
-	w.keysT.SetCols(&key)
-	w.valuesT.Resize(d, padded)
-	w.valuesT.SetCols(&value)
-	w.keys.Resize(key.Rows, d)
-	w.keys.SetRows(0, &key)
+	packCols(o.keysT, &w.key)
+	packCols(o.valuesT, &w.value)
+	packRows(o.keys, &w.key)
 	for from := q0; from < q1; from += backwardQueries {
 		to := min(from+backwardQueries, q1)
-		query, dquery := part(&j.x.Query, from, to, head, d), part(&j.dx.Query, from, to, head, d)
-		dcontext := part(&j.dcontext, from, to, head, d)
-		dscores, dropped := j.scores(worker, head, from, &dcontext, &query)
-		w.dcontext.Resize(dcontext.Rows, d)
-		w.dcontext.SetRows(0, &dcontext)
-		j.ws.MatMulSmallTN(worker, &dvalue, &dropped, &w.dcontext) // context = dropped·V
-		w.queries.Resize(query.Rows, d)
-		w.queries.SetRows(0, &query)
-		j.ws.MatMulSmall(worker, &dquery, &dscores, &w.keys) // scores = Q·Kᵀ
-		j.ws.MatMulSmallTN(worker, &dkey, &dscores, &w.queries)
+		w.query, w.dcontext = part(&j.x.Query, from, to, head, d), part(&j.dcontext, from, to, head, d)
+		dquery := part(&j.dx.Query, from, to, head, d)
+		dscores, dropped := j.scores(worker, head, from, w.key.Rows)
+		j.ws.MatMulSmallTN(worker, &dvalue, &dropped, packRows(o.dcontext, &w.dcontext)) // context = dropped·V
+		j.ws.MatMulSmall(worker, &dquery, &dscores, o.keys)                              // scores = Q·Kᵀ
+		j.ws.MatMulSmallTN(worker, &dkey, &dscores, packRows(o.queries, &w.query))
 	}
+	w.query, w.key, w.value, w.dcontext = tensor.Tensor{}, tensor.Tensor{}, tensor.Tensor{}, tensor.Tensor{} // keep nothing alive
 }
 
-// scores computes the probs of a block of queries again, and returns the gradient by their scores and the probs after dropout.
-// The first query of the block is row first of all queries.
-func (j *attentionBackward) scores(worker, head, first int, dcontext, query *tensor.Tensor) (dscores, dropped tensor.Tensor) {
+// scores computes the probs of the worker's block of queries again, whose first is row first of all queries, for n keys. It returns the
+// gradient by their scores and the probs after dropout.
+func (j *attentionBackward) scores(worker, head, first, n int) (dscores, dropped tensor.Tensor) {
 	w := &j.workers[worker].backward
-	n, padded := w.keys.K, w.keysT.N
+	o, query, padded := w.in(j.BF16), &w.query, wholePanels(n)
 	for _, t := range []*tensor.Tensor{&w.probs, &w.dropped, &w.dprobs} {
 		t.Resize(query.Rows, padded+16) // rows that are a power of two apart would share cache sets
 	}
 	scores, dprobs := w.probs.SliceCols(0, padded), w.dprobs.SliceCols(0, padded)
-	j.ws.MatMulSmall(worker, &scores, query, &w.keysT)      // scores = Q·Kᵀ
-	j.ws.MatMulSmall(worker, &dprobs, dcontext, &w.valuesT) // context = dropped·V
+	j.ws.MatMulSmall(worker, &scores, query, o.keysT)         // scores = Q·Kᵀ
+	j.ws.MatMulSmall(worker, &dprobs, &w.dcontext, o.valuesT) // context = dropped·V
 
 	probs := scores.SliceCols(0, n)
 	dscores, dropped = dprobs.SliceCols(0, n), w.dropped.SliceCols(0, n)

@@ -8,6 +8,10 @@ type Dense struct {
 	Kernel *tensor.Param // W, [in, out]
 	Bias   *tensor.Param // b, [out]
 
+	// Training is the precision of the products of ForwardTraining and Backward, FP32 or BF16. In BF16 x, W and dy are rounded on their way
+	// into a product; W itself, y, dx and all gradients are float32.
+	Training tensor.Precision
+
 	packed tensor.Operand // [in, columns of all that share it]
 	col    int            // the first of this layer's columns there
 }
@@ -34,11 +38,11 @@ func (d *Dense) ForwardSum(ws *tensor.Workspace, y, x, residual *tensor.Tensor) 
 	ws.MatMul(y, x, d.packed, tensor.Epilogue{Bias: d.Bias.Value, Residual: residual})
 }
 
-// ForwardTraining sets y [rows, out] to x·W + b, x [rows, in], like Forward, bit for bit, and then calls finish, unless nil, on
-// its rows. It reads W from Kernel.Value, which changes with every step, and needs no Pack. y and x must not share memory.
+// ForwardTraining sets y [rows, out] to x·W + b, x [rows, in], like Forward in that precision, bit for bit, and then calls finish,
+// unless nil, on its rows. It reads W from Kernel.Value, which changes with every step, and needs no Pack. y and x must not share memory.
 func (d *Dense) ForwardTraining(ws *tensor.Workspace, y, x *tensor.Tensor, finish tensor.RowFinisher) {
 	w := d.matrix(d.Kernel.Value)
-	ws.MatMulNN(y, x, &w, tensor.Epilogue{Bias: d.Bias.Value, Rows: finish})
+	ws.MatMulNN(d.Training, y, x, &w, tensor.Epilogue{Bias: d.Bias.Value, Rows: finish})
 }
 
 // Backward overwrites dx and adds to Kernel.Grad and Bias.Grad, unless they are nil, given dy and the x of the forward pass:
@@ -51,11 +55,11 @@ func (d *Dense) Backward(ws *tensor.Workspace, dx, dy, x, plus *tensor.Tensor) {
 	w := d.matrix(d.Kernel.Value)
 	if d.Kernel.Grad != nil {
 		dw := d.matrix(d.Kernel.Grad)
-		ws.MatMulTN(&dw, x, dy, tensor.Epilogue{Accumulate: true})
+		ws.MatMulTN(d.Training, &dw, x, dy, tensor.Epilogue{Accumulate: true})
 		ws.AddColumnSums(d.Bias.Grad, dy)
 	}
 	if dx != nil {
-		ws.MatMulNT(dx, dy, &w, tensor.Epilogue{Residual: plus})
+		ws.MatMulNT(d.Training, dx, dy, &w, tensor.Epilogue{Residual: plus})
 	}
 }
 

@@ -41,6 +41,14 @@ func (d *Dense) Unpack() []float32 {
 	return w.Data
 }
 
+// Values returns W as Unpack does, or Kernel.Value itself where that is there.
+func (d *Dense) Values() []float32 {
+	if d.Kernel.Value != nil {
+		return d.Kernel.Value
+	}
+	return d.Unpack()
+}
+
 // Frozen returns the same map with its own row-major kernel and without gradients: Backward of it is about dx alone. d must have
 // been packed, and is only read.
 func (d *Dense) Frozen() *Dense {

@@ -10,6 +10,8 @@ import (
 // Embedding is a table of vectors: row i is the vector of index i.
 type Embedding struct {
 	Table *tensor.Param // [entries, hidden]
+
+	int8 *int8Table // in the place of Table.Value: embedding_int8.go
 }
 
 // NewEmbedding returns a table whose parameter is called name.
@@ -17,7 +19,8 @@ func NewEmbedding(name string, entries, hidden int) *Embedding {
 	return &Embedding{Table: tensor.NewParam(name, entries, hidden)}
 }
 
-// Row returns the vector of index i, which shares the table's memory. It panics for an index outside of the table.
+// Row returns the vector of index i, which shares the table's memory. It panics for an index outside of the table, and for a table in int8:
+// Read reads either.
 func (e *Embedding) Row(i int) []float32 {
 	hidden := e.Table.Shape[1]
 	return e.Table.Value[i*hidden : (i+1)*hidden]

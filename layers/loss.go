@@ -50,7 +50,22 @@ func KnownCells(labels []int8) int {
 // gradient are 0. A logit that is NaN or infinite makes the loss NaN. MeanLoss panics when shapes differ or a label is none of
 // Unknown, Negative, Positive.
 func MeanLoss(loss Loss, dlogits, logits *tensor.Tensor, labels []int8, divisor int) float64 {
+	return MeanSoftLoss(loss, dlogits, logits, labels, nil, divisor)
+}
+
+// MeanSoftLoss is MeanLoss for cells that are shares, from 0 to 1, such as the share of annotators that saw the label: shares is row-major
+// [rows, C], and not looked at where labels is Unknown. A share y has the loss of its annotators, each of them a cell with one answer:
+//
+//	loss(z, y) = y·loss(z, 1) + (1−y)·loss(z, 0)
+//
+// For sigmoid cross-entropy, which is linear in y, that is −y·ln σ(z) − (1−y)·ln(1−σ(z)), with the derivative σ(z) − y; label smoothing and
+// weights of positives are linear too. Shares of 0 and 1 give the bits of MeanLoss, and so do nil shares. It panics as MeanLoss does, and
+// when a share is not from 0 to 1.
+func MeanSoftLoss(loss Loss, dlogits, logits *tensor.Tensor, labels []int8, shares []float32, divisor int) float64 {
 	checkLabels("MeanLoss", logits, labels)
+	if shares != nil && len(shares) != len(labels) {
+		panic(fmt.Sprintf("layers.MeanSoftLoss: %d shares for %d labels", len(shares), len(labels)))
+	}
 	if dlogits != nil && (dlogits.Rows != logits.Rows || dlogits.Cols != logits.Cols) {
 		panic(fmt.Sprintf("layers.MeanLoss: dlogits [%d, %d] for logits [%d, %d]", dlogits.Rows, dlogits.Cols, logits.Rows, logits.Cols))
 	}
@@ -59,7 +74,12 @@ func MeanLoss(loss Loss, dlogits, logits *tensor.Tensor, labels []int8, divisor 
 	}
 	sum := 0.0
 	for i, z := range logits.Data {
-		cell, dz := knownCell(loss, float64(z), labels[i], i%logits.Cols)
+		var cell, dz float64
+		if shares != nil && labels[i] != Unknown {
+			cell, dz = softCell(loss, float64(z), float64(shares[i]), i%logits.Cols)
+		} else {
+			cell, dz = knownCell(loss, float64(z), labels[i], i%logits.Cols)
+		}
 		sum += cell
 		if dlogits != nil {
 			dlogits.Data[i] = float32(dz / float64(divisor))
@@ -96,6 +116,19 @@ func knownCell(loss Loss, z float64, y int8, label int) (cell, dz float64) {
 		return cell + (z - z), dz // z − z is 0, but NaN for an infinite z: an overflow must not pass for a sure answer
 	}
 	panic(fmt.Sprintf("layers: label %d, want 1, 0 or -1 (unknown)", y))
+}
+
+// softCell is the loss of a share y of 1, and its derivative.
+func softCell(loss Loss, z, y float64, label int) (cell, dz float64) {
+	if y == 0 || y == 1 {
+		return knownCell(loss, z, int8(y), label)
+	}
+	if !(y > 0 && y < 1) {
+		panic(fmt.Sprintf("layers: a share of %v, want 0 to 1", y))
+	}
+	one, dOne := knownCell(loss, z, Positive, label)
+	zero, dZero := knownCell(loss, z, Negative, label)
+	return y*one + (1-y)*zero, y*dOne + (1-y)*dZero
 }
 
 func checkLabels(op string, logits *tensor.Tensor, labels []int8) {

@@ -32,8 +32,8 @@ func view(rng *rand.Rand, t *Tensor) *Tensor {
 	return &v
 }
 
-// TestForms: C = A·B, A·Bᵀᵀ and Aᵀᵀ·B all have the bits of MatMul with a packed operand, whose values TestMatMul checks, for any
-// number of workers, through views, and when C is added to.
+// TestForms: C = A·B, A·Bᵀᵀ and Aᵀᵀ·B all have the bits of MatMul with a packed operand, whose values TestMatMul and TestMatMulLow check,
+// in float32 and bf16, for any number of workers, through views, and when C is added to.
 func TestForms(t *testing.T) {
 	rng := rand.New(rand.NewPCG(11, 12))
 	ws := map[int]*Workspace{}
@@ -49,22 +49,22 @@ func TestForms(t *testing.T) {
 		a, b, start := random(rng, m, k), random(rng, k, n), random(rng, m, n)
 		for _, e := range []Epilogue{{}, {Accumulate: true},
 			{Bias: random(rng, 1, n).Data, Residual: random(rng, m, n), Rows: doubling{}}} {
-			want := From(slices.Clone(start.Data), m, n)
-			NewWorkspace(nil).MatMul(want, a, packed(rng, b, false), e)
-			for workers, w := range ws {
-				for name, product := range map[string]func(c *Tensor){
-					"NN": func(c *Tensor) { w.MatMulNN(c, view(rng, a), view(rng, b), e) },
-					"NT": func(c *Tensor) { w.MatMulNT(c, view(rng, a), view(rng, transpose(b)), e) },
-					"TN": func(c *Tensor) { w.MatMulTN(c, view(rng, transpose(a)), view(rng, b), e) },
-				} {
-					c := view(rng, start)
-					w.Workers.Start()
-					product(c)
-					w.Workers.Stop()
-					for i := range m {
-						if !slices.Equal(c.Row(i), want.Row(i)) {
-							t.Fatalf("%s, m=%d n=%d k=%d, %d workers, %+v: row %d has other bits", name, m, n, k, workers, e, i)
-						}
+			for _, p := range []Precision{FP32, BF16} {
+				want := From(slices.Clone(start.Data), m, n)
+				operand := NewOperandIn(nil, p, k, n, nil)
+				operand.SetRows(0, b)
+				NewWorkspace(nil).MatMul(want, a, operand, e)
+				for workers, w := range ws {
+					for name, product := range map[string]func(c *Tensor){
+						"NN": func(c *Tensor) { w.MatMulNN(p, c, view(rng, a), view(rng, b), e) },
+						"NT": func(c *Tensor) { w.MatMulNT(p, c, view(rng, a), view(rng, transpose(b)), e) },
+						"TN": func(c *Tensor) { w.MatMulTN(p, c, view(rng, transpose(a)), view(rng, b), e) },
+					} {
+						c := view(rng, start)
+						w.Workers.Start()
+						product(c)
+						w.Workers.Stop()
+						equal(t, fmt.Sprintf("%s, %s, m=%d n=%d k=%d, %d workers, %+v", name, p, m, n, k, workers, e), c, want)
 					}
 				}
 			}
@@ -78,14 +78,13 @@ func TestMatMulSmallTN(t *testing.T) {
 	ws := NewWorkspace(nil)
 	for _, s := range shapes(rng, 30) {
 		m, n, k := s[0], s[1], s[2]
-		a, b, want := random(rng, k, m), random(rng, k, n), random(rng, m, n)
-		got := view(rng, want)
-		ws.MatMulSmallTN(0, got, view(rng, a), packed(rng, b, false))
-		ws.MatMulTN(want, a, b, Epilogue{Accumulate: true})
-		for i := range m {
-			if !slices.Equal(got.Row(i), want.Row(i)) {
-				t.Fatalf("m=%d n=%d k=%d: row %d has other bits", m, n, k, i)
-			}
+		a, b, start := random(rng, k, m), random(rng, k, n), random(rng, m, n)
+		for _, p := range []Precision{FP32, BF16} {
+			got, want, operand := view(rng, start), view(rng, start), NewOperandIn(nil, p, k, n, nil)
+			operand.SetRows(0, b)
+			ws.MatMulSmallTN(0, got, view(rng, a), operand)
+			ws.MatMulTN(p, want, a, b, Epilogue{Accumulate: true})
+			equal(t, fmt.Sprintf("%s, m=%d n=%d k=%d", p, m, n, k), got, want)
 		}
 	}
 }
@@ -133,9 +132,11 @@ func TestFormsAllocateNothing(t *testing.T) {
 		ws := NewWorkspace(NewWorkers(workers))
 		pass := func() {
 			ws.Workers.Start()
-			ws.MatMulNN(y, x, w, Epilogue{})
-			ws.MatMulNT(dx, y, w, Epilogue{})
-			ws.MatMulTN(dw, x, y, Epilogue{Accumulate: true})
+			for _, p := range []Precision{FP32, BF16} {
+				ws.MatMulNN(p, y, x, w, Epilogue{})
+				ws.MatMulNT(p, dx, y, w, Epilogue{})
+				ws.MatMulTN(p, dw, x, y, Epilogue{Accumulate: true})
+			}
 			ws.AddColumnSums(db, y)
 			ws.EachRow(y, doubling{})
 			ws.Workers.Stop()
@@ -144,7 +145,7 @@ func TestFormsAllocateNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkForms reports GFLOP/s of the three products of a training step, packing included, beside those of MatMul with a
+// BenchmarkForms reports GFLOP/s of the three products of a training step, packing and rounding included, beside those of MatMul with a
 // packed operand, at the shapes of BERT-base and MiniLM, on one goroutine. Sub-benchmarks of one shape are to be compared.
 func BenchmarkForms(b *testing.B) {
 	rng := rand.New(rand.NewPCG(19, 20))
@@ -159,9 +160,12 @@ func BenchmarkForms(b *testing.B) {
 				product func()
 			}{
 				{"packed", func() { ws.MatMul(y, x, p, Epilogue{}) }},
-				{"NN", func() { ws.MatMulNN(y, x, w, Epilogue{}) }},
-				{"NT", func() { ws.MatMulNT(x, y, w, Epilogue{}) }},
-				{"TN", func() { ws.MatMulTN(w, x, y, Epilogue{Accumulate: true}) }},
+				{"NN", func() { ws.MatMulNN(FP32, y, x, w, Epilogue{}) }},
+				{"NT", func() { ws.MatMulNT(FP32, x, y, w, Epilogue{}) }},
+				{"TN", func() { ws.MatMulTN(FP32, w, x, y, Epilogue{Accumulate: true}) }},
+				{"NN bf16", func() { ws.MatMulNN(BF16, y, x, w, Epilogue{}) }},
+				{"NT bf16", func() { ws.MatMulNT(BF16, x, y, w, Epilogue{}) }},
+				{"TN bf16", func() { ws.MatMulTN(BF16, w, x, y, Epilogue{Accumulate: true}) }},
 			} {
 				b.Run(asm.Best.Name+"/"+form.name+fmt.Sprintf("/m=%d,in=%d,out=%d", m, in, out), func(b *testing.B) {
 					for b.Loop() {

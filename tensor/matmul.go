@@ -44,11 +44,12 @@ type Workspace struct {
 	low     lowProduct // likewise, in low precision
 	rows    rowLoop    // rows.go: its row-wise epilogue, when that is a loop of its own
 
-	mapping rowMap     // rows.go
-	operand Packed     // B of the products of training (forms.go)
-	packing packJob    // what fills it
-	sums    sumJob     // reduce.go
-	columns columnSums // reduce.go
+	mapping     rowMap     // rows.go
+	operand     Packed     // B of the products of training (forms.go)
+	operandBF16 PackedBF16 // likewise, in bf16
+	packing     packJob    // what fills it
+	sums        sumJob     // reduce.go
+	columns     columnSums // reduce.go
 }
 
 // scratch is one worker's.
@@ -282,7 +283,7 @@ func (ws *Workspace) MatMulSmall(worker int, c, a *Tensor, operand Operand) {
 	}
 	b, ok := operand.(*Packed)
 	if !ok {
-		ws.smallLow(worker, c, a, operand.(lowOperand))
+		ws.smallLow(worker, lowTask{c: *c, a: *a, b: operand.(lowOperand)})
 		return
 	}
 	for i := range c.Rows {
@@ -291,10 +292,16 @@ func (ws *Workspace) MatMulSmall(worker int, c, a *Tensor, operand Operand) {
 	ws.small(worker, c, a, a.Stride, 1, b)
 }
 
-// MatMulSmallTN is MatMulSmall for c += aᵀ·b: a is [k, m], and what c holds is added to.
-func (ws *Workspace) MatMulSmallTN(worker int, c, a *Tensor, b *Packed) {
-	if a.Rows != b.K || c.Rows != a.Cols || c.Cols != b.N {
-		panic(fmt.Sprintf("tensor.MatMulSmallTN: C[%d×%d] += A[%d×%d]ᵀ·B[%d×%d]", c.Rows, c.Cols, a.Rows, a.Cols, b.K, b.N))
+// MatMulSmallTN is MatMulSmall for c += aᵀ·b: a is [k, m], and what c holds is added to. operand is a *Packed or *PackedBF16.
+func (ws *Workspace) MatMulSmallTN(worker int, c, a *Tensor, operand Operand) {
+	k, n := operand.Shape()
+	if a.Rows != k || c.Rows != a.Cols || c.Cols != n {
+		panic(fmt.Sprintf("tensor.MatMulSmallTN: C[%d×%d] += A[%d×%d]ᵀ·B[%d×%d]", c.Rows, c.Cols, a.Rows, a.Cols, k, n))
+	}
+	b, ok := operand.(*Packed)
+	if !ok {
+		ws.smallLow(worker, lowTask{c: *c, a: *a, aT: true, b: operand.(*PackedBF16), e: Epilogue{Accumulate: true}})
+		return
 	}
 	ws.small(worker, c, a, 1, a.Stride, b)
 }

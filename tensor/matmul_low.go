@@ -42,6 +42,7 @@ const (
 	lowAPadding  = 64      // bytes between two prepared rows: rows 4 KiB apart would fall into one L1 set
 	lowJobs      = 4       // jobs for a worker; they cost less than those of float32, as none copies A
 	preparedRows = 4       // of A in one turn
+	preparedCols = 16      // likewise where A is a transpose: a cache line of each row of it
 )
 
 // lowScratch is one worker's.
@@ -58,6 +59,7 @@ type lowScratch struct {
 // lowTask is one product, cut into jobs.
 type lowTask struct {
 	c, a     Tensor
+	aT       bool // a is the transpose of A, [k, m]; b is then a *PackedBF16
 	b        lowOperand
 	e        Epilogue
 	from, to int // panels of b
@@ -67,6 +69,7 @@ type lowTask struct {
 	rows     []uint8         // the prepared rows of A, [m][stride]
 	factors  []asm.RowFactor // [m]
 	stride   int
+	turnRows int // of A that one turn prepares
 	rowTurns int // the first turns prepare rows; the others are jobs
 
 	mc, rowBlocks    int // rows of a block; number of blocks
@@ -110,7 +113,10 @@ func (p *lowProduct) plan(workers int) {
 	p.reserve()
 	p.workers = workers
 	m, panels := p.c.Rows, p.to-p.from
-	p.rowTurns = (m + preparedRows - 1) / preparedRows
+	if p.turnRows = preparedRows; p.aT {
+		p.turnRows = preparedCols
+	}
+	p.rowTurns = (m + p.turnRows - 1) / p.turnRows
 	p.mc = roundUp(evenPart(m, lowRowBlock(p.b.rowBytes(), p.mr)), p.mr)
 	p.rowBlocks = (m + p.mc - 1) / p.mc
 	p.colRanges, p.pcols = 1, panels
@@ -123,7 +129,7 @@ func (p *lowProduct) plan(workers int) {
 
 // reserve makes room for the rows of A.
 func (p *lowProduct) reserve() {
-	m := p.a.Rows
+	m := p.c.Rows
 	p.mr, p.nr = p.b.tiles()[0].Rows, p.b.PanelWidth()
 	p.stride = lowRowStride(p.b.rowBytes())
 	if len(p.rowsMemory) < m*p.stride {
@@ -147,7 +153,7 @@ func lowRowBlock(bytes, mr int) int {
 func (p *lowProduct) Run(worker, turn int) {
 	s := &p.scratch[worker].low
 	if turn < p.rowTurns {
-		p.prepareRows(s, turn*preparedRows, min((turn+1)*preparedRows, p.a.Rows))
+		p.prepareRows(s, turn*p.turnRows, min((turn+1)*p.turnRows, p.c.Rows))
 		atomic.AddUint32(&p.prepared, 1)
 		return
 	}
@@ -161,11 +167,34 @@ func (p *lowProduct) Run(worker, turn int) {
 
 // prepareRows prepares rows [from, to) of A.
 func (p *lowProduct) prepareRows(s *lowScratch, from, to int) {
+	if p.aT {
+		p.prepareCols(s, from, to)
+		return
+	}
 	if len(s.row) < 2*p.a.Cols {
 		s.row = make([]float32, 2*p.a.Cols)
 	}
 	for i := from; i < to; i++ {
 		p.b.prepare(p.rows[i*p.stride:(i+1)*p.stride], &p.factors[i], p.a.Row(i), s.row)
+	}
+}
+
+// prepareCols is prepareRows where these rows are columns of a: some rows of a at a time are transposed, then rounded.
+func (p *lowProduct) prepareCols(s *lowScratch, from, to int) {
+	nr, set := asm.Best.NR, &asm.Best.BF16
+	if size := (to - from) * nr; len(s.row) < size {
+		s.row = make([]float32, size)
+	}
+	for k := 0; k < p.a.Rows; k += nr {
+		n := min(nr, p.a.Rows-k)
+		asm.Best.PackCols(s.row[:(to-from)*nr], p.a.Data[k*p.a.Stride+from:], p.a.Stride, to-from, n)
+		for i := from; i < to; i++ {
+			set.Round(p.rows[i*p.stride+k/2*set.PairBytes:], s.row[(i-from)*nr:][:n])
+		}
+	}
+	for i := from; i < to; i++ {
+		row := p.rows[i*p.stride : i*p.stride+p.b.rowBytes()]
+		clear(row[(p.a.Rows+1)/2*set.PairBytes:])
 	}
 }
 
@@ -177,7 +206,7 @@ func (p *lowProduct) job(s *lowScratch, turn int) {
 	p1 := min(p0+p.pcols, p.to)
 	j0, j1 := p0*p.nr, min(p1*p.nr, p.c.Cols)
 	s.reserve(p.mr, p.nr)
-	for pc := 0; pc < p.a.Cols; {
+	for pc, k := 0, p.b.low().K; pc < k; {
 		block := p.b.block(pc)
 		step := max(1, min(blockBytes/block.stride, len(noRow)/p.nr))
 		for q := p0; q < p1; q += step {
@@ -209,7 +238,7 @@ func (p *lowProduct) after(turn, pc, q, step int) []uint8 {
 	switch next := turn + p.workers; {
 	case q+step < min(first+p.pcols, p.to):
 		q += step
-	case pc+block.depth < p.a.Cols:
+	case pc+block.depth < p.b.low().K:
 		block, q = p.b.block(pc+block.depth), first
 	case next < p.rowBlocks*p.colRanges:
 		block, q = p.b.block(0), p.from+next%p.colRanges*p.pcols
@@ -280,17 +309,20 @@ func (p *lowProduct) edge(s *lowScratch, tile func(*asm.TileArgs), block *lowBlo
 	copyRows(p.c.Data[i*p.c.Stride+j:], p.c.Stride, s.tile, p.nr, rows, n)
 }
 
-// smallLow sets c = a·b on the calling goroutine: see MatMulSmall.
-func (ws *Workspace) smallLow(worker int, c, a *Tensor, b lowOperand) {
-	if c.Rows == 0 {
+// smallLow runs a product, given all but its plan, on the calling goroutine: see MatMulSmall.
+func (ws *Workspace) smallLow(worker int, given lowTask) {
+	if given.c.Rows == 0 {
 		return
 	}
 	s := &ws.scratch[worker].low
 	p := &s.small
-	p.lowTask = lowTask{c: *c, a: *a, b: b, to: b.low().panels}
+	p.lowTask = given
+	p.to = p.b.low().panels
 	p.reserve()
-	p.workers, p.mc, p.rowBlocks, p.pcols, p.colRanges = 1, c.Rows, 1, p.to, 1
-	p.prepareRows(s, 0, c.Rows)
+	p.workers, p.mc, p.rowBlocks, p.pcols, p.colRanges = 1, p.c.Rows, 1, p.to, 1
+	for from := 0; from < p.c.Rows; from += preparedCols {
+		p.prepareRows(s, from, min(from+preparedCols, p.c.Rows))
+	}
 	p.job(s, 0)
 	p.lowTask = lowTask{} // keep nothing alive
 }

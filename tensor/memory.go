@@ -32,10 +32,25 @@ func LowProductMemory(p Precision, rows, depth, outliers int) (shared, worker in
 	return rows * (lowRowStride(bytes) + factor), 4 * (2*depth + 2*mr*nr + nr)
 }
 
+// FormsMemory returns the bytes of the products of training in precision p, FP32 or BF16, of a layer of width in → out on so many rows,
+// forward and backward: the packed operand and the prepared rows of A, which the workspace has once, and each worker's scratch.
+func FormsMemory(p Precision, rows, in, out int) (operand, prepared, worker int) {
+	if p == FP32 {
+		operand = max(PackedMemory(in, out), PackedMemory(out, in), PackedMemory(rows, out))
+		return operand, 0, max(ProductMemory(rows, in, false), ProductMemory(rows, out, false), ProductMemory(in, rows, true))
+	}
+	for _, a := range [][2]int{{rows, in}, {rows, out}, {in, rows}} { // A of NN, NT, TN
+		left, scratch := LowProductMemory(p, a[0], a[1], 0)
+		prepared, worker = max(prepared, left), max(worker, scratch)
+	}
+	operand = max(sizeBF16(in, out), sizeBF16(out, in), sizeBF16(rows, out))
+	return operand, prepared, max(worker, 4*transposedRows*asm.Best.BF16.NR)
+}
+
 // PackedBF16Memory returns the bytes of a PackedBF16 of shape [k, n] that Resize and, if cols is set, SetCols have made.
 func PackedBF16Memory(k, n int, cols bool) int {
 	if cols {
-		return sizeBF16(k, n) + 4*k*asm.Best.BF16.NR
+		return sizeBF16(k, n) + 4*min(k, transposedRows)*asm.Best.BF16.NR
 	}
 	return sizeBF16(k, n)
 }

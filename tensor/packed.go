@@ -137,12 +137,12 @@ func (p *Packed) SetCols(b *Tensor) {
 		panic(fmt.Sprintf("tensor.Packed.SetCols: [%d, %d]ᵀ into [%d, %d]", b.Rows, b.Cols, p.K, p.N))
 	}
 	for j := 0; j*asm.Best.NR < b.Rows; j++ {
-		p.setPanel(j, b)
+		p.setPanel(j, b, nil)
 	}
 }
 
-// setPanel is SetCols for panel j.
-func (p *Packed) setPanel(j int, b *Tensor) {
+// setPanel is SetCols for panel j. It needs no scratch.
+func (p *Packed) setPanel(j int, b *Tensor, _ *[]float32) {
 	nr := asm.Best.NR
 	n := min(nr, b.Rows-j*nr)
 	for pc := 0; pc < p.K; pc += p.kc {

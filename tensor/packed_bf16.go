@@ -14,7 +14,7 @@ import (
 type PackedBF16 struct {
 	lowPacked
 	kc    int
-	panel []float32 // scratch of SetCols: a panel in float32, [K][NR]
+	panel []float32 // scratch of SetCols
 }
 
 // lowPacked is what the operands in low precision have in common.
@@ -93,7 +93,15 @@ func (p *PackedBF16) pair(r, j int) []uint8 {
 // SetRows implements Operand.
 func (p *PackedBF16) SetRows(col int, b *Tensor) {
 	p.check("PackedBF16.SetRows", col, b)
-	for r := 0; r < p.depth; r += 2 {
+	p.setRows(col, b, 0, p.K)
+}
+
+// setRows is SetRows for the rows [from, to), from an even one, and for what K is filled up with where to is K.
+func (p *PackedBF16) setRows(col int, b *Tensor, from, to int) {
+	if to == p.K {
+		to = p.depth
+	}
+	for r := from; r < to; r += 2 {
 		for j := 0; j < b.Cols; {
 			at := (col + j) % p.nr
 			n := min(p.nr-at, b.Cols-j)
@@ -126,21 +134,32 @@ func (p *PackedBF16) SetCols(b *Tensor) {
 	if b.Rows > p.N || b.Cols != p.K {
 		panic(fmt.Sprintf("tensor.PackedBF16.SetCols: [%d, %d]ᵀ into [%d, %d]", b.Rows, b.Cols, p.K, p.N))
 	}
-	nr := p.nr
-	if len(p.panel) < p.K*nr {
-		p.panel = make([]float32, p.K*nr)
+	for j := 0; j*p.nr < b.Rows; j++ {
+		p.setPanel(j, b, &p.panel)
 	}
-	for j := 0; j*nr < b.Rows; j++ {
-		asm.Best.PackCols(p.panel[:p.K*nr], b.Data[j*nr*b.Stride:], b.Stride, p.K, min(nr, b.Rows-j*nr))
-		for r := 0; r < p.depth; r += 2 {
-			even, odd := noRow[:nr], noRow[:nr]
-			if r < p.K {
-				even = p.panel[r*nr : (r+1)*nr]
+}
+
+// transposedRows is the number of rows of B, an even one, that setPanel transposes at a time.
+const transposedRows = 64
+
+// setPanel is SetCols for panel j. It keeps some rows in float32 in scratch, which it makes longer if need be.
+func (p *PackedBF16) setPanel(j int, b *Tensor, scratch *[]float32) {
+	nr, n := p.nr, min(p.nr, b.Rows-j*p.nr)
+	if size := min(p.K, transposedRows) * nr; len(*scratch) < size {
+		*scratch = make([]float32, size)
+	}
+	for from := 0; from < p.depth; from += transposedRows {
+		rows := min(transposedRows, p.K-from)
+		panel := (*scratch)[:rows*nr]
+		asm.Best.PackCols(panel, b.Data[j*nr*b.Stride+from:], b.Stride, rows, n)
+		row := func(r int) []float32 {
+			if r < rows {
+				return panel[r*nr : (r+1)*nr]
 			}
-			if r+1 < p.K {
-				odd = p.panel[(r+1)*nr : (r+2)*nr]
-			}
-			asm.Best.BF16.Pairs(p.pair(r, j), even, odd)
+			return noRow[:nr]
+		}
+		for r := 0; r < min(transposedRows, p.depth-from); r += 2 {
+			asm.Best.BF16.Pairs(p.pair(from+r, j), row(r), row(r+1))
 		}
 	}
 }

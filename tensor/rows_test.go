@@ -90,16 +90,19 @@ func TestContracts(t *testing.T) {
 			func() { ws.MatMulSmallTN(0, of(2, 3), of(3, 2), b) },
 		},
 		"tensor.MatMulNN: C[": {
-			func() { ws.MatMulNN(of(2, 4), of(2, 2), of(3, 4), e) }, func() { ws.MatMulNN(of(3, 4), of(2, 3), of(3, 4), e) },
-			func() { ws.MatMulNN(of(2, 3), of(2, 3), of(3, 4), e) },
+			func() { ws.MatMulNN(FP32, of(2, 4), of(2, 2), of(3, 4), e) }, func() { ws.MatMulNN(FP32, of(3, 4), of(2, 3), of(3, 4), e) },
+			func() { ws.MatMulNN(FP32, of(2, 3), of(2, 3), of(3, 4), e) },
 		},
 		"tensor.MatMulNT: C[": {
-			func() { ws.MatMulNT(of(2, 4), of(2, 2), of(4, 3), e) }, func() { ws.MatMulNT(of(3, 4), of(2, 3), of(4, 3), e) },
-			func() { ws.MatMulNT(of(2, 3), of(2, 3), of(4, 3), e) },
+			func() { ws.MatMulNT(FP32, of(2, 4), of(2, 2), of(4, 3), e) }, func() { ws.MatMulNT(FP32, of(3, 4), of(2, 3), of(4, 3), e) },
+			func() { ws.MatMulNT(FP32, of(2, 3), of(2, 3), of(4, 3), e) },
 		},
 		"tensor.MatMulTN: C[": {
-			func() { ws.MatMulTN(of(2, 4), of(2, 2), of(3, 4), e) }, func() { ws.MatMulTN(of(3, 4), of(3, 2), of(3, 4), e) },
-			func() { ws.MatMulTN(of(2, 3), of(3, 2), of(3, 4), e) },
+			func() { ws.MatMulTN(FP32, of(2, 4), of(2, 2), of(3, 4), e) }, func() { ws.MatMulTN(FP32, of(3, 4), of(3, 2), of(3, 4), e) },
+			func() { ws.MatMulTN(FP32, of(2, 3), of(3, 2), of(3, 4), e) },
+		},
+		"tensor: a product of training in int8, want fp32 or bf16": {
+			func() { ws.MatMulNN(Int8, of(2, 4), of(2, 3), of(3, 4), e) },
 		},
 		"tensor.Map: shapes": {
 			func() { ws.Map(of(2, 3), of(3, 3), nil) }, func() { ws.Map(of(2, 3), of(2, 4), nil) },

@@ -129,7 +129,7 @@ func (c Config) Schedule(rows int) (Schedule, error) {
 		steps = TotalSteps(rows, c.StepRows(), c.Epochs)
 	}
 	if steps == 0 {
-		return Schedule{}, fmt.Errorf("%d rows in steps of %d for %v epochs make no step: lower train_batch_size or raise num_train_epochs",
+		return Schedule{}, fmt.Errorf("%d rows in steps of %d for %v epochs make no step: lower `train_batch_size` or raise `num_train_epochs`",
 			rows, c.StepRows(), c.Epochs)
 	}
 	return Schedule{LearningRate: c.LearningRate, Steps: steps, WarmupSteps: WarmupSteps(steps, c.WarmupProportion)}, nil

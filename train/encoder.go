@@ -19,6 +19,7 @@ type EncoderTask struct {
 	Tune       bert.TrainerOptions // what of the encoder is trained, and its dropout. Tune.Seed is set to Config.Seed
 	Texts      *bert.Batch         // all training texts, as tokens
 	Y          []int8              // row-major [texts, labels]: 1, 0, or −1 for unknown
+	Shares     []float32           // as Y, what the loss takes in place of the known cells; nil for none
 	Loss       layers.Loss         // nil for layers.SigmoidCrossEntropy
 	Workers    *tensor.Workers     // nil for one goroutine; their number does not change a bit of the result
 
@@ -56,7 +57,7 @@ func NewEncoderLoop(task EncoderTask) (*Loop, *Encoder, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	loop, err := NewLoop(task.Config, e, task.Texts.Texts(), task.Y, task.Workers)
+	loop, err := NewLoop(task.Config, e, task.Texts.Texts(), task.Y, task.Shares, task.Workers)
 	if err != nil {
 		e.Release()
 		return nil, nil, err

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"math"
 	"runtime/debug"
 
 	"bertlabel/bert/tokenizer"
@@ -31,13 +32,18 @@ func HashTokens(texts []tokenizer.Encoding) (sum [sha256.Size]byte) {
 	return sum
 }
 
-// HashData tells a data set by its file, and by its tokens and labels.
+// HashData tells a data set by its file, and by its tokens, labels and shares.
 func HashData(set *data.Dataset, texts []tokenizer.Encoding) DataHash {
 	h := sha256.New()
 	tokens := HashTokens(texts)
 	h.Write(tokens[:])
 	for _, y := range set.Y {
 		h.Write([]byte{byte(y)})
+	}
+	var b []byte
+	for _, share := range set.Shares {
+		b = binary.LittleEndian.AppendUint32(b[:0], math.Float32bits(share))
+		h.Write(b)
 	}
 	return DataHash{File: hex.EncodeToString(set.SHA256[:]), Rows: hex.EncodeToString(h.Sum(nil))}
 }

@@ -27,6 +27,8 @@ type HeadTask struct {
 type Features struct {
 	X *tensor.Tensor // [rows, hidden]
 	Y []int8         // row-major [rows, labels]: 1, 0, or −1 for unknown
+
+	Shares []float32 // as Y, from 0 to 1: what a loss takes in place of the known cells, while metrics go by Y; nil for none
 }
 
 // Narrow returns the features of a narrower pooling from those of wide, which has all its vectors; the zero Features from those.
@@ -35,7 +37,7 @@ func (f Features) Narrow(wide, pooling bert.Pooling) (Features, error) {
 		return f, nil
 	}
 	x, err := bert.SelectFeatures(f.X, wide, pooling)
-	return Features{X: x, Y: f.Y}, err
+	return Features{X: x, Y: f.Y, Shares: f.Shares}, err
 }
 
 // Subset returns copies of some rows, whose labels are so many.
@@ -44,6 +46,9 @@ func (f Features) Subset(rows []int, labels int) Features {
 	for i, row := range rows {
 		copy(part.X.Row(i), f.X.Row(row))
 		part.Y = append(part.Y, f.Y[row*labels:(row+1)*labels]...)
+		if f.Shares != nil {
+			part.Shares = append(part.Shares, f.Shares[row*labels:(row+1)*labels]...)
+		}
 	}
 	return part
 }
@@ -85,7 +90,7 @@ func NewHeadLoop(task HeadTask) (*Loop, error) {
 	if err := task.check(); err != nil {
 		return nil, err
 	}
-	loop, err := NewLoop(task.Config, newHead(task), task.Train.X.Rows, task.Train.Y, task.Workers)
+	loop, err := NewLoop(task.Config, newHead(task), task.Train.X.Rows, task.Train.Y, task.Train.Shares, task.Workers)
 	if err != nil {
 		return nil, err
 	}
@@ -125,6 +130,9 @@ func CheckFeatures(labels []string, c *layers.Classifier, train, dev Features) e
 		if f.X != nil && (f.X.Cols != hidden || len(f.Y) != f.X.Rows*n) {
 			return fmt.Errorf("%s features [%d, %d] with %d label cells, want width %d and %d labels a row", name, f.X.Rows, f.X.Cols,
 				len(f.Y), hidden, n)
+		}
+		if f.Shares != nil && len(f.Shares) != len(f.Y) {
+			return fmt.Errorf("%s features with %d shares for %d label cells", name, len(f.Shares), len(f.Y))
 		}
 	}
 	return nil
@@ -183,7 +191,7 @@ func (h *head) AddGradient(b Batch) (float64, error) {
 
 	h.workers.Do(rows, gather{h})
 	h.workers.Do(labels, forward{h})
-	loss := layers.MeanLoss(h.loss, &h.dlogits, &h.logits, b.Labels, b.Cells)
+	loss := layers.MeanSoftLoss(h.loss, &h.dlogits, &h.logits, b.Labels, b.Shares, b.Cells)
 	if !finite(loss) {
 		return 0, h.blame(loss)
 	}

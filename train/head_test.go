@@ -53,7 +53,7 @@ func TestHeadTrajectory(t *testing.T) {
 					WarmupProportion: float64(golden.WarmupSteps) / float64(golden.Steps), WeightDecay: 0.01, ClipNorm: golden.ClipNorm,
 				},
 				Labels:     labelNames(len(m.Labels[0])),
-				Train:      Features{x, slices.Concat(m.Labels...)},
+				Train:      Features{X: x, Y: slices.Concat(m.Labels...)},
 				Classifier: layers.NewClassifier(len(m.Labels[0]), x.Cols),
 			}
 			for _, p := range task.Classifier.Params() {

@@ -33,6 +33,8 @@ type Batch struct {
 	Labels []int8 // row-major [len(Rows), labels]: 1, 0, or −1 for unknown
 	Cells  int    // known cells of all batches of the step: the divisor of the loss, at least 1
 	First  uint64 // Rows[i] is example First + i of the endless stream, which dropout goes by
+
+	Shares []float32 // as Labels, what the loss takes in their place (layers.MeanSoftLoss); nil where Labels are all there is
 }
 
 // Loop makes the steps of a training run: draw rows, add up gradients, clip, step, and now and then evaluate.
@@ -53,12 +55,14 @@ type Loop struct {
 	optimizer *Optimizer
 	workers   *tensor.Workers
 	stream    data.Stream
-	labels    []int8 // of all rows, row-major [rows, labels]
+	labels    []int8    // of all rows, row-major [rows, labels]
+	shares    []float32 // as labels; nil for none
 	state     State
 	goBack    func(step int64) error // reads the variables of a checkpoint; nil without any
 
-	rows      []int  // of one step
-	rowLabels []int8 // of one step
+	rows      []int // of one step, as the two below
+	rowLabels []int8
+	rowShares []float32
 }
 
 // State is how far a run has come. Together with the variables of Loop.Variables it is all that going on needs.
@@ -104,14 +108,18 @@ type Progress struct {
 }
 
 // NewLoop returns a loop that trains model on so many rows. labels is row-major [rows, labels], with 1, 0, or −1 for an unknown
-// cell. workers run the loops over parameters, and stand ready while the model computes; nil for one goroutine.
-func NewLoop(cfg Config, model Model, rows int, labels []int8, workers *tensor.Workers) (*Loop, error) {
+// cell; shares are nil, or what the loss takes in place of the known ones. workers run the loops over parameters, and stand ready while the
+// model computes; nil for one goroutine.
+func NewLoop(cfg Config, model Model, rows int, labels []int8, shares []float32, workers *tensor.Workers) (*Loop, error) {
 	if err := errors.Join(asm.BestErr, cfg.Check()); err != nil {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
 	if rows == 0 || len(labels) == 0 || len(labels)%rows != 0 {
 		return nil, fmt.Errorf("%d label cells for %d training rows", len(labels), rows)
+	}
+	if shares != nil && len(shares) != len(labels) {
+		return nil, fmt.Errorf("%d shares for %d label cells", len(shares), len(labels))
 	}
 	schedule, err := cfg.Schedule(rows)
 	if err != nil {
@@ -123,13 +131,17 @@ func NewLoop(cfg Config, model Model, rows int, labels []int8, workers *tensor.W
 	if err != nil {
 		return nil, err
 	}
-	return &Loop{
+	l := &Loop{
 		Config: cfg, Schedule: schedule,
 		model: model, optimizer: optimizer, workers: workers,
-		stream: data.Stream{Rows: rows, Seed: cfg.Seed, Shuffle: cfg.Shuffle}, labels: labels,
+		stream: data.Stream{Rows: rows, Seed: cfg.Seed, Shuffle: cfg.Shuffle}, labels: labels, shares: shares,
 		rows:      make([]int, cfg.StepRows()),
 		rowLabels: make([]int8, cfg.StepRows()*(len(labels)/rows)),
-	}, nil
+	}
+	if shares != nil {
+		l.rowShares = make([]float32, len(l.rowLabels))
+	}
+	return l, nil
 }
 
 // Variables returns what a checkpoint of the run holds: the trained parameters and the optimizer's moments. They share the
@@ -225,11 +237,18 @@ func (l *Loop) gradient(done int64) (loss, norm float64, err error) {
 	l.stream.Batch(l.rows, first)
 	for i, row := range l.rows {
 		copy(l.rowLabels[i*labels:(i+1)*labels], l.labels[row*labels:])
+		if l.shares != nil {
+			copy(l.rowShares[i*labels:(i+1)*labels], l.shares[row*labels:])
+		}
 	}
 	cells := max(1, layers.KnownCells(l.rowLabels))
 	for from := 0; from < len(l.rows); from += l.Config.BatchSize {
 		to := from + l.Config.BatchSize
-		part, err := l.model.AddGradient(Batch{l.rows[from:to], l.rowLabels[from*labels : to*labels], cells, uint64(first) + uint64(from)})
+		b := Batch{Rows: l.rows[from:to], Labels: l.rowLabels[from*labels : to*labels], Cells: cells, First: uint64(first) + uint64(from)}
+		if l.shares != nil {
+			b.Shares = l.rowShares[from*labels : to*labels]
+		}
+		part, err := l.model.AddGradient(b)
 		if err != nil {
 			return 0, 0, err
 		}

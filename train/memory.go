@@ -28,7 +28,7 @@ type Memory struct {
 // Total returns the sum.
 func (m *Memory) Total() int {
 	e := &m.Model
-	return e.Weights + e.Kernels + e.Gradients + e.Activations + e.Workspace + m.Head + m.Moments + m.Features + m.Frozen + m.Saving +
+	return e.Weights + e.Rounded + e.Kernels + e.Gradients + e.Activations + e.Workspace + m.Head + m.Moments + m.Features + m.Frozen + m.Saving +
 		m.Evaluation + m.Other
 }
 
@@ -123,7 +123,7 @@ func (m *Memory) String() string {
 		what  string
 		bytes int
 	}{
-		{"weights", m.Model.Weights + m.Head}, {"row-major kernels", m.Model.Kernels}, {"gradients", m.Model.Gradients},
+		{"weights", m.Model.Weights + m.Head}, {"rounded kernels", m.Model.Rounded}, {"row-major kernels", m.Model.Kernels}, {"gradients", m.Model.Gradients},
 		{"moments", m.Moments},
 		{activations, m.Model.Activations}, {"workspace", m.Model.Workspace}, {"features", m.Features},
 		{"frozen layers' outputs", m.Frozen},

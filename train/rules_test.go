@@ -68,7 +68,7 @@ func TestJudge(t *testing.T) {
 	} {
 		config := DefaultConfig()
 		config.BatchSize, config.MaxSteps, config.EvalSteps, config.EarlyStopping, config.BestMetric = 2, len(c.dev), 1, c.patience, c.metric
-		loop, err := NewLoop(config, newScripted(), 5, make([]int8, 5), nil)
+		loop, err := NewLoop(config, newScripted(), 5, make([]int8, 5), nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +115,7 @@ func TestForgetsLeftOut(t *testing.T) {
 	config.BatchSize, config.MaxSteps, config.OnNaN = 2, 6, SkipOnNaN
 	model := newScripted()
 	model.bad = func(first uint64) bool { return first == 4 || first == 6 }
-	loop, err := NewLoop(config, model, 5, make([]int8, 5), nil)
+	loop, err := NewLoop(config, model, 5, make([]int8, 5), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/atomic"
+	"bertlabel/checkpoint/atomic/atomictest"
 	"bertlabel/checkpoint/tfbundle"
 	"bertlabel/layers"
 	"bertlabel/tensor"
@@ -47,7 +48,7 @@ func newSmallRun(t *testing.T, dir string, fs atomic.FS, threads int) *smallRun 
 		return f
 	}
 	if fs == nil {
-		fs = &faultyFS{left: never}
+		fs = &atomictest.Faulty{Left: atomictest.Never}
 	}
 	s := &smallRun{head: layers.NewClassifier(2, 6)}
 	InitClassifier(s.head, 3)
@@ -350,84 +351,6 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-// faultyFS fails its n-th operation, and with broken every one behind it too, as a full disk does. It does not wait for the disk:
-// nothing of a test outlives it.
-type faultyFS struct {
-	atomic.OS
-	left   int
-	broken bool
-	err    error
-}
-
-const never = math.MaxInt
-
-func (f *faultyFS) fail(op, name string) error {
-	f.left--
-	if f.left == 0 || f.broken && f.left < 0 {
-		return &os.PathError{Op: op, Path: name, Err: f.err}
-	}
-	return nil
-}
-
-func (f *faultyFS) Create(name string) (atomic.File, error) {
-	if err := f.fail("create", name); err != nil {
-		return nil, err
-	}
-	file, err := f.OS.Create(name)
-	return faultyFile{file, f, name}, err
-}
-
-func (f *faultyFS) Open(name string) (io.ReadCloser, error) {
-	if err := f.fail("open", name); err != nil {
-		return nil, err
-	}
-	return f.OS.Open(name)
-}
-
-func (f *faultyFS) Mkdir(name string) error {
-	return errors.Join(f.fail("mkdir", name), f.OS.Mkdir(name))
-}
-
-func (f *faultyFS) Rename(from, to string) error {
-	if err := f.fail("rename", to); err != nil {
-		return err
-	}
-	return f.OS.Rename(from, to)
-}
-
-func (f *faultyFS) SyncDir(name string) error {
-	return f.fail("sync", name)
-}
-
-func (f *faultyFS) List(name string) ([]string, error) {
-	if err := f.fail("list", name); err != nil {
-		return nil, err
-	}
-	return f.OS.List(name)
-}
-
-type faultyFile struct {
-	atomic.File
-	fs   *faultyFS
-	name string
-}
-
-func (w faultyFile) Write(p []byte) (int, error) {
-	if err := w.fs.fail("write", w.name); err != nil {
-		n, _ := w.File.Write(p[:len(p)/2])
-		return n, err
-	}
-	return w.File.Write(p)
-}
-
-func (w faultyFile) Sync() error {
-	return w.fs.fail("fsync", w.name)
-}
-
-func (w faultyFile) Close() error {
-	return errors.Join(w.fs.fail("close", w.name), w.File.Close())
-}
-
 // TestEveryFault makes each single operation of a run's saves fail in turn, alone or with all that follow: the error has path and
 // errno, and the run goes on from a good checkpoint to the same bits, losing no more than one interval (C1).
 func TestEveryFault(t *testing.T) {
@@ -435,12 +358,12 @@ func TestEveryFault(t *testing.T) {
 	for _, broken := range []bool{false, true} {
 		for n, done := 1, false; !done; n++ {
 			dir := filepath.Join(t.TempDir(), "checkpoints")
-			fs := &faultyFS{err: syscall.ENOSPC, broken: broken, left: never}
+			fs := &atomictest.Faulty{Err: syscall.ENOSPC, Broken: broken, Left: atomictest.Never}
 			first := newSmallRun(t, dir, fs, 1)
 			first.killAt(11)
-			fs.left = n // from here on: Open is behind us
+			fs.Left = n // from here on: Open is behind us
 			err := first.Do(t.Context())
-			if done = fs.left > 0; done {
+			if done = fs.Left > 0; done {
 				if !errors.Is(err, errKilled) || n < 30 {
 					t.Fatalf("%d operations without a fault: %v", n, err)
 				}

@@ -56,6 +56,13 @@ func (m *Model) Features(ctx context.Context, texts []tokenizer.Encoding, poolin
 	return y, run.latency(ctx)
 }
 
+// Beside returns a model for Features that shares all with m but the encoder, which is another one of the same configuration: m as it would
+// be in a low precision (bert.Rounded). It has no head.
+func (m *Model) Beside(encoder *bert.Model) *Model {
+	return &Model{Encoder: encoder, Tokenizer: m.Tokenizer, Pooling: m.Pooling, MaxSeqLength: m.MaxSeqLength, path: m.path, vocab: m.vocab,
+		threads: m.threads}
+}
+
 // featuresRun is one call of Features.
 type featuresRun struct {
 	m        *Model

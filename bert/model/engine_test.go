@@ -334,3 +334,17 @@ func TestSharesOfTexts(t *testing.T) {
 		t.Errorf("no texts: batches %v", r.batches)
 	}
 }
+
+// A pass that is kept for the next call computes with the encoder that the model has then.
+func TestEncoderReplaced(t *testing.T) {
+	for _, threads := range []int{1, 2} {
+		m, other := withThreads(tiny(t, 1), threads), tiny(t, 2)
+		texts := m.encode(someTexts(40))
+		before := features(t, m, texts, bert.CLS)
+		m.Encoder = other.Encoder
+		got, want := features(t, m, texts, bert.CLS), features(t, other, texts, bert.CLS)
+		if !slices.EqualFunc(got.Data, want.Data, sameBits) || slices.EqualFunc(got.Data, before.Data, sameBits) {
+			t.Errorf("%d threads: features are those of the encoder that was there before", threads)
+		}
+	}
+}

@@ -40,7 +40,23 @@ const MaxSteps = 10000
 type ExplainOptions struct {
 	Method Method
 	Steps  int // gradients of IntegratedGradients, taken as the next multiple of four; 0: DefaultSteps
+
+	// Run, unless nil, runs each step in its turn and returns its error: a server's scheduler. cost is how many tokens of plain inference
+	// take as long as the step; it is at most MaxCost where the text is short enough. MaxCost 0 is passes of 512 tokens. No bit depends on
+	// them.
+	Run     func(ctx context.Context, cost int, step func() error) error
+	MaxCost int
 }
+
+func (o *ExplainOptions) run(ctx context.Context, cost int, step func() error) error {
+	if o.Run == nil {
+		return step()
+	}
+	return o.Run(ctx, cost, step)
+}
+
+// gradientCost is how many times as long as inference a pass forward and back takes, about: two products for each one.
+const gradientCost = 3
 
 // Contribution is how much a word moved a logit: up if it is positive.
 type Contribution struct {
@@ -127,7 +143,8 @@ func (e *Explainer) Explain(ctx context.Context, text Text, labels []string, o E
 		}
 	}
 	encoded := e.m.EncodeOne(text)
-	predictions, shares, err := e.m.PredictWindows(ctx, []tokenizer.Encoding{encoded, e.baseline(encoded)}, []Text{text, text})
+	predictions, shares, err := e.m.predictWindows([]tokenizer.Encoding{encoded, e.baseline(encoded)}, []Text{text, text},
+		func(windows []tokenizer.Encoding) (*tensor.Tensor, error) { return e.inSteps(ctx, windows, &o) })
 	if err != nil {
 		return nil, err
 	}
@@ -148,6 +165,34 @@ func (e *Explainer) Explain(ctx context.Context, text Text, labels []string, o E
 		}
 	}
 	return explanations, nil
+}
+
+// inSteps returns the features of windows, [windows, width], as many of them in a step as it may have.
+func (e *Explainer) inSteps(ctx context.Context, windows []tokenizer.Encoding, o *ExplainOptions) (*tensor.Tensor, error) {
+	y := tensor.New(len(windows), e.m.Head.Weights.Shape[1])
+	for first, end := 0, 0; first < len(windows); first = end {
+		cost := len(windows[first].IDs)
+		for end = first + 1; end < len(windows) && (o.MaxCost == 0 || cost+len(windows[end].IDs) <= o.MaxCost); end++ {
+			cost += len(windows[end].IDs)
+		}
+		err := o.run(ctx, cost, func() error {
+			features, err := e.m.Features(ctx, windows[first:end], e.m.Pooling, nil)
+			if broken, ok := err.(*FeatureError); ok {
+				broken.Text += first
+			}
+			if err != nil {
+				return err
+			}
+			for i := range features.Rows {
+				copy(y.Row(first+i), features.Row(i))
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return y, nil
 }
 
 // isMarker reports whether token i of one row is [CLS] or a [SEP].
@@ -171,19 +216,17 @@ func (e *Explainer) baseline(encoded tokenizer.Encoding) tokenizer.Encoding {
 
 // contributions returns those of each token to the logit of a label, [tokens of all windows].
 func (e *Explainer) contributions(ctx context.Context, encoded tokenizer.Encoding, label int, o ExplainOptions) ([]float64, error) {
-	e.workers.Start()
-	defer e.workers.Stop()
 	if o.Method == GradientTimesInput { // the last place of the line from zero to x
-		return e.integrate(ctx, e.lines(encoded, nil), label, []float64{1}, []float64{1})
+		return e.integrate(ctx, e.lines(encoded, nil), label, []float64{1}, []float64{1}, &o)
 	}
 	l := e.lines(encoded, e.baseline(encoded).IDs)
 	panels := max(1, (o.Steps+gaussPoints-1)/gaussPoints)
-	profile, err := e.profile(ctx, l, label, panels*gaussPoints)
+	profile, err := e.profile(ctx, l, label, panels*gaussPoints, &o)
 	if err != nil {
 		return nil, err
 	}
 	places, weights := quadrature(profile, panels)
-	return e.integrate(ctx, l, label, places, weights)
+	return e.integrate(ctx, l, label, places, weights, &o)
 }
 
 // line is the straight line of word embeddings from + place·step, 0 ≤ place ≤ 1, of one row. All windows of a text are at the same place.
@@ -204,10 +247,12 @@ func (e *Explainer) lines(encoded tokenizer.Encoding, from []int32) []*line {
 			len(lines) == 1, tensor.New(w.End-w.Start, h), tensor.New(w.End-w.Start, h)}
 		for i, id := range l.ids {
 			if from != nil {
-				copy(l.from.Row(i), table.Row(int(from[w.Start+i])))
+				table.Read(l.from.Row(i), int(from[w.Start+i]))
 			}
-			for j, v := range table.Row(int(id)) {
-				l.step.Row(i)[j] = v - l.from.Row(i)[j]
+			step := l.step.Row(i)
+			table.Read(step, int(id))
+			for j, v := range l.from.Row(i) {
+				step[j] -= v
 			}
 		}
 		lines[n] = l
@@ -216,14 +261,14 @@ func (e *Explainer) lines(encoded tokenizer.Encoding, from []int32) []*line {
 }
 
 // profile returns the logit at n + 1 places of the line, from 0 to 1.
-func (e *Explainer) profile(ctx context.Context, lines []*line, label, n int) ([]float64, error) {
+func (e *Explainer) profile(ctx context.Context, lines []*line, label, n int, o *ExplainOptions) ([]float64, error) {
 	places := make([]float64, n+1)
 	for i := range places {
 		places[i] = float64(i) / float64(n)
 	}
 	logits := make([]float64, 0, n+1)
-	err := e.passes(ctx, lines, places, func(first, end int) error {
-		features, err := e.join(lines, places[first:end])
+	err := e.passes(ctx, lines, places, 1, o, func(first, end int) error {
+		features, err := e.join(ctx, lines, places[first:end], o)
 		if err != nil {
 			return err
 		}
@@ -240,11 +285,11 @@ func (e *Explainer) profile(ctx context.Context, lines []*line, label, n int) ([
 }
 
 // join returns the features of the text at some places, [places, width], and leaves those of its windows in e.windows.
-func (e *Explainer) join(lines []*line, places []float64) (*tensor.Tensor, error) {
+func (e *Explainer) join(ctx context.Context, lines []*line, places []float64, o *ExplainOptions) (*tensor.Tensor, error) {
 	if len(lines) == 1 {
-		return &e.features, e.forward(lines[0], places)
+		return &e.features, e.pass(ctx, lines[0], places, o, nil)
 	}
-	if err := e.windowFeatures(lines, places); err != nil {
+	if err := e.windowFeatures(ctx, lines, places, o); err != nil {
 		return nil, err
 	}
 	y, kept := tensor.New(len(places), e.features.Cols), keptOf(lines)
@@ -258,10 +303,10 @@ func (e *Explainer) join(lines []*line, places []float64) (*tensor.Tensor, error
 }
 
 // windowFeatures sets e.windows to the features of each window at each place, those of one place together.
-func (e *Explainer) windowFeatures(lines []*line, places []float64) error {
+func (e *Explainer) windowFeatures(ctx context.Context, lines []*line, places []float64, o *ExplainOptions) error {
 	e.windows.Resize(len(places)*len(lines), e.m.Head.Weights.Shape[1])
 	for w, l := range lines {
-		if err := e.forward(l, places); err != nil {
+		if err := e.pass(ctx, l, places, o, nil); err != nil {
 			return err
 		}
 		for k := range places {
@@ -281,24 +326,27 @@ func keptOf(lines []*line) []bert.Range {
 }
 
 // integrate returns Σ over the places of weight·step·gradient, summed over columns, [tokens of all windows].
-func (e *Explainer) integrate(ctx context.Context, lines []*line, label int, places, weights []float64) (sum []float64, err error) {
+func (e *Explainer) integrate(ctx context.Context, lines []*line, label int, places, weights []float64, o *ExplainOptions) (sum []float64,
+	err error) {
 	for _, l := range lines {
 		sum = append(sum, make([]float64, len(l.ids))...)
 	}
-	err = e.passes(ctx, lines, places, func(first, end int) error {
-		if err := e.gradients(lines, label, places[first:end]); err != nil {
+	err = e.passes(ctx, lines, places, gradientCost, o, func(first, end int) error {
+		if err := e.gradients(ctx, lines, label, places[first:end], o); err != nil {
 			return err
 		}
 		at := 0
 		for w, l := range lines {
-			if err := e.forward(l, places[first:end]); err != nil {
+			err := e.pass(ctx, l, places[first:end], o, func() {
+				e.dfeatures.Resize(e.features.Rows, e.features.Cols)
+				for k := range e.features.Rows {
+					copy(e.dfeatures.Row(k), e.dwindows.Row(k*len(lines)+w))
+				}
+				e.backward(sum[at:at+len(l.ids)], l.step, weights[first:end])
+			})
+			if err != nil {
 				return err
 			}
-			e.dfeatures.Resize(e.features.Rows, e.features.Cols)
-			for k := range e.features.Rows {
-				copy(e.dfeatures.Row(k), e.dwindows.Row(k*len(lines)+w))
-			}
-			e.backward(sum[at:at+len(l.ids)], l.step, weights[first:end])
 			at += len(l.ids)
 		}
 		return nil
@@ -307,7 +355,7 @@ func (e *Explainer) integrate(ctx context.Context, lines []*line, label int, pla
 }
 
 // gradients sets e.dwindows to the gradient of a logit, w·features + b, by the features of each window at each place.
-func (e *Explainer) gradients(lines []*line, label int, places []float64) error {
+func (e *Explainer) gradients(ctx context.Context, lines []*line, label int, places []float64, o *ExplainOptions) error {
 	row := e.headRow(label)
 	e.dwindows.Resize(len(places)*len(lines), len(row))
 	if len(lines) == 1 {
@@ -316,7 +364,7 @@ func (e *Explainer) gradients(lines []*line, label int, places []float64) error 
 		}
 		return nil
 	}
-	if err := e.windowFeatures(lines, places); err != nil {
+	if err := e.windowFeatures(ctx, lines, places, o); err != nil {
 		return err
 	}
 	kept := keptOf(lines)
@@ -330,9 +378,33 @@ func (e *Explainer) gradients(lines []*line, label int, places []float64) error 
 	return nil
 }
 
-// passes calls f for the places of a line, as many at a time as a pass takes well.
-func (e *Explainer) passes(ctx context.Context, lines []*line, places []float64, f func(first, end int) error) error {
+// pass runs places of a line forward, and what is to follow at once, nil for nothing, as one step.
+func (e *Explainer) pass(ctx context.Context, l *line, places []float64, o *ExplainOptions, follow func()) error {
+	cost := 1
+	if follow != nil {
+		cost = gradientCost
+	}
+	return o.run(ctx, cost*len(places)*len(l.ids), func() error {
+		e.workers.Start()
+		defer e.workers.Stop()
+		if err := e.forward(l, places); err != nil {
+			return err
+		}
+		if follow != nil {
+			follow()
+		}
+		return nil
+	})
+}
+
+// passes calls f for the places of a line, as many at a time as a step may have whose pass costs so many times a pass forward. No window is
+// longer than the first.
+func (e *Explainer) passes(ctx context.Context, lines []*line, places []float64, cost int, o *ExplainOptions,
+	f func(first, end int) error) error {
 	together := max(1, batchTokens/len(lines[0].ids))
+	if o.MaxCost > 0 {
+		together = max(1, o.MaxCost/(cost*len(lines[0].ids)))
+	}
 	for first := 0; first < len(places); first += together {
 		if err := context.Cause(ctx); err != nil {
 			return err

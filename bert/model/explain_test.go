@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"bertlabel/bert"
+	"bertlabel/bert/tokenizer"
 )
 
 func newExplainer(t *testing.T, m *Model) *Explainer {
@@ -105,13 +108,11 @@ func TestExplainIntegral(t *testing.T) {
 	m := tinyWithHead(t, 3, bert.Mean)
 	e := newExplainer(t, m)
 	encoded := m.encode(explained[:1])[0]
-	got, err := e.contributions(t.Context(), encoded, 1, ExplainOptions{IntegratedGradients, 64})
+	got, err := e.contributions(t.Context(), encoded, 1, ExplainOptions{Method: IntegratedGradients, Steps: 64})
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.workers.Start()
-	defer e.workers.Stop()
-	want, err := e.integrate(t.Context(), e.lines(encoded, e.baseline(encoded).IDs), 1, places, weights)
+	want, err := e.integrate(t.Context(), e.lines(encoded, e.baseline(encoded).IDs), 1, places, weights, &ExplainOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,5 +251,89 @@ func TestQuadrature(t *testing.T) {
 	}
 	if want := sigmoid(1) - sigmoid(0); !(math.Abs(sum-want) <= 0.01) {
 		t.Errorf("the step has %v, want %v", sum, want)
+	}
+}
+
+// Cut into steps that another goroutine runs, an explanation has the same bits, no step costs more than it may, and an error ends it.
+func TestExplainSteps(t *testing.T) {
+	text := Text{A: strings.Repeat("The cat sat on my mat, and it was happy. ", 4)}
+	for _, windows := range []tokenizer.Windows{{}, {Most: tokenizer.AllWindows}} {
+		m := tinyWithHead(t, 3, bert.Mean)
+		m.SetThreads(2)
+		m.MaxSeqLength, m.Windows = 16, windows
+		e, longest := newExplainer(t, m), 0
+		encoded := m.EncodeOne(text)
+		for w := range encoded.Sequences() {
+			longest = max(longest, len(encoded.Alone(w).IDs))
+		}
+		if (encoded.Sequences() > 2) != windows.Several() {
+			t.Fatalf("%d windows", encoded.Sequences())
+		}
+		for _, method := range []Method{IntegratedGradients, GradientTimesInput} {
+			o := ExplainOptions{Method: method}
+			want := explain(t, e, text, o, m.Labels...)
+			steps := 0
+			o.MaxCost = 50
+			o.Run = func(_ context.Context, cost int, step func() error) error {
+				if cost > max(o.MaxCost, gradientCost*longest) {
+					t.Errorf("a step of %d", cost)
+				}
+				steps++
+				done := make(chan error)
+				go func() { done <- step() }()
+				return <-done
+			}
+			if got := explain(t, e, text, o, m.Labels...); !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: in steps %+v, want %+v", method, got, want)
+			}
+			if least := 1 + len(m.Labels)*encoded.Sequences(); steps < least || method == IntegratedGradients && steps < 10*least {
+				t.Errorf("%s: %d steps", method, steps)
+			}
+			o.Run = func(context.Context, int, func() error) error { return io.ErrClosedPipe }
+			if _, err := e.Explain(t.Context(), text, m.Labels, o); err != io.ErrClosedPipe {
+				t.Errorf("an error of a step: %v", err)
+			}
+		}
+	}
+}
+
+// The baseline says nothing: each token of a text is [PAD], and in a vocabulary without it [UNK]; [CLS] and [SEP] stay.
+func TestExplainBaseline(t *testing.T) {
+	for pad, want := range map[string]string{"[PAD]": "[CLS] [PAD] [PAD] [SEP] [PAD] [SEP]", "[gone]": "[CLS] [UNK] [UNK] [SEP] [UNK] [SEP]"} {
+		m := tinyWithHead(t, 1, bert.Pooled)
+		vocab, err := tokenizer.NewVocab(append([]string{pad}, tinyVocab()[1:]...))
+		if err == nil {
+			m.Tokenizer, err = tokenizer.New(vocab, tokenizer.Options{LowerCase: true})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := newExplainer(t, m)
+		row := e.baseline(m.encode([]Text{{A: "the cat", B: "the"}})[0])
+		if got := strings.Join(m.Tokenizer.Tokens(row.IDs), " "); got != want || len(row.Segments) != 6 {
+			t.Errorf("%s: %s, want %s", pad, got, want)
+		}
+	}
+}
+
+// Of a text that has lost its beginning, words are explained by the pieces that the model has read.
+func TestExplainTruncateLeft(t *testing.T) {
+	m := tinyWithHead(t, 1, bert.Pooled)
+	m.Tokenizer = tokenizerWith(t, m, tokenizer.Options{LowerCase: true, TruncateLeft: true})
+	m.MaxSeqLength = 5
+	e := newExplainer(t, m)
+	for text, want := range map[string]string{
+		"my zebra came":      "zebra [##r ##a], came [came]",
+		"the cat sat on mat": "sat [sat], on [on], mat [mat]",
+		"on mat":             "on [on], mat [mat]",
+	} {
+		x := explain(t, e, Text{A: text}, ExplainOptions{Steps: 4}, m.Labels[0])[0]
+		var words []string
+		for _, w := range x.Words {
+			words = append(words, fmt.Sprintf("%s %s", w.Word, w.Pieces))
+		}
+		if got := strings.Join(words, ", "); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
 	}
 }

@@ -221,3 +221,19 @@ func TestHuggingFaceAddedTokens(t *testing.T) {
 	_, err := Open(dir, nil)
 	failsWith(t, "an id that is none", err, "tokenizer_config.json", `the key "x", expected an id`)
 }
+
+// BERT's own tokens are special in a folder that lists no added tokens, as transformers has them, and in what is written of it.
+func TestHuggingFaceSpecialTokens(t *testing.T) {
+	dir := bareHF(t)
+	os.Remove(filepath.Join(dir, "tokenizer.json"))
+	os.Remove(filepath.Join(dir, "added_tokens.json"))
+	added := open(t, dir, nil).Tokenizer.Options().Added
+	if len(added) == 0 {
+		t.Error("no added tokens")
+	}
+	for _, a := range added {
+		if a.Special != slices.Contains(hfSpecial, a.Content) || a.Normalized {
+			t.Errorf("%+v", a)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"bertlabel/bert"
+	"bertlabel/bert/internal/strictjson"
 	"bertlabel/bert/tokenizer"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/safetensors"
@@ -507,5 +508,42 @@ func TestRefusedFormats(t *testing.T) {
 		writeFile(t, filepath.Join(dir, hfConfigName), `{"model_type": "xlm"}`)
 		_, err = Open(dir, nil)
 		failsWith(t, name+" of another architecture", err, hfConfigName, "architecture XLM")
+	}
+}
+
+// Where label2id says otherwise than id2label, that is said once, and id2label counts.
+func TestHuggingFaceLabelIDs(t *testing.T) {
+	for ids, odd := range map[string]string{
+		`{"no": 0, "yes": 1}`:             "",
+		`{"no": 1, "yes": 0}`:             `label2id does not have "no" as 0`,
+		`{"no": 0, "yes": 2}`:             `label2id does not have "yes" as 1`,
+		`{"no": 0}`:                       `label2id does not have "yes" as 1`,
+		`{"no": 0, "yes": 1, "other": 2}`: "",
+	} {
+		o, err := strictjson.Parse([]byte(`{"id2label": {"0": "no", "1": "yes"}, "label2id": ` + ids + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		labels, said, err := hfLabels(o)
+		if err != nil || !slices.Equal(labels, []string{"no", "yes"}) || len(said) > 1 ||
+			!strings.Contains(strings.Join(said, ""), odd) || (odd == "") != (len(said) == 0) {
+			t.Errorf("%s: labels %q, said %q, %v", ids, labels, said, err)
+		}
+	}
+}
+
+// Names that transformers makes up, LABEL_0 and on, are no names: the model says so, and all others are.
+func TestMadeUpLabels(t *testing.T) {
+	for _, c := range []struct {
+		labels []string
+		want   bool
+	}{{[]string{"LABEL_0", "LABEL_1"}, true}, {[]string{"LABEL_1", "LABEL_2"}, false}, {[]string{"LABEL_0", "joy"}, false},
+		{[]string{"LABEL_1", "LABEL_0"}, false}} {
+		m := tinyWithHead(t, 1, bert.Pooled)
+		m.SetOutputs(m.Outputs()[:2])
+		m.Labels = c.labels
+		if got := open(t, savedHF(t, m), nil); got.Unnamed != c.want || !slices.Equal(got.Labels, c.labels) {
+			t.Errorf("%q: labels %q, unnamed %t, want %t", c.labels, got.Labels, got.Unnamed, c.want)
+		}
 	}
 }

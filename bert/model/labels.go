@@ -40,6 +40,10 @@ func (m *Model) openHead(f files, o *Options, s *Settings, config *modelConfig) 
 		return fmt.Errorf("%s: %w", f.settings, err)
 	}
 	m.Thresholds, m.ExactlyOne = thresholds, s.ExactlyOne
+	if err := checkSamples(s.Samples, m.Labels); err != nil {
+		return fmt.Errorf("%s: %w", f.settings, err)
+	}
+	m.Samples = s.Samples
 	return nil
 }
 

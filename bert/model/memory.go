@@ -5,15 +5,18 @@ import (
 	"bertlabel/bert/tokenizer"
 )
 
-// OpenMemory returns the bytes that a model of this configuration takes while Open reads it in precision p on so many threads: the weights
-// of the encoder, and what is needed beside them meanwhile. The error is that of bert.New.
-func OpenMemory(config bert.Config, p bert.Precision, threads int) (int, error) {
-	m, err := bert.New(config)
+// OpenMemory returns the bytes that a model of this configuration takes while Open reads it with these options, of which Precision,
+// Embeddings and Threads count (1 for 0): the weights of the encoder, and what is needed beside them meanwhile. The error is that of
+// bert.New, or says that embeddings cannot be in such a precision.
+func OpenMemory(config bert.Config, o *Options) (int, error) {
+	e, err := bert.New(config)
 	if err != nil {
 		return 0, err
 	}
-	m.SetPrecision(p)
-	return m.WeightsMemory() + m.LoadMemory(threads), nil
+	if err := (&Model{Encoder: e}).setPrecision(&Options{Precision: o.Precision, Embeddings: o.Embeddings}); err != nil {
+		return 0, err
+	}
+	return e.WeightsMemory() + e.LoadMemory(max(1, o.Threads)), nil
 }
 
 // ExplainerMemory returns the bytes of the float32 kernels that an Explainer holds beside a model of this configuration; 0 where there can

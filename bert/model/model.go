@@ -29,6 +29,8 @@ type Model struct {
 	// NoPooling says what makes the vectors of a sentence-transformers folder that Pooling cannot; "" elsewhere.
 	NoPooling string
 
+	Samples []Sample // texts with what the model says of them (bertlabel.json)
+
 	MaxSeqLength int               // tokens of a text, or of a window of it, with [CLS] and [SEP]; longer ones are cut
 	Windows      tokenizer.Windows // how longer texts are read: by default cut
 
@@ -143,8 +145,8 @@ func (m *Model) Threads() int { return m.threads }
 func (m *Model) SetThreads(n int) { m.threads = n }
 
 // SetTraining makes text, a JSON value, what bertlabel.json will say of the run that made the model's head; nil for nothing. m keeps
-// the slice.
-func (m *Model) SetTraining(text json.RawMessage) { m.training = text }
+// the slice. Samples are dropped: they are of the head before.
+func (m *Model) SetTraining(text json.RawMessage) { m.training, m.Samples = text, nil }
 
 // Training returns what the model's bertlabel.json says of the run that made its head; nil if there is nothing.
 func (m *Model) Training() json.RawMessage { return m.training }
@@ -214,7 +216,7 @@ func (m *Model) SetHead(head *layers.Classifier, labels []string, pooling bert.P
 		panic(fmt.Sprintf("model.SetHead: a head of shape %v for %d labels and pooling %s of width %d (%v)", head.Weights.Shape,
 			len(labels), pooling, width, err))
 	}
-	m.Head, m.Labels, m.Unnamed, m.Pooling = head, labels, false, pooling
+	m.Head, m.Labels, m.Unnamed, m.Pooling, m.Samples = head, labels, false, pooling, nil
 	m.Thresholds = make([]float32, len(labels))
 	for i := range m.Thresholds {
 		m.Thresholds[i] = DefaultThreshold

@@ -12,7 +12,7 @@ import (
 
 // New returns a model with random weights, as BERT is before pre-training (modeling.py, initializer_range): for demonstrations
 // and benchmarks. vocab is the contents of vocab.txt, with at most config.VocabSize lines. The weights depend on seed alone. It has
-// no head. Of o, LowerCase (nil: false), KeepTokens, Threads, Precision and Log count.
+// no head. Of o, LowerCase (nil: false), KeepTokens, Threads, Precision, Embeddings and Log count.
 func New(config bert.Config, vocab []byte, seed uint64, o *Options) (*Model, error) {
 	if o == nil {
 		o = &Options{}
@@ -35,7 +35,9 @@ func New(config bert.Config, vocab []byte, seed uint64, o *Options) (*Model, err
 	if m.Encoder, err = bert.New(config); err != nil {
 		return nil, err
 	}
-	m.setPrecision(o)
+	if err := m.setPrecision(o); err != nil {
+		return nil, err
+	}
 	m.Encoder.Init(rand.New(rand.NewPCG(seed, 0)))
 	return m, nil
 }

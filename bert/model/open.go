@@ -30,12 +30,23 @@ type Options struct {
 	Threads        int      // 0: runtime.GOMAXPROCS
 	// IgnoreVariables are patterns of variables that are left out where the model has no place for them; * stands for anything.
 	IgnoreVariables []string
+	// Unused is asked for each of these patterns that no variable is called by; its error is that of Open. nil: they are no fault.
+	Unused func(pattern string) error
 
 	Vocab io.Reader // the contents of vocab.txt, from wherever they come, instead of any file; read once, and not closed
 
 	// Precision is that of the dense products, and of the weights in memory: docs/precision.md. A model in a low precision can be
 	// neither saved nor trained; every CPU runs every precision, some no faster than float32.
 	Precision bert.Precision
+
+	// Admit is asked before the weights of the encoder are read, with the bytes that they take, those on their way among them; its error is
+	// that of Open. OpenShared does not ask where the encoder is one that is there. nil: everything is admitted.
+	Admit func(bytes int) error
+
+	// Embeddings is the precision in which the table of word embeddings is held: FP32, or Int8 with a scale for each word, a quarter of the
+	// memory. It goes with every Precision, costs no time and changes bits; the model can then be neither saved nor trained. Others are an
+	// error.
+	Embeddings bert.Precision
 
 	// Log is told what the caller should know: what was guessed, skipped or converted, by one goroutine at a time. nil: nobody is.
 	Log func(message string)
@@ -103,7 +114,9 @@ func openModel(path string, o *Options, shared *sharing) (*Model, error) {
 	if m.Encoder, err = bert.New(config.Config); err != nil {
 		return nil, err
 	}
-	m.setPrecision(o)
+	if err := m.setPrecision(o); err != nil {
+		return nil, err
+	}
 	if settings != nil {
 		m.Pooling, _ = bert.ParsePooling(settings.Pooling) // readSettings has checked it
 		if _, err := m.Encoder.PoolingWidth(m.Pooling); err != nil {
@@ -131,11 +144,16 @@ func openModel(path string, o *Options, shared *sharing) (*Model, error) {
 }
 
 // setPrecision makes the encoder load its weights in the precision that o asks for.
-func (m *Model) setPrecision(o *Options) {
+func (m *Model) setPrecision(o *Options) error {
+	if p := o.Embeddings; p != bert.FP32 && p != bert.Int8 {
+		return fmt.Errorf("word embeddings in %s: want %s or %s", p, bert.FP32, bert.Int8)
+	}
+	m.Encoder.SetEmbeddings(o.Embeddings)
 	m.Encoder.SetPrecision(o.Precision)
 	if p := m.Encoder.Precision(); !p.Fast() {
 		o.logf("this CPU, by kernel set %s, is no faster in %s than in %s; it runs all the same", asm.Best.Name, p, bert.FP32)
 	}
+	return nil
 }
 
 // readSettings returns the contents of bertlabel.json, or nil if the folder has none.

@@ -299,3 +299,22 @@ func TestVocabularySize(t *testing.T) {
 	_, err = Open(dir, nil)
 	failsWith(t, "moved", err, path, "[PAD] has id 1, but pad_token_id", "is 0")
 }
+
+// pad_token_id of a Hugging Face config is where [PAD] must be, null says nothing of it, and without the key it is 0.
+func TestPadToken(t *testing.T) {
+	for value, wrong := range map[string]string{`"pad_token_id": 1`: "", `"pad_token_id": null`: "", `"pad_token_id": 0`: "is 0",
+		`"pad_token_id": 2`: "is 2", `"unheard_of": 1`: "is 0"} {
+		dir := bareHF(t)
+		os.Remove(filepath.Join(dir, "tokenizer.json"))
+		os.Remove(filepath.Join(dir, "tokenizer_config.json"))
+		lines := strings.SplitAfter(readText(t, filepath.Join(dir, "vocab.txt")), "\n")
+		lines[0], lines[1] = lines[1], lines[0]
+		writeFile(t, filepath.Join(dir, "vocab.txt"), strings.Join(lines, ""))
+		replaceIn(t, filepath.Join(dir, "config.json"), `"pad_token_id": 0`, value)
+		if _, err := Open(dir, nil); wrong != "" {
+			failsWith(t, value, err, "[PAD] has id 1, but pad_token_id", wrong)
+		} else if err != nil {
+			t.Errorf("%s: %v", value, err)
+		}
+	}
+}

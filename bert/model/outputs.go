@@ -44,5 +44,5 @@ func (m *Model) SetOutputs(outputs []Output) {
 		m.Labels = append(m.Labels, o.Label)
 		m.Thresholds = append(m.Thresholds, o.Threshold)
 	}
-	m.Head, m.Unnamed = head, false
+	m.Head, m.Unnamed, m.Samples = head, false, nil
 }

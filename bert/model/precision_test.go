@@ -198,6 +198,7 @@ func TestPredictionFingerprint(t *testing.T) {
 		"the head":    func(m *Model) { m.Head.Params()[0].Value[0] += 1e-3 },
 		"a threshold": func(m *Model) { m.Thresholds[0] = 0.3 },
 		"the length":  func(m *Model) { m.MaxSeqLength-- },
+		"exactly one": func(m *Model) { m.ExactlyOne = true },
 	} {
 		m := tinyWithHead(t, 6, bert.Mean)
 		change(m)

@@ -70,8 +70,9 @@ func (m *Model) SaveSettings(dir string) error {
 
 // writeFolder makes the folder and puts the files that write writes in place together.
 func (m *Model) writeFolder(fs atomic.FS, dir string, write func(files *atomic.Files) error) error {
-	if p := m.Precision(); p != bert.FP32 {
-		return fmt.Errorf("a model held in %s cannot be saved: its weights are rounded; open it in %s", p, bert.FP32)
+	if m.Encoder.Rounds() {
+		return fmt.Errorf("a model held in %s, its word embeddings in %s, cannot be saved: its weights are rounded; open it in %s",
+			m.Precision(), m.Encoder.EmbeddingsPrecision(), bert.FP32)
 	}
 	need := int64(len(m.vocab))
 	for _, p := range m.Params() {
@@ -122,6 +123,7 @@ func (m *Model) settingsFile(training json.RawMessage) ([]byte, error) {
 		KeepTokens: reading.KeepTokens, StripAccents: reading.StripAccents, TokenizeChinese: reading.TokenizeChinese,
 		MaxWordChars: reading.MaxWordChars, AddedTokens: reading.Added, ExactlyOne: m.ExactlyOne,
 		Pooling: m.Pooling.String(), Thresholds: map[string]float32{}, Training: training,
+		Samples: m.Samples,
 	}
 	s.setWindows(m.Windows)
 	if reading.TruncateLeft {

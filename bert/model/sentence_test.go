@@ -70,3 +70,18 @@ func TestSentenceFolder(t *testing.T) {
 		}
 	}
 }
+
+// do_lower_case of sentence_bert_config.json lower-cases before the tokenizer has the text: beside one that does not, it is refused.
+func TestSentenceLowerCase(t *testing.T) {
+	t.Parallel()
+	dir := savedHF(t, tiny(t, 1))
+	os.Remove(filepath.Join(dir, "bertlabel.json"))
+	writeFile(t, filepath.Join(dir, "modules.json"), `[{"path":"","type":"sentence_transformers.models.Transformer"}]`)
+	writeFile(t, filepath.Join(dir, "sentence_bert_config.json"), `{"do_lower_case": true}`)
+	if _, err := Open(dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	replaceIn(t, filepath.Join(dir, "tokenizer_config.json"), `"do_lower_case": true`, `"do_lower_case": false`)
+	_, err := Open(dir, nil)
+	failsWith(t, "lower-casing before a cased tokenizer", err, "do_lower_case of sentence_bert_config.json is true", "not supported together")
+}

@@ -34,6 +34,7 @@ type Settings struct {
 	Pooling    string             `json:"pooling"`               // as bert.ParsePooling reads it
 	ExactlyOne bool               `json:"exactly_one,omitempty"` // the labels exclude each other
 	Thresholds map[string]float32 `json:"thresholds"`            // label → probability above which it is predicted
+	Samples    []Sample           `json:"samples,omitempty"`     // texts with what the model says of them
 	Training   json.RawMessage    `json:"training,omitempty"`    // the resolved configuration of the run that made the head
 }
 
@@ -74,6 +75,7 @@ func parseSettings(data []byte) (s *Settings, unknown []string, err error) {
 		"do_lower_case": &s.DoLowerCase,
 		"keep_tokens":   &s.KeepTokens, "pooling": &s.Pooling, "thresholds": &s.Thresholds, "training": new(any),
 		"strip_accents": &s.StripAccents, "tokenize_chinese_chars": &s.TokenizeChinese, "max_input_chars_per_word": &s.MaxWordChars,
+		"samples": &s.Samples,
 		"windows": &s.Windows, "window_overlap": &s.WindowOverlap,
 		"exactly_one": &s.ExactlyOne, "added_tokens": &s.AddedTokens, "truncation_side": &s.TruncationSide,
 	}
@@ -109,6 +111,11 @@ func (s *Settings) check() error {
 	}
 	if _, err := bert.ParsePooling(s.Pooling); err != nil {
 		return err
+	}
+	for i, sample := range s.Samples {
+		if err := sample.check(); err != nil {
+			return fmt.Errorf("samples[%d]: %w", i, err)
+		}
 	}
 	if _, err := s.windows(); err != nil {
 		return err

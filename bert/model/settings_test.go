@@ -62,6 +62,7 @@ func TestSettings(t *testing.T) {
 		"keep_tokens": []any{"[NAME]"}, "strip_accents": true, "tokenize_chinese_chars": false, "max_input_chars_per_word": 3.0,
 		"pooling": "mean", "thresholds": map[string]any{"joy": 0.125, `anger, "rage"`: 0.25, "Überraschung": 0.75},
 		"training": map[string]any{"seed": 3.0},
+		"samples":  []any{map[string]any{"text": "the cat", "text_pair": "sat", "probabilities": map[string]any{"joy": 0.5}}},
 	}
 	writeJSON(t, path, said)
 	m := open(t, dir, nil)
@@ -76,6 +77,9 @@ func TestSettings(t *testing.T) {
 	tokens := m.Tokenizer.Tokens(m.encode([]Text{{A: "The càt[NAME] came 我 my mat"}})[0].IDs)
 	if got := strings.Join(tokens, " "); got != "[CLS] [UNK] cat [NAME] [UNK] [UNK] [SEP]" {
 		t.Errorf("tokens %s", got)
+	}
+	if want := []Sample{{"the cat", "sat", map[string]float32{"joy": 0.5}}}; !reflect.DeepEqual(m.Samples, want) {
+		t.Errorf("samples %+v", m.Samples)
 	}
 	sameObject(t, filepath.Join(saved(t, m), "bertlabel.json"), said)
 	m.Pooling = bert.Pooled
@@ -376,5 +380,54 @@ func TestSetHead(t *testing.T) {
 			}()
 			call()
 		}()
+	}
+}
+
+// Labels that exclude each other: a folder keeps that they do, and then the most probable one is predicted, the first of equals, whatever
+// the thresholds are.
+func TestExactlyOne(t *testing.T) {
+	m := tinyWithHead(t, 1, bert.Pooled) // thresholds 0.5, 0.25 and 0.75
+	for _, one := range []bool{true, false} {
+		m.ExactlyOne = one
+		for name, dir := range map[string]string{"Google's layout": saved(t, m), "Hugging Face's": savedHF(t, m)} {
+			again := open(t, dir, nil)
+			if again.ExactlyOne != one {
+				t.Errorf("%s: exactly_one %t was written, %t is read", name, one, again.ExactlyOne)
+			}
+			for _, c := range []struct {
+				p         []float32
+				top       int
+				one, many []string
+			}{
+				{[]float32{0.1, 0.2, 0.2}, 1, m.Labels[1:2], []string{}},
+				{[]float32{0.6, 0.4, 0.7}, 2, m.Labels[2:], m.Labels[:2]},
+				{[]float32{0.2, 0.1, 0.2}, 0, m.Labels[:1], []string{}},
+			} {
+				top, want := -1, c.many
+				if one {
+					top, want = c.top, c.one
+				}
+				if got := again.Predicted(Prediction{Probabilities: c.p}); again.Top(c.p) != top || !slices.Equal(got, want) {
+					t.Errorf("%s, exactly one %t, %v: top %d, predicted %q, want %d, %q", name, one, c.p, again.Top(c.p), got, top, want)
+				}
+			}
+		}
+	}
+}
+
+// Which end of a long text is cut is kept by a folder, in either layout.
+func TestTruncationSide(t *testing.T) {
+	for _, left := range []bool{true, false} {
+		m := tiny(t, 1)
+		m.Tokenizer = tokenizerWith(t, m, tokenizer.Options{LowerCase: true, TruncateLeft: left})
+		m.MaxSeqLength = 3
+		want := map[bool]string{true: "[CLS] cat [SEP]", false: "[CLS] the [SEP]"}[left]
+		for name, dir := range map[string]string{"Google's layout": saved(t, m), "Hugging Face's": savedHF(t, m)} {
+			again := open(t, dir, nil)
+			row := again.Encode([]string{"the cat"}, nil)[0]
+			if got := strings.Join(again.Tokenizer.Tokens(row.IDs), " "); got != want {
+				t.Errorf("%s, left %t: %s, want %s", name, left, got, want)
+			}
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -14,12 +15,27 @@ import (
 
 // OpenShared is Open for several models over one encoder, and for opening a model anew: where the files at path hold the encoder of one
 // of have, the result uses that (Encoder == have[i].Encoder) and reads no weights but those of its head. Models that do not come from
-// OpenShared, and nil, are passed over. The encoders are the same if configuration and precision are, and the variables by what the files
+// OpenShared, and nil, are passed over. The encoders are the same if configuration and precisions are, and the variables by what the files
 // say: a TensorFlow checkpoint by its CRC32C, other files by SHA-256 over the values, which takes reading them. What is not known to be the
-// same is loaded, so files of two formats never share. Tokenizer, head, labels and thresholds are always those of path. Neither encoder
-// nor tokenizer of such a model may be changed; Fingerprint goes over the weights once for all that share them.
+// same is loaded, so files of two formats never share. A tokenizer of the same vocabulary and options is shared, too; head, labels and
+// thresholds are always those of path. Neither encoder nor tokenizer of such a model may be changed; Fingerprint goes over the weights once
+// for all that share them.
 func OpenShared(path string, o *Options, have ...*Model) (*Model, error) {
-	return openModel(path, o, &sharing{have})
+	m, err := openModel(path, o, &sharing{have})
+	if err == nil {
+		m.shareTokenizer(have)
+	}
+	return m, err
+}
+
+// shareTokenizer takes the tokenizer of one of have that is the same: that of 30,000 pieces holds some 2 MB.
+func (m *Model) shareTokenizer(have []*Model) {
+	for _, h := range have {
+		if h != nil && h.shared != nil && bytes.Equal(h.vocab, m.vocab) && reflect.DeepEqual(h.Tokenizer.Options(), m.Tokenizer.Options()) {
+			m.Tokenizer, m.vocab = h.Tokenizer, h.vocab
+			return
+		}
+	}
 }
 
 // sharing is what OpenShared asks of loadEncoder.
@@ -49,11 +65,19 @@ func (s *sharedEncoder) fingerprint(head []byte, compute func() []byte) []byte {
 }
 
 // loadEncoder fills the encoder from a checkpoint, or takes one that has the same weights. s is nil for Open.
-func (m *Model) loadEncoder(v *variables, read func(p *tensor.Param, dst []float32) error, s *sharing) error {
-	if s == nil {
-		return m.Encoder.Load(m.threads, read)
+func (m *Model) loadEncoder(v *variables, l loader, o *Options, s *sharing) error {
+	load := func() error {
+		if o.Admit != nil {
+			if err := o.Admit(m.Encoder.WeightsMemory() + m.Encoder.LoadMemory(m.threads)); err != nil {
+				return err
+			}
+		}
+		return m.Encoder.LoadPieces(m.threads, l.read, l.pieces)
 	}
-	sums, err := m.sums(v, read)
+	if s == nil {
+		return load()
+	}
+	sums, err := m.sums(v, l.read)
 	if err != nil {
 		return err
 	}
@@ -61,14 +85,15 @@ func (m *Model) loadEncoder(v *variables, read func(p *tensor.Param, dst []float
 		if have == nil || have.shared == nil {
 			continue
 		}
-		same := have.Encoder.Config == m.Encoder.Config && have.Precision() == m.Precision() && maps.Equal(have.shared.sums, sums)
+		same := have.Encoder.Config == m.Encoder.Config && have.Precision() == m.Precision() &&
+			have.Encoder.EmbeddingsPrecision() == m.Encoder.EmbeddingsPrecision() && maps.Equal(have.shared.sums, sums)
 		if same {
 			m.Encoder, m.shared, m.checksums = have.Encoder, have.shared, have.shared.checksums
 			return nil
 		}
 	}
 	m.shared = &sharedEncoder{sums: sums, checksums: m.checksums}
-	return m.Encoder.Load(m.threads, read)
+	return load()
 }
 
 // sums returns what the files say of the encoder's variables.

@@ -2,6 +2,7 @@ package model
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"path/filepath"
 	"slices"
@@ -161,4 +162,47 @@ func TestSharedAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// Whoever opens a model is asked before weights are read, with what they take, and not for an encoder that is there.
+func TestAdmit(t *testing.T) {
+	dir := saved(t, tinyWithHead(t, 1, bert.CLS))
+	refusal := errors.New("no room")
+	for _, p := range []bert.Precision{bert.FP32, bert.Int8} {
+		var asked []int
+		o := &Options{Threads: 2, Precision: p, Admit: func(bytes int) error { asked = append(asked, bytes); return nil }}
+		m := openShared(t, dir, o, nil)
+		openShared(t, dir, o, m)
+		open(t, dir, o)
+		want, err := OpenMemory(m.Encoder.Config, o)
+		if err != nil || len(asked) != 2 || asked[0] != want || asked[1] != want {
+			t.Errorf("%v: asked for %d bytes, want twice %d, %v", p, asked, want, err)
+		}
+		o.Admit = func(int) error { return refusal }
+		for _, opened := range []func() (*Model, error){func() (*Model, error) { return Open(dir, o) },
+			func() (*Model, error) { return OpenShared(dir, o, nil) }} {
+			if m, err := opened(); m != nil || !errors.Is(err, refusal) {
+				t.Errorf("%v: a model that is not admitted: %v", p, err)
+			}
+		}
+	}
+}
+
+// Models of one vocabulary that read text in the same way have one tokenizer; another way of reading has its own.
+func TestSharedTokenizer(t *testing.T) {
+	m := tinyWithHead(t, 1, bert.CLS)
+	dir := saved(t, m)
+	one := openShared(t, dir, nil, nil)
+	two := openShared(t, saved(t, tinyWithHead(t, 2, bert.CLS)), nil, one)
+	lower := !m.Tokenizer.Options().LowerCase
+	other := openShared(t, dir, &Options{LowerCase: &lower}, one, two)
+	if two.Tokenizer != one.Tokenizer || two.Encoder == one.Encoder {
+		t.Error("another encoder with the same vocabulary: the tokenizer is not shared, or the encoder is")
+	}
+	if other.Tokenizer == one.Tokenizer || other.Tokenizer.Options().LowerCase == one.Tokenizer.Options().LowerCase {
+		t.Error("lower-casing models share a tokenizer with one that is not")
+	}
+	if alone := open(t, dir, nil); openShared(t, dir, nil, alone).Tokenizer == alone.Tokenizer {
+		t.Error("a model that does not come from OpenShared shares its tokenizer")
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"math"
 	"slices"
 	"sort"
@@ -40,11 +41,17 @@ func (m *Model) loadWeights(path string, o *Options, shared *sharing) error {
 		}
 		return nil
 	}
-	load := read
-	if m.Precision() != bert.FP32 {
-		load = m.summed(read)
+	pieces := func(p *tensor.Param, visit func(piece []float32) error) error {
+		if err := v.pieces(p, visit); err != nil {
+			return fmt.Errorf("checkpoint %s: %w", path, err)
+		}
+		return nil
 	}
-	if err := m.loadEncoder(v, load, shared); err != nil {
+	load := loader{read, pieces}
+	if m.Encoder.Rounds() {
+		load = m.summed(load)
+	}
+	if err := m.loadEncoder(v, load, o, shared); err != nil {
 		return err
 	}
 	if m.Head != nil {
@@ -58,19 +65,40 @@ func (m *Model) loadWeights(path string, o *Options, shared *sharing) error {
 	return nil
 }
 
-// summed is read, and keeps the checksum of each value: of rounded weights it could not be found later.
-func (m *Model) summed(read func(p *tensor.Param, dst []float32) error) func(p *tensor.Param, dst []float32) error {
+// loader reads the value of a parameter: what bert.Model.LoadPieces takes.
+type loader struct {
+	read   func(p *tensor.Param, dst []float32) error
+	pieces func(p *tensor.Param, visit func(piece []float32) error) error
+}
+
+// summed is a loader that keeps the checksum of each value: of rounded weights it could not be found later.
+func (m *Model) summed(l loader) loader {
 	var mu sync.Mutex
 	m.checksums = map[string]uint32{}
-	return func(p *tensor.Param, dst []float32) error {
-		if err := read(p, dst); err != nil {
-			return err
-		}
-		sum := checksum(p, dst)
+	keep := func(p *tensor.Param, sum uint32) {
 		mu.Lock()
 		defer mu.Unlock()
 		m.checksums[p.Name] = sum
-		return nil
+	}
+	return loader{
+		read: func(p *tensor.Param, dst []float32) error {
+			if err := l.read(p, dst); err != nil {
+				return err
+			}
+			keep(p, checksum(0, dst))
+			return nil
+		},
+		pieces: func(p *tensor.Param, visit func(piece []float32) error) error {
+			sum := uint32(0)
+			if err := l.pieces(p, func(piece []float32) error {
+				sum = checksum(sum, piece)
+				return visit(piece)
+			}); err != nil {
+				return err
+			}
+			keep(p, sum)
+			return nil
+		},
 	}
 }
 
@@ -90,13 +118,32 @@ func (v *variables) read(p *tensor.Param, dst []float32) error {
 	if err := v.src.ReadFloat32(place.Stored, stored); err != nil {
 		return err
 	}
-	if err := v.finite(place.Stored, stored); err != nil {
+	if err := v.finite(place.Stored, 0, stored); err != nil {
 		return err
 	}
 	if place.Transpose {
 		transpose(dst, stored, p.Shape[0], p.Shape[1])
 	}
 	return nil
+}
+
+// pieces hands the value of a parameter to visit in order. A file has no embeddings the other way round; if it had, they would be one piece.
+func (v *variables) pieces(p *tensor.Param, visit func(piece []float32) error) error {
+	place, at := v.names.Places[p.Name], 0
+	if place.Transpose {
+		values := make([]float32, p.Size())
+		if err := v.read(p, values); err != nil {
+			return err
+		}
+		return visit(values)
+	}
+	return v.src.StreamFloat32(place.Stored, func(piece []float32) error {
+		if err := v.finite(place.Stored, at, piece); err != nil {
+			return err
+		}
+		at += len(piece)
+		return visit(piece)
+	})
 }
 
 // transpose sets y [rows, cols] to the transpose of x [cols, rows], by strips of y that stay in the cache.
@@ -112,15 +159,15 @@ func transpose(y, x []float32, rows, cols int) {
 	}
 }
 
-// finite refuses a tensor with NaN or infinity. The sum of squares in float64 is finite if and only if all float32 values are.
-func (v *variables) finite(name string, x []float32) error {
+// finite refuses NaN and infinities among the elements of a tensor from number first on. The sum of squares in float64 is finite if and only if all float32 values are.
+func (v *variables) finite(name string, first int, x []float32) error {
 	if sum := asm.Best.SumSquares(x); !math.IsNaN(sum) && !math.IsInf(sum, 0) {
 		return nil
 	}
 	at := tensor.NotFinite(x)
 	info, _ := v.src.Lookup(name)
 	index := make([]int, len(info.Shape))
-	for axis, rest := len(index)-1, at; axis >= 0; axis-- {
+	for axis, rest := len(index)-1, first+at; axis >= 0; axis-- {
 		index[axis], rest = rest%info.Shape[axis], rest/info.Shape[axis]
 	}
 	return fmt.Errorf("tensor %s: element %v is %v, expected a finite number", checkpoint.Quote(name), index, x[at])
@@ -148,6 +195,14 @@ func (m *Model) match(src checkpoint.Source, o *Options) (*variables, error) {
 	resolved, err := resolve(src, stored, o)
 	if err != nil {
 		return nil, err
+	}
+	for _, pattern := range o.IgnoreVariables {
+		named := func(name string) bool { return names.Matches(name, []string{pattern}) }
+		if o.Unused != nil && !slices.ContainsFunc(slices.Concat(stored, resolved.Ignored, resolved.Unknown), named) {
+			if err := o.Unused(pattern); err != nil {
+				return nil, err
+			}
+		}
 	}
 	v := &variables{src, resolved}
 	if resolved.Layout == names.TF2 {
@@ -352,7 +407,7 @@ func (m *Model) Fingerprint() []byte {
 }
 
 // PredictionFingerprint returns SHA-256 over all that decides what the model predicts, but for its precision: what Fingerprint counts, the
-// length at which texts are cut, and the head with pooling, labels and thresholds, where it has one. The weights of the encoder count by
+// length at which texts are cut, and the head with pooling, labels, thresholds and ExactlyOne, where it has one. The weights of the encoder count by
 // the CRC-32C of their float32 values. Of a model in a low precision, whose weights are rounded, these are taken while it is opened: it has
 // the fingerprint of the same model in fp32 and costs no time.
 func (m *Model) PredictionFingerprint() []byte {
@@ -361,14 +416,17 @@ func (m *Model) PredictionFingerprint() []byte {
 	for _, p := range m.Encoder.Params() {
 		sum, found := m.checksums[p.Name]
 		if !found {
-			sum = checksum(p, m.Encoder.Value(p))
+			sum = checksum(0, m.Encoder.Value(p))
 		}
 		fmt.Fprintf(h, "%q %v %08x ", p.Name, p.Shape, sum)
 	}
 	fmt.Fprintf(h, "%s %s %q %x ", m.lengths(), m.Pooling, m.Labels, m.Thresholds)
+	if m.ExactlyOne {
+		io.WriteString(h, "exactly one ")
+	}
 	if m.Head != nil {
 		for _, p := range m.Head.Params() {
-			fmt.Fprintf(h, "%q %v %08x ", p.Name, p.Shape, checksum(p, p.Value))
+			fmt.Fprintf(h, "%q %v %08x ", p.Name, p.Shape, checksum(0, p.Value))
 		}
 	}
 	return h.Sum(nil)
@@ -387,6 +445,9 @@ func (m *Model) fingerprintHead() []byte {
 	h := m.reading()
 	if p := m.Precision(); p != bert.FP32 {
 		h = fmt.Appendf(h, "%s ", p)
+	}
+	if p := m.Encoder.EmbeddingsPrecision(); p != bert.FP32 {
+		h = fmt.Appendf(h, "embeddings %s ", p)
 	}
 	return h
 }
@@ -422,9 +483,9 @@ func (m *Model) reading() []byte {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// checksum returns the CRC-32C of a parameter's value, little-endian.
-func checksum(p *tensor.Param, value []float32) uint32 {
-	return crc32.Checksum(checkpoint.Float32Tensor(p.Name, p.Shape, value).Bytes, castagnoli)
+// checksum returns the CRC-32C of a parameter's value, little-endian, in pieces: sum is that of those before, 0 for none.
+func checksum(sum uint32, piece []float32) uint32 {
+	return crc32.Update(sum, castagnoli, checkpoint.Float32Tensor("", []int{len(piece)}, piece).Bytes)
 }
 
 // Params lists the parameters of encoder and head.

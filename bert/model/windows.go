@@ -43,11 +43,19 @@ type WindowShare struct {
 // PredictWindows is PredictEncoded, bit for bit, that also returns the shares of each text's windows, [len(texts)]; texts[i] is of[i] as m
 // encodes it. A mean goes to the windows by what is in them, a maximum to the window that has it, the bias by the tokens that count.
 func (m *Model) PredictWindows(ctx context.Context, texts []tokenizer.Encoding, of []Text) ([]Prediction, [][]WindowShare, error) {
+	return m.predictWindows(texts, of, func(windows []tokenizer.Encoding) (*tensor.Tensor, error) {
+		return m.Features(ctx, windows, m.Pooling, nil)
+	})
+}
+
+// predictWindows is PredictWindows, with the features of windows, [windows, width], as they are computed.
+func (m *Model) predictWindows(texts []tokenizer.Encoding, of []Text,
+	compute func(windows []tokenizer.Encoding) (*tensor.Tensor, error)) ([]Prediction, [][]WindowShare, error) {
 	if m.Head == nil {
 		return nil, nil, errNoHead
 	}
 	windows, first := Separate(texts)
-	features, err := m.Features(ctx, windows, m.Pooling, nil)
+	features, err := compute(windows)
 	if err != nil {
 		if broken, ok := err.(*FeatureError); ok { // of a window: say of which text
 			at, _ := slices.BinarySearch(first, broken.Text+1)

@@ -120,7 +120,7 @@ func (u *unzipped) named(err error) error {
 // options returns those for the unpacked folder, whose messages name the zip file.
 func (u *unzipped) options(o *Options) *Options {
 	return &Options{ConfigFile: o.ConfigFile, VocabFile: o.VocabFile, InitCheckpoint: o.InitCheckpoint, HiddenAct: o.HiddenAct,
-		LowerCase: o.LowerCase, KeepTokens: o.KeepTokens, Threads: o.Threads, IgnoreVariables: o.IgnoreVariables, Vocab: o.Vocab,
+		LowerCase: o.LowerCase, KeepTokens: o.KeepTokens, Threads: o.Threads, IgnoreVariables: o.IgnoreVariables, Unused: o.Unused, Vocab: o.Vocab,
 		Precision: o.Precision, Log: func(message string) { o.logf("%s", u.shown(message)) },
 		Warn: func(message string) { o.warnf("%s", u.shown(message)) }}
 }

@@ -2,6 +2,7 @@ package model
 
 import (
 	"archive/zip"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,6 +40,22 @@ func zipOf(t *testing.T, folder, prefix, name string, method uint16) string {
 	return file
 }
 
+// zipOfTree makes a zip file of all that is in a folder.
+func zipOfTree(t *testing.T, folder, name string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	f, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z := zip.NewWriter(f)
+	if err := errors.Join(z.AddFS(os.DirFS(folder)), z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 // A model is read from the zip file that it was downloaded as, stored or deflated, and nothing is left behind; messages name the zip file.
 func TestOpenZip(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
@@ -64,9 +81,20 @@ func TestOpenZip(t *testing.T) {
 			t.Errorf("config: %+v, %v", c, err)
 		}
 	}
+	mac := t.TempDir() // macOS puts a file beside each into a zip file, "._" and its name, some programs the name alone
+	for _, dir := range []string{"model", "__MACOSX/model"} {
+		os.MkdirAll(filepath.Join(mac, dir), 0o755)
+		if err := os.CopyFS(filepath.Join(mac, dir), os.DirFS(folder)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sameWeights(t, open(t, zipOfTree(t, mac, "uncased.zip"), nil), m)
+	os.Rename(filepath.Join(mac, "__MACOSX"), filepath.Join(mac, "again"))
+	_, err := Open(zipOfTree(t, mac, "uncased.zip"), nil)
+	failsWith(t, "two models", err, "found 2 folders with a bert_config.json")
 	writeFile(t, filepath.Join(folder, "vocab.txt"), "[UNK]\n")
 	broken := zipOf(t, folder, "a/", "broken.zip", zip.Deflate)
-	_, err := Open(broken, nil)
+	_, err = Open(broken, nil)
 	failsWith(t, "a vocabulary without [CLS]", err, broken+"/vocab.txt", "[CLS]")
 	two := t.TempDir()
 	writeFile(t, filepath.Join(two, "readme.txt"), "nothing")

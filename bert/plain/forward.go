@@ -103,8 +103,8 @@ func (p *Pass) addNorm(scope string, x, f Matrix) Matrix {
 	return p.layerNorm(scope+"LayerNorm", p.set(scope+"sum", add(x, f)))
 }
 
-// multiHead is MultiHead(x) = Concat(head₁, …, head_A)·W + b, [S, H] (§3.2.2; attention_layer). Each head has D columns of the queries,
-// keys and values to itself, so it can look for something of its own.
+// multiHead is multi-head attention, MultiHead(x) = Concat(head₁, …, head_A)·W + b, [S, H] (§3.2.2; attention_layer). Each head has D
+// columns of the queries, keys and values to itself, so it can look for something of its own.
 func (p *Pass) multiHead(scope string, x Matrix) Matrix {
 	q, k, v := p.dense(scope+"self/query", x), p.dense(scope+"self/key", x), p.dense(scope+"self/value", x)
 	var scores Matrix // of the heads, one below the other: [A·S, S]
@@ -142,7 +142,8 @@ func softmax(x Matrix) Matrix {
 	return zip(y, sumRows(y), func(e, sum float64) float64 { return e / sum })
 }
 
-// feedForward is FFN(x) = act(x·W₁ + b₁)·W₂ + b₂, [S, H], inside it [S, I] (§3.3, equation (2), where act is ReLU; transformer_model).
+// feedForward is the feed-forward network, FFN(x) = act(x·W₁ + b₁)·W₂ + b₂, [S, H], inside it [S, I] (§3.3, equation (2), where act is
+// ReLU; transformer_model).
 func (p *Pass) feedForward(scope string, x Matrix) Matrix {
 	inner := p.dense(scope+"intermediate/dense", x)
 	return p.dense(scope+"output/dense", p.set(scope+"intermediate/act", each(inner, activations[p.Act])))

@@ -54,9 +54,9 @@ func (q *Queue) admit(r *Request, now time.Time) error {
 	late := !r.Deadline.IsZero() && now.Add(wait+seconds(own)).After(r.Deadline)
 	bulk := q.waiting[Bulk].tokens - q.stats.StreamTokens // of requests
 	switch {
-	case r.Class == Bulk && !r.Stream && bulk > 0 && bulk+tokens > q.options.BulkTokens:
+	case r.work == nil && r.Class == Bulk && !r.Stream && bulk > 0 && bulk+tokens > q.options.BulkTokens:
 		return q.refuse(BulkFull, wait, wait/2)
-	case r.Class == Interactive && wait > q.options.MaxWait:
+	case r.work == nil && r.Class == Interactive && wait > q.options.MaxWait:
 		return q.refuse(TooLong, wait, wait-q.options.MaxWait/2)
 	case late:
 		return q.refuse(TooLate, wait, wait-q.options.MaxWait/2)

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"time"
+	"unsafe"
 
 	"bertlabel/bert/tokenizer"
 	"bertlabel/tensor"
@@ -221,7 +222,8 @@ func (q *Queue) Costs(t *Target) (alone, team Cost, measured bool) {
 	return public(t.alone), public(t.team), len(t.todo) == 0 && t.measured[0] == nil
 }
 
-// Memory returns the bytes that the passes of t come to hold on all threads.
+// Memory returns the bytes that the passes of t come to hold on all threads, and the features of the batches that they run. It depends on
+// the engine and the options only: batches are bounded.
 func (q *Queue) Memory(t *Target) int {
 	tokens := max(q.options.BatchTokens, t.engine.Longest())
 	if q.options.BatchTokens == 0 {
@@ -232,4 +234,10 @@ func (q *Queue) Memory(t *Target) int {
 		bytes = t.engine.NewPass(q.threads).Memory(t.engine.Longest(), 1, t.engine.Longest())
 	}
 	return bytes + q.threads*(t.engine.NewPass(1).Memory(tokens, texts, t.engine.Longest())+4*texts*t.width)
+}
+
+// TextMemory returns the bytes that a text of so many tokens takes while it waits and runs, with its tokens and its feature.
+func (t *Target) TextMemory(tokens int) int {
+	const shared = 64 // its places in heap and map, its error
+	return int(unsafe.Sizeof(entry{})+unsafe.Sizeof(tokenizer.Encoding{})) + shared + 2*4*tokens + 4*t.width
 }

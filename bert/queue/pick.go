@@ -39,7 +39,7 @@ func (s *share) bulkFirst() bool { return s.bulk < bulkShare*s.all }
 //	class  interactive if any waits, unless bulk waits and has had less than a tenth of the last second
 //	team   all threads for a text that is alone, with every thread idle, where that is faster
 //	batch  texts of one target in the order of their tags, until the next does not fit:
-//	       B = clamp(waiting tokens of the class / threads, 64, Bmax); bulk B = Bmax; a text over B goes alone
+//	       B = clamp(waiting tokens of the class / threads, 64, Bmax); bulk B = Bmax; a text over B goes alone, and so does work
 func (q *Queue) pick(b *batch) bool {
 	b.reset()
 	for !q.team {
@@ -83,6 +83,8 @@ filling:
 		case !e.deadline.IsZero() && now.Add(seconds(e.target.alone.estimate(float64(n), float64(n*n)))).After(e.deadline):
 			q.fail(q.pop(class), ErrDeadline)
 			continue
+		case e.work != nil && len(b.entries) > 0: // work goes alone
+			break filling
 		case b.target == nil:
 			b.target, b.class = e.target, class
 			limit = q.limit(e.target, class)
@@ -93,6 +95,9 @@ filling:
 			break filling
 		}
 		b.add(q.pop(class))
+		if b.work = e.work; b.work != nil {
+			break
+		}
 	}
 	for _, e := range aside {
 		f.add(e)
@@ -117,7 +122,7 @@ func (q *Queue) limit(t *Target, class Class) int {
 // begin settles on how many threads a batch runs, and counts it. Only a single text gets all of them.
 func (q *Queue) begin(b *batch, now time.Time) {
 	b.threads, b.estimated = 1, b.target.alone.estimate(b.n())
-	if q.threads > 1 && q.busy == 0 && len(b.entries) == 1 && len(q.waiting[Interactive].heap)+len(q.waiting[Bulk].heap) == 0 {
+	if q.threads > 1 && q.busy == 0 && len(b.entries) == 1 && b.work == nil && q.empty() {
 		if together := b.target.team.estimate(b.n()); together < b.estimated {
 			b.threads, b.estimated = q.threads, together
 		}

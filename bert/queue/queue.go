@@ -63,6 +63,8 @@ type Request struct {
 	Deadline time.Time // zero: none
 	Stream   bool      // a part of a stream, of class Bulk: never refused for load. Who sends it waits for some parts before it sends more
 	Texts    []tokenizer.Encoding
+
+	work func() error // of Run, instead of features of its one text
 }
 
 // Result is what came of a request's texts. It belongs to the caller.
@@ -188,6 +190,7 @@ type entry struct {
 	deadline time.Time // zero: none; of several that wait the last
 	hash     uint64
 	scope    string
+	work     func() error // instead of its feature; nil: none
 	waiters  []waiter
 	inline   [1]waiter
 
@@ -224,15 +227,16 @@ func (q *Queue) add(r *Request, now time.Time) *call {
 func (q *Queue) addText(r *Request, c *call, i int) *entry {
 	h := hash(r.Target, r.Scope, &r.Texts[i])
 	w := waiter{c, i}
-	if e := q.keys[h]; e != nil && e.target == r.Target && e.scope == r.Scope && equal(&e.text, &r.Texts[i]) {
+	if e := q.keys[h]; e != nil && r.work == nil && e.target == r.Target && e.scope == r.Scope && equal(&e.text, &r.Texts[i]) {
 		q.join(e, r, w)
 		c.result.Joined++
 		return e
 	}
-	e := &entry{target: r.Target, text: r.Texts[i], class: r.Class, stream: r.Stream, deadline: r.Deadline, hash: h, scope: r.Scope}
+	e := &entry{target: r.Target, text: r.Texts[i], class: r.Class, stream: r.Stream, deadline: r.Deadline, hash: h, scope: r.Scope,
+		work: r.work}
 	e.inline[0] = w
 	e.waiters = e.inline[:]
-	if q.keys[h] == nil {
+	if q.keys[h] == nil && r.work == nil {
 		q.keys[h] = e
 	}
 	q.push(e, r)

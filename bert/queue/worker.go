@@ -15,6 +15,7 @@ type batch struct {
 	class     Class
 	entries   []*entry // none for a measurement
 	measures  *measurement
+	work      func() error // of the one entry; nil: features
 	texts     []tokenizer.Encoding
 	tokens    int
 	squares   float64 // Σ length²
@@ -63,7 +64,7 @@ func (q *Queue) work(w int) {
 		q.running[w] = running{b.begun, seconds(b.estimated), b.threads}
 		q.mu.Unlock()
 		b.run(w)
-		if q.options.Observe != nil && b.measures == nil {
+		if q.options.Observe != nil && b.measures == nil && b.work == nil {
 			q.options.Observe(Batch{b.class, len(b.texts), b.tokens, b.threads, b.took, seconds(b.estimated), b.err})
 		}
 		q.mu.Lock()
@@ -89,6 +90,15 @@ func (b *batch) run(w int) {
 	}
 	b.features.Resize(n, t.width)
 	start := time.Now()
+	if b.work != nil {
+		clear(b.features.Data)
+		if caught := parallel.Catch(func() { b.err = b.work() }); caught != nil {
+			b.err = caught
+		}
+		b.took, b.errs = time.Since(start), append(b.errs, b.err)
+		b.count(b.err)
+		return
+	}
 	b.err = b.features1(pass, 0, n)
 	b.took = time.Since(start)
 	b.errs = append(b.errs, make([]error, n)...)
@@ -134,6 +144,7 @@ func (q *Queue) deliver(b *batch) {
 	case b.measures != nil: // the guess stays
 		t.todo, t.measured = nil, [2][]sample{}
 		return
+	case b.work != nil: // its tokens are an estimate
 	case b.err == nil && b.threads > 1:
 		t.team.correct(float64(b.tokens), b.squares, b.took.Seconds())
 	case b.err == nil:
@@ -179,7 +190,7 @@ type Stats struct {
 	Failed        int64          // passes with an error
 	Panics        int64          // texts whose pass of their own panicked
 	Refused       [reasons]int64 // requests
-	Busy          time.Duration  // Σ over passes of threads·time
+	Busy          time.Duration  // Σ over passes of threads·time, and work
 	Queued        [classes]int   // texts that wait
 	QueuedTokens  [classes]int   // theirs
 	StreamTokens  int            // of these, those of streams
@@ -190,6 +201,11 @@ type Stats struct {
 }
 
 func (s *Stats) count(b *batch) {
+	if b.work != nil {
+		s.Panics += int64(b.panics)
+		s.Busy += b.took
+		return
+	}
 	s.Batches[b.class]++
 	s.Texts[b.class] += int64(len(b.entries))
 	s.Tokens[b.class] += int64(b.tokens)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -65,5 +66,21 @@ func TestAddedTokens(t *testing.T) {
 	}
 	if checked < 1000 || lines.Err() != nil {
 		t.Errorf("%d rows, %v", checked, lines.Err())
+	}
+}
+
+// Where a token that is to be a word of its own is part of one, no other token is looked for in its place, as in Hugging Face's tokenizers,
+// which look for all of them at once.
+func TestSingleWord(t *testing.T) {
+	vocab, err := NewVocab(strings.Fields("[UNK] [CLS] [SEP] xab x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := New(vocab, Options{Added: []AddedToken{{ID: 5, Content: "ab", SingleWord: true}, {ID: 6, Content: "b"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(tok.Tokenize("xab ab b xb"), " "); got != "xab ab b x b" {
+		t.Errorf("tokens %s", got)
 	}
 }

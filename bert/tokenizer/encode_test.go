@@ -180,3 +180,31 @@ func TestConcurrent(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// TestTruncateLeft: with TruncateLeft both texts of a pair lose their first tokens, as many as _truncate_seq_pair takes off the ends of theirs.
+func TestTruncateLeft(t *testing.T) {
+	tok := newTokenizer(t, Options{TruncateLeft: true}, "[UNK] [CLS] [SEP] a b c d e f g")
+	for maxLen, want := range map[int]string{
+		9: "[CLS] a b c [SEP] d e f [SEP] 0",
+		8: "[CLS] a b c [SEP] e f [SEP] 1", // of two as long, the second is cut
+		7: "[CLS] b c [SEP] e f [SEP] 2",
+		5: "[CLS] c [SEP] f [SEP] 4",
+		4: "[CLS] c [SEP] 5",
+	} {
+		row := tok.Encode("a b c", "d e f", maxLen)
+		if got := fmt.Sprint(strings.Join(tok.Tokens(row.IDs), " "), " ", row.Cut); got != want {
+			t.Errorf("%d tokens: %s, want %s", maxLen, got, want)
+		}
+	}
+	if got := strings.Join(tok.Tokens(tok.Encode("a b c d", "", 4).IDs), " "); got != "[CLS] c d [SEP]" {
+		t.Errorf("one text: %s", got)
+	}
+}
+
+// TestUnknown: what counts as unknown is [UNK], and no token that stands before it in the vocabulary.
+func TestUnknown(t *testing.T) {
+	tok := newTokenizer(t, Options{}, "a [CLS] [UNK] [SEP] b")
+	if got := tok.Encode("a b nothing a", "nobody", 0).Unknown; got != 2 {
+		t.Errorf("%d unknown tokens, want 2", got)
+	}
+}

@@ -190,3 +190,38 @@ func TestLongTexts(t *testing.T) {
 		}
 	}
 }
+
+// TestIdeographs: the ranges of _is_chinese_char, to their first and last characters; what stands just outside is part of its word.
+func TestIdeographs(t *testing.T) {
+	tok := newTokenizer(t, Options{}, "[UNK] [CLS] [SEP]")
+	for _, bounds := range [][2]rune{{0x4E00, 0x9FFF}, {0x3400, 0x4DBF}, {0x20000, 0x2A6DF}, {0x2A700, 0x2B73F}, {0x2B740, 0x2B81F},
+		{0x2B820, 0x2CEAF}, {0xF900, 0xFAFF}, {0x2F800, 0x2FA1F}} { // tokenization.py
+		for _, r := range []rune{bounds[0], bounds[1]} {
+			if got := len(tok.BasicTokenize("x" + string(r) + "y")); got != 3 {
+				t.Errorf("%U: %d tokens, want a word of its own", r, got)
+			}
+		}
+		for _, r := range []rune{bounds[0] - 1, bounds[1] + 1} {
+			if got := len(tok.BasicTokenize("x" + string(r) + "y")); got != 1 && r != 0x2B73F && r != 0x2B740 && r != 0x2B81F && r != 0x2B820 {
+				t.Errorf("%U: %d tokens, want none of its own", r, got)
+			}
+		}
+	}
+}
+
+// TestFinalSigma: str.lower() of Python writes the last sigma of a word as ς; characters that case ignores, of each of their categories, do
+// not end the word.
+func TestFinalSigma(t *testing.T) {
+	tok := newTokenizer(t, Options{LowerCase: true}, "[UNK] [CLS] [SEP]")
+	for in, want := range map[string]string{
+		"ΑΣ": "ας", "ΑΣΑ": "ασα", "Σ": "σ", "1Σ": "1σ",
+		"ΑΣ¨Α": "ασ¨α", "ΑΣ¨": "ας¨", // Sk
+		"ΑΣʰΑ":      "ασʰα",      // Lm
+		"ΑΣ\u20ddΑ": "ασ\u20ddα", // Me
+		"ΑΣ1Α":      "ας1α",      // a digit has no case, and is not passed over
+	} {
+		if got := strings.Join(tok.BasicTokenize(in), ""); got != want {
+			t.Errorf("%s becomes %s, want %s", in, got, want)
+		}
+	}
+}

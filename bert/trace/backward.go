@@ -19,11 +19,11 @@ import (
 // Backward is the way of one text's loss back through a model: bert.Trainer without dropout. A Backward holds the model, whose weights
 // are in Params again after Close.
 type Backward struct {
-	Loss      float64    // mean sigmoid cross-entropy over the labels
-	Cells     []Cell     // a label each
-	Down      []Down     // the gradient on its way down
-	Norm      float64    // √Σ g² over all parameters, as clipping counts it: the word table's by tokens, as TensorFlow does
-	Gradients []Gradient // in the order of the forward pass
+	Loss      Number     `json:"loss"`      // mean sigmoid cross-entropy over the labels
+	Cells     []Cell     `json:"labels"`    // a label each
+	Down      []Down     `json:"down"`      // the gradient on its way down
+	Norm      Number     `json:"norm"`      // √Σ g² over all parameters, as clipping counts it: the word table's by tokens, as in TensorFlow
+	Gradients []Gradient `json:"gradients"` // in the order of the forward pass
 
 	m                *model.Model
 	trainer          *bert.Trainer
@@ -37,28 +37,28 @@ type Backward struct {
 
 // Cell is what the loss says of a label.
 type Cell struct {
-	Label       string
-	Y           int8
-	Logit       float32
-	Probability float64
-	DZ          float64 // (σ(z) − y)/labels
+	Label       string   `json:"label"`
+	Y           int8     `json:"y"`
+	Logit       Number32 `json:"logit"`
+	Probability Number   `json:"probability"`
+	DZ          Number   `json:"dz"` // (σ(z) − y)/labels
 }
 
 // Down is the length of the gradient by a layer's output.
 type Down struct {
-	Name string // layer_N or embedding_output
-	Norm float64
+	Name string `json:"name"` // layer_N or embedding_output
+	Norm Number `json:"norm"`
 }
 
 // Gradient is the gradient by a parameter.
 type Gradient struct {
-	Name    string
-	Shape   []int
-	Weight  float64   // |w|
-	Norm    float64   // |g|
-	At      []int     // index of the largest element
-	Largest float64   // that element, with its sign
-	Values  []float32 // row-major; until Close
+	Name    string    `json:"name"`
+	Shape   []int     `json:"shape"`
+	Weight  Number    `json:"weight_norm"` // |w|
+	Norm    Number    `json:"norm"`        // |g|
+	At      []int     `json:"at"`          // index of the largest element
+	Largest Number    `json:"largest"`     // that element, with its sign
+	Values  []float32 `json:"-"`           // row-major; until Close
 }
 
 // NewBackward runs a text forward and back. y has a 1 or 0 for each of m's labels. The error says what of m cannot be trained.
@@ -69,8 +69,7 @@ func NewBackward(m *model.Model, text tokenizer.Encoding, y []int8) (*Backward, 
 	b := &Backward{m: m, y: y, batch: &bert.Batch{}, workers: tensor.NewWorkers(m.Threads())}
 	b.batch.Append(text.IDs, text.Segments)
 	var err error
-	o := bert.TrainerOptions{Pooling: m.Pooling, Layers: len(m.Encoder.Layers), Embeddings: true}
-	if b.trainer, err = m.Encoder.NewTrainer(o, b.workers); err != nil {
+	if b.trainer, err = m.Encoder.NewTrainer(trainerOptions(m), b.workers); err != nil {
 		return nil, err
 	}
 	b.workers.Start()
@@ -79,12 +78,19 @@ func NewBackward(m *model.Model, text tokenizer.Encoding, y []int8) (*Backward, 
 	for _, p := range m.Head.Params() {
 		p.Grad = make([]float32, p.Size())
 	}
-	if b.Loss, err = b.loss(b.logits); err != nil {
+	loss, err := b.loss(b.logits)
+	if err != nil {
 		b.Close()
 		return nil, err
 	}
+	b.Loss = Number(loss)
 	b.backward()
 	return b, nil
+}
+
+// trainerOptions trains all of m.
+func trainerOptions(m *model.Model) bert.TrainerOptions {
+	return bert.TrainerOptions{Pooling: m.Pooling, Layers: len(m.Encoder.Layers), Embeddings: true}
 }
 
 // Close gives the model back as it was.
@@ -104,7 +110,7 @@ func (b *Backward) loss(dlogits *tensor.Tensor) (float64, error) {
 	b.m.Head.Forward(b.logits, b.features)
 	if dlogits != nil {
 		for l, z := range b.logits.Row(0) {
-			b.Cells = append(b.Cells, Cell{b.m.Labels[l], b.y[l], z, 1 / (1 + math.Exp(-float64(z))), 0})
+			b.Cells = append(b.Cells, Cell{b.m.Labels[l], b.y[l], Number32(z), Number(1 / (1 + math.Exp(-float64(z)))), 0})
 		}
 	}
 	return layers.MeanLoss(layers.SigmoidCrossEntropy{}, dlogits, b.logits, b.y, 0), nil
@@ -112,7 +118,7 @@ func (b *Backward) loss(dlogits *tensor.Tensor) (float64, error) {
 
 func (b *Backward) backward() {
 	for l, dz := range b.logits.Row(0) {
-		b.Cells[l].DZ = float64(dz)
+		b.Cells[l].DZ = Number(dz)
 	}
 	dfeatures := tensor.New(1, b.features.Cols)
 	b.m.Head.Backward(dfeatures, b.logits, b.features)
@@ -121,7 +127,7 @@ func (b *Backward) backward() {
 		for i := range dx.Rows {
 			squares += dot(dx.Row(i), dx.Row(i))
 		}
-		b.Down = append(b.Down, Down{name, math.Sqrt(squares)})
+		b.Down = append(b.Down, Down{name, Number(math.Sqrt(squares))})
 	})
 	b.squares = map[string]float64{}
 	if name, squares, ok := b.trainer.SparseSquares(); ok {
@@ -137,15 +143,15 @@ func (b *Backward) backward() {
 				at = i
 			}
 		}
-		g.Largest, g.At = float64(p.Grad[at]), indices(p.Shape, at)
+		g.Largest, g.At = Number(p.Grad[at]), indices(p.Shape, at)
 		b.Gradients = append(b.Gradients, g)
 		if squares, ok := b.squares[p.Name]; ok {
 			total += squares
 		} else {
-			total += g.Norm * g.Norm
+			total += float64(g.Norm * g.Norm)
 		}
 	}
-	b.Norm = math.Sqrt(total)
+	b.Norm = Number(math.Sqrt(total))
 }
 
 // place orders parameters as the forward pass meets them.
@@ -173,9 +179,9 @@ func indices(shape []int, i int) []int {
 
 // Step is what one step of training would do.
 type Step struct {
-	Factor    float32            // that clipping multiplies gradients with
-	Moved     map[string]float64 // |Δw| of each parameter
-	LossAfter float64            // of the same text
+	Factor    Number32          `json:"factor"`     // that clipping multiplies gradients with
+	Moved     map[string]Number `json:"moved"`      // |Δw| of each parameter
+	LossAfter Number            `json:"loss_after"` // of the same text
 }
 
 // Step makes the first step of an optimizer from moments of zero at its full rate, measures, and takes it back.
@@ -192,10 +198,12 @@ func (b *Backward) Step(c train.Config) (*Step, error) {
 	for i, p := range b.params {
 		before[i] = slices.Clone(p.Value)
 	}
-	s := &Step{Factor: train.ClipFactor(total, c.ClipNorm), Moved: map[string]float64{}}
-	stepErr := o.Step(0, float32(c.LearningRate), s.Factor)
+	s := &Step{Factor: Number32(train.ClipFactor(total, c.ClipNorm)), Moved: map[string]Number{}}
+	stepErr := o.Step(0, float32(c.LearningRate), float32(s.Factor))
 	if stepErr == nil {
-		s.LossAfter, stepErr = b.loss(nil)
+		var loss float64
+		loss, stepErr = b.loss(nil)
+		s.LossAfter = Number(loss)
 	}
 	for i, p := range b.params {
 		squares := 0.0
@@ -203,7 +211,7 @@ func (b *Backward) Step(c train.Config) (*Step, error) {
 			d := float64(v) - float64(before[i][j])
 			squares += d * d
 		}
-		s.Moved[p.Name] = math.Sqrt(squares)
+		s.Moved[p.Name] = Number(math.Sqrt(squares))
 		copy(p.Value, before[i])
 	}
 	return s, stepErr
@@ -211,13 +219,13 @@ func (b *Backward) Step(c train.Config) (*Step, error) {
 
 // Check is a gradient beside what finite differences say of it.
 type Check struct {
-	Name       string
-	At         []int   // of a single element; nil: along the whole gradient, whose length is meant
-	Gradient   float64 // |g|, or the element
-	Difference float64
-	H          float64 // step of the differences
-	Error      float64 // of the difference, relative to the gradient
-	Noise      float64 // what rounding alone makes of Error
+	Name       string `json:"name"`
+	At         []int  `json:"at,omitempty"` // of a single element; nil: along the whole gradient, whose length is meant
+	Gradient   Number `json:"gradient"`     // |g|, or the element
+	Difference Number `json:"difference"`
+	H          Number `json:"h"`     // step of the differences
+	Error      Number `json:"error"` // of the difference, relative to the gradient
+	Noise      Number `json:"noise"` // what rounding alone makes of Error
 }
 
 // A step h moves the loss by about 3e-4: enough that the rounding of a float32 pass, some 1e-8, does not count, little enough that the
@@ -236,7 +244,7 @@ func (b *Backward) CheckAlong(i int) (Check, error) {
 	g := &b.Gradients[i]
 	direction := make([]float64, len(g.Values))
 	for j, v := range g.Values {
-		direction[j] = float64(v) / g.Norm
+		direction[j] = float64(v) / float64(g.Norm)
 	}
 	return b.check(Check{Name: g.Name, Gradient: g.Norm, H: min(mostAlong, lossMoves/g.Norm)}, b.params[i].Value, direction)
 }
@@ -250,8 +258,8 @@ func (b *Backward) CheckElement(i int, at []int) (Check, error) {
 	}
 	direction := make([]float64, len(g.Values))
 	direction[j] = 1
-	value := float64(g.Values[j])
-	return b.check(Check{Name: g.Name, At: at, Gradient: value, H: min(mostMoved, lossMoves/math.Abs(value))}, b.params[i].Value, direction)
+	value := Number(g.Values[j])
+	return b.check(Check{Name: g.Name, At: at, Gradient: value, H: min(mostMoved, lossMoves/abs(value))}, b.params[i].Value, direction)
 }
 
 func (b *Backward) check(c Check, w []float32, direction []float64) (Check, error) {
@@ -265,7 +273,7 @@ func (b *Backward) check(c Check, w []float32, direction []float64) (Check, erro
 	}
 	var slope [2]float64 // D(h), D(2h)
 	for i := range slope {
-		h := c.H * float64(i+1)
+		h := float64(c.H) * float64(i+1)
 		up, err := at(h)
 		if err != nil {
 			return c, err
@@ -276,8 +284,10 @@ func (b *Backward) check(c Check, w []float32, direction []float64) (Check, erro
 		}
 		slope[i] = (up - down) / (2 * h)
 	}
-	c.Difference = (4*slope[0] - slope[1]) / 3
-	c.Error = math.Abs(c.Difference-c.Gradient) / math.Abs(c.Gradient)
-	c.Noise = rounding / c.H / math.Abs(c.Gradient)
+	c.Difference = Number((4*slope[0] - slope[1]) / 3)
+	c.Error = abs(c.Difference-c.Gradient) / abs(c.Gradient)
+	c.Noise = rounding / c.H / abs(c.Gradient)
 	return c, nil
 }
+
+func abs(n Number) Number { return max(n, -n) }

@@ -19,7 +19,7 @@ type Report struct {
 	Token      int         `json:"token"` // whose rows the layers show, from 0
 	Embeddings []Embedding `json:"embeddings"`
 	Layers     []Layer     `json:"layers"`
-	Pooled     float64     `json:"pooled_norm,omitempty"` // |pooled_output|; 0 without a pooler
+	Pooled     Number      `json:"pooled_norm,omitempty"` // |pooled_output|; 0 without a pooler
 	Labels     []Label     `json:"labels,omitempty"`
 	Stages     []Stage     `json:"stages"`
 
@@ -37,50 +37,50 @@ type Token struct {
 
 // Embedding is one token's row on its way through the embeddings.
 type Embedding struct {
-	Word      float64 `json:"word_norm"`
-	TokenType float64 `json:"token_type_norm"`
-	Position  float64 `json:"position_norm"`
-	Sum       float64 `json:"sum_norm"`
-	Mean      float64 `json:"mean"` // of the sum
-	Sigma     float64 `json:"sigma"`
-	Output    float64 `json:"output_norm"` // after the LayerNorm
+	Word      Number `json:"word_norm"`
+	TokenType Number `json:"token_type_norm"`
+	Position  Number `json:"position_norm"`
+	Sum       Number `json:"sum_norm"`
+	Mean      Number `json:"mean"` // of the sum
+	Sigma     Number `json:"sigma"`
+	Output    Number `json:"output_norm"` // after the LayerNorm
 }
 
 // Layer is the chosen token's row on its way through a layer.
 type Layer struct {
 	Heads       []Head  `json:"heads"`
 	Attention   AddNorm `json:"attention"`
-	Negative    float64 `json:"inner_negative"` // share of the token's intermediate/dense that is below 0
-	Act         float64 `json:"act_norm"`
+	Negative    Number  `json:"inner_negative"` // share of the token's intermediate/dense that is below 0
+	Act         Number  `json:"act_norm"`
 	FeedForward AddNorm `json:"feed_forward"`
 }
 
 // Head is what one head does for the token.
 type Head struct {
-	Query   float64   `json:"query_norm"`
-	Key     float64   `json:"key_norm"`
-	Value   float64   `json:"value_norm"`
-	Entropy float64   `json:"entropy"` // of probs in nats: 0 looks at one token, ln S at all alike
-	Probs   []float32 `json:"probs"`   // how much it looks at each token, [tokens]
+	Query   Number     `json:"query_norm"`
+	Key     Number     `json:"key_norm"`
+	Value   Number     `json:"value_norm"`
+	Entropy Number     `json:"entropy"` // of probs in nats: 0 looks at one token, ln S at all alike
+	Probs   []Number32 `json:"probs"`   // how much it looks at each token, [tokens]
 }
 
 // AddNorm is y = LayerNorm(f + x) of the token.
 type AddNorm struct {
-	Branch   float64 `json:"branch_norm"`   // |f|
-	Residual float64 `json:"residual_norm"` // |x|
-	Mean     float64 `json:"mean"`          // of f + x
-	Sigma    float64 `json:"sigma"`
-	Output   float64 `json:"output_norm"` // |y|
-	Cos      float64 `json:"cos"`         // of y and x: 1 where the branch has turned nothing
+	Branch   Number `json:"branch_norm"`   // |f|
+	Residual Number `json:"residual_norm"` // |x|
+	Mean     Number `json:"mean"`          // of f + x
+	Sigma    Number `json:"sigma"`
+	Output   Number `json:"output_norm"` // |y|
+	Cos      Number `json:"cos"`         // of y and x: 1 where the branch has turned nothing
 }
 
 // Label is what comes of it.
 type Label struct {
-	Label       string  `json:"label"`
-	Logit       float32 `json:"logit"`
-	Probability float32 `json:"probability"`
-	Threshold   float32 `json:"threshold"`
-	Predicted   bool    `json:"predicted"`
+	Label       string   `json:"label"`
+	Logit       Number32 `json:"logit"`
+	Probability Number32 `json:"probability"`
+	Threshold   Number32 `json:"threshold"`
+	Predicted   bool     `json:"predicted"`
 }
 
 // NewReport returns an empty report of a text, to be filled by Add. token is a place in the text, from 0.
@@ -114,11 +114,11 @@ func (r *Report) Add(s Stage, x *tensor.Tensor) error {
 		r.Pooled = norm(x.Row(0))
 	case name == "logits":
 		for l, z := range x.Row(0) {
-			r.Labels = append(r.Labels, Label{Label: r.m.Labels[l], Logit: z, Threshold: r.m.Thresholds[l]})
+			r.Labels = append(r.Labels, Label{Label: r.m.Labels[l], Logit: Number32(z), Threshold: Number32(r.m.Thresholds[l])})
 		}
 	case name == "probabilities":
 		for l, p := range x.Row(0) {
-			r.Labels[l].Probability, r.Labels[l].Predicted = p, r.m.Predicts(l, p)
+			r.Labels[l].Probability, r.Labels[l].Predicted = Number32(p), r.m.Predicts(l, p)
 		}
 	}
 	if strings.HasPrefix(name, "layer_") || name == "embedding_output" {
@@ -159,17 +159,17 @@ func (r *Report) layer(name string, x *tensor.Tensor) {
 		d := len(row) / len(l.Heads)
 		for i := range l.Heads {
 			h := &l.Heads[i]
-			*map[string]*float64{"query": &h.Query, "key": &h.Key, "value": &h.Value}[name[len("attention/self/"):]] = norm(row[i*d : (i+1)*d])
+			*map[string]*Number{"query": &h.Query, "key": &h.Key, "value": &h.Value}[name[len("attention/self/"):]] = norm(row[i*d : (i+1)*d])
 		}
 	case "attention/self/probs":
 		for i := range l.Heads {
-			l.Heads[i].Probs = slices.Clone(x.Row(i*x.Cols + r.Token))
+			l.Heads[i].Probs = Numbers(x.Row(i*x.Cols + r.Token))
 			l.Heads[i].Entropy = entropy(l.Heads[i].Probs)
 		}
 	case "intermediate/dense":
 		for _, v := range row {
 			if v < 0 {
-				l.Negative += 1 / float64(len(row))
+				l.Negative += 1 / Number(len(row))
 			}
 		}
 	case "intermediate/act":
@@ -195,7 +195,7 @@ func (r *Report) addNorm(n *AddNorm, name string, row, x []float32) {
 	}
 }
 
-func norm(x []float32) float64 { return math.Sqrt(dot(x, x)) }
+func norm(x []float32) Number { return Number(math.Sqrt(dot(x, x))) }
 
 func dot(x, y []float32) (sum float64) {
 	for i, v := range x {
@@ -205,29 +205,30 @@ func dot(x, y []float32) (sum float64) {
 }
 
 // cosine is 0 where one of the two has no direction.
-func cosine(x, y []float32) float64 {
-	if n := norm(x) * norm(y); n > 0 {
-		return dot(x, y) / n
+func cosine(x, y []float32) Number {
+	n := norm(x) * norm(y)
+	if n == 0 {
+		return 0
 	}
-	return 0
+	return Number(dot(x, y)) / n
 }
 
 // moments returns the mean and the standard deviation of the population, as LayerNorm takes them.
-func moments(x []float32) (mean, sigma float64) {
+func moments(x []float32) (mean, sigma Number) {
 	for _, v := range x {
-		mean += float64(v) / float64(len(x))
+		mean += Number(v) / Number(len(x))
 	}
 	for _, v := range x {
-		sigma += (float64(v) - mean) * (float64(v) - mean) / float64(len(x))
+		sigma += (Number(v) - mean) * (Number(v) - mean) / Number(len(x))
 	}
-	return mean, math.Sqrt(sigma)
+	return mean, Number(math.Sqrt(float64(sigma)))
 }
 
 // entropy is −Σ p·ln p.
-func entropy(p []float32) (sum float64) {
+func entropy(p []Number32) (sum Number) {
 	for _, v := range p {
-		if v > 0 {
-			sum -= float64(v) * math.Log(float64(v))
+		if v != 0 { // p·ln p goes to 0 with p
+			sum -= Number(float64(v) * math.Log(float64(v)))
 		}
 	}
 	return sum

@@ -86,9 +86,9 @@ func TestReport(t *testing.T) {
 		}
 		return math.Sqrt(sum)
 	}
-	near := func(name string, got, want float64) {
+	near := func(name string, got trace.Number, want float64) {
 		t.Helper()
-		if !(math.Abs(got-want) <= 1e-5*max(1, want)) {
+		if !(math.Abs(float64(got)-want) <= 1e-5*max(1, want)) {
 			t.Errorf("%s: %g, want %g", name, got, want)
 		}
 	}
@@ -103,7 +103,7 @@ func TestReport(t *testing.T) {
 		near("|q|", l.Heads[1].Query, norm(p.Stages[scope+"attention/self/query"][token][4:]))
 		near("|v|", l.Heads[0].Value, norm(p.Stages[scope+"attention/self/value"][token][:4]))
 		for k, w := range p.Stages[scope+"attention/self/probs"][len(ids)+token] {
-			near("probs of head 1", float64(l.Heads[1].Probs[k]), w)
+			near("probs of head 1", trace.Number(l.Heads[1].Probs[k]), w)
 		}
 		near("|h|", l.Attention.Branch, norm(p.Stages[scope+"attention/output/dense"][token]))
 		near("|x|", l.Attention.Residual, norm(p.Stages["layer_0"][token]))

@@ -306,3 +306,37 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// TestRatio: a member may say that it is 1,032 times as long as its packed bytes, and 1 KiB more, which deflate can do; what says more is
+// refused before anything is unpacked.
+func TestRatio(t *testing.T) {
+	data := pack(t, deflated("a", strings.Repeat("a", 10_000)))
+	entry := bytes.LastIndex(data, []byte("PK\x01\x02"))
+	packed := binary.LittleEndian.Uint32(data[entry+20:])
+	for more, want := range map[uint32]checkpoint.Class{0: "", 1: checkpoint.SizeMismatch} {
+		binary.LittleEndian.PutUint32(data[entry+24:], 1032*packed+1024+more)
+		_, err := open(data)
+		var refused *checkpoint.FormatError
+		if want == "" && err != nil || want != "" && (!errors.As(err, &refused) || refused.Class != want) {
+			t.Errorf("%d bytes more than deflate can do: %v, want class %q", more, err, want)
+		}
+	}
+}
+
+// TestOverlapOfHeaders: the bytes of a member may not reach into the header of the next one, not by one byte.
+func TestOverlapOfHeaders(t *testing.T) {
+	for more, want := range map[uint32]checkpoint.Class{0: "", 1: checkpoint.Overlap} {
+		data := pack(t, stored("a", "first"), stored("b", "twice"))
+		if more > 0 && data[6]&8 != 0 { // a data descriptor of 16 bytes stands between the two
+			more += 16
+		}
+		entry := bytes.Index(data, []byte("PK\x01\x02"))
+		binary.LittleEndian.PutUint32(data[entry+20:], 5+more)
+		binary.LittleEndian.PutUint32(data[entry+24:], 5+more)
+		_, err := open(data)
+		var refused *checkpoint.FormatError
+		if want == "" && err != nil || want != "" && (!errors.As(err, &refused) || refused.Class != want) {
+			t.Errorf("%d bytes more than stand before the next header: %v, want class %q", more, err, want)
+		}
+	}
+}

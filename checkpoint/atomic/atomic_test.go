@@ -398,3 +398,21 @@ func TestLock(t *testing.T) {
 	}
 	again.Release()
 }
+
+// roomy is a disk with so much room.
+type roomy struct {
+	FS
+	free int64
+}
+
+func (r roomy) Free(string) (int64, error) { return r.free, nil }
+
+// TestCheckSpace: a tenth more than the bytes to write must be free, for a disk that is full to the last byte serves nobody.
+func TestCheckSpace(t *testing.T) {
+	if err := CheckSpace(roomy{OS{}, 1100}, ".", 1000); err != nil {
+		t.Error(err)
+	}
+	if err := CheckSpace(roomy{OS{}, 1099}, ".", 1000); !NoSpace(err) {
+		t.Errorf("1,000 bytes on a disk with 1,099 free: %v", err)
+	}
+}

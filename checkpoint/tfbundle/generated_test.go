@@ -221,6 +221,7 @@ func TestOverlaps(t *testing.T) {
 		{[]pair{entry("a", 0, 16), entry("b", 4, 1)}, false},
 		{[]pair{entry("a", 0, 16), entry("b", 4, 1), entry("c", 60, 1)}, false},
 		{[]pair{entry("a", 0, 16), entry("b", 0, 16)}, false},
+		{[]pair{entry("a", 0, 16), entry("b", 16, 0), entry("c", 32, 1)}, false}, // an empty tensor inside does not end the one around it
 	} {
 		_, err := bundleOf(buildTable(append([]pair{headerPair}, c.pairs...)), data).readAll()
 		if c.legal && err != nil || !c.legal && (err == nil || classOf(t, err) != checkpoint.Overlap) {
@@ -560,5 +561,23 @@ func TestBeyondTheFile(t *testing.T) {
 		} else if err == nil {
 			src.Close()
 		}
+	}
+}
+
+// TestBigEndianStrings: a writer of the other byte order stores strings as they are, but checksums of lengths in its order.
+func TestBigEndianStrings(t *testing.T) {
+	header := pair{nil, appendInt(appendInt(nil, 1, 1), 2, 1)}
+	var fixed []byte
+	for _, n := range []uint32{1, 300} {
+		fixed = binary.BigEndian.AppendUint32(fixed, n)
+	}
+	sum := binary.BigEndian.AppendUint32(nil, masked(fixed))
+	texts := append([]byte("a"), bytes.Repeat([]byte("b"), 300)...)
+	data := append(binary.AppendUvarint(binary.AppendUvarint(nil, 1), 300), append(slices.Clone(sum), texts...)...)
+	entry := message(7, []int64{2}, 0, 0, int64(len(data)), masked(slices.Concat(fixed, sum, texts)))
+	got, err := bundleOf(buildTable([]pair{header, {[]byte("text"), entry}}), data).readAll()
+	want := slices.Concat(binary.LittleEndian.AppendUint64(nil, 1), texts[:1], binary.LittleEndian.AppendUint64(nil, 300), texts[1:])
+	if err != nil || !bytes.Equal(got["textstring [2]"], want) {
+		t.Errorf("%q, %v", got, err)
 	}
 }

@@ -164,3 +164,38 @@ func TestHostileEntries(t *testing.T) {
 		}
 	}
 }
+
+// TestBlockOrder: the keys of a block lie above the index key of the block before, which the last key of that may be below; and the blocks
+// lie in the file as the index has them, none on another.
+func TestBlockOrder(t *testing.T) {
+	one := []uint32{0}
+	for _, c := range []struct {
+		key     string // of the second block
+		swapped bool   // the second block lies before the first
+		want    checkpoint.Class
+	}{{"c", false, ""}, {"b", false, checkpoint.KeyOrder}, {"aa", false, checkpoint.KeyOrder}, {"c", true, checkpoint.BadHandle}} {
+		keys := []string{"a", c.key}
+		if c.swapped {
+			slices.Reverse(keys)
+		}
+		var out []byte
+		handles := map[string][]byte{}
+		for _, key := range keys {
+			out, handles[key] = appendBlock(out, blockOf(one, entryOf(0, uint64(len(key)), 0, key, "")))
+		}
+		first, last := handles["a"], handles[c.key]
+		out, meta := appendBlock(out, blockOf(one))
+		out, top := appendBlock(out, blockOf(one, entryOf(0, 1, uint64(len(first)), "b", string(first)),
+			entryOf(0, 1, uint64(len(last)), "d", string(last))))
+		footer := append(meta, top...)
+		footer = append(footer, make([]byte, 40-len(footer))...)
+		out = append(out, binary.LittleEndian.AppendUint64(footer, magic)...)
+		table, err := openTable(memoryFile("t", out), checkpoint.Defaults())
+		if err == nil {
+			err = table.each(func(_, _ []byte, _ place) error { return nil })
+		}
+		if c.want == "" && err != nil || c.want != "" && (err == nil || classOf(t, err) != c.want) {
+			t.Errorf("%+v behind a block of index key b: %v, want class %q", c, err, c.want)
+		}
+	}
+}

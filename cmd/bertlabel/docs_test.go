@@ -233,3 +233,27 @@ func TestDocsEquations(t *testing.T) {
 		t.Errorf("%s has %d equations", p.path, rows)
 	}
 }
+
+// Whoever searches the source for a word of the papers finds it where that is computed, in the plain form and in the fast one; the exported
+// types have it in go doc, too.
+func TestDocsWords(t *testing.T) {
+	t.Parallel()
+	for word, places := range map[string][]string{
+		"multi-head": {"bert/plain/forward.go:Pass.multiHead", "bert/layer.go:Layer", "bert/layer.go:Layer.afterQKV",
+			"layers/attention.go:Attention"},
+		"feed-forward": {"bert/plain/forward.go:Pass.feedForward", "bert/layer.go:Layer", "bert/layer.go:Layer.afterQKV"},
+		"FFN":          {"bert/plain/forward.go:Pass.feedForward", "bert/layer.go:Layer", "bert/layer.go:Layer.afterQKV"},
+		"residual": {"bert/plain/forward.go:Pass.addNorm", "bert/layer.go:Layer", "bert/layer.go:Layer.afterQKV", "layers/dense.go:Dense.ForwardNorm",
+			"layers/addnorm.go:AddNorm"},
+		"position": {"bert/plain/forward.go:Pass.embeddings", "bert/embeddings.go:Embeddings", "bert/embeddings.go:Embeddings.lookUp"},
+	} {
+		whole := regexp.MustCompile(`\b` + word + `\b`)
+		for _, place := range places {
+			file, name, _ := strings.Cut(place, ":")
+			lines, err := symbol(file, name)
+			if err != nil || !whole.MatchString(strings.Join(lines, "\n")) {
+				t.Errorf("%s: no %q, %v", place, word, err)
+			}
+		}
+	}
+}

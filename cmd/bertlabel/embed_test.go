@@ -186,7 +186,7 @@ func TestEmbedRefuses(t *testing.T) {
 	// In lines a bad row has its error in its place.
 	stdout, _, code := bertlabel(t, "{\"text\": \"cat\"}\nnonsense\n{\"text\": \"mat\"}\n", "embed", "--model", dir)
 	if lines := bytes.Split([]byte(stdout), []byte("\n")); code != cli.ExitData || len(lines) != 4 ||
-		!bytes.HasPrefix(lines[1], []byte(`{"error":"stdin:2:`)) || !bytes.HasPrefix(lines[2], []byte(`{"embedding":[`)) {
+		!bytes.HasPrefix(lines[1], []byte(`{"error":"column 1: found nonsense`)) || !bytes.HasPrefix(lines[2], []byte(`{"embedding":[`)) {
 		t.Errorf("exit %d: %s", code, stdout)
 	}
 }

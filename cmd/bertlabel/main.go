@@ -56,6 +56,7 @@ func verbs(a *cli.App) []*cobra.Command {
 		scorecmd.NewEval(a), // what it is worth
 		scorecmd.NewMetrics(a),
 		scorecmd.NewPredict(a), // its use
+		scorecmd.NewParts(a),
 		servecmd.NewServe(a),
 		scorecmd.NewEmbed(a),
 		scorecmd.NewExplain(a),

@@ -2,6 +2,7 @@ package data
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -31,20 +32,24 @@ func (d *Dataset) CheckClasses() error {
 	return nil
 }
 
-// ExactlyOne reports whether every row has exactly one of two labels or more, and no cell is unknown: the labels may exclude each other.
+// ExactlyOne reports whether every row has exactly one of two labels or more, and no cell is unknown: the labels may exclude each other. Of
+// soft labels it asks that the shares of a row add up to 1, but for what three shares lose that are written with two digits.
 func (d *Dataset) ExactlyOne() bool {
 	if d.Labels == nil || d.Labels.Len() < 2 || d.Rows() == 0 {
 		return false
 	}
+	c, soft := d.Labels.Len(), d.Soft()
 	for i := range d.Rows() {
-		ones := 0
-		for _, y := range d.Row(i) {
+		ones, shares := 0, 0.0
+		for l, y := range d.Row(i) {
 			if y == Unknown {
 				return false
 			}
-			ones += int(y)
+			if ones += int(y); soft {
+				shares += float64(d.Shares[i*c+l])
+			}
 		}
-		if ones != 1 {
+		if soft && !(math.Abs(shares-1) <= 0.015) || !soft && ones != 1 {
 			return false
 		}
 	}
@@ -70,18 +75,21 @@ func (d *Dataset) Columns(names ...string) (*Dataset, error) {
 		places[i] = place
 	}
 	part := *d
-	part.Labels, part.Y = list, make([]int8, 0, d.Rows()*len(names))
+	part.Labels, part.Y, part.Shares = list, make([]int8, 0, d.Rows()*len(names)), nil
 	for i := range d.Rows() {
 		row := d.Row(i)
 		for _, place := range places {
 			part.Y = append(part.Y, row[place])
+			if d.Shares != nil {
+				part.Shares = append(part.Shares, d.Shares[i*len(row)+place])
+			}
 		}
 	}
 	return &part, nil
 }
 
-// AnyOf returns the data set with one label, called name: 1 where a label of d is, 0 where all are, else unknown. Texts and all that is
-// not of labels are shared with d.
+// AnyOf returns the data set with one label, called name: 1 where a label of d is, 0 where all are, else unknown. It has no Shares: that of
+// any of several labels does not follow from theirs. Texts and all that is not of labels are shared with d.
 func (d *Dataset) AnyOf(name string) (*Dataset, error) {
 	list, err := NewLabelList([]string{name}, "the label")
 	if err != nil {
@@ -91,7 +99,7 @@ func (d *Dataset) AnyOf(name string) (*Dataset, error) {
 		return nil, fmt.Errorf("%s was read without its labels", d.File)
 	}
 	merged := *d
-	merged.Labels, merged.Y = list, make([]int8, 0, d.Rows())
+	merged.Labels, merged.Y, merged.Shares = list, make([]int8, 0, d.Rows()), nil
 	for i := range d.Rows() {
 		row := d.Row(i)
 		cell := slices.Max(row)

@@ -15,12 +15,17 @@ type Dataset struct {
 	Pairs  []string   // [rows], or nil when no row has a second text
 	IDs    []string   // [rows], or nil when no row has an id
 	Y      []int8     // [rows, C], row-major: 1, 0 or Unknown; nil when labels were ignored
+	Shares []float32  // [rows, C], from 0 to 1, with Options.SoftLabels: what a loss takes, while all that counts goes by Y; else nil
 	Lines  []int      // [rows], the physical line on which each row starts
 	Raw    []string   // [rows], the bytes of each row with its line end, or nil without Options.KeepRaw
 	Head   string     // with Raw, the bytes before the rows: a byte order mark, the header
-	SHA256 [sha256.Size]byte
-	Stats  Stats
-	Notes  []Note // what is to be known about how it was read
+	// Binarize is that of the options, by which Y counts Shares; 0: from a half, which nobody has said.
+	Binarize float64
+	SHA256   [sha256.Size]byte
+	Stats    Stats
+	Notes    []Note // what is to be known about how it was read
+	// LabelCells says that each label has a column of cells in a table.
+	LabelCells bool
 	// Dropped are the labels that Options.DropUnknown left out.
 	Dropped []UnknownLabel
 }
@@ -38,6 +43,8 @@ func (d *Dataset) Check() error {
 	switch {
 	case len(d.Y) != n*labels:
 		return fmt.Errorf("has %d label cells, want %d rows × %d labels", len(d.Y), n, labels)
+	case d.Shares != nil && len(d.Shares) != len(d.Y):
+		return fmt.Errorf("has %d shares, want none or %d", len(d.Shares), len(d.Y))
 	case d.Pairs != nil && len(d.Pairs) != n:
 		return fmt.Errorf("has %d second texts, want none or %d", len(d.Pairs), n)
 	case d.IDs != nil && len(d.IDs) != n:
@@ -50,6 +57,9 @@ func (d *Dataset) Check() error {
 	if i := slices.IndexFunc(d.Y, func(y int8) bool { return y < Unknown || y > 1 }); i >= 0 {
 		return fmt.Errorf("has a cell %d in row %d, want 1, 0 or −1 for unknown", d.Y[i], i/labels)
 	}
+	if i := slices.IndexFunc(d.Shares, func(share float32) bool { return !(share >= 0 && share <= 1) }); i >= 0 {
+		return fmt.Errorf("has a share %v in row %d, want 0 to 1", d.Shares[i], i/labels)
+	}
 	return nil
 }
 
@@ -57,6 +67,11 @@ func (d *Dataset) Check() error {
 func (d *Dataset) Row(i int) []int8 {
 	c := d.Labels.Len()
 	return d.Y[i*c : (i+1)*c : (i+1)*c]
+}
+
+// Soft reports whether a cell is a share between 0 and 1, neither of them.
+func (d *Dataset) Soft() bool {
+	return slices.ContainsFunc(d.Shares, func(share float32) bool { return share > 0 && share < 1 })
 }
 
 // Pair returns the second text of row i, "" when there is none.
@@ -135,7 +150,10 @@ func load(r *Reader) (*Dataset, error) {
 	if r.set != nil {
 		r.set.tally, r.set.whole = r.set.tally || stop, true
 	}
-	d := &loading{Dataset: Dataset{File: r.src.name, Head: r.head}}
+	d := &loading{Dataset: Dataset{File: r.src.name, Head: r.head, Binarize: r.options.Binarize}}
+	if table, ok := r.rows.(*tableRows); ok {
+		d.LabelCells = len(table.columns) > 0
+	}
 	for {
 		var ex Example
 		err := r.Read(&ex)
@@ -217,6 +235,9 @@ func (d *loading) layOut(set *labelSet) {
 	}
 	d.Labels = list
 	d.Y = make([]int8, d.Rows()*list.Len())
+	if set.soft {
+		d.Shares = make([]float32, len(d.Y))
+	}
 	for _, i := range d.unknown {
 		allUnknown(d.Row(i))
 	}
@@ -225,7 +246,10 @@ func (d *loading) layOut(set *labelSet) {
 	for i, end := range d.ends {
 		row := d.Row(i)
 		for _, c := range d.cells[begin:end] {
-			row[place(c.label)] = c.value
+			row[place(c.label)] = c.cell
+			if set.soft {
+				d.Shares[i*list.Len()+place(c.label)] = c.share
+			}
 		}
 		begin = end
 	}
@@ -248,6 +272,11 @@ func (d *loading) layOutEither(set *labelSet) {
 				row[place] = value
 			} else {
 				row[value] = 1
+			}
+		}
+		if set.soft {
+			for place, y := range row {
+				d.Shares[i*n+place] = hard(y).share
 			}
 		}
 	}

@@ -14,10 +14,12 @@ var ErrRefused = errors.New("data refused")
 //
 //	FILE:LINE: column NAME: found FOUND "VALUE", expected EXPECTED; fix: HINT
 //
-// where JSONL and fastText, which have byte positions, say "column BYTE (NAME)".
+// where JSONL and fastText, which have byte positions, say "column BYTE (NAME)". Of a row of a section, whose lines are not counted, it
+// begins FILE: byte OFFSET.
 type RowError struct {
 	File     string `json:"file"`
-	Line     int    `json:"line"`             // physical line on which the row starts, from 1
+	Line     int    `json:"line,omitempty"`   // physical line on which the row starts, from 1; 0 in a section
+	Offset   int64  `json:"-"`                // in a section, the byte of the file at which the row starts, from 0
 	Byte     int    `json:"byte,omitempty"`   // in JSONL and fastText, the byte in that line, from 1
 	Column   string `json:"column,omitempty"` // name of the column or key; its number from 1 without a header
 	Value    string `json:"value,omitempty"`  // what stands there, at most 80 characters
@@ -26,28 +28,36 @@ type RowError struct {
 	Hint     string `json:"fix,omitempty"` // names options by their keys, in backquotes: `on_long`
 	Err      error  `json:"-"`             // the cause, if there is one
 
-	field int  // the column by number from 1, for a reader that does not know its name
-	fatal bool // the rest of the file cannot be read
+	field   int  // the column by number from 1, for a reader that does not know its name
+	fatal   bool // the rest of the file cannot be read
+	section bool // of a section of a file
 }
 
 // valueLength is the number of characters of a value that a message shows.
 const valueLength = 80
 
 func (e *RowError) Error() string {
-	var b strings.Builder
-	b.WriteString(e.File + ":")
-	if e.Line > 0 {
-		fmt.Fprintf(&b, "%d:", e.Line)
+	switch {
+	case e.Line > 0:
+		return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Fault())
+	case e.section:
+		return fmt.Sprintf("%s: byte %d: %s", e.File, e.Offset, e.Fault())
 	}
+	return e.File + ": " + e.Fault()
+}
+
+// Fault returns the text of the error without file and line: what is wrong with the row, wherever it stands.
+func (e *RowError) Fault() string {
+	var b strings.Builder
 	switch {
 	case e.Byte > 0 && e.Column != "":
-		fmt.Fprintf(&b, " column %d (%s):", e.Byte, cut(e.Column))
+		fmt.Fprintf(&b, "column %d (%s): ", e.Byte, cut(e.Column))
 	case e.Byte > 0:
-		fmt.Fprintf(&b, " column %d:", e.Byte)
+		fmt.Fprintf(&b, "column %d: ", e.Byte)
 	case e.Column != "":
-		fmt.Fprintf(&b, " column %s:", cut(e.Column))
+		fmt.Fprintf(&b, "column %s: ", cut(e.Column))
 	}
-	b.WriteString(" found " + e.Found)
+	b.WriteString("found " + e.Found)
 	if e.Value != "" {
 		fmt.Fprintf(&b, " %q", e.Value)
 	}

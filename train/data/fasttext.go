@@ -47,7 +47,7 @@ func (r *fastTextRows) label(name string, only bool) error {
 	case only && r.set.isNothing(name):
 		return r.set.nothing(name)
 	}
-	return r.set.add(name, 1)
+	return r.set.add(name, hard(1))
 }
 
 // noMoreLabels refuses a label inside the text, which fastText would take as one.

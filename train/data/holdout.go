@@ -3,7 +3,7 @@ package data
 // Select returns rows of the data set, by number, in the order given. Texts are shared with d; Stats and Notes are those of all of d.
 func (d *Dataset) Select(rows []int) *Dataset {
 	part := *d
-	part.Texts, part.Pairs, part.IDs, part.Lines, part.Raw, part.Y = nil, nil, nil, nil, nil, nil
+	part.Texts, part.Pairs, part.IDs, part.Lines, part.Raw, part.Y, part.Shares = nil, nil, nil, nil, nil, nil, nil
 	for _, i := range rows {
 		part.Texts = append(part.Texts, d.Texts[i])
 		keep(&part.Pairs, d.Pairs, i)
@@ -14,6 +14,9 @@ func (d *Dataset) Select(rows []int) *Dataset {
 		}
 		if d.Labels != nil {
 			part.Y = append(part.Y, d.Row(i)...)
+			if c := d.Labels.Len(); d.Shares != nil {
+				part.Shares = append(part.Shares, d.Shares[i*c:(i+1)*c]...)
+			}
 		}
 	}
 	return &part

@@ -2,6 +2,8 @@ package data
 
 import (
 	"encoding/json"
+	"errors"
+	"strings"
 	"testing"
 )
 
@@ -23,6 +25,20 @@ func TestJSONValues(t *testing.T) {
 		}
 		if json.Valid([]byte(s)) != (err == nil) {
 			t.Errorf("%s: %v, encoding/json says valid: %v", s, err, json.Valid([]byte(s)))
+		}
+	}
+}
+
+// A row without labels is told of keys for single labels only if it has some: not for its text, its pair or its id.
+func TestHintOfMissingLabels(t *testing.T) {
+	for row, want := range map[string]bool{
+		`{"text": "a", "text_pair": "b", "id": 1}`: false,
+		`{"text": "a", "text_b": "b"}`:             false,
+		`{"text": "a", "joy": 1}`:                  true,
+	} {
+		_, err := LoadFrom(strings.NewReader(row+"\n"), "f.jsonl", Options{})
+		if bad := new(RowError); !errors.As(err, &bad) || strings.Contains(bad.Hint, "label_columns") != want {
+			t.Errorf("%s: %v, hint of label_columns: want %t", row, err, want)
 		}
 	}
 }

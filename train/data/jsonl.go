@@ -114,7 +114,7 @@ func (r *jsonRows) row(ex *Example) error {
 		return bad
 	}
 	for _, place := range r.unnamed {
-		r.set.cells = append(r.set.cells, cell{place, Unknown})
+		r.set.cells = append(r.set.cells, cell{place, hard(Unknown)})
 	}
 	return nil
 }
@@ -153,7 +153,7 @@ func (r *jsonRows) member(ex *Example, key string, at int) (err error) {
 		return r.json.fault(at, fmt.Sprintf("the key %q again", cut(key)), "each key once", "take one away")
 	}
 	r.keys[key] = true
-	value := r.value()
+	begin := r.value()
 	place, isLabel := r.columns[key]
 	switch {
 	case key == r.text:
@@ -166,9 +166,9 @@ func (r *jsonRows) member(ex *Example, key string, at int) (err error) {
 	case key == r.id:
 		err = r.readID(ex)
 	case isLabel && place >= 0:
-		var cell int8
-		if cell, err = r.cell(); err == nil {
-			err = r.set.put(place, cell)
+		var v value
+		if v, err = r.cell(); err == nil {
+			err = r.set.put(place, v)
 		}
 	case key == r.labels && r.set != nil && r.columns == nil:
 		err = r.readLabels()
@@ -178,7 +178,7 @@ func (r *jsonRows) member(ex *Example, key string, at int) (err error) {
 	if bad, ok := err.(*RowError); ok {
 		bad.Column = key
 		if bad.Byte == 0 {
-			bad.Byte = value + 1
+			bad.Byte = begin + 1
 		}
 	}
 	return err
@@ -234,11 +234,11 @@ func (r *jsonRows) readLabels() error {
 	switch j.peek() {
 	case '{':
 		return j.object(func(name string, at int) error {
-			value, err := r.cell()
+			v, err := r.cell()
 			if err != nil {
 				return err
 			}
-			return atByte(r.set.add(name, value), at)
+			return atByte(r.set.add(name, v), at)
 		})
 	case '[':
 		return r.readList()
@@ -277,7 +277,7 @@ func (r *jsonRows) readList() error {
 				return err
 			}
 			names++
-			return atByte(r.set.add(string(name), 1), at)
+			return atByte(r.set.add(string(name), hard(1)), at)
 		}
 		if names > 0 {
 			return j.fault(j.at, j.found(), "a label name in double quotes, as the others", "write all labels in one way")
@@ -308,23 +308,24 @@ func (r *jsonRows) number() (number, error) {
 		}
 	}
 	hint := "write 0 or 1"
-	if _, share := parseShare(word); share {
+	if _, share := ParseShare(word); share {
 		hint = shareHint
 	}
-	return number{}, j.fault(j.at, j.found(), "0, 1 or null (unknown)", hint)
+	return number{}, j.fault(j.at, j.found(), r.set.wanted("null"), hint)
 }
 
 // shareHint is what can be done with a number between 0 and 1.
-const shareHint = "write 0 or 1, or say from which share on a label counts: `binarize` 0.5"
+const shareHint = "write 0 or 1, or say from which share on a label counts: `binarize` 0.5 " +
+	"(train takes shares as they are with `soft_labels`)"
 
-// cell reads 0, 1 or null.
-func (r *jsonRows) cell() (int8, error) {
+// cell reads 0, 1, a share or null.
+func (r *jsonRows) cell() (value, error) {
 	n, err := r.number()
 	if err == nil && n.cell == noCell {
 		r.json.at -= len(n.word)
-		err = r.json.fault(r.json.at, r.json.found(), "0, 1 or null (unknown)", "write 0 or 1")
+		err = r.json.fault(r.json.at, r.json.found(), r.set.wanted("null"), "write 0 or 1")
 	}
-	return n.cell, err
+	return n.value, err
 }
 
 // atByte adds the byte, from 0, to a fault.

@@ -173,7 +173,7 @@ func quotedName(s string) (name string, end int) {
 }
 
 // badList is a cell that begins as a list and is none.
-func badList(cell, found string) error {
+func badList(cell, found string) *RowError {
 	return &RowError{Value: cut(cell), Found: found, Expected: "names, or a whole list such as ['joy', 'love'] or [0, 1, 0]",
 		Hint: "write the names with the separator between them, or use JSONL with a list of names"}
 }

@@ -49,7 +49,7 @@ func TestLabelText(t *testing.T) {
 		{`['joy', ..., 'anger']`, "!a list that was cut"},
 		{`['joy',,'anger']`, "!a list that was cut"}, {`[['joy'], ['anger']]`, "!a list that was cut"},
 		{`{'joy': 1}`, "!an object"},
-		{`['joy', 1]`, "!names and numbers"}, {`[0.7, 1]`, "!the number 0.7"}, {`['']`, "!blank label"},
+		{`['joy', 1]`, "!names and numbers"}, {`[0.7, 1]`, "!the number 0.7"}, {`['']`, "!empty label"},
 		{`nan`, "!the word for nothing"}, {`None`, "!`missing_labels` unknown"},
 		{` N/A `, "!the word for nothing"}, {`-`, "!the word for nothing"},
 		{`[nan]`, "!the word for nothing"}, {`[None]`, "!the word for nothing"},

@@ -179,7 +179,7 @@ func allDigits(s string) bool {
 // cell is one label of one row that is not 0.
 type cell struct {
 	label int
-	value int8 // 1 or Unknown
+	value
 }
 
 // labelSet collects the labels of one row after the other, as the cells that are not 0.
@@ -192,6 +192,7 @@ type labelSet struct {
 
 	missing  MissingLabels
 	binarize float64         // Options.Binarize
+	soft     bool            // Options.SoftLabels
 	whole    bool            // the file is read whole: what single rows leave open is decided behind the last
 	madeUp   bool            // the list has numbers for names
 	way      way             // how lists of numbers are read
@@ -243,6 +244,8 @@ func (s *labelSet) place(name string) (int, error) {
 		}
 	} else if place, ok := s.list.places[name]; ok {
 		return place, nil
+	} else if strings.TrimSpace(name) == "" {
+		return -1, nil // add says what is wrong with it
 	} else {
 		err := s.list.grow(name)
 		return s.list.Len() - 1, err
@@ -260,7 +263,7 @@ func (s *labelSet) place(name string) (int, error) {
 }
 
 // add takes a label of the row.
-func (s *labelSet) add(name string, value int8) error {
+func (s *labelSet) add(name string, v value) error {
 	place, err := s.place(name)
 	if err != nil {
 		return err
@@ -268,14 +271,18 @@ func (s *labelSet) add(name string, value int8) error {
 	if place < 0 {
 		return s.miss(name)
 	}
-	return s.put(place, value)
+	return s.put(place, v)
 }
 
 // miss deals with a name that the list lacks.
 func (s *labelSet) miss(name string) error {
 	if strings.TrimSpace(name) == "" {
-		return &RowError{Found: "an empty label name", Expected: s.list.String(), Hint: "take away the surplus separator; no " +
-			"label at all is an empty field"}
+		expected := s.list.String()
+		if s.gather {
+			expected = "a name"
+		}
+		return &RowError{Found: "an empty label name", Expected: expected,
+			Hint: "take the surplus separator or the empty name away; no label at all is an empty field"}
 	}
 	if s.tally {
 		s.missed = append(s.missed, name)
@@ -294,7 +301,7 @@ func (s *labelSet) miss(name string) error {
 }
 
 // put takes a label by its place in the list.
-func (s *labelSet) put(place int, value int8) error {
+func (s *labelSet) put(place int, v value) error {
 	for len(s.rowOf) <= place {
 		s.rowOf = append(s.rowOf, 0)
 	}
@@ -303,8 +310,8 @@ func (s *labelSet) put(place int, value int8) error {
 			Hint: "take one away"}
 	}
 	s.rowOf[place] = s.row
-	if value != 0 {
-		s.cells = append(s.cells, cell{place, value})
+	if v != hard(0) {
+		s.cells = append(s.cells, cell{place, v})
 	}
 	return nil
 }
@@ -341,7 +348,18 @@ func (s *labelSet) dense(dst []int8) []int8 {
 		allUnknown(dst)
 	}
 	for _, c := range s.cells {
-		dst[c.label] = c.value
+		dst[c.label] = c.cell
+	}
+	return dst
+}
+
+// denseShares is dense for the shares, with 0 where the cell is Unknown.
+func (s *labelSet) denseShares(dst []float32) []float32 {
+	n := s.list.Len()
+	dst = slices.Grow(dst[:0], n)[:n]
+	clear(dst)
+	for _, c := range s.cells {
+		dst[c.label] = c.share
 	}
 	return dst
 }

@@ -110,3 +110,21 @@ func TestEditDistance(t *testing.T) {
 		}
 	}
 }
+
+// White space round a name, in the data or in the list, does not count; of names that differ by nothing else the first is meant, unless
+// one is written exactly so.
+func TestSpacedLabels(t *testing.T) {
+	l, err := NewLabelList([]string{"love ", " joy", "joy ", "joy  "}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int{"joy": 1, "  joy": 1, "joy ": 2, "love": 0, " love": 0, "fear": -1} {
+		got, ok := l.lookup(name)
+		if !ok {
+			got = -1
+		}
+		if got != want {
+			t.Errorf("%q is label %d, want %d", name, got, want)
+		}
+	}
+}

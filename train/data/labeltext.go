@@ -9,7 +9,7 @@ import (
 // where the row stands.
 func (s *labelSet) text(cell, separator string, line int) error {
 	if place, there := s.list.places[cell]; there && !s.gather {
-		return s.put(place, 1)
+		return s.put(place, hard(1))
 	}
 	cell = strings.TrimSpace(cell)
 	if cell == "" {
@@ -26,7 +26,7 @@ func (s *labelSet) text(cell, separator string, line int) error {
 	}
 	s.names = splitNames(s.names[:0], cell, separator)
 	for _, name := range s.names {
-		if err := s.add(name, 1); err != nil {
+		if err := s.add(name, hard(1)); err != nil {
 			return err
 		}
 	}
@@ -58,17 +58,17 @@ func (s *labelSet) nothing(word string) error {
 		Hint: "say what it means: `missing_labels` unknown, or `missing_labels` none; if it is a label, list the labels by `labels`"}
 }
 
-// cell reads a cell of a column of zeros and ones.
-func (s *labelSet) cell(text string) (int8, error) {
-	value, ok := ParseCell(text)
+// cell reads a cell of a column of zeros and ones, or of shares.
+func (s *labelSet) cell(text string) (value, error) {
+	cell, ok := ParseCell(text)
 	if ok {
-		return value, nil
+		return hard(cell), nil
 	}
-	share, isShare := parseShare(strings.TrimSpace(text))
-	if isShare && s.binarize > 0 {
+	share, isShare := ParseShare(text)
+	if isShare && s.takesShares() {
 		return s.counts(share), nil
 	}
-	bad := &RowError{Value: cut(text), Found: "the value", Expected: "0, 1 or nothing (unknown)",
+	bad := &RowError{Value: cut(text), Found: "the value", Expected: s.wanted("nothing"),
 		Hint: "write 0 or 1; if this column is no label, name those that are: `label_columns`, or `labels_column`"}
 	if isShare {
 		bad.Hint = shareHint + "; if this column is no label, name those that are: `label_columns`, or `labels_column`"
@@ -76,13 +76,13 @@ func (s *labelSet) cell(text string) (int8, error) {
 	if nothing[strings.TrimSpace(text)] {
 		switch s.missing {
 		case UnknownMissing:
-			return Unknown, nil
+			return hard(Unknown), nil
 		case NoneMissing:
-			return 0, nil
+			return hard(0), nil
 		}
 		bad.Hint = "leave the cell empty, or say what it means: `missing_labels` unknown, or `missing_labels` none"
 	}
-	return 0, bad
+	return value{}, bad
 }
 
 // items takes the elements of a list in a cell: names, in quotes or all of them bare, or numbers.
@@ -95,13 +95,17 @@ func (s *labelSet) items(items []labelItem, cell string) error {
 		case is:
 			list = append(list, n)
 		case strings.ContainsRune("+-.0123456789", rune(item.text[0])):
-			return badList(cell, "the number "+cut(item.text)+" in the list")
+			bad := badList(cell, "the number "+cut(item.text)+" in the list")
+			if _, share := ParseShare(item.text); share {
+				bad.Hint = shareHint
+			}
+			return bad
 		}
 	}
 	switch {
 	case len(list) == 0:
 		for _, item := range items {
-			if err := s.add(item.text, 1); err != nil {
+			if err := s.add(item.text, hard(1)); err != nil {
 				return err
 			}
 		}

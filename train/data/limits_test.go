@@ -224,3 +224,28 @@ func TestNoProgress(t *testing.T) {
 		t.Errorf("%v, want io.ErrNoProgress", err)
 	}
 }
+
+// hesitating returns nothing, and no error, so many times before each byte.
+type hesitating struct {
+	src         io.Reader
+	times, left int
+}
+
+func (h *hesitating) Read(p []byte) (int, error) {
+	if h.left--; h.left >= 0 {
+		return 0, nil
+	}
+	h.left = h.times
+	return h.src.Read(p[:1])
+}
+
+// TestHesitatingReader: a reader may return nothing for a while, as bufio allows it 99 times; then it is at fault.
+func TestHesitatingReader(t *testing.T) {
+	for times, want := range map[int]error{99: nil, 100: io.ErrNoProgress} {
+		l := newLines(&hesitating{strings.NewReader("ab\n"), times, times})
+		l.begin()
+		if err := l.line(); err != want || err == nil && string(l.row()) != "ab\n" {
+			t.Errorf("nothing %d times: %q, %v, want %v", times, l.row(), err, want)
+		}
+	}
+}

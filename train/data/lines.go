@@ -20,6 +20,7 @@ type lines struct {
 	end    int   // bytes in buf
 	first  int   // number of the row's first line, from 1
 	count  int   // lines handed out
+	offset int64 // of buf[0], in bytes of the text
 	err    error // why there is no more to read
 }
 
@@ -36,6 +37,9 @@ func (l *lines) begin() {
 
 // row returns the lines of the row, with their line ends. It holds until the next call of line.
 func (l *lines) row() []byte { return l.buf[l.start:l.next] }
+
+// at returns the place of the row's first byte in the text.
+func (l *lines) at() int64 { return l.offset + int64(l.start) }
 
 // line adds the next line to the row. It returns io.EOF when there is none, errRowTooLong (and adds nothing) when the row
 // would pass MaxRow, or the error of the reader.
@@ -76,6 +80,7 @@ func (l *lines) fill() (moved int) {
 	if moved = l.start; moved > 0 {
 		copy(l.buf, l.buf[l.start:l.end])
 		l.start, l.second, l.next, l.end = 0, l.second-moved, l.next-moved, l.end-moved
+		l.offset += int64(moved)
 	}
 	if l.end == len(l.buf) {
 		l.buf = append(make([]byte, 0, min(2*l.end, MaxRow+bufferSize)), l.buf...)

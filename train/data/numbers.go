@@ -1,6 +1,7 @@
 package data
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -14,12 +15,26 @@ import (
 // number is an element of such a list.
 type number struct {
 	word string
-	cell int8 // 0, 1, Unknown or noCell
-	at   int  // its byte in the line, from 0, or -1
+	value
+	at int // its byte in the line, from 0, or -1
+}
+
+// value is what a cell says: 0, 1, Unknown or, of a number that is none such as 27, noCell; and with Options.SoftLabels the share.
+type value struct {
+	cell  int8
+	share float32 // that it was read from; else 1 where cell is, and 0
 }
 
 // noCell is the cell of a number that is none, such as 27.
 const noCell int8 = 2
+
+// hard is the value of a cell that is no share.
+func hard(cell int8) value {
+	if cell == 1 {
+		return value{1, 1}
+	}
+	return value{cell, 0}
+}
 
 // isIndex reports whether the number can be the place of a label.
 func (n number) isIndex() bool { return allDigits(n.word) }
@@ -27,22 +42,23 @@ func (n number) isIndex() bool { return allDigits(n.word) }
 // parseNumber reads an element as Python, numpy and JSON print it.
 func parseNumber(word string, at int) (number, bool) {
 	if word == "null" || nothing[word] {
-		return number{word, Unknown, at}, true
+		return number{word, hard(Unknown), at}, true
 	}
 	if cell, ok := ParseCell(word); ok && word != "" {
-		return number{word, cell, at}, true
+		return number{word, hard(cell), at}, true
 	}
-	return number{word, noCell, at}, allDigits(word)
+	return number{word, hard(noCell), at}, allDigits(word)
 }
 
 func isNumberWord(word string) bool {
 	_, ok := parseNumber(word, -1)
-	_, share := parseShare(word)
+	_, share := ParseShare(word)
 	return ok || share
 }
 
-// parseShare reads a number between 0 and 1, such as the share of annotators that saw a label.
-func parseShare(word string) (share float64, ok bool) {
+// ParseShare reads a number between 0 and 1, such as the share of annotators that saw a label. White space round it does not count.
+func ParseShare(word string) (share float64, ok bool) {
+	word = strings.TrimSpace(word)
 	if strings.Trim(word, "0123456789.eE-+") != "" {
 		return 0, false
 	}
@@ -50,21 +66,36 @@ func parseShare(word string) (share float64, ok bool) {
 	return share, err == nil && share >= 0 && share <= 1
 }
 
-// parse is parseNumber, and reads a share by Options.Binarize.
+// parse is parseNumber, and reads a share by Options.Binarize and SoftLabels.
 func (s *labelSet) parse(word string, at int) (number, bool) {
 	n, ok := parseNumber(word, at)
-	if share, is := parseShare(word); is && s.binarize > 0 && (!ok || n.cell == noCell) {
+	if share, is := ParseShare(word); is && s.takesShares() && (!ok || n.cell == noCell) {
 		return number{word, s.counts(share), at}, true
 	}
 	return n, ok
 }
 
-// counts returns the cell of a share.
-func (s *labelSet) counts(share float64) int8 {
-	if share >= s.binarize {
-		return 1
+// takesShares reports whether a number between 0 and 1 is a cell.
+func (s *labelSet) takesShares() bool { return s.binarize > 0 || s.soft }
+
+// wanted says what a cell may be; unknown is how an unknown one is written.
+func (s *labelSet) wanted(unknown string) string {
+	if s.takesShares() {
+		return "0, 1, a number between them or " + unknown + " (unknown)"
 	}
-	return 0
+	return "0, 1 or " + unknown + " (unknown)"
+}
+
+// counts returns what a share says: 1 from Options.Binarize on, with SoftLabels alone from a half.
+func (s *labelSet) counts(share float64) value {
+	v := hard(0)
+	if share >= cmp.Or(s.binarize, 0.5) {
+		v = hard(1)
+	}
+	if s.soft {
+		v.share = float32(share)
+	}
+	return v
 }
 
 // way is how the lists of numbers of a file are read.
@@ -83,7 +114,7 @@ func (s *labelSet) numbers(list []number) error {
 	}
 	if s.gather {
 		if i := slices.IndexFunc(list, func(n number) bool { return n.cell == noCell }); i >= 0 {
-			bad := list[i].fault()
+			bad := list[i].fault(s)
 			bad.Hint = "write 0 or 1; places in a list of labels need that list: give it by `labels`, or write the names"
 			return bad
 		}
@@ -131,7 +162,7 @@ func (s *labelSet) asCells(list []number) error {
 	}
 	s.way = asCells
 	for place, n := range list {
-		if err := s.put(place, n.cell); err != nil {
+		if err := s.put(place, n.value); err != nil {
 			return err
 		}
 	}
@@ -143,7 +174,7 @@ func (s *labelSet) asIndices(list []number) error {
 		return s.misfit(list)
 	}
 	for _, n := range list {
-		if err := s.add(n.word, 1); err != nil {
+		if err := s.add(n.word, hard(1)); err != nil {
 			return atNumber(err, n)
 		}
 	}
@@ -155,15 +186,15 @@ func (s *labelSet) asIndices(list []number) error {
 func (s *labelSet) misfit(list []number) error {
 	if len(list) == s.list.Len() {
 		if i := slices.IndexFunc(list, func(n number) bool { return n.cell == noCell }); i >= 0 {
-			return list[i].fault()
+			return list[i].fault(s)
 		}
 	}
 	return s.wrongLength(len(list))
 }
 
 // fault says that a number is no cell.
-func (n number) fault() *RowError {
-	bad := &RowError{Found: "the number " + cut(n.word), Expected: "0, 1 or null (unknown)", Hint: "write 0 or 1"}
+func (n number) fault(s *labelSet) *RowError {
+	bad := &RowError{Found: "the number " + cut(n.word), Expected: s.wanted("null"), Hint: "write 0 or 1"}
 	atNumber(bad, n)
 	return bad
 }

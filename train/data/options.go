@@ -90,6 +90,7 @@ type Options struct {
 	Labels       *LabelList    // `labels`; nil: gathered from the file, or from its header
 	Missing      MissingLabels // `missing_labels`: what a word for nothing, such as nan, means in place of labels
 	Binarize     float64       // `binarize`: a number between 0 and 1 in place of 0 or 1 is 1 from here on; 0: such numbers are refused
+	SoftLabels   bool          // `soft_labels`: such a number is kept as it is, in Dataset.Shares; what counts goes by Binarize, or a half
 	IgnoreLabels bool          // labels are not looked at, Example.Labels stays empty (predict)
 	DropUnknown  bool          // `drop_unknown_labels`: names that the label list lacks are left out and counted, instead of refused
 
@@ -144,6 +145,9 @@ func (o Options) complete(path string) (Options, error) {
 	}
 	if o.Format == Lines && !o.IgnoreLabels {
 		return o, &OptionError{"format", path + " is of one text a line, without labels; give csv, tsv, jsonl or fasttext"}
+	}
+	if o.SoftLabels && o.Format == FastText && !o.IgnoreLabels {
+		return o, &OptionError{"soft_labels", "takes numbers between 0 and 1, and fasttext has names only; give csv, tsv or jsonl"}
 	}
 	if o.LabelsColumn != "" && len(o.LabelColumns) > 0 {
 		return o, &OptionError{"labels_column", "cannot be given together with `label_columns`"}
@@ -237,6 +241,9 @@ func (l Limit) String() string {
 	}
 	return strconv.FormatFloat(l.value, 'f', -1, 64)
 }
+
+// Allows reports whether a limit was set, and bad rows of all are within it.
+func (l Limit) Allows(bad, all int) bool { return l.set && !l.exceeded(bad, all, true) }
 
 // exceeded reports whether bad rows of all are too many. A percentage is judged at the end of the file only.
 func (l Limit) exceeded(bad, all int, end bool) bool {

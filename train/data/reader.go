@@ -18,9 +18,11 @@ type Example struct {
 	HasID   bool
 	// NumericID says that the id was a number in JSON; ID is how it was written.
 	NumericID bool
-	Labels    []int8 // [C] in the order of the label list: 1, 0 or Unknown; empty with IgnoreLabels
-	File      string // as it was opened; "stdin" for "-"
-	Line      int    // physical line on which the row starts, from 1
+	Labels    []int8    // [C] in the order of the label list: 1, 0 or Unknown; empty with IgnoreLabels
+	Shares    []float32 // [C], with SoftLabels: what Labels counts; 0 where that is Unknown
+	File      string    // as it was opened; "stdin" for "-"
+	Line      int       // physical line on which the row starts, from 1; 0 in a section, where lines are not counted
+	Offset    int64     // byte of the text at which the row starts, from 0: of the file, unless that is compressed or begins with a mark
 	// Bad says, with ReportBadRows, why this row cannot be used; nil for a good one. A bad row has File and Line, and the id if it
 	// could be read; its other fields mean nothing.
 	Bad *RowError
@@ -51,6 +53,7 @@ type Reader struct {
 	stats   Stats
 	unknown map[string]*UnknownLabel // names that the label list lacks, when they do not make a row bad
 	lastBad *RowError
+	section bool  // of a file, see OpenSection
 	err     error // what every further Read returns
 }
 
@@ -94,7 +97,7 @@ func newReader(src *source, o Options, gather bool) (*Reader, error) {
 	r := &Reader{options: o, src: src, lines: newLines(src.text), unknown: map[string]*UnknownLabel{}}
 	if !o.IgnoreLabels {
 		r.set = newLabelSet(o.Labels)
-		r.set.tally, r.set.missing, r.set.binarize = o.DropUnknown, o.Missing, o.Binarize
+		r.set.tally, r.set.missing, r.set.binarize, r.set.soft = o.DropUnknown, o.Missing, o.Binarize, o.SoftLabels
 	}
 	switch o.Format {
 	case CSV, TSV:
@@ -172,6 +175,9 @@ func (r *Reader) Options() Options { return r.options }
 // the next Read.
 func (r *Reader) Refuse(ex *Example, bad *RowError) (skip bool, err error) {
 	policy := r.options.OnBadRow
+	if r.section {
+		bad.Line, bad.Offset, bad.section = 0, ex.Offset, true
+	}
 	if policy != SkipBadRows && policy != ReportBadRows {
 		r.err = bad
 		return false, bad
@@ -197,7 +203,7 @@ func (r *Reader) report(bad *RowError) {
 // Close closes the file, if Open opened one.
 func (r *Reader) Close() error { return r.src.close() }
 
-// Read reads the next row into ex, whose Labels it reuses. An error is always the end, and comes again at every further Read: io.EOF
+// Read reads the next row into ex, whose Labels and Shares it reuses. An error is always the end, and comes again at every further Read: io.EOF
 // after the last row, a *RowError for a bad row that stops the reading, a *BadRowsError for too many of them, or one of reading. With
 // ReportBadRows a bad row is no error: ex.Bad says what is wrong with it, and the next Read goes on with the row after it.
 func (r *Reader) Read(ex *Example) error {
@@ -241,9 +247,11 @@ func (r *Reader) checkLimit(end bool) {
 
 // read reads one row, good or bad.
 func (r *Reader) read(ex *Example) error {
-	*ex = Example{Labels: ex.Labels[:0], File: r.src.name}
+	*ex = Example{Labels: ex.Labels[:0], Shares: ex.Shares[:0], File: r.src.name}
 	err := r.rows.next(ex)
-	ex.Line = r.lines.first
+	if ex.Offset = r.lines.at(); !r.section {
+		ex.Line = r.lines.first
+	}
 	if err == nil {
 		err = r.checkTexts(ex)
 	}
@@ -264,8 +272,12 @@ func (r *Reader) read(ex *Example) error {
 func (r *Reader) takeLabels(ex *Example) {
 	r.set.keep()
 	r.countUnknown(ex.Line)
-	if !r.set.gather {
-		ex.Labels = r.set.dense(ex.Labels)
+	if r.set.gather {
+		return
+	}
+	ex.Labels = r.set.dense(ex.Labels)
+	if r.set.soft {
+		ex.Shares = r.set.denseShares(ex.Shares)
 	}
 }
 
@@ -299,11 +311,16 @@ func (r *Reader) Unknown() []UnknownLabel {
 // place adds file and line to an error.
 func (r *Reader) place(err error, line int) error {
 	switch bad, ok := err.(*RowError); {
+	case ok && r.section:
+		bad.File, bad.Offset, bad.section = r.src.name, r.lines.at(), true
+		return bad
 	case ok:
 		bad.File, bad.Line = r.src.name, max(line, 1)
 		return bad
 	case err == io.EOF:
 		return err
+	case r.section:
+		return fmt.Errorf("%s: byte %d: %w", r.src.name, r.lines.at(), err)
 	}
 	return r.src.fault(err, max(line, 1))
 }

@@ -350,7 +350,7 @@ var refusals = []struct {
 	{"names and lists of numbers", "f.jsonl", `{"text":"a","labels":["joy"]}` + "\n" + `{"text":"b","labels":[1]}`, Options{}, 2,
 		"labels", "`labels`"},
 	{"gathered name with a line break", "f.csv", "text,labels\na,\"jo\ny\"\n", Options{}, 2, "labels", "line break"},
-	{"gathered name that is blank", "f.csv", "text,labels\na,\"joy, \"\n", Options{}, 2, "labels", "blank label"},
+	{"gathered name that is blank", "f.csv", "text,labels\na,\"joy, \"\n", Options{}, 2, "labels", "empty label"},
 	{"gathered name that is no UTF-8", "f.ft", "__label__\xff a\n", Options{}, 1, "labels", "UTF-8"},
 }
 
@@ -704,6 +704,19 @@ func TestReadError(t *testing.T) {
 		_, err := LoadFrom(io.MultiReader(strings.NewReader(content), iotest.ErrReader(broken)), "f.csv", Options{})
 		if !errors.Is(err, broken) || errors.Is(err, ErrRefused) || !strings.HasPrefix(err.Error(), "f.csv:") {
 			t.Errorf("behind %q: %v", content, err)
+		}
+	}
+}
+
+// A quote that never closes is named by the line on which it opens, which may be behind that of its row.
+func TestUnclosedQuoteLine(t *testing.T) {
+	for content, want := range map[string]string{
+		"text,x\n\"a,1\nb,0\nc,1\n":         "opens on line 2 ",
+		"text,x\na,0\n\"b\nc\",\"d\ne\nf\n": "opens on line 4 ",
+	} {
+		_, err := LoadFrom(strings.NewReader(content), "f.csv", Options{})
+		if err == nil || !strings.Contains(err.Error(), "a quote that "+want) {
+			t.Errorf("%q: %v, want %s", content, err, want)
 		}
 	}
 }

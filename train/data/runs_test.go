@@ -69,3 +69,13 @@ func TestFindRuns(t *testing.T) {
 		t.Errorf("shuffled: %+v", shuffled)
 	}
 }
+
+// A label with fewer than ten rows of a class is never said to come in runs: the normal approximation does not hold.
+func TestFewRunsCells(t *testing.T) {
+	for ones, want := range map[int]bool{fewRunsCells - 1: false, fewRunsCells: true} {
+		d := loadText(t, "text,joy\n"+strings.Repeat("a,1\n", ones)+strings.Repeat("b,0\n", 200), nil)
+		if r := FindRuns(d)[0]; r.Runs != 2 || r.InRuns != want {
+			t.Errorf("%d ones in a row, then 200 zeros: %+v", ones, r)
+		}
+	}
+}

@@ -159,3 +159,38 @@ func BenchmarkStratify(b *testing.B) {
 		Stratify(labels, nil, testShares, 42)
 	}
 }
+
+// The label with the fewest rows left is dealt next, and of several the first in the label list (Sechidis et al. 2011, algorithm 1).
+func TestLabelQueue(t *testing.T) {
+	q := &labelQueue{left: []int{2, 1, 3, 1, 0}}
+	q.begin()
+	var order []int
+	for q.Len() > 0 {
+		next := q.labels[0]
+		order = append(order, next)
+		for q.left[next] > 0 {
+			q.take(next)
+		}
+	}
+	if want := []int{1, 3, 0, 2}; !slices.Equal(order, want) {
+		t.Errorf("labels come in the order %v, want %v", order, want)
+	}
+}
+
+// Of parts that want a label as much, the one that lacks most rows gets the item; of several such, one by lot.
+func TestMostWanted(t *testing.T) {
+	seen := map[int]bool{}
+	for seed := range uint64(40) {
+		s := &stratifier{lacks: []float64{3, 5, 4, 5, 9}, random: rand.NewPCG(seed, 1)}
+		if got := s.most([]float64{2, 1, 2, 0, 1}); got != 2 {
+			t.Errorf("wants 2 2, lacks 3 4: part %d", got)
+		}
+		if got := s.most([]float64{0, 0, 3, 0, 0}); got != 2 {
+			t.Errorf("one wants most: part %d", got)
+		}
+		seen[s.most([]float64{1, 1, 1, 1, 0})] = true
+	}
+	if len(seen) != 2 || !seen[1] || !seen[3] {
+		t.Errorf("wants 1 1 1 1, lacks 3 5 4 5: parts %v, want 1 and 3 by lot", seen)
+	}
+}

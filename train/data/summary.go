@@ -29,6 +29,9 @@ type LabelCount struct {
 	Name     string `json:"name"`
 	Positive int    `json:"positive"`
 	Unknown  int    `json:"unknown"`
+	// With Options.SoftLabels: cells between 0 and 1, and the mean share of all known cells, 0 and 1 among them.
+	Shares    int     `json:"shares,omitempty"`
+	MeanShare float64 `json:"mean_share,omitempty"`
 }
 
 // LabelPair counts the rows that have two labels.
@@ -78,10 +81,25 @@ func (s *Summary) countLabels(d *Dataset) {
 		}
 		s.LabelsPerRow[n]++
 	}
+	s.countShares(d)
 	for _, l := range s.Labels {
-		if l.Positive == 0 {
+		if l.Positive == 0 && l.Shares == 0 {
 			s.WithoutPositives = append(s.WithoutPositives, l.Name)
 		}
+	}
+}
+
+// countShares sets Shares and MeanShare of the labels.
+func (s *Summary) countShares(d *Dataset) {
+	for i, share := range d.Shares {
+		l := &s.Labels[i%len(s.Labels)]
+		l.MeanShare += float64(share)
+		if share > 0 && share < 1 {
+			l.Shares++
+		}
+	}
+	for i := range s.Labels {
+		s.Labels[i].MeanShare /= float64(max(1, d.Rows()-s.Labels[i].Unknown))
 	}
 }
 

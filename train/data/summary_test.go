@@ -18,7 +18,7 @@ func TestSummarize(t *testing.T) {
 	want := &Summary{
 		File: "f.csv", SHA256: got.SHA256, Rows: 6, BadRows: 1, InvalidUTF8: 1, EmptyTexts: 1,
 		Duplicates:       Repeats{1, 1, 1, 1, [2]int{2, 3}},
-		Labels:           []LabelCount{{"joy", 4, 0}, {"love", 4, 1}, {"fear", 0, 1}, {"in awe", 2, 0}},
+		Labels:           []LabelCount{{"joy", 4, 0, 0, 0}, {"love", 4, 1, 0, 0}, {"fear", 0, 1, 0, 0}, {"in awe", 2, 0, 0, 0}},
 		WithoutPositives: []string{"fear"},
 		Runs:             got.Runs,
 		UnknownLabels:    []UnknownLabel{},

@@ -184,14 +184,14 @@ func (t *tableRows) columnName(i int) string {
 // byCell takes the labels of columns of 0 and 1; an empty cell is Unknown.
 func (t *tableRows) byCell(fields [][]byte) error {
 	for _, place := range t.unnamed {
-		t.set.cells = append(t.set.cells, cell{place, Unknown})
+		t.set.cells = append(t.set.cells, cell{place, hard(Unknown)})
 	}
 	for i, column := range t.columns {
-		value, err := t.set.cell(string(fields[column]))
+		v, err := t.set.cell(string(fields[column]))
 		if err != nil {
 			return t.at(err, column)
 		}
-		if err := t.set.put(t.places[i], value); err != nil {
+		if err := t.set.put(t.places[i], v); err != nil {
 			return t.at(err, column)
 		}
 	}

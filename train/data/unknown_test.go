@@ -39,7 +39,7 @@ func TestUnknownCells(t *testing.T) {
 			t.Errorf("runs %+v, want %+v", got, want)
 		}
 	}
-	for i, want := range []LabelCount{{"joy", 2, 4}, {"love", 2, 3}, {"fear", 4, 4}} {
+	for i, want := range []LabelCount{{"joy", 2, 4, 0, 0}, {"love", 2, 3, 0, 0}, {"fear", 4, 4, 0, 0}} {
 		if got := Summarize(d).Labels[i]; got != want {
 			t.Errorf("%+v, want %+v", got, want)
 		}
@@ -155,5 +155,19 @@ func TestStratifyLargeFirst(t *testing.T) {
 				t.Errorf("labels %v, seed %d: parts of %v rows", labels, seed, rows)
 			}
 		}
+	}
+}
+
+// TestAnyOf: one of the labels makes a 1, a 0 takes that all of them are known, and else nothing is known; Known keeps the rows that say
+// something of one label.
+func TestAnyOf(t *testing.T) {
+	d := loadText(t, "text,joy,love\na,0,0\nb,0,\nc,,1\nd,,\ne,1,0\n", nil)
+	either, err := d.AnyOf("either")
+	if err != nil || !slices.Equal(either.Y, []int8{0, Unknown, 1, Unknown, 1}) || either.Labels.Name(0) != "either" {
+		t.Errorf("%v, %v", either, err)
+	}
+	known := d.Known()
+	if !slices.Equal(known.Texts, []string{"a", "b", "c", "e"}) || !slices.Equal(known.Y[2:6], []int8{0, Unknown, Unknown, 1}) {
+		t.Errorf("known rows %v, %v", known.Texts, known.Y)
 	}
 }

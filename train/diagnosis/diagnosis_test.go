@@ -158,7 +158,7 @@ func TestPriorLoss(t *testing.T) {
 	y := []int8{1, 0, 0, 0, 0, 1, 0, -1, 1, 0} // [5, 2]: 2 of 5, 1 of 4
 	entropy := func(k, n float64) float64 { return -k*math.Log(k/n) - (n-k)*math.Log(1-k/n) }
 	want := (entropy(2, 5) + entropy(1, 4)) / 9
-	if got := PriorLoss(layers.SigmoidCrossEntropy{}, y, 2); !(math.Abs(got-want) <= 3e-4*want) {
+	if got := PriorLoss(layers.SigmoidCrossEntropy{}, y, nil, 2); !(math.Abs(got-want) <= 3e-4*want) {
 		t.Errorf("PriorLoss = %v, want the entropy %v", got, want)
 	}
 	// With weight w a positive counts w times: −w·k·ln p − (n−k)·ln(1−p), least at p = wk/(wk + n − k).
@@ -167,10 +167,10 @@ func TestPriorLoss(t *testing.T) {
 		return -w*k*math.Log(p) - (n-k)*math.Log(1-p)
 	}
 	want = (weighted(2, 5, 3) + weighted(1, 4, 0.5)) / 9
-	if got := PriorLoss(layers.WeightedSigmoidCrossEntropy{PosWeight: []float64{3, 0.5}}, y, 2); !(math.Abs(got-want) <= 3e-4*want) {
+	if got := PriorLoss(layers.WeightedSigmoidCrossEntropy{PosWeight: []float64{3, 0.5}}, y, nil, 2); !(math.Abs(got-want) <= 3e-4*want) {
 		t.Errorf("weighted PriorLoss = %v, want %v", got, want)
 	}
-	if got := PriorLoss(layers.Focal{Gamma: 2, Alpha: 0.25}, y, 2); !(got > 0 && got < want) {
+	if got := PriorLoss(layers.Focal{Gamma: 2, Alpha: 0.25}, y, nil, 2); !(got > 0 && got < want) {
 		t.Errorf("focal PriorLoss = %v", got)
 	}
 }

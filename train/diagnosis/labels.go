@@ -13,7 +13,7 @@ func LabelRows(d *data.Dataset) (found []Finding) {
 		switch positive, known := positives(d, l); {
 		case known == 0:
 			unknown = append(unknown, d.Labels.Name(l))
-		case positive == 0:
+		case positive == 0 && !hasShares(d, l):
 			without = append(without, d.Labels.Name(l))
 		}
 	}
@@ -28,4 +28,14 @@ func LabelRows(d *data.Dataset) (found []Finding) {
 				d.Labels.Len(), listed(unknown)), "Their scores mean nothing: fill in the cells, or take them off the label list"})
 	}
 	return found
+}
+
+// hasShares reports whether a row gives a label a share above 0, although none counts.
+func hasShares(d *data.Dataset, label int) bool {
+	for i := label; i < len(d.Shares); i += d.Labels.Len() {
+		if d.Shares[i] > 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -47,17 +47,20 @@ func LearningRate(rate float64, tuned Tuned) []Finding {
 
 // PriorLoss returns the least mean loss over the known cells of y, row-major [rows, labels], that a model reaches without looking
 // at the text: with one logit for each label. For sigmoid cross-entropy that is the entropy of the labels' frequencies.
-func PriorLoss(loss layers.Loss, y []int8, labels int) float64 {
+// shares, as y or nil, take the place of its known cells: one of 0.7 is 0.7 of a positive.
+func PriorLoss(loss layers.Loss, y []int8, shares []float32, labels int) float64 {
 	sum, cells := 0.0, 0.0
 	for l := range labels {
 		var positives, negatives float64
 		for i := l; i < len(y); i += labels {
-			switch y[i] {
-			case layers.Positive:
-				positives++
-			case layers.Negative:
-				negatives++
+			if y[i] == layers.Unknown {
+				continue
 			}
+			positive := float64(y[i])
+			if shares != nil {
+				positive = float64(shares[i])
+			}
+			positives, negatives = positives+positive, negatives+1-positive
 		}
 		best := math.Inf(1)
 		for i := -600; i <= 600; i++ { // a step of 0.05 is within 3e-4 of the least entropy, relatively

@@ -117,8 +117,10 @@ func freshTable(e *layers.Embedding, sigma float64) string {
 	}
 	var sample []float32
 	step := max(1, rows*hidden/tableSample)
+	row := make([]float32, hidden)
 	for i := 0; i < rows; i += step {
-		sample = append(sample, e.Row(i)...)
+		e.Read(row, i)
+		sample = append(sample, row...)
 	}
 	if !drawn(sample, sigma) {
 		return ""

@@ -21,8 +21,8 @@ import (
 // Check returns every reason why the options cannot be used that needs neither model nor rows: *OptionErrors, joined. It changes
 // nothing. Of Dev it only asks whether there is one.
 func (o *Options) Check() error {
-	return errors.Join(o.checkTune(), o.checkLoss(), o.checkSolver(), o.checkFolds(), o.checkTuning(), o.checkPoolings(), o.checkRefit(),
-		o.checkWindows(), o.checkConfig())
+	return errors.Join(o.checkTune(), o.checkPrecision(), o.checkLoss(), o.checkSolver(), o.checkFolds(), o.checkTuning(), o.checkPoolings(),
+		o.checkRefit(), o.checkWindows(), o.checkConfig())
 }
 
 // checkTune looks at what is trained, and at the folder.
@@ -49,6 +49,17 @@ func (o *Options) checkTune() error {
 		return refuse("max_memory", " %d: want 0 (no limit) or more", o.MaxMemory)
 	case !slices.Contains([]data.LongTexts{"", data.CutLongTexts, data.LongError}, o.OnLong):
 		return refuse("on_long", ": %q is none of truncate, error", o.OnLong)
+	}
+	return nil
+}
+
+// checkPrecision looks at the bits of the products.
+func (o *Options) checkPrecision() error {
+	switch {
+	case o.Precision > bert.Auto:
+		return refuse("precision", " %d is none of fp32, bf16, int8, auto", o.Precision)
+	case o.Precision == bert.Int8 && o.Folds > 0:
+		return refuse("precision", " int8 is for the rows that judge, which with `folds` are those of training: give `dev`")
 	}
 	return nil
 }
@@ -90,7 +101,7 @@ func (o *Options) checkLoss() error {
 // checkSolver looks at how the head is found.
 func (o *Options) checkSolver() error {
 	exact := o.Solver != Gradient
-	_, convex := o.loss(nil, 0).(layers.CrossEntropy)
+	_, convex := o.loss(nil, nil, 0).(layers.CrossEntropy)
 	_, plain := o.Loss.(layers.SigmoidCrossEntropy)
 	switch {
 	case o.Solver < Gradient || o.Solver > LDA:
@@ -160,7 +171,7 @@ func (o *Options) checkPoolings() error {
 
 // checkRefit looks at the exact head that follows the steps.
 func (o *Options) checkRefit() error {
-	_, convex := o.loss(nil, 0).(layers.CrossEntropy)
+	_, convex := o.loss(nil, nil, 0).(layers.CrossEntropy)
 	switch {
 	case o.Refit < Gradient || o.Refit > LDA:
 		return refuse("refit", " %s: want lbfgs or lda", o.Refit)
@@ -236,11 +247,19 @@ func checkInputs(m *model.Model, rows *data.Dataset, o *Options) error {
 	} else if err := m.Windows.Check(); err != nil {
 		return refuse("windows", " of the model: %v", err)
 	}
-	if p := m.Precision(); p != bert.FP32 && (o.Tune != Head || o.Folder.Path != "") {
-		return refuse("precision", " %s: rounded weights can be neither trained nor saved, want fp32", p)
+	switch e := m.Encoder; {
+	case e.Rounds() && (o.Tune != Head || o.Folder.Path != ""):
+		return refuse("precision", " %s, word embeddings in %s: rounded weights can be neither trained nor saved, want fp32",
+			e.Precision(), e.EmbeddingsPrecision())
+	case e.Rounds() && o.Precision.Resolve() != bert.FP32:
+		return refuse("precision", " %s is beside a model in float32: this one is in %s, its word embeddings in %s", o.Precision,
+			e.Precision(), e.EmbeddingsPrecision())
 	}
 	if err := checkRows("train", rows); err != nil {
 		return err
+	}
+	if o.Folds > 0 {
+		return checkCounted("train", rows)
 	}
 	if o.Dev == nil {
 		return nil
@@ -250,6 +269,16 @@ func checkInputs(m *model.Model, rows *data.Dataset, o *Options) error {
 	}
 	if now, want := o.Dev.Labels.Names(), rows.Labels.Names(); !slices.Equal(now, want) {
 		return refuse("dev", " has the labels %q, want those of the training rows in their order, %q: give data.Options.Labels", now, want)
+	}
+	return checkCounted("dev", o.Dev)
+}
+
+// checkCounted refuses shares as the labels of rows that judge, unless it was said from which on they count.
+func checkCounted(option string, rows *data.Dataset) error {
+	if rows.Soft() && rows.Binarize == 0 {
+		return refuse("binarize", " says from which share on a label counts: `%s` %s has shares between 0 and 1, and metrics, thresholds and the "+
+			"choice of what is kept take labels that are there or not: give `binarize` 0.5, or what counts for you",
+			option, rows.File)
 	}
 	return nil
 }

@@ -53,6 +53,7 @@ func (r *run) fitEncoder(ctx context.Context) error {
 	if err := r.admit(need, func() []string { return e.smaller(need) }); err != nil {
 		return err
 	}
+	r.follow()
 	if err := e.expect(ctx); err != nil {
 		return err
 	}
@@ -82,17 +83,20 @@ func (e *encoderRun) expect(ctx context.Context) error {
 
 // newEncoderRun says what is trained, without allocating anything for it.
 func (r *run) newEncoderRun(head *layers.Classifier) *encoderRun {
-	e := &encoderRun{run: r, loss: r.o.loss(r.rows.Y, len(r.labels))}
+	e := &encoderRun{run: r, loss: r.o.loss(r.rows.Y, r.rows.Shares, len(r.labels))}
 	texts := &bert.Batch{}
 	for i := range r.texts {
 		model.AppendTo(texts, &r.texts[i])
 	}
 	c := &r.m.Encoder.Config
 	e.task = train.EncoderTask{
-		Config: r.config, Encoder: r.m.Encoder, Classifier: head, Loss: e.loss, Texts: texts, Y: r.rows.Y, Workers: r.workers,
+		Config: r.config, Encoder: r.m.Encoder, Classifier: head, Loss: e.loss, Texts: texts, Y: r.rows.Y, Shares: r.rows.Shares, Workers: r.workers,
 		Tune: bert.TrainerOptions{Pooling: r.pooling, Layers: r.o.Tune.Layers(c.NumHiddenLayers), Embeddings: r.o.Tune == All,
 			HiddenDropout: c.HiddenDropoutProb, AttentionDropout: c.AttentionProbsDropoutProb, Recompute: r.o.Recompute},
 		Observe: e.observe,
+	}
+	if r.rounded != nil && r.rounded.Precision() == bert.BF16 {
+		e.task.Tune.Precision, e.task.Tune.Rounded = bert.BF16, r.rounded
 	}
 	if p := r.o.EncoderDropout; p != nil {
 		e.task.Tune.HiddenDropout, e.task.Tune.AttentionDropout = *p, *p
@@ -218,11 +222,12 @@ func (e *encoderRun) finish() (before Record, err error) {
 // settleEncoder refits the head of the trained model, calibrates it, chooses its thresholds, as far as the options say, and judges it.
 // What was done to it in its folder before is not done again.
 func (r *run) settleEncoder(ctx context.Context, before *Record) (err error) {
+	r.follow()
 	dev := train.Features{Y: r.o.Dev.Y}
 	if r.o.Refit != Gradient && !settled(before) {
 		dev, err = r.refit(ctx)
 	} else {
-		dev.X, err = r.m.Features(ctx, r.devTexts, r.m.Pooling, nil)
+		dev.X, err = r.reader(r.o.Dev).Features(ctx, r.devTexts, r.m.Pooling, nil)
 	}
 	if err != nil {
 		return err
@@ -253,7 +258,8 @@ func (r *run) settleEncoder(ctx context.Context, before *Record) (err error) {
 // evaluate scores the dev texts at a threshold of 0.5.
 func (e *encoderRun) evaluate(ctx context.Context) (*metrics.Report, error) {
 	r := e.run
-	x, err := r.m.Features(ctx, r.devTexts, r.pooling, nil)
+	r.follow()
+	x, err := r.reader(r.o.Dev).Features(ctx, r.devTexts, r.pooling, nil)
 	if errors.Is(err, model.ErrNotFinite) {
 		return nil, train.FeaturesDiverged(err)
 	}

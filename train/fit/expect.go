@@ -71,7 +71,7 @@ func (r *run) secondsPerToken(ctx context.Context) (float64, error) {
 			}
 		}
 		start := time.Now()
-		if _, err := r.m.Features(ctx, sample, bert.Mean, nil); err != nil {
+		if _, err := r.reader(r.rows).Features(ctx, sample, bert.Mean, nil); err != nil {
 			return 0, err
 		}
 		seconds = time.Since(start).Seconds() / float64(tokens)

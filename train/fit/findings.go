@@ -36,10 +36,10 @@ func (r *run) inspect() {
 // inspectLosses looks at how well the finished head fits the training rows and those of Dev, which onDev has judged; nil for none. A
 // calibrated head is judged as the probabilities that it has become; discriminants that were not calibrated are none.
 func (h *headRun) inspectLosses(onDev *judged) {
-	minimised := h.loss
+	minimised, shares := h.loss, h.train.Shares
 	switch {
-	case h.run.o.calibration() != AsNeeded:
-		minimised = layers.SigmoidCrossEntropy{}
+	case h.run.o.calibration() != AsNeeded: // to cells as they are counted
+		minimised, shares = layers.SigmoidCrossEntropy{}, nil
 	case h.run.o.Solver == LDA:
 		return
 	}
@@ -48,8 +48,9 @@ func (h *headRun) inspectLosses(onDev *judged) {
 	h.head.Forward(logits, h.train.X)
 	_, plain := minimised.(layers.SigmoidCrossEntropy)
 	l := diagnosis.Losses{
-		Train: layers.MeanLoss(minimised, nil, logits, h.train.Y, 0), Prior: diagnosis.PriorLoss(minimised, h.train.Y, labels),
-		Comparable: plain,
+		Train:      layers.MeanSoftLoss(minimised, nil, logits, h.train.Y, shares, 0),
+		Prior:      diagnosis.PriorLoss(minimised, h.train.Y, shares, labels),
+		Comparable: plain && !h.run.rows.Soft(),
 		Dev:        math.NaN(), DevLowest: math.NaN(), AgainstOverfitting: "a larger `weight_decay` or fewer epochs",
 		Reading: h.run.readings[h.run.rows],
 	}
@@ -58,7 +59,7 @@ func (h *headRun) inspectLosses(onDev *judged) {
 	}
 	if onDev != nil {
 		l.Dev = layers.MeanLoss(layers.SigmoidCrossEntropy{}, nil, onDev.logits, onDev.Truth, 0)
-		l.DevPrior = diagnosis.PriorLoss(layers.SigmoidCrossEntropy{}, onDev.Truth, labels)
+		l.DevPrior = diagnosis.PriorLoss(layers.SigmoidCrossEntropy{}, onDev.Truth, nil, labels)
 	}
 	h.run.watch.findings(l.Findings()...)
 }
@@ -68,13 +69,13 @@ func (e *encoderRun) inspectLosses() {
 	_, plain := e.loss.(layers.SigmoidCrossEntropy)
 	labels := len(e.run.labels)
 	l := diagnosis.Losses{
-		Train: e.losses.Late(), Prior: diagnosis.PriorLoss(e.loss, e.run.rows.Y, labels), Comparable: plain,
-		Dev: e.losses.Dev, DevLowest: e.losses.DevLowest,
+		Train: e.losses.Late(), Prior: diagnosis.PriorLoss(e.loss, e.run.rows.Y, e.run.rows.Shares, labels),
+		Comparable: plain && !e.run.rows.Soft(), Dev: e.losses.Dev, DevLowest: e.losses.DevLowest,
 		AgainstOverfitting: "fewer epochs (`early_stopping` finds them) or more `dropout`",
 		Reading:            e.run.readings[e.run.rows],
 	}
 	if e.run.o.Dev != nil {
-		l.DevPrior = diagnosis.PriorLoss(layers.SigmoidCrossEntropy{}, e.run.o.Dev.Y, labels)
+		l.DevPrior = diagnosis.PriorLoss(layers.SigmoidCrossEntropy{}, e.run.o.Dev.Y, nil, labels)
 	}
 	e.run.watch.findings(l.Findings()...)
 }

@@ -115,6 +115,9 @@ type run struct {
 	watch        *watcher
 	cancel       context.CancelCauseFunc
 
+	rounded *bert.Rounded // of the encoder, with a low Options.Precision
+	low     *model.Model  // with that encoder
+
 	texts, devTexts []tokenizer.Encoding
 	cut             int // of these, longer than the model reads
 	readings        map[*data.Dataset]diagnosis.Reading
@@ -156,7 +159,11 @@ func newRun(m *model.Model, rows *data.Dataset, o Options) (*run, error) {
 		}
 	}
 	r.workers = tensor.NewWorkers(m.Threads())
-	r.record = newRecord(m, &o, rows.File)
+	if p := o.Precision.Resolve(); p != bert.FP32 {
+		r.rounded = m.Encoder.Rounded(p)
+		r.low = m.Beside(r.rounded.Model)
+	}
+	r.record = newRecord(m, &o, rows)
 	if o.Refit != Gradient {
 		if r.refitPooling, r.refitWidth, err = refit.Pooling(m.Encoder, o.RefitPooling, o.Pooling); err != nil {
 			return nil, &OptionError{Option: "refit_pooling", Err: err}

@@ -34,13 +34,14 @@ type headRun struct {
 
 // fitHead computes the features, finds the head and finishes the model.
 func (r *run) fitHead(ctx context.Context) error {
-	h := &headRun{run: r, loss: r.o.loss(r.rows.Y, len(r.labels)), pooling: r.pooling}
+	h := &headRun{run: r, loss: r.o.loss(r.rows.Y, r.rows.Shares, len(r.labels)), pooling: r.pooling}
 	if err := r.encode(); err != nil {
 		return err
 	}
 	if err := r.admitHead(); err != nil {
 		return err
 	}
+	r.follow()
 	if err := r.expect(ctx, 0, 0, false); err != nil {
 		return err
 	}
@@ -100,24 +101,29 @@ func (h *headRun) computeFeatures(ctx context.Context) (err error) {
 
 // features computes the features of a data set that has been tokenised, or takes them from the cache.
 func (r *run) features(ctx context.Context, pooling bert.Pooling, set *data.Dataset, texts []tokenizer.Encoding) (train.Features, error) {
+	reader := r.reader(set)
 	compute := func() (*tensor.Tensor, error) {
 		r.watch.begin("features of "+filepath.Base(set.File), "texts", len(texts))
 		defer r.watch.end()
-		return r.m.Features(ctx, texts, pooling, r.watch.done)
+		return reader.Features(ctx, texts, pooling, r.watch.done)
 	}
 	if r.o.Cache == "" {
 		x, err := compute()
-		return train.Features{X: x, Y: set.Y}, err
+		return train.Features{X: x, Y: set.Y, Shares: set.Shares}, err
 	}
 	cache := train.FeatureCache{Dir: r.o.Cache, Warn: r.warn}
 	hash := train.HashTokens(texts)
-	key := train.NewFeatureKey(string(r.m.Fingerprint()), pooling.String(), string(hash[:]))
+	parts := []string{string(r.m.Fingerprint()), pooling.String(), string(hash[:])}
+	if reader != r.m { // what rounds m
+		parts = append(parts, reader.Precision().String())
+	}
+	key := train.NewFeatureKey(parts...)
 	width, err := r.m.Encoder.PoolingWidth(pooling)
 	if err != nil {
 		return train.Features{}, err
 	}
 	x, err := cache.Features(key, len(texts), width, compute)
-	return train.Features{X: x, Y: set.Y}, err
+	return train.Features{X: x, Y: set.Y, Shares: set.Shares}, err
 }
 
 // open begins metrics.csv, and takes away what a run of the encoder has left in the folder, so that Resume cannot take it for what
@@ -155,12 +161,12 @@ type headFound struct {
 // find finds one head: that of the run, and those of its folds, in the same way.
 func (h *headRun) find(ctx context.Context, t headTask) (found headFound, err error) {
 	r := h.run
-	loss := r.o.loss(t.rows.Y, len(r.labels))
+	loss := r.o.loss(t.rows.Y, t.rows.Shares, len(r.labels))
 	if r.o.exact() {
 		return h.solve(ctx, t, loss)
 	}
 	if found.head = t.start; found.head == nil {
-		found.head = r.newHead(t.rows.X.Cols, t.rows.Y)
+		found.head = r.newHead(t.rows.X.Cols, t.rows.Y, t.rows.Shares)
 	}
 	task := train.HeadTask{Config: r.config, Labels: r.labels, Train: t.rows, Dev: t.dev, Classifier: found.head, Loss: loss,
 		Workers: r.workers,
@@ -272,7 +278,8 @@ func (h *headRun) logSolution(found headFound, rows train.Features, onDev *judge
 	logits := tensor.New(rows.X.Rows, len(h.run.labels))
 	found.head.Forward(logits, rows.X)
 	p := train.Progress{
-		Step: int64(found.rounds), Steps: found.rounds, Epoch: float64(found.rounds), Loss: layers.MeanLoss(h.loss, nil, logits, rows.Y, 0),
+		Step: int64(found.rounds), Steps: found.rounds, Epoch: float64(found.rounds),
+		Loss: layers.MeanSoftLoss(h.loss, nil, logits, rows.Y, rows.Shares, 0),
 		Rows: rows.X.Rows * found.rounds, Seconds: seconds, Last: true,
 	}
 	for _, s := range found.solutions {

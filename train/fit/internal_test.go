@@ -144,7 +144,7 @@ func TestRecord(t *testing.T) {
 func TestSettings(t *testing.T) {
 	p := 0.25
 	o := Options{Tune: Last(2), Pooling: bert.Mean, Balance: 3, Dev: &data.Dataset{File: "dev.csv"}}
-	r := newRecord(&model.Model{}, &o, "train.csv")
+	r := newRecord(&model.Model{}, &o, &data.Dataset{File: "train.csv"})
 	r.HiddenDropout, r.AttentionDropout, r.MaxSeqLength, r.Step = &p, &p, 64, 5
 	settings, err := r.Settings()
 	if err != nil {

@@ -22,13 +22,13 @@ func ParseLoss(s string) (layers.Loss, error) {
 	return nil, wants("loss", s, "bce, focal, asymmetric")
 }
 
-// loss returns what is minimised on training cells y, row-major [rows, labels].
-func (o *Options) loss(y []int8, labels int) layers.Loss {
+// loss returns what is minimised on training cells y, row-major [rows, labels], and their shares, nil for none.
+func (o *Options) loss(y []int8, shares []float32, labels int) layers.Loss {
 	switch {
 	case o.Loss != nil:
 		return o.Loss
 	case o.Balance > 0 && labels > 0:
-		return layers.WeightedSigmoidCrossEntropy{PosWeight: train.BalancedWeights(y, labels, o.Balance)}
+		return layers.WeightedSigmoidCrossEntropy{PosWeight: train.BalancedWeights(y, shares, labels, o.Balance)}
 	}
 	return layers.SigmoidCrossEntropy{}
 }

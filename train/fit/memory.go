@@ -27,9 +27,12 @@ func CheckWeights(config bert.Config, o *Options) error {
 	if err != nil {
 		return nil
 	}
+	if p := o.Precision.Resolve(); p != bert.FP32 {
+		memory.Rounded, _ = m.RoundedMemory(p, 1)
+	}
 	refused.Need.Model = memory
 	if o.Tune == Head {
-		refused.Need.Model = bert.Memory{Weights: memory.Weights}
+		refused.Need.Model = bert.Memory{Weights: memory.Weights, Rounded: memory.Rounded}
 	} else {
 		refused.Need.Moments, refused.Alone = 2*memory.Gradients, "weights, gradients and the optimizer's moments"
 	}
@@ -82,13 +85,12 @@ func (r *run) headMemory() (need train.Memory, err error) {
 			need.Features += 2 * 4 * (rows + dev) * r.width // what is narrowed: the best so far, and the next
 		}
 	} else {
-		passes := max(r.m.FeaturesMemory(r.texts, 0), r.m.FeaturesMemory(r.devTexts, 0))
-		need.Features = passes + train.HeadMemory(rows, dev, r.width, len(r.labels), r.config.BatchSize)
+		need.Features = r.passesMemory(0) + train.HeadMemory(rows, dev, r.width, len(r.labels), r.config.BatchSize)
 	}
 	if r.o.Folder.Path != "" {
 		need.Saving = 4 * r.m.Encoder.KernelElements() // kernels in row-major order
 	}
-	need.Model.Weights = weights.Weights
+	need.Model.Weights, need.Model.Rounded = weights.Weights, r.roundedMemory()
 	need.Other = max(0, machine.Held()-weights.Weights)
 	return need, nil
 }
@@ -126,12 +128,13 @@ func (e *encoderRun) memory() (need train.Memory, err error) {
 	if need, err = e.task.Memory(); err != nil {
 		return need, err
 	}
+	need.Model.Rounded = r.roundedMemory()
 	if r.o.Folder.Path == "" {
 		need.Saving = 0
 	}
 	if r.o.Dev != nil {
 		hidden := r.m.Encoder.Config.HiddenSize
-		need.Evaluation = r.m.FeaturesMemory(r.devTexts, hidden) + 2*4*len(r.devTexts)*len(r.labels) // logits, probabilities
+		need.Evaluation = r.devMemory(hidden) + 2*4*len(r.devTexts)*len(r.labels) // logits, probabilities
 		if r.o.Folder.Path == "" {
 			need.Evaluation += need.Model.Gradients // the best weights: a copy of what is trained
 		}
@@ -150,7 +153,7 @@ func (e *encoderRun) smaller(need train.Memory) (lines []string) {
 		if err != nil {
 			return "less"
 		}
-		m.Evaluation, m.Other = need.Evaluation, need.Other
+		m.Evaluation, m.Other, m.Model.Rounded = need.Evaluation, need.Other, need.Model.Rounded
 		e.run.countRefit(&m)
 		return "about " + machine.Bytes(m.Total()).String()
 	}

@@ -33,6 +33,11 @@ type Options struct {
 	Refit        Solver
 	RefitPooling bert.Pooling
 
+	// Precision of the run. BF16: the passes of training and of the features that heads are found on and judged by are in bf16
+	// (bert.TrainerOptions). Int8: training is as in FP32, and Dev is judged in int8, so that steps, thresholds and calibration are chosen by
+	// what the model says in that precision. Weights are float32 in all of them, in m, in the folder and in checkpoints. Auto is resolved.
+	Precision bert.Precision
+
 	// Windows is how many rows of m.MaxSeqLength tokens a text may have, in training and afterwards (package tokenizer): 1, more, or
 	// tokenizer.AllWindows; 0: as m has it. Two neighbours have the share WindowOverlap of a row in common; 0: as m has it, else a quarter,
 	// tokenizer.NoOverlap: none. All rows of a text are one example: its features are those of all of them together, and the gradient goes

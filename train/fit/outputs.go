@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/layers"
 	"bertlabel/tensor"
@@ -102,6 +103,8 @@ func checkOutputs(m *model.Model, rows *data.Dataset, o *Options) error {
 		return refuse("tune", " %s: new labels leave the encoder as it is, want head", o.Tune)
 	case o.Folds != 0:
 		return refuse("folds", " %d: new labels are judged on `dev`, want 0", o.Folds)
+	case o.Precision.Resolve() != bert.FP32:
+		return refuse("precision", " %s: new labels are found in the precision of the model, want fp32", o.Precision)
 	case o.Folder != Folder{}:
 		return refuse("output", " is not for new labels: m.SetOutputs takes them, and m.Save writes the model")
 	case len(o.Poolings) > 0 || o.Pooling != "" && o.Pooling != m.Pooling:

@@ -53,7 +53,7 @@ func Plan(m *model.Model, rows *data.Dataset, o Options) (*Planned, error) {
 		p.Memory, err = r.headMemory()
 		p.Smaller = r.smallerHead()
 	} else {
-		e := r.newEncoderRun(r.newHead(p.Width, rows.Y))
+		e := r.newEncoderRun(r.newHead(p.Width, rows.Y, rows.Shares))
 		if p.Memory, err = e.settleMemory(); err == nil {
 			p.Smaller = e.smaller(p.Memory)
 		}

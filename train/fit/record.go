@@ -1,7 +1,9 @@
 package fit
 
 import (
+	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/train/data"
 	"bertlabel/train/record"
 )
 
@@ -17,10 +19,13 @@ func (t Tuning) Record() record.TuningSettings {
 }
 
 // newRecord returns the record of a run as far as the options say it.
-func newRecord(m *model.Model, o *Options, trainFile string) Record {
+func newRecord(m *model.Model, o *Options, rows *data.Dataset) Record {
 	r := Record{
-		Model: m.Path(), Train: trainFile, Recipe: o.Recipe, Tune: o.Tune.String(), Pooling: o.Pooling.String(),
+		Model: m.Path(), Train: rows.File, SoftLabels: rows.Soft(), Recipe: o.Recipe, Tune: o.Tune.String(), Pooling: o.Pooling.String(),
 		LossSettings: o.describeLoss(), Config: o.config(),
+	}
+	if p := o.Precision.Resolve(); p != bert.FP32 {
+		r.Precision = p.String()
 	}
 	if len(o.Poolings) > 0 {
 		r.Pooling = "auto"

@@ -17,7 +17,7 @@ func (r *run) refit(ctx context.Context) (dev train.Features, err error) {
 	o.Solver, o.Cache = o.Refit, "" // the encoder is another than the one whose features a cache has
 	exact := *r
 	exact.o = &o
-	h := &headRun{run: &exact, loss: o.loss(r.rows.Y, len(r.labels))}
+	h := &headRun{run: &exact, loss: o.loss(r.rows.Y, r.rows.Shares, len(r.labels))}
 	rows, err := exact.features(ctx, r.refitPooling, r.rows, r.texts)
 	if err != nil {
 		return dev, err
@@ -54,7 +54,7 @@ func (r *run) countRefit(need *train.Memory) {
 // solverMemory estimates what an exact head takes: the passes for its features, these, and the solver.
 func (r *run) solverMemory(by Solver, width int) int {
 	rows, dev, labels := len(r.texts), len(r.devTexts), len(r.labels)
-	passes := max(r.m.FeaturesMemory(r.texts, 0), r.m.FeaturesMemory(r.devTexts, 0))
+	passes := r.passesMemory(0)
 	if by == LDA {
 		return passes + solver.DiscriminantMemory(rows, dev, width, labels)
 	}

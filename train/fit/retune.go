@@ -23,6 +23,9 @@ func Retune(ctx context.Context, m *model.Model, rows *data.Dataset, o Options) 
 	if err := checkInputs(m, rows, &o); err != nil {
 		return nil, err
 	}
+	if err := checkCounted("dev", rows); err != nil {
+		return nil, err
+	}
 	if m.Head == nil {
 		return nil, refuse("model", " has no head whose thresholds could be chosen: train one first")
 	}

@@ -14,7 +14,7 @@ import (
 func (r *run) startHead(pooling bert.Pooling, width int) *layers.Classifier {
 	m := r.m
 	if m.Head == nil {
-		return r.newHead(width, r.rows.Y)
+		return r.newHead(width, r.rows.Y, r.rows.Shares)
 	}
 	names := m.Labels
 	if m.Unnamed && len(names) == len(r.labels) {
@@ -22,7 +22,7 @@ func (r *run) startHead(pooling bert.Pooling, width int) *layers.Classifier {
 	}
 	if !sameSet(names, r.labels) || m.Pooling != pooling {
 		r.watch.note(note.FromHead{Own: false})
-		return r.newHead(width, r.rows.Y)
+		return r.newHead(width, r.rows.Y, r.rows.Shares)
 	}
 	order := make([]int, len(r.labels))
 	for i, label := range r.labels {
@@ -32,12 +32,12 @@ func (r *run) startHead(pooling bert.Pooling, width int) *layers.Classifier {
 	return m.Head.Select(order)
 }
 
-// newHead returns a head as before any training, whose bias the training cells y may decide.
-func (r *run) newHead(width int, y []int8) *layers.Classifier {
+// newHead returns a head as before any training, whose bias the training cells y, and their shares, may decide.
+func (r *run) newHead(width int, y []int8, shares []float32) *layers.Classifier {
 	head := layers.NewClassifier(len(r.labels), width)
 	train.InitClassifier(head, r.config.Seed)
 	if r.o.LogOddsBias {
-		train.LogOddsBias(head, y)
+		train.LogOddsBias(head, y, shares)
 	}
 	return head
 }

@@ -367,3 +367,21 @@ func BenchmarkEvaluate(b *testing.B) {
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(rows*cols), "ns/cell")
 	})
 }
+
+// TestCrossValidate: mean and sample standard deviation over folds that are each evaluated alone, by hand.
+func TestCrossValidate(t *testing.T) {
+	d := Data{[]string{"joy"}, []int8{1, 0, 1, 1, 0, 1}, []float32{.9, .8, .1, .7, .2, .3}}
+	f, err := CrossValidate(d, []int{0, 0, 1, 1, 2, 2}, 3, &Tuned{Thresholds: []float32{.5}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Hamming losses 1/2, 1/2, 1/2; recalls 1, 1/2, 0.
+	for name, want := range map[string][2]float64{"hamming_loss": {.5, 0}, "recall_macro": {.5, .5}} {
+		near(t, "mean of "+name, float64(f.Mean[name]), want[0])
+		near(t, "deviation of "+name, float64(f.Std[name]), want[1])
+	}
+	near(t, "recall of all rows", float64(f.RecallMicro), .5)
+	if len(f.Each) != 3 || f.Each[2].Rows != 2 || f.Folds != 3 {
+		t.Errorf("%+v", f.Each)
+	}
+}

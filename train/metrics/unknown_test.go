@@ -125,3 +125,28 @@ func TestTuneUnknown(t *testing.T) {
 		t.Errorf("threshold of all %v, want %v, %v", tuned.Global, want.Threshold, err)
 	}
 }
+
+// TestCalibrateTies: where all priors are as good, as with logits of 0, which no temperature changes, the strongest is taken; and the line of
+// all labels is itself pulled towards no change, with the strength 1.
+func TestCalibrateTies(t *testing.T) {
+	truth, logits := make([]int8, 40), make([]float32, 40)
+	for i := range truth {
+		truth[i] = int8(i / 2 % 2)
+	}
+	d := Data{[]string{"a", "b"}, truth, logits}
+	c := calibrate(t, d.Labels, truth, logits, Temperature, 1)
+	if !math.IsInf(c.Prior, 1) || c.Slope[0] != c.Slope[1] {
+		t.Errorf("prior %v, slopes %v", c.Prior, c.Slope)
+	}
+
+	rng := rand.New(rand.NewPCG(5, 6))
+	for i := range truth {
+		truth[i], logits[i] = int8(rng.IntN(2)), float32(rng.NormFloat64())
+		logits[i] += float32(truth[i])
+	}
+	all := d.fitLines(Platt)[0] // of the infinitely strong prior
+	o := newObjective(knownCells(truth, logits, 1), all[0], unchanged, 1)
+	if all[0] != all[1] || !(math.Abs(o.dSlope)+math.Abs(o.dIntercept) <= 1e-6) {
+		t.Errorf("the line of all labels %+v is not where the cross-entropy and a pull of 1 balance: %+v", all[0], o)
+	}
+}

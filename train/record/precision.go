@@ -21,7 +21,7 @@ import (
 // PrecisionFile is the file in a model's folder that says what low precisions cost this model. It is a file of its own, so that
 // bertlabel.json means what it meant; a program that does not know it passes it over.
 //
-//	{"format_version": 1, "precisions": {"int8": {Precision}, …}}
+//	{"format_version": 1, "precisions": {"int8": {Precision}, "int8+embeddings": {Precision}, …}}
 const PrecisionFile = "precision.json"
 
 const precisionVersion = 1
@@ -46,9 +46,9 @@ func NewPrecision(m *model.Model, rows *data.Dataset, c *score.Comparison) *Prec
 		Program: train.Program(), Comparison: *c}
 }
 
-// Of reports whether the record is of m, as it stands and in its precision.
+// Of reports whether the record is of m, as it stands and in its precisions.
 func (p *Precision) Of(m *model.Model) bool {
-	return p.Precision == m.Precision().String() && p.Fingerprint == fingerprint(m)
+	return p.Name() == score.PrecisionName(m) && p.Fingerprint == fingerprint(m)
 }
 
 func fingerprint(m *model.Model) string { return hex.EncodeToString(m.PredictionFingerprint()) }
@@ -56,10 +56,10 @@ func fingerprint(m *model.Model) string { return hex.EncodeToString(m.Prediction
 // precisions is the contents of the file. Records stay as they were read, also what this program does not know of them.
 type precisions struct {
 	FormatVersion int                        `json:"format_version"`
-	Precisions    map[string]json.RawMessage `json:"precisions"` // by their names
+	Precisions    map[string]json.RawMessage `json:"precisions"` // by score.PrecisionName
 }
 
-// PrecisionOf returns what the folder of m says of its precision, nil if that is nothing. The record may be of another model: see Of.
+// PrecisionOf returns what the folder of m says of its precisions, nil if that is nothing. The record may be of another model: see Of.
 func PrecisionOf(m *model.Model) (*Precision, error) {
 	if m.Folder() == "" {
 		return nil, nil
@@ -69,13 +69,13 @@ func PrecisionOf(m *model.Model) (*Precision, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, found := all.Precisions[m.Precision().String()]
+	text, found := all.Precisions[score.PrecisionName(m)]
 	if !found {
 		return nil, nil
 	}
 	p := &Precision{}
 	if err := json.Unmarshal(text, p); err != nil {
-		return nil, fmt.Errorf("%s: %s: %w", path, m.Precision(), err)
+		return nil, fmt.Errorf("%s: %s: %w", path, score.PrecisionName(m), err)
 	}
 	return p, nil
 }
@@ -91,7 +91,7 @@ func (p *Precision) Keep(m *model.Model) (path string, err error) {
 	if err != nil {
 		return path, err
 	}
-	if all.Precisions[p.Precision], err = json.Marshal(p); err != nil {
+	if all.Precisions[p.Name()], err = json.Marshal(p); err != nil {
 		return path, err
 	}
 	text, err := json.MarshalIndent(all, "", "  ")

@@ -15,15 +15,18 @@ import (
 // Record is what a model's bertlabel.json says under "training" of how its head came to be, with all defaults filled in. It is
 // written and read here only; fields that a kind of run does not have are left out.
 type Record struct {
-	Model string `json:"model"`          // what training started from, as it was opened
-	Train string `json:"train"`          // data.Dataset.File of the rows
-	Dev   string `json:"dev,omitempty"`  // likewise
-	Step  int64  `json:"step,omitempty"` // of a run of the encoder: whose weights these are
+	Model string `json:"model"`         // what training started from, as it was opened
+	Train string `json:"train"`         // data.Dataset.File of the rows
+	Dev   string `json:"dev,omitempty"` // likewise
+	// Train has shares between 0 and 1, which the loss took as they are.
+	SoftLabels bool  `json:"soft_labels,omitempty"`
+	Step       int64 `json:"step,omitempty"` // of a run of the encoder: whose weights these are
 
 	Recipe string `json:"recipe,omitempty"` // that the options were taken from, whatever was changed in them
 
-	Tune    string `json:"tune"`
-	Pooling string `json:"pooling"` // as it was asked for; "auto" where one of several was chosen
+	Tune      string `json:"tune"`
+	Pooling   string `json:"pooling"`             // as it was asked for; "auto" where one of several was chosen
+	Precision string `json:"precision,omitempty"` // bf16, int8, or for fp32 nothing: fit.Options.Precision
 
 	// Of a run of the encoder only.
 	MaxSeqLength     int      `json:"max_seq_length,omitempty"`

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"bertlabel/bert"
+	"bertlabel/bert/model"
 	"bertlabel/tensor"
 	"bertlabel/train/data"
 	"bertlabel/train/metrics"
@@ -15,6 +16,7 @@ import (
 // Outputs is what a model makes of the rows of a data set, in their order.
 type Outputs struct {
 	Precision     bert.Precision // of the model
+	Embeddings    bert.Precision // of its word embeddings
 	Features      *tensor.Tensor // [rows, width of the model's pooling]
 	Logits        *tensor.Tensor // [rows, labels]
 	Probabilities *tensor.Tensor // [rows, labels]
@@ -23,10 +25,11 @@ type Outputs struct {
 // Comparison says how far the results of a model in one precision are from those in another, on labelled rows. A change is the figure
 // in Precision less that in Against.
 type Comparison struct {
-	Precision string `json:"precision"`
-	Against   string `json:"against"`
-	Rows      int    `json:"rows"`
-	Labels    int    `json:"labels"`
+	Precision  string `json:"precision"`
+	Embeddings string `json:"embeddings,omitempty"` // of the word embeddings beside Precision, "" for fp32; those beside Against are fp32
+	Against    string `json:"against"`
+	Rows       int    `json:"rows"`
+	Labels     int    `json:"labels"`
 
 	F1Macro               Change `json:"f1_macro"` // at the thresholds
 	AveragePrecisionMacro Change `json:"average_precision_macro"`
@@ -51,13 +54,39 @@ type Change struct {
 	Change  metrics.Number `json:"change"`
 }
 
+// Name returns Precision, and after a plus sign embeddings where these are in int8: int8, fp32+embeddings.
+func (c *Comparison) Name() string {
+	if c.Embeddings == "" {
+		return c.Precision
+	}
+	return c.Precision + "+embeddings"
+}
+
+// PrecisionName returns the Name of comparisons of a model in the precisions that m has.
+func PrecisionName(m *model.Model) string {
+	c := comparisonOf(m.Precision(), m.Encoder.EmbeddingsPrecision())
+	return c.Name()
+}
+
+func comparisonOf(precision, embeddings bert.Precision) *Comparison {
+	c := &Comparison{Precision: precision.String()}
+	if embeddings != bert.FP32 {
+		c.Embeddings = embeddings.String()
+	}
+	return c
+}
+
 // Compare holds got beside want, two runs of one model over the same labelled rows, at thresholds, one for all labels or one for each. The
 // error is one of metrics.Evaluate, or says what does not go together.
 func Compare(rows *data.Dataset, thresholds []float32, got, want *Outputs) (*Comparison, error) {
 	if rows == nil || rows.Labels == nil || got == nil || want == nil {
 		return nil, errors.New("score: a comparison needs labelled rows and two runs over them")
 	}
-	c := &Comparison{Precision: got.Precision.String(), Against: want.Precision.String(), Rows: rows.Rows(), Labels: rows.Labels.Len()}
+	c := comparisonOf(got.Precision, got.Embeddings)
+	c.Against, c.Rows, c.Labels = want.Precision.String(), rows.Rows(), rows.Labels.Len()
+	if want.Embeddings != bert.FP32 {
+		return nil, fmt.Errorf("score: compared with a run whose word embeddings are in %s, want %s", want.Embeddings, bert.FP32)
+	}
 	for _, o := range []*Outputs{got, want} {
 		if o.Logits.Rows != c.Rows || o.Logits.Cols != c.Labels || o.Features.Rows != c.Rows || o.Features.Cols != want.Features.Cols {
 			return nil, fmt.Errorf("score: logits [%d, %d] and features [%d, %d] for %d rows with %d labels and features [%d, %d]", o.Logits.Rows,

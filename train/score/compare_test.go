@@ -14,7 +14,7 @@ import (
 
 // outputs makes some of logits [3, 2] and features [3, 2].
 func outputs(p bert.Precision, logits, features []float32) *Outputs {
-	o := &Outputs{p, tensor.From(features, 3, 2), tensor.From(logits, 3, 2), tensor.New(3, 2)}
+	o := &Outputs{p, bert.FP32, tensor.From(features, 3, 2), tensor.From(logits, 3, 2), tensor.New(3, 2)}
 	for i, z := range logits {
 		o.Probabilities.Data[i] = float32(1 / (1 + math.Exp(-float64(z))))
 	}
@@ -57,6 +57,17 @@ func TestCompare(t *testing.T) {
 	near("least cosine", c.CosineLeast, 24.0/25)
 	if c.Precision != "int8" || c.Against != "fp32" || c.Flips != 2 || c.FlippedRows != 1 || c.Rows != 3 || c.Labels != 2 {
 		t.Errorf("%+v", c)
+	}
+	if c.Name() != "int8" || c.Embeddings != "" {
+		t.Errorf("name %q, embeddings %q", c.Name(), c.Embeddings)
+	}
+	low := *want
+	low.Embeddings = bert.Int8
+	if c, err := Compare(rows, []float32{0.5}, &low, want); err != nil || c.Name() != "fp32+embeddings" || c.Embeddings != "int8" || c.Flips != 0 {
+		t.Errorf("embeddings in int8: %+v, %v", c, err)
+	}
+	if _, err := Compare(rows, []float32{0.5}, got, &low); err == nil {
+		t.Error("compared with embeddings in int8")
 	}
 	if same, err := Compare(rows, []float32{0.2, 0.9}, want, want); err != nil || same.LogitMax != 0 || same.Flips != 0 ||
 		same.CosineLeast != 1 || same.F1Macro.Change != 0 {

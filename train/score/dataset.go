@@ -28,7 +28,7 @@ func Encode(m *model.Model, rows *data.Dataset, onLong data.LongTexts) (texts []
 			continue
 		}
 		if cut++; onLong == data.LongError {
-			return nil, 0, tooLong(&texts[i], rows.File, rows.Line(i), m.Lengths())
+			return nil, 0, TooLong(&texts[i], rows.File, rows.Line(i), m.Lengths())
 		}
 	}
 	return texts, cut, nil
@@ -64,7 +64,7 @@ func Run(ctx context.Context, m *model.Model, rows *data.Dataset, texts []tokeni
 	if len(texts) != rows.Rows() {
 		return nil, fmt.Errorf("score: %d rows of tokens for %d rows of %s", len(texts), rows.Rows(), rows.File)
 	}
-	place := func(text int) (string, int) { return rows.File, rows.Line(text) }
+	place := func(text int) *data.Example { return &data.Example{File: rows.File, Line: rows.Line(text)} }
 	features, err := m.Features(ctx, texts, m.Pooling, progress)
 	if err != nil {
 		return nil, placed(err, place)
@@ -73,7 +73,7 @@ func Run(ctx context.Context, m *model.Model, rows *data.Dataset, texts []tokeni
 	if err := m.CheckLogits(logits); err != nil {
 		return nil, placed(err, place)
 	}
-	return &Outputs{m.Precision(), features, logits, probabilities}, nil
+	return &Outputs{m.Precision(), m.Encoder.EmbeddingsPrecision(), features, logits, probabilities}, nil
 }
 
 // Probabilities returns those of Run alone, [rows, labels] by the model's head.

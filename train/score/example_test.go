@@ -33,7 +33,7 @@ func ExampleChunks() {
 	}
 	// Output:
 	// {"id":1,"labels":["delivery"],"probabilities":{"delivery":1,"money":0.5}}
-	// {"id":2,"error":"stdin:2: column 19 (text): found an array, expected a string; fix: put the text in double quotes"}
+	// {"id":2,"error":"column 19 (text): found an array, expected a string; fix: put the text in double quotes"}
 	// {"id":3,"labels":["delivery"],"probabilities":{"delivery":1,"money":0.5}}
 }
 

@@ -17,8 +17,9 @@ import (
 //	{"id":"7","labels":["late"],"probabilities":{"late":0.93,"damaged":0.02}}
 //	{…,"windows":[{"start":0,"end":310,"tokens":97,"logits":{"late":1.9,"damaged":-2.1}}]}     with Row.Windows: shares of the logits
 //	{"id":"7","embedding":[0.12,-0.5]}          with a Row.Vector
-//	{"id":"7","error":"in.jsonl:3: column …"}   of a row that has no result
+//	{"id":"7","error":"column 9 (text): found …"}   of a row that has no result
 //
+// The error of a bad row does not say where the row stands, so that a part of a file gives the lines that the whole file gives.
 // Without an id the line has none; one that was a number in JSON stays as it was written. A number is the shortest that gives back the
 // float32; all are taken to be finite, as those of Chunks are.
 type Line struct {
@@ -34,7 +35,7 @@ func (l Line) Append(dst []byte, m *model.Model, r *Row) []byte {
 	dst = AppendID(append(dst, '{'), &r.Example)
 	switch {
 	case r.Bad != nil:
-		dst = AppendString(append(dst, `"error":`...), r.Bad.Error())
+		dst = AppendString(append(dst, `"error":`...), r.Bad.Fault())
 	case r.Err != nil:
 		dst = AppendString(append(dst, `"error":`...), r.Err.Error())
 	case r.Vector != nil:

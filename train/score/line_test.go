@@ -32,7 +32,7 @@ func TestLine(t *testing.T) {
 			`{"id":2.50,"embedding":[1,-0.5,1e+21,-0]}`},
 		{Line{}, Row{Example: data.Example{HasID: true, Bad: &data.RowError{File: "f", Line: 1, Found: "a", Expected: "\"b\" & <c>"}},
 			Vector: []float32{1}},
-			`{"id":"","error":"f:1: found a, expected \"b\" & <c>"}`},
+			`{"id":"","error":"found a, expected \"b\" & <c>"}`},
 		{Line{}, Row{Vector: []float32{}}, `{"embedding":[]}`},
 	} {
 		if got := string(c.line.Append([]byte("before "), m, &c.row)); got != "before "+c.want+"\n" {

@@ -141,7 +141,7 @@ func read(m *model.Model, r *data.Reader, q *queue) {
 		if err == nil && row.Bad == nil {
 			row.Tokens = m.EncodeOne(model.Text{A: row.Text, B: row.Pair})
 			if long == data.LongError && row.Tokens.Cut > 0 {
-				skip, err = r.Refuse(&row.Example, tooLong(&row.Tokens, row.File, row.Line, m.Lengths()))
+				skip, err = r.Refuse(&row.Example, TooLong(&row.Tokens, row.File, row.Line, m.Lengths()))
 			}
 		}
 		if err != nil {
@@ -154,8 +154,8 @@ func read(m *model.Model, r *data.Reader, q *queue) {
 	}
 }
 
-// tooLong refuses a text that was cut.
-func tooLong(e *tokenizer.Encoding, file string, line int, lengths tokenizer.Lengths) *data.RowError {
+// TooLong refuses a text that was cut.
+func TooLong(e *tokenizer.Encoding, file string, line int, lengths tokenizer.Lengths) *data.RowError {
 	limit := lengths.MaxSeqLength
 	if e.Sequences() > 1 {
 		limit = lengths.Tokens()
@@ -184,7 +184,7 @@ func (o Options) run(ctx context.Context, m *model.Model, rows []Row) error {
 			good, texts = append(good, &rows[i]), append(texts, rows[i].Tokens)
 		}
 	}
-	place := func(text int) (string, int) { return good[text].File, good[text].Line }
+	place := func(text int) *data.Example { return &good[text].Example }
 	if o.Result == Vectors {
 		features, err := m.Features(ctx, texts, o.Pooling, nil)
 		if err != nil {
@@ -223,9 +223,10 @@ func (o Options) predict(ctx context.Context, m *model.Model, rows []*Row, texts
 
 // NumberError says of which row the model made a number that is none: the weights are broken, or the input is.
 type NumberError struct {
-	File string
-	Line int
-	Err  error // a *model.LogitError, which names the label, or a *model.FeatureError; its Text is the row's place among those of one pass
+	File   string
+	Line   int
+	Offset int64 // where Line is 0, as of a row of a section: the byte of the file at which the row starts
+	Err    error // a *model.LogitError, which names the label, or a *model.FeatureError; its Text is the row's place among those of one pass
 }
 
 func (e *NumberError) Error() string {
@@ -236,14 +237,20 @@ func (e *NumberError) Error() string {
 	case *model.FeatureError:
 		what = fmt.Sprintf("feature %d is %v: %v", err.Feature, err.Value, model.ErrNotFinite)
 	}
-	return fmt.Sprintf("%s:%d: %s", e.File, e.Line, what)
+	switch {
+	case e.Line > 0:
+		return fmt.Sprintf("%s:%d: %s", e.File, e.Line, what)
+	case e.Offset > 0:
+		return fmt.Sprintf("%s: byte %d: %s", e.File, e.Offset, what)
+	}
+	return e.File + ": " + what
 }
 
 // Unwrap returns Err.
 func (e *NumberError) Unwrap() error { return e.Err }
 
 // placed names the row of an error about a number, given where the texts of the pass stand.
-func placed(err error, place func(text int) (file string, line int)) error {
+func placed(err error, place func(text int) *data.Example) error {
 	text := -1
 	var logit *model.LogitError
 	var feature *model.FeatureError
@@ -255,6 +262,6 @@ func placed(err error, place func(text int) (file string, line int)) error {
 	default:
 		return err
 	}
-	file, line := place(text)
-	return &NumberError{file, line, err}
+	row := place(text)
+	return &NumberError{row.File, row.Line, row.Offset, err}
 }

@@ -36,7 +36,9 @@ const DiscriminantBegin = 3
 // order alone: it is the strength, one for all labels, with the highest macro-averaged average precision on Dev; HeldLoss is what it
 // lacks to 1. Of DiscriminantPath() DiscriminantBegin is tried first, of task.L2 the strongest; from there the weaker ones follow
 // until that has got no better, and if no weaker one was better, the stronger ones likewise. Unknown cells count for no mean; their
-// rows still count for G. A label with cells of one class only gets what Head gives it. task.Loss is not used.
+// rows still count for G. With Features.Shares a row belongs to a label by its share y, and by 1−y to its absence: π, μ₁ and μ₀ are the
+// means so weighted, and the decomposition of G stays. On Dev the order is that of Y. A label with cells of one class only gets what Head
+// gives it. task.Loss is not used.
 //
 // With fewer rows than columns the same v is found from a matrix [rows, rows] (see solveRows).
 //
@@ -139,12 +141,12 @@ func (d *discriminant) measure() {
 	for i := range sums {
 		sums[i] = make([]float64, x.Cols)
 	}
-	for l, count := range train.CountClasses(d.Train.Y, n) {
+	for l, count := range train.CountClasses(d.Train.Y, d.Train.Shares, n) {
 		known := count.Negatives + count.Positives
 		for i := range x.Rows {
-			if y := d.Train.Y[i*n+l]; y != layers.Unknown {
+			if d.Train.Y[i*n+l] != layers.Unknown {
 				d.cells.Row(2 * l)[i] = float32(1 / known)
-				d.cells.Row(2*l + 1)[i] = float32((float64(y) - count.Positives/known) / known)
+				d.cells.Row(2*l + 1)[i] = float32((share(&d.Train, i*n+l) - count.Positives/known) / known)
 			}
 		}
 		d.labels = append(d.labels, classMoments{count.Negatives, count.Positives, sums[2*l], sums[2*l+1]})
@@ -218,11 +220,11 @@ func (d *discriminant) solveGram(l2 float64, b func(label, i int) float64) ([][]
 			solved.Set(i, l, b(l, i))
 		}
 	}
-	var cholesky mat.Cholesky
-	if !cholesky.Factorize(shrunk) {
+	factors, ok := newCholesky(shrunk, d.Workers)
+	if !ok {
 		return nil, fmt.Errorf("the covariance of the features with %g added is not positive definite in float64: give a larger L2", l2)
 	}
-	if err := cholesky.SolveTo(solved, solved); err != nil {
+	if err := factors.solve(solved); err != nil {
 		return nil, fmt.Errorf("the covariance of the features with %g added: %w; give a larger L2", l2, err)
 	}
 	columns := make([][]float64, n)

@@ -17,14 +17,17 @@ import (
 )
 
 // discriminant64 is the definition in float64 for one label: the clouds' means and common covariance, and Bayes' theorem. It returns
-// the logit of every row of x. The covariance is that of all rows around their own class's mean.
-func discriminant64(x [][]float64, y []int8, l2 float64) []float64 {
+// the logit of every row of x. The covariance is that of all rows around their own class's mean; a share y of a row is in one cloud by y and
+// in the other by 1 − y.
+func discriminant64(x [][]float64, y []float64, l2 float64) []float64 {
 	n, cols := float64(len(x)), len(x[0])
 	var count [2]float64
 	mean := [2][]float64{make([]float64, cols), make([]float64, cols)}
 	for i, row := range x {
-		count[y[i]]++
-		axpy(mean[y[i]], 1, row)
+		for c, weight := range []float64{1 - y[i], y[i]} {
+			count[c] += weight
+			axpy(mean[c], weight, row)
+		}
 	}
 	for c := range mean {
 		for j := range mean[c] {
@@ -35,7 +38,9 @@ func discriminant64(x [][]float64, y []int8, l2 float64) []float64 {
 	for i, row := range x {
 		for j := range cols {
 			for k := j; k < cols; k++ {
-				within.SetSym(j, k, within.At(j, k)+(row[j]-mean[y[i]][j])*(row[k]-mean[y[i]][k])/n)
+				for c, weight := range []float64{1 - y[i], y[i]} {
+					within.SetSym(j, k, within.At(j, k)+weight*(row[j]-mean[c][j])*(row[k]-mean[c][k])/n)
+				}
 			}
 		}
 	}
@@ -60,7 +65,12 @@ func discriminant64(x [][]float64, y []int8, l2 float64) []float64 {
 
 // TestDiscriminant compares with the definition, on columns of very different scale.
 func TestDiscriminant(t *testing.T) {
-	task := newTask(31, 300, 7, 4)
+	t.Run("cells", func(t *testing.T) { testDiscriminant(t, newTask(31, 300, 7, 4)) })
+	t.Run("shares", func(t *testing.T) { testDiscriminant(t, withShares(newTask(31, 300, 7, 4))) })
+	t.Run("shares of few rows", func(t *testing.T) { testDiscriminant(t, withShares(newTask(32, 20, 40, 4))) })
+}
+
+func testDiscriminant(t *testing.T, task Task) {
 	task.Dev = train.Features{}
 	for i := range task.Train.Y {
 		if task.Train.Y[i] == layers.Unknown {
@@ -83,9 +93,9 @@ func TestDiscriminant(t *testing.T) {
 		logits := tensor.New(x.Rows, 4)
 		task.Classifier.Forward(logits, task.Train.X)
 		for l := range task.Labels {
-			y := make([]int8, x.Rows)
+			y := make([]float64, x.Rows)
 			for i := range y {
-				y[i] = task.Train.Y[4*i+l]
+				y[i] = share(&task.Train, 4*i+l)
 			}
 			for i, want := range discriminant64(rows, y, l2) {
 				// Products are float32 sums over 512 rows: 1e-5 of the largest logits is ten times what is seen.
@@ -290,9 +300,9 @@ func TestDiscriminantRows(t *testing.T) {
 	logits := tensor.New(x.Rows, 3)
 	task.Classifier.Forward(logits, task.Train.X)
 	for l := range task.Labels {
-		y := make([]int8, x.Rows)
+		y := make([]float64, x.Rows)
 		for i := range y {
-			y[i] = task.Train.Y[3*i+l]
+			y[i] = float64(task.Train.Y[3*i+l])
 		}
 		for i, want := range discriminant64(rows, y, 0.1) {
 			if got := float64(logits.Row(i)[l]); !(math.Abs(got-want) <= 1e-5*(1+math.Abs(want))) {

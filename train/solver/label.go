@@ -5,6 +5,7 @@ import (
 
 	"bertlabel/asm"
 	"bertlabel/layers"
+	"bertlabel/train"
 )
 
 // labelSolver is the problem of one label. Its variables are w, then the bias. What a round does to it, in order:
@@ -97,34 +98,44 @@ func (l *labelSolver) constantLoss(negatives, positives float64) float64 {
 	return (negatives*n + positives*p) / (negatives + positives)
 }
 
-// count sets known, and returns the cells in the loss.
+// count sets known, and returns the cells in the loss; of a share that is its part of each.
 func (l *labelSolver) count() (negatives, positives float64) {
-	for _, c := range l.class {
-		switch c {
-		case negativeCell:
-			negatives++
-		case positiveCell:
-			positives++
+	l.known = 0
+	for i, c := range l.class {
+		if c == negativeCell || c == positiveCell {
+			l.known++
+			positives += share(&l.Train, i*len(l.Labels)+l.label)
 		}
 	}
-	l.known = negatives + positives
-	return negatives, positives
+	return l.known - positives, positives
+}
+
+// share returns how much of a known cell of Features is positive: 1, 0, or its share.
+func share(f *train.Features, cell int) float64 {
+	if f.Shares != nil {
+		return float64(f.Shares[cell])
+	}
+	return float64(f.Y[cell])
 }
 
 // holdOut sees to cells that l2 can be chosen on, and reports whether there are any of both classes. With Dev these are Dev's;
-// without, every fifth positive and every fifth negative cell in the given order of the rows.
+// without, every fifth positive and every fifth negative cell in the given order of the rows; which of them a share is Features.Y says.
 func (l *labelSolver) holdOut(order []int) bool {
-	var count [classes]int
 	if l.dev != nil {
+		known, positives := 0.0, 0.0
 		for i := range l.dev.Rows {
-			count[classOf(l.Dev.Y[i*len(l.Labels)+l.label])]++
+			if cell := i*len(l.Labels) + l.label; l.Dev.Y[cell] != layers.Unknown {
+				known++
+				positives += share(&l.Dev, cell)
+			}
 		}
-		return count[negativeCell] > 0 && count[positiveCell] > 0
+		return positives > 0 && positives < known
 	}
 	negatives, positives := l.count()
 	if min(negatives, positives) < heldOut {
 		return false
 	}
+	var count [classes]int
 	for _, i := range order {
 		c := l.class[i]
 		if count[c]++; c != unknownCell && count[c]%heldOut == 0 {
@@ -138,15 +149,21 @@ func (l *labelSolver) holdOut(order []int) bool {
 // heldLoss returns the mean loss on the cells that l2 is chosen on.
 func (l *labelSolver) heldLoss() float64 {
 	sum, n, hidden := 0.0, 0, len(l.w)-1
-	add := func(z float64, positive bool) {
-		loss, _ := l.Loss.Cell(z, positive, l.label)
-		sum += loss
+	add := func(z, y float64) {
+		if y > 0 {
+			loss, _ := l.Loss.Cell(z, true, l.label)
+			sum += y * loss
+		}
+		if y < 1 {
+			loss, _ := l.Loss.Cell(z, false, l.label)
+			sum += (1 - y) * loss
+		}
 		n++
 	}
 	if l.dev == nil {
 		for i, c := range l.class {
 			if c == heldNegative || c == heldPositive {
-				add(float64(l.z[i]), c == heldPositive)
+				add(float64(l.z[i]), share(&l.Train, i*len(l.Labels)+l.label))
 			}
 		}
 		return sum / float64(n)
@@ -156,8 +173,8 @@ func (l *labelSolver) heldLoss() float64 {
 		w[j] = float32(l.w[j])
 	}
 	for i := range l.dev.Rows {
-		if y := l.Dev.Y[i*len(l.Labels)+l.label]; y != layers.Unknown {
-			add(float64(asm.Best.Dot(w, l.dev.Row(i)))+l.w[hidden], y == layers.Positive)
+		if cell := i*len(l.Labels) + l.label; l.Dev.Y[cell] != layers.Unknown {
+			add(float64(asm.Best.Dot(w, l.dev.Row(i)))+l.w[hidden], share(&l.Dev, cell))
 		}
 	}
 	return sum / float64(n)

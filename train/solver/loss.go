@@ -44,6 +44,21 @@ func (l *labelSolver) setTerms() {
 	l.terms[positiveCell] = cellTerms{-1, right, wrong}
 }
 
+// termsOf returns the terms of the cell of a row. A share y of Features.Shares is y of a positive cell and 1−y of a negative one; its class
+// says which way u is turned.
+func (l *labelSolver) termsOf(row int) cellTerms {
+	t := l.terms[l.class[row]]
+	if l.Train.Shares == nil || t.sign == 0 {
+		return t
+	}
+	y, n, p := float64(l.Train.Shares[row*len(l.Labels)+l.label]), &l.terms[negativeCell], &l.terms[positiveCell]
+	positive, negative := y*p.right+(1-y)*n.wrong, (1-y)*n.right+y*p.wrong // the weights of softplus(−z) and softplus(z)
+	if t.sign > 0 {
+		return cellTerms{t.sign, negative, positive}
+	}
+	return cellTerms{t.sign, positive, negative}
+}
+
 // derivatives sets r [rows] to the derivative of the mean loss by each logit. It returns the sum, which is the derivative by the
 // bias, and that of the second derivatives.
 func (l *labelSolver) derivatives(r []float32) (first, second float64) {
@@ -52,7 +67,7 @@ func (l *labelSolver) derivatives(r []float32) (first, second float64) {
 	}
 	asm.Best.Sigmoid(r, r)
 	for i, p := range r {
-		t := &l.terms[l.class[i]]
+		t := l.termsOf(i)
 		d := t.first(float64(p)) / l.known
 		r[i] = float32(d)
 		first += d
@@ -72,7 +87,7 @@ func (l *labelSolver) along(t float32, dz []float32) (first, second float64) {
 		}
 		asm.Best.Sigmoid(p, p)
 		for i, p := range p {
-			terms, d := &l.terms[class[i]], float64(dz[i])
+			terms, d := l.termsOf(from+i), float64(dz[i])
 			first += terms.first(float64(p)) * d
 			second += terms.second(float64(p)) * d * d
 		}

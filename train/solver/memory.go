@@ -28,7 +28,7 @@ func DiscriminantMemory(rows, dev, width, labels int) int {
 	size := min(rows, width)
 	moments := labels * (2*8 + 8) * width // of x, of x and y; the directions
 	heads := 2 * 4 * labels * (width + 1)
-	solving := 2*8*size*size + 3*8*size*labels // shrunk and its factor; right-hand sides, and solutions twice
+	solving := 8*size*(size+cholBlock) + 2*8*size*labels // shrunk, which becomes its factor, and a panel of it; right-hand sides and solutions
 	gram := 8*size*size + 4*blockCols*max(rows, width)
 	if rows < width {
 		gram += standardised // Xᵀ, while gram is made

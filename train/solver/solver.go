@@ -19,7 +19,8 @@ import (
 //
 //	minimise over w, b:   1/|known| · Σ loss(w·x + b, y) + l2/2 · |w|²
 //
-// where x are the features, standardised by the training rows, and the sum is over the label's known cells.
+// where x are the features, standardised by the training rows, and the sum is over the label's known cells. A share y of Features.Shares
+// has the loss y·loss(z, 1) + (1−y)·loss(z, 0), on Dev too (layers.MeanSoftLoss).
 type Task struct {
 	Labels     []string
 	Train      train.Features

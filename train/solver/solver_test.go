@@ -21,12 +21,13 @@ import (
 	"gonum.org/v1/gonum/optimize"
 )
 
-// TestSolverGolden compares with scikit-learn in float64: three losses and three strengths, with unknown cells, columns of very
+// TestSolverGolden compares with scikit-learn in float64: three losses and shares, three strengths, with unknown cells, columns of very
 // different scale, two that nearly agree and one that is constant.
 func TestSolverGolden(t *testing.T) {
 	var golden struct {
 		Features  [][]float32
 		Labels    [][]int8
+		Shares    [][]float32
 		PosWeight []float64 `json:"pos_weight"`
 		Epsilon   float64
 		Cases     []struct {
@@ -47,13 +48,16 @@ func TestSolverGolden(t *testing.T) {
 		"label_smoothing":                layers.LabelSmoothing{Epsilon: golden.Epsilon},
 	}
 	rows, hidden, labels := len(golden.Features), len(golden.Features[0]), len(golden.Labels[0])
-	if len(golden.Cases) != 9 {
-		t.Fatalf("%d cases, want 9", len(golden.Cases))
+	if len(golden.Cases) != 12 {
+		t.Fatalf("%d cases, want 12", len(golden.Cases))
 	}
 	for _, c := range golden.Cases {
 		task := Task{
 			Labels: labelNames(labels), L2: []float64{c.L2}, Loss: losses[c.Loss], Classifier: layers.NewClassifier(labels, hidden),
 			Train: train.Features{X: tensor.From(slices.Concat(golden.Features...), rows, hidden), Y: slices.Concat(golden.Labels...)},
+		}
+		if c.Loss == "soft" {
+			task.Train.Shares = slices.Concat(golden.Shares...)
 		}
 		if _, err := Head(context.Background(), task); err != nil {
 			t.Fatal(err)

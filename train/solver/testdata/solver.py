@@ -24,12 +24,15 @@ truth = StandardScaler().fit_transform(x.astype(np.float64))
 y = (truth @ rng.normal(size=(HIDDEN, LABELS)) + rng.logistic(size=(ROWS, LABELS)) > [0, 1, 3]).astype(int)
 y[rng.random(y.shape) < 0.1] = -1
 z = truth  # standardised
+shares = np.where(y < 0, 0, np.clip(0.7 * y + 0.3 * rng.random(y.shape), 0, 1)).astype(np.float32)
+shares[::5] = np.maximum(y[::5], 0)  # some are 0 and 1
 
 
-def solve(label, l2, weights):
+def solve(label, l2, weights, soft=False):
     """weights(y) are those of softplus(−z) and of softplus(z)."""
     known = y[:, label] >= 0
-    a, b = np.array([weights(v) for v in y[known, label]], dtype=float).T
+    targets = shares if soft else y
+    a, b = np.array([weights(v) for v in targets[known, label]], dtype=float).T
     features = np.concatenate([z[known], z[known]])
     model = LogisticRegression(C=1 / (known.sum() * l2), solver="newton-cholesky", tol=1e-12, max_iter=1000)
     model.fit(features, np.repeat([1, 0], known.sum()), sample_weight=np.concatenate([a, b]))
@@ -62,7 +65,10 @@ for loss in ["sigmoid_cross_entropy", "weighted_sigmoid_cross_entropy", "label_s
             }[loss]
             solutions.append(solve(label, l2, weights))
         cases.append({"loss": loss, "l2": l2, "solutions": solutions})
+for l2 in [1.0, 1e-2, 1e-4]:  # shares as they are: y·softplus(−z) + (1−y)·softplus(z)
+    soft = [solve(label, l2, lambda v: (float(v), 1 - float(v)), soft=True) for label in range(LABELS)]
+    cases.append({"loss": "soft", "l2": l2, "solutions": soft})
 
 out = pathlib.Path(__file__).with_suffix(".json")
-data = {"features": x.tolist(), "labels": y.tolist(), "pos_weight": POS_WEIGHT, "epsilon": EPSILON, "cases": cases}
+data = {"features": x.tolist(), "labels": y.tolist(), "shares": shares.tolist(), "pos_weight": POS_WEIGHT, "epsilon": EPSILON, "cases": cases}
 out.write_text(json.dumps(data) + "\n")

@@ -88,9 +88,11 @@ func TestModelAndProduct(t *testing.T) {
 	if times, err := Forward(t.Context(), m, Texts(&c, []int{1, 7, 512}), 2); err != nil || len(times) != 2 || times[0] <= 0 {
 		t.Errorf("forward pass: %v, %v", times, err)
 	}
-	if times, err := Train(t.Context(), m, []int{3, 9, 4, 7}, 2, 3, 2); err != nil || len(times) != 3 || times[0] <= 0 ||
-		times.Sum() != times[0]+times[1]+times[2] {
-		t.Errorf("training steps: %v, %v", times, err)
+	for _, p := range []bert.Precision{bert.FP32, bert.BF16} {
+		if times, err := Train(t.Context(), m, p, []int{3, 9, 4, 7}, 2, 3, 2); err != nil || len(times) != 3 || times[0] <= 0 ||
+			times.Sum() != times[0]+times[1]+times[2] {
+			t.Errorf("training steps in %s: %v, %v", p, times, err)
+		}
 	}
 	p := Product{13, 33, 65}
 	for _, precision := range []bert.Precision{bert.FP32, bert.BF16, bert.Int8} {

@@ -39,9 +39,9 @@ func ParseModel(name string) (c bert.Config, ok bool) {
 }
 
 // Bytes estimates the memory of a model of random weights: in float32 it has them twice, row-major and packed.
-func Bytes(c *bert.Config, p bert.Precision) float64 {
-	if p.Resolve() != bert.FP32 {
-		bytes, _ := model.OpenMemory(*c, p, 1) // c has been checked
+func Bytes(c *bert.Config, p, embeddings bert.Precision) float64 {
+	if p.Resolve() != bert.FP32 || embeddings != bert.FP32 {
+		bytes, _ := model.OpenMemory(*c, &model.Options{Precision: p, Embeddings: embeddings, Threads: 1}) // c has been checked
 		return float64(bytes)
 	}
 	h := float64(c.HiddenSize)

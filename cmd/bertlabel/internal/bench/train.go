@@ -15,8 +15,8 @@ import (
 // Train times steps of training all of m, forward, backward and update, after one to warm up. The texts are random tokens of the
 // given lengths: batch of them a step, in their order, and from the first again after the last. As in programs that compare
 // libraries, dropout is 0.1 everywhere, the optimizer AdamW, the gradient clipped to a norm of 1, and a tenth of the labels
-// positive. It needs a head, and leaves m trained.
-func Train(ctx context.Context, m *model.Model, lengths []int, batch, steps, threads int) (Times, error) {
+// positive. p is FP32 or BF16. It needs a head, and leaves m, which is in FP32, trained.
+func Train(ctx context.Context, m *model.Model, p bert.Precision, lengths []int, batch, steps, threads int) (Times, error) {
 	texts := &bert.Batch{}
 	for _, t := range Texts(&m.Encoder.Config, lengths) {
 		texts.Append(t.IDs, t.Segments)
@@ -32,7 +32,7 @@ func Train(ctx context.Context, m *model.Model, lengths []int, batch, steps, thr
 	times := make(Times, 0, steps)
 	loop, encoder, err := train.NewEncoderLoop(train.EncoderTask{
 		Config: config, Encoder: m.Encoder, Classifier: m.Head, Texts: texts, Y: y, Workers: tensor.NewWorkers(threads),
-		Tune: everything(&m.Encoder.Config, m.Pooling),
+		Tune: everything(&m.Encoder.Config, m.Pooling, p),
 		Observe: func(p train.Progress) error {
 			if p.Step > 1 {
 				times = append(times, time.Duration(p.Seconds*float64(time.Second)))
@@ -50,17 +50,18 @@ func Train(ctx context.Context, m *model.Model, lengths []int, batch, steps, thr
 }
 
 // everything trains all of a model, with the dropout of BERT's pre-training.
-func everything(c *bert.Config, p bert.Pooling) bert.TrainerOptions {
-	return bert.TrainerOptions{Pooling: p, Layers: c.NumHiddenLayers, Embeddings: true, HiddenDropout: 0.1, AttentionDropout: 0.1}
+func everything(c *bert.Config, pooling bert.Pooling, p bert.Precision) bert.TrainerOptions {
+	return bert.TrainerOptions{Pooling: pooling, Layers: c.NumHiddenLayers, Embeddings: true, Precision: p, HiddenDropout: 0.1,
+		AttentionDropout: 0.1}
 }
 
 // TrainBytes estimates the memory of Train on a model of random weights, for batches of the given size.
-func TrainBytes(c *bert.Config, size bert.BatchSize, threads int) (float64, error) {
+func TrainBytes(c *bert.Config, p bert.Precision, size bert.BatchSize, threads int) (float64, error) {
 	m, err := bert.New(*c)
 	if err != nil {
 		return 0, err
 	}
-	n, err := m.Memory(everything(c, bert.Pooled), size, threads)
+	n, err := m.Memory(everything(c, bert.Pooled, p), size, threads)
 	moments := 2 * n.Gradients
-	return float64(n.Weights + n.Kernels + n.Gradients + moments + n.Activations + n.Workspace), err
+	return float64(n.Weights + n.Rounded + n.Kernels + n.Gradients + moments + n.Activations + n.Workspace), err
 }

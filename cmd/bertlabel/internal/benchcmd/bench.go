@@ -39,8 +39,9 @@ type benchOptions struct {
 	Runs     int      // of each case
 	JSON     bool
 
-	Precision bert.Precision // of products and forward passes
-	Windows   flags.Windows  // of texts that are longer than the model has positions
+	Precision  bert.Precision // of products, forward passes and training
+	Embeddings bert.Precision // word embeddings in memory
+	Windows    flags.Windows  // of texts that are longer than the model has positions
 }
 
 // NewBench returns the verb bench.
@@ -49,7 +50,7 @@ func NewBench(a *cli.App) *cobra.Command { return newBenchCmd(a, runBench) }
 func newBenchCmd(a *cli.App, run cli.Runner[benchOptions]) *cobra.Command {
 	var o benchOptions
 	var products, shapes []string
-	var precision string
+	var precision, embeddings string
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure this machine: FMA peak, matrix products, forward passes, training steps",
@@ -82,6 +83,8 @@ func newBenchCmd(a *cli.App, run cli.Runner[benchOptions]) *cobra.Command {
 	f.IntVar(&o.Labels, "num-labels", 28, "`N` labels, for a model that has no head of its own")
 	f.IntVar(&o.Runs, "runs", 5, "`N` runs of each case, after one to warm up")
 	flags.AddPrecision(cmd, &precision)
+	flags.AddEmbeddings(cmd, &embeddings)
+	cli.Minor(cmd, "Model flags", "embeddings")
 	flags.AddWindows(cmd, &o.Windows)
 	flags.AddOffline(cmd, &o.Offline)
 	f.BoolVar(&o.JSON, "json", false, "print one JSON object a case: ms is the median, ms_min the least")
@@ -92,7 +95,16 @@ func newBenchCmd(a *cli.App, run cli.Runner[benchOptions]) *cobra.Command {
 		if err := o.choose(products, shapes, f.Changed); err != nil {
 			return err
 		}
-		if err := o.setPrecision(precision); err != nil {
+		if err := o.setPrecision(precision, embeddings); err != nil {
+			return err
+		}
+		given := func(flag string) bool { return cli.OnCommandLine(cmd, flag) }
+		texts := len(o.Shapes) > 0 || o.Lengths != ""
+		err := cli.RefuseUnused(given,
+			cli.Unused{If: !o.Train || o.Lengths == "", Why: "it is for --train --lengths", Flags: []string{"batch", "steps"}},
+			cli.Unused{If: !texts, Why: "no model is measured: give --model, --shape, --lengths or --train", Flags: []string{"num-labels",
+				"offline", "windows", "window-overlap"}})
+		if err != nil {
 			return err
 		}
 		if o.Train && (o.Windows.Most != 0 || o.Windows.Overlap != nil) {
@@ -124,8 +136,14 @@ func (o *benchOptions) choose(products, shapes []string, set func(flag string) b
 	return err
 }
 
-// setPrecision sets the precision, which for training is fp32: no other is measured under its name.
-func (o *benchOptions) setPrecision(precision string) (err error) {
+// setPrecision sets the precision; training is in fp32 or bf16, and no other is measured under its name.
+func (o *benchOptions) setPrecision(precision, embeddings string) (err error) {
+	if o.Embeddings, err = flags.ParseEmbeddings(embeddings); err != nil {
+		return err
+	}
+	if o.Train && o.Embeddings != bert.FP32 {
+		return cli.Usagef("--train trains word embeddings, which is in fp32: it has no place beside --embeddings %s", embeddings)
+	}
 	o.Precision, err = flags.ParsePrecision("precision", precision)
 	if err == nil && o.Ladder && o.Precision.Resolve() != bert.FP32 {
 		if o.Precision != bert.Auto {
@@ -133,11 +151,8 @@ func (o *benchOptions) setPrecision(precision string) (err error) {
 		}
 		o.Precision = bert.FP32
 	}
-	if err == nil && o.Train && o.Precision.Resolve() != bert.FP32 {
-		if o.Precision != bert.Auto {
-			return cli.Usagef("--train measures training, which is in fp32: it has no place beside --precision %s", precision)
-		}
-		o.Precision = bert.FP32
+	if err == nil && o.Train && o.Precision == bert.Int8 {
+		return cli.Usagef("--train measures training, which is in fp32 or bf16: it has no place beside --precision %s", precision)
 	}
 	return err
 }
@@ -331,7 +346,9 @@ func (b *benchmark) open() (m *model.Model, err error) {
 			return nil, err
 		}
 	}
-	flags.SayPrecision(b.app, b.Precision, m.Precision())
+	if !b.Train {
+		flags.SayPrecision(b.app, b.Precision, m)
+	}
 	b.lengths = tokenizer.Lengths{MaxSeqLength: config.MaxPositionEmbeddings}
 	if err := b.Windows.Apply(&b.lengths); err != nil {
 		return nil, err
@@ -350,12 +367,16 @@ func (b *benchmark) open() (m *model.Model, err error) {
 
 // options returns how models are opened or made.
 func (b *benchmark) options() *model.Options {
-	return &model.Options{Threads: b.app.Threads, Precision: b.Precision, Log: func(s string) { b.app.Log.Infof("%s", s) }}
+	precision := b.Precision
+	if b.Train {
+		precision = bert.FP32 // which weights are trained in
+	}
+	return &model.Options{Threads: b.app.Threads, Precision: precision, Embeddings: b.Embeddings, Log: func(s string) { b.app.Log.Infof("%s", s) }}
 }
 
 // admit refuses a model of random weights that the memory budget does not allow.
 func (b *benchmark) admit(c *bert.Config) error {
-	need := bench.Bytes(c, b.Precision)
+	need := bench.Bytes(c, b.Precision, b.Embeddings)
 	if b.Train {
 		var size bert.BatchSize
 		for _, t := range b.texts {
@@ -364,7 +385,7 @@ func (b *benchmark) admit(c *bert.Config) error {
 			size.Tokens = max(size.Tokens, t.batch*longest)
 		}
 		var err error
-		if need, err = bench.TrainBytes(c, size, b.app.Threads); err != nil {
+		if need, err = bench.TrainBytes(c, b.Precision.Resolve(), size, b.app.Threads); err != nil {
 			return err
 		}
 	}
@@ -444,9 +465,9 @@ func (b *benchmark) measure(ctx context.Context, m *model.Model, t textCase) (ti
 		times, err = bench.Forward(ctx, m, texts, b.Runs)
 		return times, bench.ForwardFLOP(c, sequences(texts)), err
 	case t.seq > 0:
-		times, err = bench.Train(ctx, m, t.lengths, t.batch, b.Runs, b.threads)
+		times, err = bench.Train(ctx, m, b.Precision.Resolve(), t.lengths, t.batch, b.Runs, b.threads)
 	default: // all steps together are one run
-		times, err = bench.Train(ctx, m, t.lengths, t.batch, len(t.lengths)/t.batch, b.threads)
+		times, err = bench.Train(ctx, m, b.Precision.Resolve(), t.lengths, t.batch, len(t.lengths)/t.batch, b.threads)
 		times = bench.Times{times.Sum()}
 	}
 	return times, 3 * flop, err // a backward pass has two products for each one of the forward pass

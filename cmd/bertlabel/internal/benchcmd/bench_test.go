@@ -131,7 +131,8 @@ func TestBenchPrecision(t *testing.T) {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 	config, _ := bench.ParseModel("base")
-	if fp32, int8 := bench.Bytes(&config, bert.FP32), bench.Bytes(&config, bert.Int8); !(int8 < fp32/3 && int8 > fp32/5) {
+	fp32, int8 := bench.Bytes(&config, bert.FP32, bert.FP32), bench.Bytes(&config, bert.Int8, bert.FP32)
+	if !(int8 < fp32/3 && int8 > fp32/5) || !(bench.Bytes(&config, bert.Int8, bert.Int8) < 0.75*int8) {
 		t.Errorf("BERT-Base takes %g bytes in fp32 and %g in int8", fp32, int8)
 	}
 }
@@ -165,7 +166,9 @@ func TestBenchRefuses(t *testing.T) {
 		{"--model bsae", cli.ExitModel, "base, minilm or LxH"},
 		{"--runs 0", cli.ExitUsage, "--runs"},
 		{"--precision int4", cli.ExitUsage, "want fp32, bf16, int8 or auto"},
-		{"--train --precision int8", cli.ExitUsage, "training, which is in fp32"},
+		{"--train --precision int8", cli.ExitUsage, "training, which is in fp32 or bf16"},
+		{"--embeddings bf16", cli.ExitUsage, "want fp32 or int8"},
+		{"--train --embeddings int8", cli.ExitUsage, "--train trains word embeddings"},
 		{"--num-labels 0", cli.ExitUsage, "--num-labels"},
 		{"--lengths " + filepath.Join(dir, "nowhere"), cli.ExitUsage, "nowhere"},
 		{"--lengths " + file("word", "3\nx\n"), cli.ExitData, "word:2:1: found \"x\""},

@@ -66,3 +66,19 @@ func TestWindows(t *testing.T) {
 		t.Errorf("with --train: code %d, %s", code, stderr)
 	}
 }
+
+// Flags that nothing which is measured has a use for are wrong usage.
+func TestUnusedFlags(t *testing.T) {
+	t.Parallel()
+	for args, flag := range map[string]string{
+		"--batch 8": "batch", "--train --batch 8": "batch", "--lengths f --steps 3": "steps", "--gemm all --num-labels 3": "num-labels",
+		"--ladder --offline": "offline", "--train --lengths f --batch 8 --steps 3 --num-labels 2 --offline": "",
+		"--model 2x64 --num-labels 3": "",
+	} {
+		_, stderr, code := cmdtest.Options(t, newBenchCmd, append([]string{"bench"}, strings.Fields(args)...)...)
+		if refused := code == cli.ExitUsage && strings.Contains(stderr, "--"+flag+" would change nothing"); refused != (flag != "") ||
+			code != 0 && !refused {
+			t.Errorf("bench %s: exit %d, %s", args, code, stderr)
+		}
+	}
+}

@@ -17,7 +17,7 @@ var flagAliases = map[string]string{
 	"output-dir": "output",
 }
 
-// flagRefused answers for the flags of run_classifier.py that have no counterpart here.
+// flagRefused answers for the flags of run_classifier.py that have no counterpart here, and for those that only some verbs can have.
 var flagRefused = map[string]string{
 	"do-train":            "training is the verb: bertlabel train",
 	"do-eval":             "evaluation is the verb: bertlabel eval",
@@ -33,6 +33,7 @@ var flagRefused = map[string]string{
 	"master":              "bertlabel runs on the CPU",
 	"num-tpu-cores":       "bertlabel runs on the CPU",
 	"iterations-per-loop": "bertlabel runs on the CPU",
+	"soft-labels":         "train learns shares as they are, check-data looks at them; here --binarize T says from which share on a label counts",
 	"version":             "the verb version prints it, and so does bertlabel --version",
 }
 

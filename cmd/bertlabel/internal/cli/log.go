@@ -125,6 +125,8 @@ type Progress struct {
 	LearningRate float64
 
 	Bytes, OfBytes int64 // of a transfer, which has no steps
+
+	Shard, Shards int // the part of an input that Examples are rows of, from 0; Shards is 0 for all of it
 }
 
 // Progress shows how far the work has come ("train", "predict", …): by one bar on a terminal, else by a line at most every
@@ -155,6 +157,9 @@ func (r *Log) Progress(work string, p Progress) {
 		return
 	}
 	steps := fmt.Sprint("step ", p.Step)
+	if p.Shards > 0 {
+		steps = fmt.Sprintf("shard %d/%d row %d", p.Shard, p.Shards, p.Step)
+	}
 	if p.Steps > 0 {
 		steps = fmt.Sprintf("step %d/%d", p.Step, p.Steps)
 	}
@@ -253,6 +258,9 @@ func (r *Log) byteRate(p Progress) float64 {
 // attrs returns the same as the attributes of a JSON line. NaN and infinities have no place in JSON and become strings.
 func (r *Log) attrs(p Progress) []any {
 	attrs := []any{"step", p.Step}
+	if p.Shards > 0 {
+		attrs = []any{"shard", p.Shard, "of", p.Shards, "rows", p.Examples}
+	}
 	add := func(name string, v float64) {
 		switch {
 		case math.IsNaN(v), math.IsInf(v, 0):
@@ -266,7 +274,11 @@ func (r *Log) attrs(p Progress) []any {
 	add("epoch", p.Epoch)
 	add("loss", p.Loss)
 	add("learning_rate", p.LearningRate)
-	add("examples_per_second", speed)
+	if p.Shards > 0 {
+		add("rows_per_second", speed)
+	} else {
+		add("examples_per_second", speed)
+	}
 	add("tokens_per_second", r.tokenRate(p))
 	add("bytes_per_second", r.byteRate(p))
 	add("eta_seconds", eta.Seconds())

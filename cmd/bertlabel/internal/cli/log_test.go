@@ -55,6 +55,13 @@ func TestProgressJSON(t *testing.T) {
 			t.Errorf("%s = %v, want %v", key, line[key], want)
 		}
 	}
+	out.Reset()
+	r.Progress("predict", Progress{Shard: 3, Shards: 128})
+	c.t = c.t.Add(10 * time.Second)
+	r.Progress("predict", Progress{Shard: 3, Shards: 128, Step: 40, Examples: 40})
+	if want := `"msg":"predict","shard":3,"of":128,"rows":40,"rows_per_second":4`; !strings.Contains(out.String(), want) {
+		t.Errorf("%s, want %s", out, want)
+	}
 	if _, there := line["epoch"]; there {
 		t.Errorf("an unknown epoch is shown in %s", out)
 	}

@@ -69,6 +69,7 @@ func flagged(err error) error {
 		if e.Problem != "" {
 			return &fit.OptionError{Option: asFlag(e.Option), Problem: AsFlags(e.Problem)}
 		}
+		return errors.New(AsFlags(e.Error()))
 	case *fit.CheckpointError, *hub.OfflineError:
 		return errors.New(AsFlags(e.Error()))
 	case *train.ChangedError:

@@ -104,8 +104,11 @@ func (a *App) LimitHeap(bytes int64) {
 }
 
 // ForNetwork leaves Go one processor beside those that compute, and returns how many compute: with all of them in products, a
-// connection would be looked at only every 10 ms (golang/go#51651).
+// connection would be looked at only every 10 ms (golang/go#51651). Without --threads no more compute than the container has time for.
 func (a *App) ForNetwork() (threads int) {
+	if quota := machine.CPUQuota(); a.Threads == 0 && quota > 0 && a.process.Threads != nil {
+		a.Threads = min(a.Parallel(), int(math.Ceil(quota)))
+	}
 	a.Threads = a.Parallel()
 	if a.process.Threads != nil {
 		a.process.Threads(a.Threads + 1)

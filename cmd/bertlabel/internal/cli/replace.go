@@ -14,7 +14,7 @@ import (
 var (
 	inputFlags = []string{"input", "data", "train", "dev", "test", "labels", "truth", "scores", "threshold", "pos-weight", "lengths", "config",
 		"model", "bert-config-file", "vocab-file", "init-checkpoint", "resume-from", "api-key-file", "tls-cert", "tls-key"}
-	outputFlags = []string{"output", "report", "bad-rows"}
+	outputFlags = []string{"output", "report", "bad-rows", "metrics-file"}
 )
 
 // FileFlags returns the names of both.

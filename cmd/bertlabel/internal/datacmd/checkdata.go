@@ -56,6 +56,7 @@ func newCheckDataCmd(a *cli.App, run cli.Runner[checkOptions]) *cobra.Command {
 	f.StringVar(&v.keepTokens, "keep-tokens", "", "`WORDS` that are one token each, such as '[NAME],[RELIGION]'")
 	f.BoolVar(&o.JSON, "json", false, "print JSON and no table")
 	o.Rows = flags.AddData(cmd, data.ReportBadRows)
+	flags.AddSoftLabels(cmd, o.Rows)
 	cli.Required(cmd, "train")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if o.MaxSeqLength < 2 {
@@ -65,6 +66,14 @@ func newCheckDataCmd(a *cli.App, run cli.Runner[checkOptions]) *cobra.Command {
 			o.MaxSeqLength = 0
 		}
 		o.Vocabulary = v.vocabulary(f.Changed)
+		given := func(flag string) bool { return cli.OnCommandLine(cmd, flag) }
+		err := cli.RefuseUnused(given,
+			cli.Unused{If: v.model == "" && v.file == "", Why: "tokens need --model or --vocab-file",
+				Flags: []string{"max-seq-length", "windows", "window-overlap", "do-lower-case", "keep-tokens"}},
+			cli.Unused{If: v.model == "", Why: "it is about --model", Flags: []string{"offline"}})
+		if err != nil {
+			return err
+		}
 		return run(cmd.Context(), a, o)
 	}
 	return cmd
@@ -110,7 +119,7 @@ func runCheckData(_ context.Context, a *cli.App, o checkOptions) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(printFindings(a, report, o.JSON), report.verdict(o.Rows.DropUnknown))
+	return errors.Join(printFindings(a, report, o.JSON), report.verdict(o.Rows))
 }
 
 // openTokenizer opens the vocabulary, if there is one.
@@ -130,6 +139,11 @@ func (c *dataCheck) openTokenizer() error {
 
 // check reads the files and counts.
 func (c *dataCheck) check() (*checkReport, error) {
+	if c.Dev == "" && c.Test == "" {
+		if err := c.Rows.RefuseDropUnknown(); err != nil {
+			return nil, err
+		}
+	}
 	files, err := c.Rows.Read(c.app)
 	if err != nil {
 		return nil, err
@@ -161,6 +175,9 @@ func (c *dataCheck) check() (*checkReport, error) {
 		if err != nil {
 			return nil, err
 		}
+		if set.Soft() && set.Binarize == 0 {
+			c.app.Log.Infof("%s: of its shares those from 0.5 on are counted as labels; --binarize T says otherwise", set.File)
+		}
 		for i, other := range sets {
 			o := data.FindOverlap(other, set)
 			report.Shared = append(report.Shared,
@@ -175,14 +192,14 @@ func (c *dataCheck) check() (*checkReport, error) {
 	return report, nil
 }
 
-// verdict is the error of files that train or eval would refuse; with drop unknown labels are no reason.
-func (r *checkReport) verdict(drop bool) error {
+// verdict is the error of files that train or eval would refuse with the same flags.
+func (r *checkReport) verdict(rows *flags.Data) error {
 	var errs []error
 	for _, f := range r.Files {
-		if f.BadRows > 0 {
+		if f.BadRows > 0 && rows.OnBadRow != data.SkipBadRows {
 			errs = append(errs, fmt.Errorf("%s: %d of %d rows cannot be read", f.File, f.BadRows, f.BadRows+f.Rows))
 		}
-		if n := len(f.UnknownLabels); n > 0 && !drop {
+		if n := len(f.UnknownLabels); n > 0 && !rows.DropUnknown {
 			errs = append(errs, fmt.Errorf("%s: found %d labels that the label list lacks", f.File, n))
 		}
 	}

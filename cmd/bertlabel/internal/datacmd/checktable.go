@@ -147,14 +147,17 @@ func (r *checkReport) writeLabels(b *strings.Builder) {
 			fmt.Fprintf(b, "… and %d labels more: see --json\n", len(r.Files[0].Labels)-i)
 			break
 		}
-		unknown := ""
+		more := ""
 		for _, f := range r.Files {
 			fmt.Fprintf(b, "%12d %7.2f ", f.Labels[i].Positive, 100*float64(f.Labels[i].Positive)/float64(f.Rows))
 			if n := f.Labels[i].Unknown; n > 0 {
-				unknown += fmt.Sprintf(" (%d unknown in %s)", n, f.Role)
+				more += fmt.Sprintf(" (%d unknown in %s)", n, f.Role)
+			}
+			if n := f.Labels[i].Shares; n > 0 {
+				more += fmt.Sprintf(" (%d shares in %s, mean %.3f)", n, f.Role, f.Labels[i].MeanShare)
 			}
 		}
-		fmt.Fprintf(b, " %s%s\n", term.Clipped(label.Name, shownColumns), unknown)
+		fmt.Fprintf(b, " %s%s\n", term.Clipped(label.Name, shownColumns), more)
 	}
 }
 

@@ -102,6 +102,9 @@ func runSplit(_ context.Context, a *cli.App, o splitOptions) error {
 	if err := o.checkFiles(); err != nil {
 		return err
 	}
+	if err := o.Rows.RefuseDropUnknown(); err != nil {
+		return err
+	}
 	files, err := o.Rows.Read(a)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/train/data"
+	"bertlabel/train/score"
 
 	"github.com/spf13/cobra"
 )
@@ -120,12 +121,17 @@ func (t *tokenizing) stream(ctx context.Context, out io.Writer) error {
 	lines := json.NewEncoder(out)
 	lines.SetEscapeHTML(false)
 	for ex := new(data.Example); ctx.Err() == nil; {
-		switch err = rows.Read(ex); err {
-		case nil:
-			err = lines.Encode(t.line(ex))
-		case io.EOF:
+		err = rows.Read(ex)
+		if err == io.EOF {
 			t.stats = rows.Stats()
 			return t.files.Err()
+		}
+		var line any
+		if err == nil {
+			line, err = t.line(rows, ex)
+		}
+		if err == nil && line != nil {
+			err = lines.Encode(line)
 		}
 		if err != nil {
 			return err
@@ -134,18 +140,26 @@ func (t *tokenizing) stream(ctx context.Context, out io.Writer) error {
 	return ctx.Err()
 }
 
-// line returns what is written for a row.
-func (t *tokenizing) line(ex *data.Example) any {
-	if ex.Bad != nil {
-		return badRow{cli.FlaggedRow(ex.Bad).Error()}
+// line returns what is written for a row; nil for one that is left out.
+func (t *tokenizing) line(rows *data.Reader, ex *data.Example) (any, error) {
+	if ex.Bad == nil {
+		e := t.tok.Encode(ex.Text, ex.Pair, t.MaxSeqLength)
+		if e.Cut == 0 || t.Rows.OnLong != data.LongError {
+			t.cut += min(e.Cut, 1)
+			return newTokenizedRow(t.tok, &e, t.MaxSeqLength), nil
+		}
+		if skip, err := rows.Refuse(ex, score.TooLong(&e, ex.File, ex.Line, tokenizer.Lengths{MaxSeqLength: t.MaxSeqLength})); skip || err != nil {
+			return nil, err
+		}
 	}
-	e := t.tok.Encode(ex.Text, ex.Pair, t.MaxSeqLength)
-	t.cut += min(e.Cut, 1)
-	return newTokenizedRow(t.tok, &e, t.MaxSeqLength)
+	return badRow{cli.FlaggedRow(ex.Bad).Error()}, nil
 }
 
 // openRows opens the input.
 func (t *tokenizing) openRows() (rows *data.Reader, err error) {
+	if err := t.Rows.RefuseLabels(); err != nil {
+		return nil, err
+	}
 	if t.files, err = t.Rows.Read(t.app); err != nil {
 		return nil, err
 	}

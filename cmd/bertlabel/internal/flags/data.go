@@ -34,22 +34,23 @@ func AddData(cmd *cobra.Command, onBadRow data.BadRows) *Data {
 	f.StringVar(&d.TextColumn, "text-column", "", "`COLUMN` of the text (default: text)")
 	f.StringVar(&d.PairColumn, "text-pair-column", "", "`COLUMN` of the second text (default: text_pair or text_b, if there is one)")
 	f.StringVar(&d.IDColumn, "id-column", "", "`COLUMN` of the id (default: id, if there is one)")
+	f.StringVar(&d.LabelsFile, "labels", "", "`FILE` with the label list, one a line (default: gathered from the data)")
 	f.StringVar(&d.LabelsColumn, "labels-column", "", "`COLUMN` of label names (default: labels, if there is one)")
 	f.StringSliceVar(&d.LabelColumns, "label-columns", nil,
 		"`COLUMNS` of 0 and 1, or keys of jsonl, separated by commas (default: all columns that have no other role)")
 	f.StringVar(&d.LabelSeparator, "label-separator", "",
 		"what stands between the names in the labels column, `TEXT` or tab (default: a comma)")
-	f.Float64Var(&d.Binarize, "binarize", 0, "a number between 0 and 1 in place of 0 or 1, such as a share of annotators, is 1 from `T` on")
+	f.Float64Var(&d.Binarize, "binarize", 0,
+		"a number between 0 and 1 in place of 0 or 1, such as a share of annotators, is 1 from `T` on (default: it is refused)")
 	f.StringVar((*string)(&d.Missing), "missing-labels", "", "what a word for nothing, such as nan, means in place of labels, `POLICY`: "+
 		"unknown, none or error (default: error)")
 	f.StringVar(&d.LabelPrefix, "label-prefix", "", "what begins a label in fasttext, `TEXT` (default: __label__)")
 	f.StringVar(&d.Delimiter, "delimiter", "",
 		"what stands between the fields of csv and tsv: one `CHARACTER`, or tab (default: a comma; a tab)")
-	f.StringVar(&d.LabelsFile, "labels", "", "`FILE` with the label list, one a line (default: gathered from the data)")
+	f.StringVar(&d.BadRowsFile, "bad-rows", "", "`FILE` to list the rows that were skipped or reported in, as JSON lines")
 	f.StringVar((*string)(&d.OnBadRow), "on-bad-row", string(onBadRow),
 		"what a row that cannot be read does, `POLICY`: error, skip or report")
 	f.StringVar(&d.MaxBad, "max-bad-rows", "", "stop at more bad rows than `N`, or than N% of all (default: any number)")
-	f.StringVar(&d.BadRowsFile, "bad-rows", "", "`FILE` to list the rows that were skipped or reported in, as JSON lines")
 	f.StringVar((*string)(&d.OnLong), "on-long", "truncate",
 		"a text over --max-seq-length tokens, or 1 MiB: truncate, or error, which makes its row a bad one")
 	f.BoolVar(&d.StrictUTF8, "strict-utf8", false, "invalid UTF-8 makes a bad row (default: the bytes are dropped)")
@@ -59,6 +60,13 @@ func AddData(cmd *cobra.Command, onBadRow data.BadRows) *Data {
 		"label-separator", "missing-labels", "binarize", "label-prefix", "delimiter", "labels",
 		"on-bad-row", "max-bad-rows", "bad-rows", "on-long", "strict-utf8", "drop-unknown-labels")
 	return d
+}
+
+// AddSoftLabels declares --soft-labels, for the verbs that have a use for shares as they are.
+func AddSoftLabels(cmd *cobra.Command, d *Data) {
+	cmd.Flags().BoolVar(&d.SoftLabels, "soft-labels", false,
+		"numbers between 0 and 1 in place of 0 and 1 are taken as they are; what is counted, on --dev too, goes by --binarize")
+	cli.Minor(cmd, "Data flags", "soft-labels")
 }
 
 // Reading reads files as the flags say, and keeps account of their bad rows.
@@ -77,8 +85,33 @@ func (d *Data) check() error {
 	switch {
 	case d.onLine("binarize") && d.Binarize == 0:
 		return cli.Usagef("--binarize 0: want a number above 0, at most 1")
-	case d.onLine("max-bad-rows") && (d.OnBadRow == "" || d.OnBadRow == data.StopAtBadRow):
-		return cli.Usagef("--max-bad-rows needs --on-bad-row skip or report: now the first bad row ends the reading")
+	case d.OnBadRow != "" && d.OnBadRow != data.StopAtBadRow:
+		return nil
+	}
+	for _, flag := range []string{"max-bad-rows", "bad-rows"} {
+		if d.onLine(flag) {
+			return cli.Usagef("--%s needs --on-bad-row skip or report: now the first bad row ends the reading", flag)
+		}
+	}
+	return nil
+}
+
+// NoPlaceForBadRows says that an output has no place for a row that cannot be read: such a row ends the reading unless it is skipped.
+func (d *Data) NoPlaceForBadRows(output string) error {
+	if d.OnBadRow != data.ReportBadRows {
+		return nil
+	}
+	if d.onLine("on-bad-row") {
+		return cli.Usagef("--on-bad-row report has no place in %s: give error or skip", output)
+	}
+	d.OnBadRow = data.StopAtBadRow
+	return nil
+}
+
+// RefuseDropUnknown refuses --drop-unknown-labels where the labels are gathered from all that is read.
+func (d *Data) RefuseDropUnknown() error {
+	if d.onLine("drop-unknown-labels") && d.LabelsFile == "" {
+		return cli.Usagef("--drop-unknown-labels leaves out what a label list lacks, and here the file makes the list: give --labels FILE")
 	}
 	return nil
 }
@@ -157,6 +190,9 @@ func (r *Reading) Open(path string) (*data.Reader, error) {
 	return data.Open(path, r.Options)
 }
 
+// Check refuses flags of the command line that mean nothing for the format of a file that others open.
+func (r *Reading) Check(path string) error { return r.checkFormat(path) }
+
 // Load reads a whole file, or stdin for "-", and says what was left out.
 func (r *Reading) Load(path string) (*data.Dataset, error) {
 	set, err := r.LoadQuietly(path)
@@ -182,6 +218,10 @@ func (r *Reading) LoadQuietly(path string) (set *data.Dataset, err error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if set.LabelCells && r.onLine("label-separator") {
+		return nil, cli.Usagef("--label-separator means nothing for %s, whose labels are columns of 0 and 1 (--labels-column names one of names)",
+			path)
 	}
 	return set, r.bad.err
 }

@@ -22,8 +22,9 @@ var formatFlags = []struct {
 	{"labels-column", true, []data.Format{data.CSV, data.TSV, data.JSONL}},
 	{"label-columns", true, []data.Format{data.CSV, data.TSV, data.JSONL}},
 	{"label-separator", true, []data.Format{data.CSV, data.TSV}},
-	{"missing-labels", true, []data.Format{data.CSV, data.TSV, data.JSONL}},
+	{"missing-labels", true, []data.Format{data.CSV, data.TSV, data.JSONL, data.FastText}},
 	{"binarize", true, []data.Format{data.CSV, data.TSV, data.JSONL}},
+	{"soft-labels", true, []data.Format{data.CSV, data.TSV, data.JSONL}},
 	{"drop-unknown-labels", true, []data.Format{data.CSV, data.TSV, data.JSONL, data.FastText}},
 	{"label-prefix", false, []data.Format{data.FastText}},
 }

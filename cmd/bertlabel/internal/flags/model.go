@@ -1,8 +1,10 @@
 package flags
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"bertlabel/bert"
@@ -22,7 +24,7 @@ type Model struct {
 	MaxSeqLength                  int
 	AutoLength                    bool // --max-seq-length auto, for a verb that knows it
 	KeepTokens                    string
-	Precision                     string // "" for a verb without it
+	Precision, Embeddings         string // "" for a verb without them
 	IgnoreVariables               []string
 	Offline                       bool
 	Windows                       Windows // for a verb with AddWindows
@@ -79,11 +81,12 @@ func (l *autoLength) Set(s string) error {
 	return l.Value.Set(s)
 }
 
-// AddRunModel declares the flags of AddModel, and --precision, for a verb that runs a model.
+// AddRunModel declares the flags of AddModel, --precision and --embeddings, for a verb that runs a model.
 func AddRunModel(cmd *cobra.Command) *Model {
 	m := AddModel(cmd)
 	AddPrecision(cmd, &m.Precision)
-	cli.Minor(cmd, "Model flags", "precision")
+	AddEmbeddings(cmd, &m.Embeddings)
+	cli.Minor(cmd, "Model flags", "precision", "embeddings")
 	return m
 }
 
@@ -98,13 +101,17 @@ func (m *Model) Source() (Source, error) {
 		}
 	}
 	s := Source{Path: m.Path, ConfigFile: m.Config, VocabFile: m.Vocab, InitCheckpoint: m.InitCheckpoint, HiddenAct: m.HiddenAct,
-		IgnoreVariables: m.IgnoreVariables, Offline: m.Offline, Windows: m.Windows}
+		IgnoreVariables: m.IgnoreVariables, Offline: m.Offline, Windows: m.Windows,
+		strictPatterns: cli.OnCommandLine(m.cmd, "ignore-variables")}
 	if err := CheckRef(m.Path); err != nil {
 		return Source{}, err
 	}
 	if s.HasPrecision = m.Precision != ""; s.HasPrecision {
 		var err error
 		if s.Precision, err = ParsePrecision("precision", m.Precision); err != nil {
+			return Source{}, err
+		}
+		if s.Embeddings, err = ParseEmbeddings(m.Embeddings); err != nil {
 			return Source{}, err
 		}
 	}
@@ -127,20 +134,54 @@ type Source struct {
 	LowerCase                                        *bool
 	KeepTokens, IgnoreVariables                      []string
 	MaxSeqLength                                     *int // nil: the model's own
-	Precision                                        bert.Precision
+	Precision, Embeddings                            bert.Precision
 	Windows                                          Windows
 
 	Offline      bool // nothing is pulled
-	HasPrecision bool // the verb has --precision
+	HasPrecision bool // the verb has --precision and --embeddings
 	Gradients    bool // there will be an explainer beside the model
 	Silent       bool // Open says nothing, as the model is opened once more
+
+	strictPatterns bool // the command line has the patterns of IgnoreVariables: one that matches nothing is wrong
 }
 
 func (s *Source) options(a *cli.App) *model.Options {
 	return &model.Options{
 		ConfigFile: s.ConfigFile, VocabFile: s.VocabFile, InitCheckpoint: s.InitCheckpoint, HiddenAct: s.HiddenAct,
-		LowerCase: s.LowerCase, KeepTokens: s.KeepTokens, Threads: a.Threads, Precision: s.Precision, IgnoreVariables: s.IgnoreVariables,
+		LowerCase: s.LowerCase, KeepTokens: s.KeepTokens, Threads: a.Threads, Precision: s.Precision, Embeddings: s.Embeddings,
+		IgnoreVariables: s.IgnoreVariables,
 	}
+}
+
+// Stamp returns model.Stamp of the model, which takes a millisecond or two.
+func (s *Source) Stamp(a *cli.App) ([]byte, error) {
+	path, err := Local(a, s.Path, s.Offline)
+	if err != nil {
+		return nil, err
+	}
+	stamp, err := model.Stamp(path, s.options(a))
+	return stamp, cli.WithCode(cli.ExitModel, err)
+}
+
+// Settings returns what the flags say that changes the numbers of a model, by the keys of config files.
+func (s *Source) Settings() map[string]string {
+	settings := map[string]string{"precision": s.Precision.Resolve().String()}
+	if s.HiddenAct != "" {
+		settings["hidden_act"] = s.HiddenAct
+	}
+	if s.LowerCase != nil {
+		settings["do_lower_case"] = strconv.FormatBool(*s.LowerCase)
+	}
+	if s.MaxSeqLength != nil {
+		settings["max_seq_length"] = strconv.Itoa(*s.MaxSeqLength)
+	}
+	if len(s.KeepTokens) > 0 {
+		settings["keep_tokens"] = strings.Join(s.KeepTokens, ",")
+	}
+	if len(s.IgnoreVariables) > 0 {
+		settings["ignore_variables"] = strings.Join(s.IgnoreVariables, ",")
+	}
+	return settings
 }
 
 // ReadConfig reads the configuration of the model only.
@@ -156,10 +197,11 @@ func (s *Source) ReadConfig(a *cli.App) (bert.Config, error) {
 // before they are read, all else that is wrong is the model's fault.
 func (s *Source) Open(a *cli.App) (*model.Model, error) { return s.open(a, model.Open) }
 
-// OpenShared is Open for a server: what is opened uses the encoder of one of have where it is the same, and is read on so many threads.
-func (s *Source) OpenShared(a *cli.App, threads int, have ...*model.Model) (*model.Model, error) {
+// OpenShared is Open for a server: what is opened uses the encoder of one of have where it is the same, else asks admit
+// (model.Options.Admit), and is read on so many threads.
+func (s *Source) OpenShared(a *cli.App, threads int, admit func(bytes int) error, have ...*model.Model) (*model.Model, error) {
 	return s.open(a, func(path string, o *model.Options) (*model.Model, error) {
-		o.Threads = threads
+		o.Threads, o.Admit = threads, admit
 		return model.OpenShared(path, o, have...)
 	})
 }
@@ -173,6 +215,13 @@ func (s *Source) open(a *cli.App, open func(path string, o *model.Options) (*mod
 		return nil, err
 	}
 	o := s.options(a)
+	var unused error
+	if s.strictPatterns {
+		o.Unused = func(pattern string) error {
+			unused = cli.Usagef("--ignore-variables %s would change nothing: no variable of the checkpoint is called so", pattern)
+			return unused
+		}
+	}
 	if !s.Silent {
 		o.Log = func(message string) { a.Log.Infof("%s", message) }
 		o.Warn = func(message string) { a.Log.Warnf("%s", message) }
@@ -182,7 +231,7 @@ func (s *Source) open(a *cli.App, open func(path string, o *model.Options) (*mod
 		err = fmt.Errorf("%w\nunexpected variables are left out by --ignore-variables PATTERNS, such as '*/slot'", err)
 	}
 	if err != nil {
-		return nil, cli.WithCode(cli.ExitModel, err)
+		return nil, cmp.Or(unused, cli.WithCode(cli.ExitModel, err))
 	}
 	if s.MaxSeqLength != nil {
 		if n, limit := *s.MaxSeqLength, m.Encoder.Config.MaxPositionEmbeddings; n < 3 || n > limit {
@@ -196,7 +245,7 @@ func (s *Source) open(a *cli.App, open func(path string, o *model.Options) (*mod
 	}
 	m.Windows = lengths.Windows
 	if !s.Silent {
-		SayPrecision(a, s.Precision, m.Precision())
+		SayPrecision(a, s.Precision, m)
 	}
 	return m, nil
 }

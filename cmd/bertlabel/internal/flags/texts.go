@@ -13,7 +13,7 @@ import (
 
 // openTexts reads the texts of the command line.
 func (r *Reading) openTexts() (*data.Reader, error) {
-	if err := refuse(r.onLine, "texts of the command line"); err != nil {
+	if err := refuse(r.onLine, "texts of the command line", "strict-utf8", "max-bad-rows"); err != nil {
 		return nil, err
 	}
 	var rows bytes.Buffer
@@ -28,16 +28,19 @@ func (r *Reading) openTexts() (*data.Reader, error) {
 }
 
 // RefuseFlags refuses the flags that say how a file is read, where what is read is none.
-func (d *Data) RefuseFlags(what string) error { return refuse(d.onLine, what) }
+func (d *Data) RefuseFlags(what string) error {
+	return refuse(d.onLine, what, "labels", "on-bad-row", "max-bad-rows", "bad-rows", "on-long", "strict-utf8")
+}
 
-func refuse(onLine func(flag string) bool, what string) error {
+// refuse refuses the flags of the table of formats, --format, and more.
+func refuse(onLine func(flag string) bool, what string, more ...string) error {
 	for _, f := range formatFlags {
-		if onLine(f.flag) {
-			return cli.Usagef("--%s means nothing for %s", f.flag, what)
-		}
+		more = append(more, f.flag)
 	}
-	if onLine("format") {
-		return cli.Usagef("--format means nothing for %s", what)
+	for _, flag := range append(more, "format") {
+		if onLine(flag) {
+			return cli.Usagef("--%s means nothing for %s", flag, what)
+		}
 	}
 	return nil
 }

@@ -26,8 +26,8 @@ func AddThreshold(cmd *cobra.Command, value *Thresholds) {
 	cmd.Flags().StringVar((*string)(value), "threshold", string(*value), usage)
 }
 
-// numbers returns the numbers of the value; isFile says that it is none, and so a file's path.
-func (t Thresholds) numbers() (thresholds []float32, isFile bool, err error) {
+// Numbers returns the numbers of the value; isFile says that it is none, and so a file's path.
+func (t Thresholds) Numbers() (thresholds []float32, isFile bool, err error) {
 	first, _, _ := strings.Cut(string(t), ",")
 	if _, err := strconv.ParseFloat(strings.TrimSpace(first), 32); err != nil {
 		return nil, true, nil
@@ -50,7 +50,7 @@ func (t Thresholds) numbers() (thresholds []float32, isFile bool, err error) {
 
 // Check refuses numbers that are no thresholds, before anything is read. It knows neither how many labels there are nor what is in a file.
 func (t Thresholds) Check() error {
-	_, _, err := t.numbers()
+	_, _, err := t.Numbers()
 	return err
 }
 
@@ -59,7 +59,7 @@ func (t Thresholds) Read(a *cli.App, labels []string) ([]float32, error) {
 	if t == "" {
 		return nil, nil
 	}
-	thresholds, isFile, err := t.numbers()
+	thresholds, isFile, err := t.Numbers()
 	if err == nil && isFile {
 		return t.readFile(a, labels)
 	}

@@ -20,7 +20,7 @@ type Windows struct {
 func AddWindows(cmd *cobra.Command, w *Windows) {
 	cmd.Flags().Var((*mostWindows)(w), "windows", "rows of --max-seq-length tokens that a text may have, `N` or all: the head reads what "+
 		"all of them say together (default: as the model was trained, else 1)")
-	cmd.Flags().Var((*windowOverlap)(w), "window-overlap", "`SHARE` of a row that the next one has, too, for --windows")
+	cmd.Flags().Var((*windowOverlap)(w), "window-overlap", "`SHARE` of a row that the next one has, too, for --windows (default: the model's, else 0.25)")
 	cli.Minor(cmd, "Model flags", "windows", "window-overlap")
 }
 
@@ -48,7 +48,7 @@ type windowOverlap Windows
 // String, Set and Type implement pflag.Value.
 func (w *windowOverlap) String() string {
 	if w.Overlap == nil {
-		return strconv.FormatFloat(tokenizer.DefaultOverlap, 'g', -1, 64)
+		return ""
 	}
 	return strconv.FormatFloat(*w.Overlap, 'g', -1, 64)
 }

@@ -2,9 +2,9 @@
 // in light or dark as the reader's system is, and readable on a phone.
 //
 // Read report.go first: Report is all that the page shows, WriteHTML and WritePlots are pure functions of it. tally.go counts what
-// the figures draw, in one pass over the scores; rows.go finds the rows to look at; figures.go and heatmap.go draw; svg.go turns a
-// figure into markup whose colours are those of the page; page.html is the page. docs/report.md says how to read it.
+// the figures draw, in one pass over the scores; rows.go finds the rows to look at; figures.go and heatmap.go draw them by package
+// chart; figure.go has their colours, which on the page are its own; page.qtpl is the page. docs/report.md says how to read it.
 //
-// Names and texts come from outside. html/template escapes them, package plaintext makes visible what hides in them, and figures
+// Names and texts come from outside. quicktemplate escapes them, package plaintext makes visible what hides in them, and figures
 // reserve exactly the width that a name then takes.
 package report

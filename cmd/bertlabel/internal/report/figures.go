@@ -8,14 +8,9 @@ import (
 	"slices"
 	"strconv"
 
+	"bertlabel/cmd/bertlabel/internal/chart"
 	"bertlabel/cmd/bertlabel/internal/plaintext"
 	"bertlabel/train/metrics"
-
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/font"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
 )
 
 const (
@@ -35,65 +30,32 @@ func (a *analysis) figures() []figure {
 
 // drawn leaves out figures that have nothing to show.
 func drawn(all []figure) []figure {
-	return slices.DeleteFunc(all, func(f figure) bool { return f.plot == nil })
+	return slices.DeleteFunc(all, func(f figure) bool { return f.chart == nil })
 }
 
-// newPlot returns an empty plot in the style of the page.
-func newPlot(h handler, x, y string) *plot.Plot {
-	p := plot.New()
-	p.BackgroundColor, p.TextHandler = nil, h
-	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
-		axis.Color, axis.Tick.Color = mutedColor, mutedColor
-		axis.Padding, axis.Tick.Length, axis.Tick.Width = 0, 4, 0.5
-		axis.Label.TextStyle.Handler, axis.Tick.Label.Handler = h, h
-		axis.Label.TextStyle.Font, axis.Tick.Label.Font = font.From(figureFont, labelSize), font.From(figureFont, tickSize)
-		axis.Label.TextStyle.Color, axis.Tick.Label.Color = mutedColor, mutedColor
-		axis.Label.Padding = 3
-	}
-	p.X.Label.Text, p.Y.Label.Text = x, y
-	return p
+// newChart returns an empty chart in the style of the page.
+func newChart(x, y string) *chart.Chart {
+	return &chart.Chart{X: chart.Axis{Name: x}, Y: chart.Axis{Name: y}, Ink: inkColor, Muted: mutedColor, GridColor: gridColor}
+}
+
+// newUnitChart returns a chart with a grid whose axes go from 0 to 1.
+func newUnitChart(x, y string) *chart.Chart {
+	c := newChart(x, y)
+	c.Grid = true
+	unit(&c.X)
+	unit(&c.Y)
+	return c
 }
 
 // unit makes an axis go from 0 to 1.
-func unit(axes ...*plot.Axis) {
-	for _, axis := range axes {
-		axis.Min, axis.Max = 0, 1
-		axis.Tick.Marker = plot.ConstantTicks{{Value: 0, Label: "0"}, {Value: 0.2, Label: "0.2"}, {Value: 0.4, Label: "0.4"},
-			{Value: 0.6, Label: "0.6"}, {Value: 0.8, Label: "0.8"}, {Value: 1, Label: "1"}}
-	}
-}
+func unit(axis *chart.Axis) { axis.Most, axis.Ticks = 1, chart.Ticks(0, 1) }
 
-// addGrid adds lines at the ticks, below what is added later.
-func addGrid(p *plot.Plot) {
-	g := plotter.NewGrid()
-	g.Vertical = draw.LineStyle{Color: gridColor, Width: 0.5}
-	g.Horizontal = g.Vertical
-	p.Add(g)
-}
+func stroke(c color.NRGBA, width float64) chart.Stroke { return chart.Stroke{Color: c, Width: width} }
 
-// Len and XY make a curve a plotter.XYer.
-func (c curve) Len() int                { return len(c) }
-func (c curve) XY(i int) (x, y float64) { return c[i].X, c[i].Y }
-
-// addLine adds a curve, if it has points.
-func addLine(p *plot.Plot, c curve, style draw.LineStyle) {
-	if len(c) == 0 {
-		return
-	}
-	line, err := plotter.NewLine(c)
-	if err != nil {
-		panic(err) // points that are not finite
-	}
-	line.LineStyle = style
-	p.Add(line)
-}
-
-func dashed(c color.Color) draw.LineStyle {
-	return draw.LineStyle{Color: c, Width: 1, Dashes: []vg.Length{4, 3}}
-}
+var dashes = chart.Stroke{Color: mutedColor, Width: 1, Dashes: []float64{4, 3}}
 
 // diagonal is where a figure of two shares has equal ones.
-var diagonal = curve{{0, 0}, {1, 1}}
+var diagonal = chart.Curve{{X: 0, Y: 0}, {X: 1, Y: 1}}
 
 // prFigure has precision over recall.
 func (a *analysis) prFigure() figure {
@@ -101,7 +63,7 @@ func (a *analysis) prFigure() figure {
 		caption: "Each point is a threshold: how many of the predictions are right (precision) against how many of the true " +
 			"labels are found " +
 			"(recall). Up and right is better."},
-		"recall", "precision", a.all.pr(), func(l *labelTally) curve { return l.pr },
+		"recall", "precision", a.all.pr(), func(l *labelTally) chart.Curve { return l.pr },
 		func(m *metrics.LabelReport) float64 { return float64(m.AveragePrecision) }, nil)
 }
 
@@ -111,13 +73,13 @@ func (a *analysis) rocFigure() figure {
 		caption: "The share of true labels found against the share of false alarms, for each threshold. Up and left is better; " +
 			"the dashed " +
 			"line is guessing."},
-		"false positive rate", "true positive rate", a.all.roc(), func(l *labelTally) curve { return l.roc },
+		"false positive rate", "true positive rate", a.all.roc(), func(l *labelTally) chart.Curve { return l.roc },
 		func(m *metrics.LabelReport) float64 { return float64(m.ROCAUC) }, diagonal)
 }
 
 // curves draws one thick curve for all cells and a faint one a label, the best and the worst label in colour.
-func (a *analysis) curves(f figure, x, y string, all curve, of func(*labelTally) curve, value func(*metrics.LabelReport) float64,
-	chance curve) figure {
+func (a *analysis) curves(f figure, x, y string, all chart.Curve, of func(*labelTally) chart.Curve, value func(*metrics.LabelReport) float64,
+	chance chart.Curve) figure {
 	if len(all) == 0 {
 		return f
 	}
@@ -134,26 +96,19 @@ func (a *analysis) curves(f figure, x, y string, all curve, of func(*labelTally)
 		}
 	}
 	f.w, f.h = figureWidth, figureHeight+20
-	f.legend = []legendEntry{{name: "all labels (micro)", color: blueColor}}
+	c := newUnitChart(x, y)
+	c.Legend = []chart.Entry{{Name: "all labels (micro)", Color: blueColor}}
+	c.Add(chart.LineMark(chance, dashes))
+	for i := range a.labels {
+		c.Add(chart.LineMark(of(&a.labels[i]), stroke(faded(mutedColor, 0.35), 0.7)))
+	}
 	if best != worst {
-		f.legend = append(f.legend, legendEntry{name: "best: " + a.short(best), color: greenColor},
-			legendEntry{name: "worst: " + a.short(worst), color: orangeColor})
+		c.Legend = append(c.Legend, chart.Entry{Name: "best: " + a.short(best), Color: greenColor},
+			chart.Entry{Name: "worst: " + a.short(worst), Color: orangeColor})
+		c.Add(chart.LineMark(of(&a.labels[best]), stroke(greenColor, 1.3)), chart.LineMark(of(&a.labels[worst]), stroke(orangeColor, 1.3)))
 	}
-	f.plot = func(h handler) *plot.Plot {
-		p := newPlot(h, x, y)
-		unit(&p.X, &p.Y)
-		addGrid(p)
-		addLine(p, chance, dashed(mutedColor))
-		for i := range a.labels {
-			addLine(p, of(&a.labels[i]), draw.LineStyle{Color: faded(mutedColor, 0.35), Width: 0.7})
-		}
-		if best != worst {
-			addLine(p, of(&a.labels[best]), draw.LineStyle{Color: greenColor, Width: 1.3})
-			addLine(p, of(&a.labels[worst]), draw.LineStyle{Color: orangeColor, Width: 1.3})
-		}
-		addLine(p, all.thinned(1./400), draw.LineStyle{Color: blueColor, Width: 2.2})
-		return p
-	}
+	c.Add(chart.LineMark(all.Thinned(1./400), stroke(blueColor, 2.2)))
+	f.chart = c
 	return f
 }
 
@@ -163,41 +118,36 @@ func (s *Scored) short(label int) string { return plaintext.Fit(s.Labels[label],
 // sweepFigure has what one threshold for all labels would give.
 func (a *analysis) sweepFigure() figure {
 	lines := []struct {
-		legendEntry
+		chart.Entry
 		at func(k int) float64
 	}{
-		{legendEntry{name: "F1, micro", color: blueColor}, func(k int) float64 { return a.all.counts(k).F1() }},
-		{legendEntry{name: "F1, macro", color: purpleColor}, a.macroF1},
-		{legendEntry{name: "precision, micro", color: greenColor}, func(k int) float64 { return a.all.counts(k).Precision() }},
-		{legendEntry{name: "recall, micro", color: orangeColor}, func(k int) float64 { return a.all.counts(k).Recall() }},
+		{chart.Entry{Name: "F1, micro", Color: blueColor}, func(k int) float64 { return a.all.counts(k).F1() }},
+		{chart.Entry{Name: "F1, macro", Color: purpleColor}, a.macroF1},
+		{chart.Entry{Name: "precision, micro", Color: greenColor}, func(k int) float64 { return a.all.counts(k).Precision() }},
+		{chart.Entry{Name: "recall, micro", Color: orangeColor}, func(k int) float64 { return a.all.counts(k).Recall() }},
 	}
-	f := figure{name: "threshold-sweep", title: "One threshold for all labels", w: figureWidth, h: figureHeight + 20}
 	best := 0
 	for k := range sweepSteps + 1 {
 		if a.macroF1(k) > a.macroF1(best) {
 			best = k
 		}
 	}
-	f.caption = fmt.Sprintf("What a label would need to be predicted, from any probability (left) to certainty (right). Macro F1 is "+
-		"highest at %g, where it is %.4f.", sweepAt(best), a.macroF1(best))
-	for _, l := range lines {
-		f.legend = append(f.legend, l.legendEntry)
-	}
-	f.plot = func(h handler) *plot.Plot {
-		p := newPlot(h, "threshold", "")
-		unit(&p.X, &p.Y)
-		addGrid(p)
-		addLine(p, curve{{float64(sweepAt(best)), 0}, {float64(sweepAt(best)), 1}}, dashed(mutedColor))
-		for _, l := range slices.Backward(lines) {
-			var c curve
-			for k := range sweepSteps + 1 {
-				c = append(c, point{float64(k) / sweepSteps, l.at(k)})
-			}
-			addLine(p, c, draw.LineStyle{Color: l.color, Width: 1.7})
+	c := newUnitChart("threshold", "")
+	at := float64(sweepAt(best))
+	c.Add(chart.LineMark(chart.Curve{{X: at, Y: 0}, {X: at, Y: 1}}, dashes))
+	for _, l := range slices.Backward(lines) {
+		var points chart.Curve
+		for k := range sweepSteps + 1 {
+			points = append(points, chart.Point{X: float64(k) / sweepSteps, Y: l.at(k)})
 		}
-		return p
+		c.Add(chart.LineMark(points, stroke(l.Color, 1.7)))
 	}
-	return f
+	for _, l := range lines {
+		c.Legend = append(c.Legend, l.Entry)
+	}
+	return figure{name: "threshold-sweep", title: "One threshold for all labels", w: figureWidth, h: figureHeight + 20, chart: c,
+		caption: fmt.Sprintf("What a label would need to be predicted, from any probability (left) to certainty (right). Macro F1 is "+
+			"highest at %g, where it is %.4f.", sweepAt(best), a.macroF1(best))}
 }
 
 func (a *analysis) macroF1(k int) (f1 float64) {
@@ -212,33 +162,19 @@ func (a *analysis) reliabilityFigure() figure {
 	f := figure{name: "reliability", title: "Reliability", w: figureWidth, h: figureHeight,
 		caption: "Of all labels that were given about this probability, the share that is true, with a 95 % interval. On the dashed line " +
 			"probabilities mean what they say; below it the model is too sure of a label, above it not sure enough."}
-	var points curve
+	c := newUnitChart("probability", "share that is true")
+	c.Add(chart.LineMark(diagonal, dashes))
+	var points chart.Curve
 	for _, b := range a.all.reliable {
 		if b.cells > 0 {
-			points = append(points, point{b.scores.over(b.cells), float64(b.positive) / float64(b.cells)})
+			x := b.scores.over(b.cells)
+			low, high := wilson(b.positive, b.cells)
+			c.Add(chart.LineMark(chart.Curve{{X: x, Y: low}, {X: x, Y: high}}, stroke(faded(blueColor, 0.45), 4)))
+			points = append(points, chart.Point{X: x, Y: float64(b.positive) / float64(b.cells)})
 		}
 	}
-	f.plot = func(h handler) *plot.Plot {
-		p := newPlot(h, "probability", "share that is true")
-		unit(&p.X, &p.Y)
-		addGrid(p)
-		addLine(p, diagonal, dashed(mutedColor))
-		for _, b := range a.all.reliable {
-			if b.cells > 0 {
-				low, high := wilson(b.positive, b.cells)
-				x := b.scores.over(b.cells)
-				addLine(p, curve{{x, low}, {x, high}}, draw.LineStyle{Color: faded(blueColor, 0.45), Width: 4})
-			}
-		}
-		addLine(p, points, draw.LineStyle{Color: blueColor, Width: 1.5})
-		dots, err := plotter.NewScatter(points)
-		if err != nil {
-			panic(err) // there is at least one cell, so one point
-		}
-		dots.GlyphStyle = draw.GlyphStyle{Color: blueColor, Radius: 3, Shape: draw.CircleGlyph{}}
-		p.Add(dots)
-		return p
-	}
+	c.Add(chart.LineMark(points, stroke(blueColor, 1.5)), chart.DotMark(points, blueColor, 3))
+	f.chart = c
 	return f
 }
 
@@ -255,57 +191,26 @@ func wilson(positive, n int) (low, high float64) {
 func (a *analysis) histogramFigure() figure {
 	const floor = 0.5 // where a count of 0 is drawn, on a logarithmic axis
 	most := slices.Max(append(a.all.histogram[0][:], a.all.histogram[1][:]...))
-	entries := classes[legendEntry]{{"label is not given", orangeColor, true}, {"label is given", blueColor, true}}
-	return figure{name: "scores", title: "Probabilities given", w: figureWidth, h: figureHeight + 20, legend: entries[:],
+	entries := classes[chart.Entry]{{Name: "label is not given", Color: orangeColor, Patch: true},
+		{Name: "label is given", Color: blueColor, Patch: true}}
+	c := newChart("probability", "rows × labels")
+	c.Grid, c.Legend = true, entries[:]
+	unit(&c.X)
+	c.Y.Log, c.Y.Least, c.Y.Most = true, floor, math.Pow(10, math.Ceil(math.Log10(float64(most)+1)))
+	c.Y.Ticks = chart.PowersOfTen(c.Y.Most)
+	for y, e := range entries {
+		outline := chart.Curve{{X: 0, Y: floor}}
+		for bin, n := range a.all.histogram[y] {
+			height := max(float64(n), floor)
+			outline = append(outline, chart.Point{X: float64(bin) / histogramBins, Y: height},
+				chart.Point{X: float64(bin+1) / histogramBins, Y: height})
+		}
+		outline = append(outline, chart.Point{X: 1, Y: floor})
+		c.Add(chart.AreaMark(outline, faded(e.Color, 0.3)), chart.LineMark(outline, stroke(e.Color, 1.2)))
+	}
+	return figure{name: "scores", title: "Probabilities given", w: figureWidth, h: figureHeight + 20, chart: c,
 		caption: "How many labels of how many rows were given each probability. The further the two lie apart, the better the " +
-			"model knows; " +
-			"where they overlap, it errs.",
-		plot: func(h handler) *plot.Plot {
-			p := newPlot(h, "probability", "rows × labels")
-			unit(&p.X)
-			p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, powersOfTen{}
-			p.Y.Min, p.Y.Max = floor, math.Pow(10, math.Ceil(math.Log10(float64(most)+1)))
-			addGrid(p)
-			for y, e := range entries {
-				outline := curve{{0, floor}}
-				for bin, n := range a.all.histogram[y] {
-					height := max(float64(n), floor)
-					outline = append(outline, point{float64(bin) / histogramBins, height}, point{float64(bin+1) / histogramBins, height})
-				}
-				outline = append(outline, point{1, floor})
-				area, err := plotter.NewPolygon(outline)
-				if err != nil {
-					panic(err) // heights are finite
-				}
-				area.Color, area.LineStyle = faded(e.color, 0.3), draw.LineStyle{}
-				p.Add(area)
-				addLine(p, outline, draw.LineStyle{Color: e.color, Width: 1.2})
-			}
-			return p
-		}}
-}
-
-// powersOfTen marks 1, 10, 100 …
-type powersOfTen struct{}
-
-func (powersOfTen) Ticks(least, most float64) (ticks []plot.Tick) {
-	for v := 1.; v <= most; v *= 10 {
-		ticks = append(ticks, plot.Tick{Value: v, Label: count(v)})
-	}
-	return ticks
-}
-
-// count writes a large number short.
-func count(v float64) string {
-	switch {
-	case v >= 1e9:
-		return fmt.Sprintf("%.3gG", v/1e9)
-	case v >= 1e6:
-		return fmt.Sprintf("%.3gM", v/1e6)
-	case v >= 1e4:
-		return fmt.Sprintf("%.3gk", v/1e3)
-	}
-	return fmt.Sprintf("%.6g", v)
+			"model knows; where they overlap, it errs."}
 }
 
 // bars has the F1 of each label, the best on top, in figures of barsOfPanel.
@@ -319,7 +224,7 @@ func (a *analysis) bars() (panels []figure) {
 	n := (len(labels) + barsOfPanel - 1) / barsOfPanel
 	for i := range n {
 		part := labels[i*len(labels)/n : (i+1)*len(labels)/n]
-		f := figure{name: "f1", title: "F1 of each label", w: figureWidth, h: vg.Length(60 + barHeight(len(part))*len(part)),
+		f := figure{name: "f1", title: "F1 of each label", w: figureWidth, h: float64(60 + barHeight(len(part))*len(part)),
 			caption: "At the thresholds in use; the tick shows what the best threshold of each label would give on these rows. " +
 				"On the right " +
 				"stands the number of rows that have the label."}
@@ -332,7 +237,7 @@ func (a *analysis) bars() (panels []figure) {
 				f.caption += fmt.Sprintf(" %d labels with fewer rows are in the table only.", rest)
 			}
 		}
-		f.plot = func(h handler) *plot.Plot { return a.barPlot(h, part) }
+		f.chart = a.barChart(part)
 		panels = append(panels, f)
 	}
 	return panels
@@ -341,79 +246,38 @@ func (a *analysis) bars() (panels []figure) {
 // barHeight returns the points that each of n bars takes.
 func barHeight(n int) int { return min(22, max(14, 200/n)) }
 
-func (a *analysis) barPlot(h handler, labels []int) *plot.Plot {
-	p := newPlot(h, "F1", "")
-	unit(&p.X)
-	addGrid(p)
-	bars := barPlotter{right: font.From(figureFont, tickSize), h: h}
-	names := make(plot.ConstantTicks, len(labels))
+// barChart has a horizontal bar for each label, with the number of its rows right of the axis.
+func (a *analysis) barChart(labels []int) *chart.Chart {
+	c := newChart("F1", "")
+	unit(&c.X)
+	c.Grid, c.Y.Names = true, true
+	c.Y.Least, c.Y.Most = -0.6, float64(len(labels))-0.4
 	for i, label := range labels {
-		m := &a.Metrics.PerLabel[label]
-		y := float64(len(labels) - 1 - i)
-		names[i] = plot.Tick{Value: y, Label: a.short(label)}
-		bars.bars = append(bars.bars, bar{y: y, f1: float64(m.F1), best: float64(m.BestF1), support: strconv.Itoa(m.Support)})
+		c.Y.Ticks = append(c.Y.Ticks, chart.Tick{Value: float64(len(labels) - 1 - i), Text: a.short(label)})
+		c.Right = max(c.Right, 6+chart.Width(strconv.Itoa(a.Metrics.PerLabel[label].Support), chart.TickSize))
 	}
-	p.Y.Tick.Marker, p.Y.Tick.Length, p.Y.Tick.Label.Color = names, 0, inkColor
-	p.Y.Min, p.Y.Max = -0.6, float64(len(labels))-0.4
-	p.Y.Width = 0
-	p.Add(bars)
-	return p
-}
-
-// bar is a line of barPlotter.
-type bar struct {
-	y, f1, best float64
-	support     string
-}
-
-// barPlotter draws horizontal bars with a number right of the end of the axis.
-type barPlotter struct {
-	bars  []bar
-	right font.Font
-	h     handler
-}
-
-// Plot is part of plot.Plotter.
-func (b barPlotter) Plot(c draw.Canvas, p *plot.Plot) {
-	x, y := p.Transforms(&c)
-	style := draw.TextStyle{Color: mutedColor, Font: b.right, XAlign: draw.XLeft, YAlign: draw.YCenter, Handler: b.h}
-	half := (y(1) - y(0)) * 0.36
-	var bars, ticks vg.Path
-	for _, bar := range b.bars {
-		middle := y(bar.y)
-		rectangle(&bars, x(0), middle-half, x(bar.f1), middle+half)
-		rectangle(&ticks, x(bar.best)-0.9, middle-half-0.8, x(bar.best)+0.9, middle+half+0.8)
-		c.FillText(style, vg.Point{X: x(1) + 6, Y: middle}, bar.support)
-	}
-	c.SetColor(faded(blueColor, 0.8))
-	c.Fill(bars)
-	c.SetColor(orangeColor)
-	c.Fill(ticks)
-}
-
-// GlyphBoxes is part of plot.GlyphBoxer: it keeps room for the numbers.
-func (b barPlotter) GlyphBoxes(p *plot.Plot) (boxes []plot.GlyphBox) {
-	width := vg.Length(0)
-	for _, bar := range b.bars {
-		width = max(width, b.h.width(bar.support, b.right))
-	}
-	return []plot.GlyphBox{{X: 1, Y: 0.5, Rectangle: vg.Rectangle{Max: vg.Point{X: width + 8, Y: 1}}}}
-}
-
-func rectangle(path *vg.Path, left, bottom, right, top vg.Length) {
-	path.Move(vg.Point{X: left, Y: bottom})
-	path.Line(vg.Point{X: right, Y: bottom})
-	path.Line(vg.Point{X: right, Y: top})
-	path.Line(vg.Point{X: left, Y: top})
-	path.Close()
+	c.Add(func(d *chart.Drawing, x, y func(float64) float64) {
+		half := (y(0) - y(1)) * 0.36
+		var bars, ticks []chart.Curve
+		for i, label := range labels {
+			m, middle := &a.Metrics.PerLabel[label], y(float64(len(labels)-1-i))
+			best := x(float64(m.BestF1))
+			bars = append(bars, chart.Rectangle(x(0), middle-half, x(float64(m.F1)), middle+half))
+			ticks = append(ticks, chart.Rectangle(best-0.9, middle-half-0.8, best+0.9, middle+half+0.8))
+			d.Text(chart.Text{Text: strconv.Itoa(m.Support), At: chart.Point{X: x(1) + 6, Y: middle}, Size: chart.TickSize, Color: mutedColor})
+		}
+		d.Area(faded(blueColor, 0.8), bars...)
+		d.Area(orangeColor, ticks...)
+	})
+	return c
 }
 
 // figures has the curves of a training run: those of which there are two points.
 func (h *History) figures() []figure {
-	of := func(value func(*Step) float64) (c curve) {
+	of := func(value func(*Step) float64) (c chart.Curve) {
 		for i := range h.Steps {
 			if y := value(&h.Steps[i]); y-y == 0 {
-				c = append(c, point{h.Steps[i].Step, y})
+				c = append(c, chart.Point{X: h.Steps[i].Step, Y: y})
 			}
 		}
 		return c
@@ -435,7 +299,7 @@ func (h *History) figures() []figure {
 type historyLine struct {
 	name  string
 	color color.NRGBA
-	curve curve
+	curve chart.Curve
 }
 
 // historyFigure draws values over steps. best is marked, unless 0.
@@ -445,72 +309,36 @@ func historyFigure(name, title, caption string, best float64, lines ...historyLi
 	if len(lines) == 0 {
 		return f
 	}
+	c := newChart("step", "")
+	c.Grid = true
 	if len(lines) > 1 {
 		f.h += 20
-		for _, l := range lines {
-			f.legend = append(f.legend, legendEntry{name: l.name, color: l.color})
+	}
+	top, last := 0., 0.
+	for _, l := range slices.Backward(lines) {
+		points := l.curve.Averaged(mostPoints)
+		for _, p := range points {
+			top, last = max(top, p.Y), max(last, p.X)
+		}
+		c.Add(chart.LineMark(points, stroke(l.color, 1.7)))
+		if len(points) <= 30 {
+			c.Add(chart.DotMark(points, l.color, 2.5))
 		}
 	}
-	top := 0.
-	for i := range lines {
-		lines[i].curve = lines[i].curve.averaged(mostPoints)
-		for _, p := range lines[i].curve {
-			top = max(top, p.Y)
+	if top == 0 {
+		top = 1 // a line along the axis
+	}
+	c.X.Most, c.X.Ticks = last, chart.Ticks(0, last)
+	c.Y.Most, c.Y.Ticks = 1.05*top, chart.Ticks(0, 1.05*top)
+	for _, l := range lines {
+		if len(lines) > 1 {
+			c.Legend = append(c.Legend, chart.Entry{Name: l.name, Color: l.color})
 		}
 	}
 	if best > 0 {
 		f.caption += fmt.Sprintf(" The dashed line is at step %.0f, whose weights were kept.", best)
+		c.Add(chart.LineMark(chart.Curve{{X: best, Y: 0}, {X: best, Y: c.Y.Most}}, dashes))
 	}
-	f.plot = func(h handler) *plot.Plot {
-		p := newPlot(h, "step", "")
-		p.Y.Tick.Marker, p.X.Tick.Marker = shortTicks{}, shortTicks{}
-		addGrid(p)
-		for _, l := range slices.Backward(lines) {
-			addLine(p, l.curve, draw.LineStyle{Color: l.color, Width: 1.7})
-			if len(l.curve) <= 30 {
-				dots, err := plotter.NewScatter(l.curve)
-				if err != nil {
-					panic(err) // it has points, all finite
-				}
-				dots.GlyphStyle = draw.GlyphStyle{Color: l.color, Radius: 2.5, Shape: draw.CircleGlyph{}}
-				p.Add(dots)
-			}
-		}
-		p.X.Min, p.Y.Min, p.Y.Max = 0, 0, top*1.05
-		if best > 0 {
-			addLine(p, curve{{best, 0}, {best, p.Y.Max}}, dashed(mutedColor))
-		}
-		return p
-	}
+	f.chart = c
 	return f
-}
-
-// averaged returns a curve of at most most points: means of as many neighbours each as it takes.
-func (c curve) averaged(most int) (few curve) {
-	group := (len(c) + most - 1) / most
-	if group < 2 {
-		return c
-	}
-	for part := range slices.Chunk(c, group) {
-		var mean point
-		for _, p := range part {
-			mean.X += p.X / float64(len(part))
-			mean.Y += p.Y / float64(len(part))
-		}
-		few = append(few, mean)
-	}
-	return few
-}
-
-// shortTicks are gonum's with short labels.
-type shortTicks struct{}
-
-func (shortTicks) Ticks(least, most float64) []plot.Tick {
-	ticks := plot.DefaultTicks{}.Ticks(least, most)
-	for i := range ticks {
-		if ticks[i].Label != "" {
-			ticks[i].Label = count(ticks[i].Value)
-		}
-	}
-	return ticks
 }

@@ -2,20 +2,17 @@ package report
 
 import (
 	"fmt"
+	"image/color"
 	"math"
 	"slices"
 
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/font"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
+	"bertlabel/cmd/bertlabel/internal/chart"
 )
 
 const (
 	mostHeat    = 40   // labels of a heat map
 	numbersUpTo = 12   // labels up to which the cells have numbers
 	shades      = 12   // of a heat map
-	heatPadding = 4    // between names and cells
 	leastShade  = 0.01 // share from which a cell has colour
 )
 
@@ -40,35 +37,24 @@ func (a *analysis) heatMaps() []figure {
 
 func (a *analysis) heatMap(name, title, caption string, labels []int, m matrix) figure {
 	n := len(labels)
-	cell := vg.Length(min(34, max(11, 300/n)))
-	names := vg.Length(0)
-	h := newHandler(nil)
-	for _, label := range labels {
-		names = max(names, h.width(a.short(label), font.From(figureFont, tickSize)))
+	cell := float64(min(34, max(11, 300/n)))
+	c := newChart("", "")
+	c.X.Names, c.Y.Names = true, true
+	for i, label := range labels {
+		c.Y.Ticks = append(c.Y.Ticks, chart.Tick{Value: float64(n - 1 - i), Text: a.short(label)})
+		c.X.Ticks = append(c.X.Ticks, chart.Tick{Value: float64(i), Text: a.short(label)})
 	}
-	side := names + 2*margin + 2*heatPadding + cell*vg.Length(n)
-	f := figure{name: name, title: title, caption: caption, w: side, h: side + 22}
-	f.plot = func(h handler) *plot.Plot {
-		p := newPlot(h, "", "")
-		rows, columns := make(plot.ConstantTicks, n), make(plot.ConstantTicks, n)
-		for i, label := range labels {
-			rows[i] = plot.Tick{Value: float64(n - 1 - i), Label: a.short(label)}
-			columns[i] = plot.Tick{Value: float64(i), Label: a.short(label)}
-		}
-		p.X.Tick.Marker, p.Y.Tick.Marker = columns, rows
-		for _, axis := range []*plot.Axis{&p.X, &p.Y} {
-			axis.Min, axis.Max = -0.5, float64(n)-0.5
-			axis.Width, axis.Tick.Length, axis.Tick.Label.Color, axis.Padding = 0, 0, inkColor, heatPadding
-		}
-		p.X.Tick.Label.Rotation, p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = math.Pi/2, draw.XRight, draw.YCenter
-		p.Add(heatPlotter{at: a.positions(labels), m: m, h: h})
-		return p
+	for _, axis := range []*chart.Axis{&c.X, &c.Y} {
+		axis.Least, axis.Most = -0.5, float64(n)-0.5
 	}
 	for _, share := range []float64{0.05, 0.25, 0.5, 0.75, 1} {
-		f.legend = append(f.legend, legendEntry{name: fmt.Sprintf("%.0f %%", 100*share), color: faded(blueColor, opacity(shade(share))),
-			patch: true})
+		c.Legend = append(c.Legend, chart.Entry{Name: fmt.Sprintf("%.0f %%", 100*share), Color: shadeColor(shade(share)), Patch: true})
 	}
-	return f
+	c.Add(heatMark(m, a.positions(labels)))
+	left, _, right, _ := c.Room(0)
+	w := left + cell*float64(n) + right
+	_, top, _, bottom := c.Room(w) // the legend takes more lines in a narrow figure
+	return figure{name: name, title: title, caption: caption, w: w, h: top + cell*float64(n) + bottom, chart: c}
 }
 
 // positions returns where some labels stand in pairs.
@@ -87,52 +73,47 @@ func shade(share float64) int {
 	return max(1, int(math.Round(math.Sqrt(share)*shades)))
 }
 
-func opacity(shade int) float64 { return 0.95 * float64(shade) / shades }
-
-// heatPlotter draws the cells of a matrix, all of one shade as one path.
-type heatPlotter struct {
-	at []int // positions of the labels in m
-	m  matrix
-	h  handler
+// shadeColor returns the colour of a shade.
+func shadeColor(shade int) color.NRGBA {
+	if shade == 0 {
+		return faded(gridColor, 0.4)
+	}
+	return faded(blueColor, 0.95*float64(shade)/shades)
 }
 
-// Plot is part of plot.Plotter.
-func (m heatPlotter) Plot(c draw.Canvas, p *plot.Plot) {
-	x, y := p.Transforms(&c)
-	n := len(m.at)
-	const gap = 0.3
-	var paths [shades + 1]vg.Path
-	for i, row := range m.at {
-		for j, column := range m.at {
-			left, bottom := float64(j)-0.5, float64(n-1-i)-0.5
-			rectangle(&paths[shade(m.m[row][column])], x(left)+gap, y(bottom)+gap, x(left+1)-gap, y(bottom+1)-gap)
-		}
-	}
-	c.SetColor(faded(gridColor, 0.4))
-	c.Fill(paths[0])
-	for k := 1; k <= shades; k++ {
-		if len(paths[k]) > 0 {
-			c.SetColor(faded(blueColor, opacity(k)))
-			c.Fill(paths[k])
-		}
-	}
-	if n <= numbersUpTo {
-		m.numbers(c, p)
-	}
-}
-
-// numbers writes the shares into the cells, in per cent.
-func (m heatPlotter) numbers(c draw.Canvas, p *plot.Plot) {
-	x, y := p.Transforms(&c)
-	style := draw.TextStyle{Font: font.From(figureFont, tickSize), XAlign: draw.XCenter, YAlign: draw.YCenter, Handler: m.h}
-	for i, row := range m.at {
-		for j, column := range m.at {
-			share := m.m[row][column]
-			if style.Color = inkColor; shade(share) > shades/2 {
-				style.Color = paperColor
+// heatMark draws the cells of a matrix, all of one shade as one area. at has the positions of the labels in it.
+func heatMark(m matrix, at []int) chart.Mark {
+	return func(d *chart.Drawing, x, y func(float64) float64) {
+		const gap = 0.3
+		var cells [shades + 1][]chart.Curve
+		for i, row := range at {
+			for j, column := range at {
+				k, left, bottom := shade(m[row][column]), float64(j)-0.5, float64(len(at)-1-i)-0.5
+				cells[k] = append(cells[k], chart.Rectangle(x(left)+gap, y(bottom+1)+gap, x(left+1)-gap, y(bottom)-gap))
 			}
-			if shade(share) > 0 {
-				c.FillText(style, vg.Point{X: x(float64(j)), Y: y(float64(len(m.at) - 1 - i))}, fmt.Sprintf("%.0f", 100*share))
+		}
+		for k, outlines := range cells {
+			if len(outlines) > 0 {
+				d.Area(shadeColor(k), outlines...)
+			}
+		}
+		if len(at) <= numbersUpTo {
+			heatNumbers(d, x, y, m, at)
+		}
+	}
+}
+
+// heatNumbers writes the shares into the cells, in per cent.
+func heatNumbers(d *chart.Drawing, x, y func(float64) float64, m matrix, at []int) {
+	for i, row := range at {
+		for j, column := range at {
+			k, ink := shade(m[row][column]), inkColor
+			if k > shades/2 {
+				ink = paperColor
+			}
+			if k > 0 {
+				d.Text(chart.Text{Text: fmt.Sprintf("%.0f", 100*m[row][column]), At: chart.Point{X: x(float64(j)), Y: y(float64(len(at) - 1 - i))},
+					Size: chart.TickSize, Color: ink, Anchor: 0.5})
 			}
 		}
 	}

@@ -1,10 +1,7 @@
 package report
 
 import (
-	"bytes"
-	_ "embed"
 	"fmt"
-	"html/template"
 	"io"
 	"math"
 	"slices"
@@ -23,14 +20,12 @@ const (
 	explainedRuns = 400  // words of an explanation
 )
 
-//go:embed page.html
-var pageText string
+//go:generate go run github.com/valyala/quicktemplate/qtc@v1.8.0 -file=page.qtpl
 
-var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"visible": func(s string) string { return plaintext.Excerpt(s, textRunes) },
-}).Parse(pageText))
+// visible returns a text with what hides in it made visible, cut where it is long.
+func visible(s string) string { return plaintext.Excerpt(s, textRunes) }
 
-// page is the Report as page.html takes it: every name and text is already visible and of bounded length.
+// page is the Report as page.qtpl takes it: every name and text is already visible and of bounded length.
 type page struct {
 	Title         string
 	Facts         []Pair
@@ -50,16 +45,15 @@ type page struct {
 	Settings      []Pair
 	Command       string
 	Version       string
-	Shades        []int
 }
 
 type tile struct{ Name, Value, Hint string }
 
 type pageFigure struct {
 	Title, Caption string
-	SVG            template.HTML
-	MinWidth       int // in pixels: narrower it scrolls
-	MaxWidth       int // in pixels
+	SVG            string // markup
+	MinWidth       int    // in pixels: narrower it scrolls
+	MaxWidth       int    // in pixels
 }
 
 type pageConfusion struct{ Given, Predicted, Share string }
@@ -102,9 +96,6 @@ type comparedMetric struct {
 func (r *Report) WriteHTML(w io.Writer) error {
 	p := page{Title: plaintext.Excerpt(r.Title, 200), Facts: r.Facts, Notes: r.Notes, Settings: r.Settings,
 		Command: plaintext.Visible(r.Command), Version: r.Version}
-	for i := 1; i <= wordShades; i++ {
-		p.Shades = append(p.Shades, i)
-	}
 	for _, t := range r.Timings {
 		p.Timings = append(p.Timings, pageTiming{t.Name, rounded(t.Time)})
 	}
@@ -114,11 +105,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	if r.History != nil {
 		p.Training = pageFigures(r.History.figures())
 	}
-	var b bytes.Buffer
-	if err := pageTemplate.Execute(&b, &p); err != nil {
-		return err
-	}
-	_, err := w.Write(b.Bytes())
+	_, err := io.WriteString(w, markup(&p))
 	return err
 }
 
@@ -292,8 +279,8 @@ func probability(p float64) string {
 func pageFigures(figures []figure) (all []pageFigure) {
 	for i := range figures {
 		f := &figures[i]
-		all = append(all, pageFigure{f.title, f.caption, template.HTML(f.svg()), int(leastScale * f.w.Points()),
-			int(mostScale * f.w.Points())})
+		all = append(all, pageFigure{f.title, f.caption, f.svg(), int(leastScale * f.w),
+			int(mostScale * f.w)})
 	}
 	return slices.Clip(all)
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"bertlabel/cmd/bertlabel/internal/chart"
 	"bertlabel/train/metrics"
 )
 
@@ -173,7 +174,7 @@ func TestTallies(t *testing.T) {
 }
 
 // area is that below a curve.
-func area(c curve) (sum float64) {
+func area(c chart.Curve) (sum float64) {
 	for i := 1; i < len(c); i++ {
 		sum += (c[i].X - c[i-1].X) * (c[i].Y + c[i-1].Y) / 2
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"bertlabel/cmd/bertlabel/internal/chart"
 	"bertlabel/tensor/parallel"
 	"bertlabel/train/metrics"
 )
@@ -131,7 +132,7 @@ type tallies struct {
 
 // labelTally is what is kept of the tally of a label.
 type labelTally struct {
-	pr, roc curve                   // empty unless asked for
+	pr, roc chart.Curve             // empty unless asked for
 	f1      [sweepSteps + 1]float64 // at each threshold of the sweep
 	mean    classes[float64]        // of the scores, NaN for a class without cells
 }
@@ -167,15 +168,10 @@ func (t *tally) keep(curves bool) (l labelTally) {
 		l.mean[y] = t.scores[y].over(t.cells[y])
 	}
 	if curves {
-		l.pr, l.roc = t.pr().thinned(thin), t.roc().thinned(thin)
+		l.pr, l.roc = t.pr().Thinned(thin), t.roc().Thinned(thin)
 	}
 	return l
 }
-
-// curve is a line of points.
-type curve []point
-
-type point struct{ X, Y float64 }
 
 // walk calls point for each threshold at which a prediction changes, from the highest down, with the counts above it.
 func (t *tally) walk(point func(fp, tp int)) {
@@ -189,36 +185,24 @@ func (t *tally) walk(point func(fp, tp int)) {
 }
 
 // pr returns precision over recall, nothing without positives.
-func (t *tally) pr() (c curve) {
+func (t *tally) pr() (c chart.Curve) {
 	if t.cells[1] == 0 {
 		return nil
 	}
 	t.walk(func(fp, tp int) {
-		c = append(c, point{float64(tp) / float64(t.cells[1]), float64(tp) / float64(fp+tp)})
+		c = append(c, chart.Point{X: float64(tp) / float64(t.cells[1]), Y: float64(tp) / float64(fp+tp)})
 	})
 	return c
 }
 
 // roc returns the true positive rate over the false positive rate, nothing without both classes.
-func (t *tally) roc() (c curve) {
+func (t *tally) roc() (c chart.Curve) {
 	if t.cells[0] == 0 || t.cells[1] == 0 {
 		return nil
 	}
-	c = append(c, point{0, 0})
+	c = append(c, chart.Point{})
 	t.walk(func(fp, tp int) {
-		c = append(c, point{float64(fp) / float64(t.cells[0]), float64(tp) / float64(t.cells[1])})
+		c = append(c, chart.Point{X: float64(fp) / float64(t.cells[0]), Y: float64(tp) / float64(t.cells[1])})
 	})
 	return c
-}
-
-// thinned leaves out points that are nearer than step to the one before. Both ends stay.
-func (c curve) thinned(step float64) curve {
-	var kept curve
-	for i, p := range c {
-		if last := len(kept) - 1; i > 0 && i < len(c)-1 && math.Abs(p.X-kept[last].X) < step && math.Abs(p.Y-kept[last].Y) < step {
-			continue
-		}
-		kept = append(kept, p)
-	}
-	return kept
 }

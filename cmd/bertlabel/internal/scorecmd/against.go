@@ -26,7 +26,7 @@ func (o *evalOptions) setAgainst(value string) error {
 	if err != nil {
 		return err
 	}
-	if against.Resolve() == o.Model.Precision.Resolve() {
+	if against.Resolve() == o.Model.Precision.Resolve() && o.Model.Embeddings == bert.FP32 {
 		return cli.Usagef("--against %s: with --precision %s the model runs in %s already; want another precision", value, o.Model.Precision,
 			against.Resolve())
 	}
@@ -34,10 +34,10 @@ func (o *evalOptions) setAgainst(value string) error {
 	return nil
 }
 
-// runReference runs the model in the precision that it is compared with, and leaves it: never are both in memory.
+// runReference runs the model in the precision that it is compared with, its embeddings in float32, and leaves it: never are both in memory.
 func (e *evaluation) runReference(ctx context.Context) (err error) {
 	reference := e.Model
-	reference.Precision, reference.Gradients, reference.Silent = *e.Against, false, true
+	reference.Precision, reference.Embeddings, reference.Gradients, reference.Silent = *e.Against, bert.FP32, false, true
 	if e.m, err = e.open(reference); err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (e *evaluation) keep() {
 		log.Warnf("the comparison is not kept in the model's folder: %v", err)
 		return
 	}
-	log.Infof("kept what %s changes in %s", c.Precision, path)
+	log.Infof("kept what %s changes in %s", c.Name(), path)
 }
 
 // printCompared is printReport with the comparison.
@@ -91,7 +91,7 @@ func writeComparison(w io.Writer, c *score.Comparison) error {
 		"change of the logits: %.5f rms, %.4f at most\n"+
 		"decisions that flip: %d of %d, %.2f per 1,000, in %d of %d rows\n"+
 		"cosine of the features: %.6f in the mean, %.6f at least\n",
-		c.Precision+" against "+c.Against, c.Precision, c.Against, "change", figure("F1, macro", c.F1Macro),
+		c.Name()+" against "+c.Against, c.Precision, c.Against, "change", figure("F1, macro", c.F1Macro),
 		figure("average precision, macro", c.AveragePrecisionMacro), figure("ROC AUC, macro", c.ROCAUCMacro), c.LogitRMS, c.LogitMax,
 		c.Flips, c.Rows*c.Labels, c.FlipsPer1000, c.FlippedRows, c.Rows, c.CosineMean, c.CosineLeast)
 	return err
@@ -113,6 +113,9 @@ func sayUnproved(a *cli.App, source *flags.Source, m *model.Model) {
 		why = fmt.Sprintf("what %s says of int8 is of another state of this model", record.PrecisionFile)
 	}
 	command := "bertlabel eval --precision int8 --against fp32 --data FILE"
+	if m.Encoder.EmbeddingsPrecision() == bert.Int8 {
+		command = "bertlabel eval --precision int8 --embeddings int8 --against fp32 --data FILE"
+	}
 	if source.Path != "" {
 		command += " --model " + report.ShellQuoted(source.Path)
 	}

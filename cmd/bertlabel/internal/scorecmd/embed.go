@@ -18,6 +18,7 @@ import (
 	"bertlabel/tensor"
 	"bertlabel/train/data"
 	"bertlabel/train/score"
+	"bertlabel/train/shard"
 
 	"github.com/spf13/cobra"
 )
@@ -29,10 +30,14 @@ type embedOptions struct {
 	Input, Output string
 	Pooling       string // "": what the model's head reads, else pooled
 	AllLayers     bool   // the output of every layer
+	Shard         shards
+	MetricsFile   string // figures of shards; "": nowhere
 }
 
 // tensorFile reports whether a safetensors file is written, instead of lines.
-func (o *embedOptions) tensorFile() bool { return strings.HasSuffix(o.Output, ".safetensors") }
+func (o *embedOptions) tensorFile() bool {
+	return o.Shard.Of == 0 && strings.HasSuffix(o.Output, ".safetensors")
+}
 
 // NewEmbed returns the verb embed.
 func NewEmbed(a *cli.App) *cobra.Command { return newEmbedCmd(a, runEmbed) }
@@ -43,7 +48,8 @@ func newEmbedCmd(a *cli.App, run cli.Runner[embedOptions]) *cobra.Command {
 		Use:   "embed",
 		Short: "Turn texts into vectors: JSON lines, or one safetensors file",
 		Example: "  bertlabel embed --model minilm --input texts.csv --pooling mean > vectors.jsonl\n" +
-			"  bertlabel embed --model minilm --input texts.csv --pooling mean --output vectors.safetensors",
+			"  bertlabel embed --model minilm --input texts.csv --pooling mean --output vectors.safetensors\n" +
+			"  bertlabel embed --model minilm --input texts.jsonl --pooling mean --output parts --shard 3/128",
 		Long: `Writes {"id": …, "embedding": […]} a row, or with --output F.safetensors one float32 tensor "embeddings" [rows, hidden]. With
 --all-layers the file has what golden tests need: input_ids, input_mask, segment_ids, embedding_output, layer_0 …, pooled_output,
 and with a head logits and probabilities; padding rows are zero. It holds everything in memory: small inputs only.`,
@@ -58,9 +64,13 @@ and with a head logits and probabilities; padding rows are zero. It holds everyt
 		"pooled, cls, mean, max, mean:-1..-3 (these layers side by side), concat:cls,mean (default: what the model's head "+
 			"reads or its folder says, else pooled)")
 	f.BoolVar(&o.AllLayers, "all-layers", false, "write the output of every layer (safetensors only)")
+	addShard(cmd, &o.Shard, &o.MetricsFile)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		if o.AllLayers && !o.tensorFile() {
 			return cli.Usagef("--all-layers needs --output FILE.safetensors")
+		}
+		if err := o.Shard.check(o.Input, o.Output, o.MetricsFile, 0); err != nil {
+			return err
 		}
 		if o.Model, err = models.Source(); err != nil {
 			return err
@@ -80,6 +90,9 @@ type embedding struct {
 
 func runEmbed(ctx context.Context, a *cli.App, o embedOptions) (err error) {
 	e := &embedding{embedOptions: o, app: a}
+	if o.Shard.Of > 0 {
+		return e.makeParts(ctx)
+	}
 	if e.m, err = o.Model.Open(a); err != nil {
 		return err
 	}
@@ -102,6 +115,30 @@ func runEmbed(ctx context.Context, a *cli.App, o embedOptions) (err error) {
 		return e.tensors(ctx, stream)
 	}
 	return e.lines(ctx, stream)
+}
+
+// makeParts makes shards instead of one output.
+func (e *embedding) makeParts(ctx context.Context) error {
+	if err := e.Rows.RefuseLabels(); err != nil {
+		return err
+	}
+	o := shard.Options{Input: e.Input, Output: e.Output, Score: score.Options{Result: score.Vectors}, ModelPooling: e.Pooling == ""}
+	if !o.ModelPooling {
+		var err error
+		if o.Score.Pooling, err = bert.ParsePooling(e.Pooling); err != nil {
+			return cli.Usagef("--pooling: %v", err)
+		}
+	}
+	s := &sharding{app: e.app, work: "embed", shards: e.Shard, source: &e.Model, rows: *e.Rows, Options: o,
+		metrics: metricsFile{path: e.MetricsFile}}
+	s.open = func() (*model.Model, error) {
+		m, err := e.Model.Open(e.app)
+		if err == nil {
+			_, err = poolingOf(e.Pooling, m)
+		}
+		return m, err
+	}
+	return s.run(ctx)
 }
 
 // poolingOf returns the pooling called name, or the model's own if name is empty.

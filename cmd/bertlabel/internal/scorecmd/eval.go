@@ -196,9 +196,7 @@ func (e *evaluation) evaluate(ctx context.Context) error {
 		return err
 	}
 	if e.m.ExactlyOne = e.m.ExactlyOne || e.ExactlyOne; e.m.ExactlyOne {
-		e.result.Accuracy = metrics.Accuracy(metrics.Data{Labels: e.m.Labels, Truth: e.set.Y, Scores: e.scores})
-		e.app.Log.Infof("accuracy %.4f: the share of rows whose most probable label is theirs; the other figures are at the thresholds",
-			*e.result.Accuracy)
+		addAccuracy(e.app, e.result, metrics.Data{Labels: e.m.Labels, Truth: e.set.Y, Scores: e.scores})
 	}
 	flags.DiagnoseScores(e.app, e.set, e.result, e.scores, e.reading)
 	if e.reference == nil {

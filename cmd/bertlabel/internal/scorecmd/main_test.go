@@ -3,4 +3,4 @@ package scorecmd
 import "bertlabel/cmd/bertlabel/internal/cmdtest"
 
 // bertlabel runs one command line of these verbs.
-var bertlabel = cmdtest.Verbs(NewPredict, NewEval, NewEmbed, NewExplain, NewMetrics)
+var bertlabel = cmdtest.Verbs(NewPredict, NewEval, NewEmbed, NewExplain, NewMetrics, NewParts)

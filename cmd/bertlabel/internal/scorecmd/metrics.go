@@ -15,6 +15,8 @@ import (
 type metricsOptions struct {
 	Truth, Scores string // files
 	Threshold     flags.Thresholds
+	ExactlyOne    bool
+	Binarize      float64 // the share from which on a cell of the truth is 1; 0: shares are refused
 }
 
 // NewMetrics returns the verb metrics.
@@ -35,6 +37,9 @@ func newMetricsCmd(a *cli.App, run cli.Runner[metricsOptions]) *cobra.Command {
 			if err := o.Threshold.Check(); err != nil {
 				return err
 			}
+			if cmd.Flags().Changed("binarize") && !(o.Binarize > 0 && o.Binarize <= 1) {
+				return cli.Usagef("--binarize %v: want a number above 0, at most 1", o.Binarize)
+			}
 			return run(cmd.Context(), a, o)
 		},
 	}
@@ -42,12 +47,14 @@ func newMetricsCmd(a *cli.App, run cli.Runner[metricsOptions]) *cobra.Command {
 	f.StringVar(&o.Truth, "truth", "", "CSV `FILE` with a 0/1 column per label")
 	f.StringVar(&o.Scores, "scores", "", "`FILE` of probabilities: what predict writes, or CSV with a column per label")
 	flags.AddThreshold(cmd, &o.Threshold)
+	f.Float64Var(&o.Binarize, "binarize", 0, "a number between 0 and 1 in the truth is 1 from `T` on (default: it is refused)")
+	f.BoolVar(&o.ExactlyOne, "exactly-one", false, "the labels exclude each other: add the accuracy of the most probable one")
 	cli.Required(cmd, "truth", "scores")
 	return cmd
 }
 
 func runMetrics(_ context.Context, a *cli.App, o metricsOptions) error {
-	scored, err := readScored(a, o.Truth, o.Scores)
+	scored, err := readScored(a, o)
 	if err != nil {
 		return err
 	}
@@ -59,7 +66,16 @@ func runMetrics(_ context.Context, a *cli.App, o metricsOptions) error {
 	if err != nil {
 		return cli.WithCode(cli.ExitData, fmt.Errorf("%s, %s: %w", o.Truth, o.Scores, err))
 	}
+	if o.ExactlyOne {
+		addAccuracy(a, result, scored)
+	}
 	return printReport(a, result)
+}
+
+// addAccuracy gives a report the accuracy of labels that exclude each other, and says it.
+func addAccuracy(a *cli.App, r *metrics.Report, d metrics.Data) {
+	r.Accuracy = metrics.Accuracy(d)
+	a.Log.Infof("accuracy %.4f: the share of rows whose most probable label is theirs; the other figures are at the thresholds", *r.Accuracy)
 }
 
 // printReport writes a report as JSON to stdout, and as a table to stderr for people.

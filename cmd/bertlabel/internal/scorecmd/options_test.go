@@ -102,13 +102,44 @@ func TestEmbedOptions(t *testing.T) {
 	wrongUsage(t, "--all-layers", "--all-layers needs", stderr, code)
 }
 
+func TestShardOptions(t *testing.T) {
+	t.Parallel()
+	const where = " --model m --input a.jsonl --output parts --shard "
+	got, stderr, code := cmdtest.Options(t, newPredictCmd, strings.Fields("predict"+where+"0-15/128 --metrics-file f.prom")...)
+	if code != cli.ExitOK || got.Shard != (shards{0, 15, 128}) || got.Output != "parts" || got.Format != "jsonl" || got.Pretty ||
+		got.MetricsFile != "f.prom" || got.Shard.String() != "0-15/128" {
+		t.Errorf("%+v, exit %d %s", got, code, stderr)
+	}
+	vectors, stderr, code := cmdtest.Options(t, newEmbedCmd, strings.Fields("embed"+where+"3/4")...)
+	if code != cli.ExitOK || vectors.Shard != (shards{3, 3, 4}) || vectors.Shard.String() != "3/4" || vectors.tensorFile() {
+		t.Errorf("%+v, exit %d %s", vectors, code, stderr)
+	}
+	for args, want := range map[string]string{
+		"--metrics-file f.prom":                                   "--metrics-file has figures of shards",
+		"--input a.jsonl --output p --shard 4/4":                  `"4/4" for "--shard" flag: "4/4": shards of 4 are 0 to 3`,
+		"--output p --shard 0/4":                                  "name it by --input",
+		"--input a.jsonl --shard 0/4":                             "name it by --output",
+		"--input a.jsonl --output p --shard 0/4 --bad-rows p":     "--bad-rows p is the file of --output, too",
+		"--input a.jsonl --output p --shard 0/4 --metrics-file p": "--metrics-file p is the file of --output, too",
+	} {
+		for _, verb := range []string{"predict", "embed"} {
+			_, stderr, code := bertlabel.Run(t, "", append([]string{verb, "--model", "m"}, strings.Fields(args)...)...)
+			wrongUsage(t, verb+" "+args, want, stderr, code)
+		}
+	}
+	parts, stderr, code := cmdtest.Options(t, newPartsCmd, strings.Fields("parts dir --cat --clean --input a.jsonl")...)
+	if code != cli.ExitOK || *parts != (partsOptions{Dir: "dir", Input: "a.jsonl", Cat: true, Clean: true}) {
+		t.Errorf("%+v, exit %d %s", parts, code, stderr)
+	}
+}
+
 func TestExplainOptions(t *testing.T) {
 	t.Parallel()
 	got, stderr, code := cmdtest.Options(t, newExplainCmd, "explain", "--model", "m", "--text", "a b", "--label", "x,y", "--label", "z",
 		"--json=false")
 	want := model.ExplainOptions{Method: model.IntegratedGradients, Steps: model.DefaultSteps}
 	if code != cli.ExitOK || *got.Text != "a b" || !reflect.DeepEqual(got.Labels, []string{"x,y", "z"}) || *got.JSON ||
-		got.ExplainOptions != want {
+		!reflect.DeepEqual(got.ExplainOptions, want) {
 		t.Errorf("%+v, exit %d %s", got, code, stderr)
 	}
 	if got, _, _ := cmdtest.Options(t, newExplainCmd, "explain", "--model", "m"); got.Text != nil || got.JSON != nil || got.Labels != nil {
@@ -126,8 +157,8 @@ func TestExplainOptions(t *testing.T) {
 
 func TestMetricsOptions(t *testing.T) {
 	t.Parallel()
-	got, stderr, code := cmdtest.Options(t, newMetricsCmd, "metrics", "--truth", "t", "--scores", "s")
-	if code != cli.ExitOK || *got != (metricsOptions{"t", "s", "0.5"}) {
+	got, stderr, code := cmdtest.Options(t, newMetricsCmd, "metrics", "--truth", "t", "--scores", "s", "--exactly-one", "--binarize", "0.6")
+	if code != cli.ExitOK || *got != (metricsOptions{"t", "s", "0.5", true, 0.6}) {
 		t.Errorf("%+v, exit %d %s", got, code, stderr)
 	}
 	_, stderr, code = cmdtest.Options(t, newMetricsCmd, "metrics", "--truth", "t")

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"bertlabel/train/data"
 	"bertlabel/train/diagnosis"
 	"bertlabel/train/score"
+	"bertlabel/train/shard"
 
 	"github.com/spf13/cobra"
 )
@@ -31,6 +33,8 @@ type predictOptions struct {
 	Logits        bool // are shown, too
 	WindowsDetail bool // what each window of a text has of the logits is shown, too
 	Pretty        bool // bars for people instead of Format
+	Shard         shards
+	MetricsFile   string // figures of shards; "": nowhere
 }
 
 // NewPredict returns the verb predict.
@@ -43,7 +47,8 @@ func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 		Short: "Predict the labels of texts: one line out for each row in, in order, as soon as it is known",
 		Example: "  bertlabel predict --model model --input texts.csv --output predictions.jsonl\n" +
 			"  bertlabel predict --model model \"My parcel never came.\"\n" +
-			"  bertlabel predict --model model --input texts.tsv --output-format csv --threshold 0.3",
+			"  bertlabel predict --model model --input texts.tsv --output-format csv --threshold 0.3\n" +
+			"  bertlabel predict --model model --input texts.jsonl --output parts --shard 3/128",
 	}
 	models := flags.AddRunModel(cmd)
 	flags.AddWindows(cmd, &models.Windows)
@@ -59,7 +64,9 @@ func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 	f.IntVar(&o.TopK, "top-k", 0, "show the K most probable labels only, most probable first")
 	f.BoolVar(&o.Logits, "logits", false, "add the logits")
 	f.BoolVar(&o.WindowsDetail, "windows-detail", false, "add what each window of a text has of the logits")
+	cli.Minor(cmd, "Model flags", "windows-detail")
 	flags.AddPretty(cmd, &o.Pretty)
+	addShard(cmd, &o.Shard, &o.MetricsFile)
 	cmd.Args = cobra.ArbitraryArgs
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		if err := o.takeTexts(args); err != nil {
@@ -68,10 +75,18 @@ func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 		if err := o.Threshold.Check(); err != nil {
 			return err
 		}
+		if err := o.Shard.check(o.Input, o.Output, o.MetricsFile, len(o.Rows.Texts)); err != nil {
+			return err
+		}
 		if err := o.setFormat(a); err != nil {
 			return err
 		}
 		if err := o.check(f.Changed("output-format")); err != nil {
+			return err
+		}
+		given := func(flag string) bool { return cli.OnCommandLine(cmd, flag) }
+		if err := cli.RefuseUnused(given, cli.Unused{If: o.Format != "jsonl", Flags: []string{"threshold", "exactly-one"},
+			Why: o.Format + " has the probabilities, and --output-format jsonl the labels too"}); err != nil {
 			return err
 		}
 		if !f.Changed("pretty") {
@@ -108,6 +123,9 @@ func (o *predictOptions) takeTexts(args []string) error {
 // setFormat fills in the format that the suffix of the output stands for, and says when another was asked for.
 func (o *predictOptions) setFormat(a *cli.App) error {
 	suffix, err := data.FormatOf(o.Output)
+	if o.Shard.Of > 0 {
+		suffix = "" // the output is a folder
+	}
 	if err != nil || suffix == data.FastText {
 		suffix = ""
 	}
@@ -130,23 +148,26 @@ func (o *predictOptions) check(chosen bool) error {
 		return cli.Usagef("--exactly-one takes the most probable label whatever the thresholds are: leave out --threshold")
 	case o.TopK < 0 || o.Format != "jsonl" && (o.TopK > 0 || o.Logits || o.WindowsDetail):
 		return cli.Usagef("--top-k wants 1 or more, and like --logits and --windows-detail the output format jsonl")
-	case o.Pretty && (chosen || o.Logits || o.WindowsDetail):
-		return cli.Usagef("--pretty is for people: it has no --output-format, no --logits and no --windows-detail")
+	case o.WindowsDetail && o.Shard.Of > 0:
+		return cli.Usagef("--windows-detail is for one output: it has no place beside --shard")
+	case o.Pretty && (chosen || o.Logits || o.WindowsDetail || o.Shard.Of > 0):
+		return cli.Usagef("--pretty is for people: it has no --output-format, no --logits, no --windows-detail and no --shard")
 	}
 	return nil
 }
 
-func runPredict(ctx context.Context, a *cli.App, o predictOptions) error {
+// open opens the model, and gives it what the flags say of its predictions.
+func (o *predictOptions) open(a *cli.App) (*model.Model, error) {
 	m, err := o.Model.OpenWithHead(a)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := o.Rows.NameOutputs(m); err != nil {
-		return err
+		return nil, err
 	}
 	sayUnproved(a, &o.Model, m) // before another threshold makes it another model
 	if thresholds, err := o.Threshold.ReadFor(a, m.Labels); err != nil {
-		return err
+		return nil, err
 	} else if thresholds != nil {
 		m.Thresholds = thresholds
 	} else {
@@ -154,6 +175,17 @@ func runPredict(ctx context.Context, a *cli.App, o predictOptions) error {
 	}
 	m.ExactlyOne = m.ExactlyOne || o.ExactlyOne
 	flags.Found(a, flags.DiagnoseModel(m)...)
+	return m, nil
+}
+
+func runPredict(ctx context.Context, a *cli.App, o predictOptions) error {
+	if o.Shard.Of > 0 {
+		return o.makeParts(ctx, a)
+	}
+	m, err := o.open(a)
+	if err != nil {
+		return err
+	}
 	scores := diagnosis.NewScores(m.Labels, m.Predicts)
 	in, err := newRowStream(a, m, o.Rows, o.Input, "predict", score.Options{Windows: o.WindowsDetail}, false)
 	if err != nil {
@@ -185,6 +217,53 @@ func runPredict(ctx context.Context, a *cli.App, o predictOptions) error {
 		flags.Found(a, scores.Unlabelled()...)
 	}
 	return errors.Join(writer.Flush(), out.Commit(), in.verdict())
+}
+
+// makeParts makes shards instead of one output.
+func (o *predictOptions) makeParts(ctx context.Context, a *cli.App) error {
+	settings, err := o.settings()
+	if err != nil {
+		return err
+	}
+	s := &sharding{app: a, work: "predict", shards: o.Shard, source: &o.Model, rows: *o.Rows,
+		open: func() (*model.Model, error) { return o.open(a) }, metrics: metricsFile{path: o.MetricsFile},
+		Options: shard.Options{Input: o.Input, Output: o.Output, Settings: settings, Suffix: o.Format, NeedIDs: o.Format != "jsonl",
+			NewWriter: func(w io.Writer, m *model.Model, first bool) shard.Writer {
+				p := newPredictionWriter(w, o.Format, m, nil, o.TopK, o.Logits)
+				p.begun = !first
+				return partWriter{p}
+			}}}
+	return s.run(ctx)
+}
+
+// settings returns what the flags say that changes the output, beside those of model and data, by the keys of config files.
+func (o *predictOptions) settings() (map[string]string, error) {
+	settings := map[string]string{}
+	labels, err := contents(o.Rows.LabelsFile)
+	if err != nil {
+		return nil, err
+	}
+	threshold := string(o.Threshold)
+	if _, isFile, err := o.Threshold.Numbers(); err == nil && isFile && threshold != "" {
+		if threshold, err = contents(threshold); err != nil {
+			return nil, err
+		}
+	}
+	for key, value := range map[string]string{"labels": labels, "threshold": threshold} {
+		if value != "" {
+			settings[key] = value
+		}
+	}
+	if o.ExactlyOne {
+		settings["exactly_one"] = "true"
+	}
+	if o.TopK > 0 {
+		settings["top_k"] = strconv.Itoa(o.TopK)
+	}
+	if o.Logits {
+		settings["logits"] = "true"
+	}
+	return settings, nil
 }
 
 // rowWriter writes the rows of predict in order.

@@ -17,7 +17,7 @@ import (
 type predictionWriter struct {
 	w     *bufio.Writer
 	m     *model.Model
-	in    *data.Reader
+	in    *data.Reader // nil for a part, whose rows have ids where the output is a table
 	form  score.Line
 	table *csv.Writer // nil for JSONL
 
@@ -39,6 +39,12 @@ func newPredictionWriter(w io.Writer, format string, m *model.Model, in *data.Re
 	return p
 }
 
+// partWriter writes the rows of a part.
+type partWriter struct{ *predictionWriter }
+
+// Row implements shard.Writer.
+func (p partWriter) Row(row *score.Row) error { return p.row(row) }
+
 // Flush hands everything on to the writer below.
 func (p *predictionWriter) Flush() error {
 	if p.table != nil {
@@ -56,7 +62,10 @@ func (p *predictionWriter) begin(firstHasID bool) {
 	if p.begun {
 		return
 	}
-	has, known := p.in.IDColumn()
+	has, known := true, true // of a part
+	if p.in != nil {
+		has, known = p.in.IDColumn()
+	}
 	p.begun, p.numbered = true, known && !has || !known && !firstHasID
 	header := []string{"id"}
 	if p.numbered {

@@ -21,6 +21,7 @@ type rowStream struct {
 	options score.Options
 	input   string // name of the input
 	work    string // what the progress display calls it
+	allowed bool   // --max-bad-rows allows bad rows: as many as there are, once the input has ended
 
 	rows, bad, cut int // rows handed on; of these refused; of these longer than the model takes
 	reading        diagnosis.Reading
@@ -34,14 +35,16 @@ func newRowStream(a *cli.App, m *model.Model, rows *flags.Data, input, work stri
 			return nil, err
 		}
 	}
+	if whole {
+		if err := rows.NoPlaceForBadRows("a tensor file"); err != nil {
+			return nil, err
+		}
+	}
 	files, err := rows.Read(a)
 	if err != nil {
 		return nil, err
 	}
 	files.Options.IgnoreLabels = true
-	if whole && files.Options.OnBadRow == data.ReportBadRows {
-		files.Options.OnBadRow = data.StopAtBadRow
-	}
 	in, err := files.Open(input)
 	if err != nil {
 		return nil, err
@@ -49,19 +52,23 @@ func newRowStream(a *cli.App, m *model.Model, rows *flags.Data, input, work stri
 	if input == "-" {
 		input = "stdin"
 	}
-	return &rowStream{a: a, m: m, in: in, files: files, options: o, input: input, work: work}, nil
+	return &rowStream{a: a, m: m, in: in, files: files, options: o, input: input, work: work, allowed: rows.MaxBad != ""}, nil
 }
 
 // run hands chunks of rows to handle, in order, until the input ends.
 func (s *rowStream) run(ctx context.Context, handle func(chunk []score.Row) error) error {
 	defer s.in.Close()
+	flood := cli.NewFlood(s.a.Log)
 	s.a.Log.Progress(s.work, cli.Progress{})
 	for chunk, err := range score.Chunks(ctx, s.m, s.in, s.options) {
 		if err != nil {
 			return err
 		}
 		for i := range chunk {
-			chunk[i].Bad = cli.FlaggedRow(chunk[i].Bad)
+			if bad := chunk[i].Bad; bad != nil {
+				chunk[i].Bad = cli.FlaggedRow(bad)
+				flood.Warnf(badRowsKind, "%v", chunk[i].Bad)
+			}
 		}
 		if err := handle(chunk); err != nil {
 			return err
@@ -70,8 +77,12 @@ func (s *rowStream) run(ctx context.Context, handle func(chunk []score.Row) erro
 		s.a.Log.Progress(s.work, cli.Progress{Step: s.rows, Examples: s.rows})
 	}
 	s.a.Log.Done()
+	flood.Done("; --bad-rows FILE lists them")
 	return nil
 }
+
+// badRowsKind is the kind of the warnings of rows that could not be read.
+const badRowsKind = "rows that could not be read"
 
 func (s *rowStream) count(chunk []score.Row) {
 	s.rows += len(chunk)
@@ -88,7 +99,8 @@ func (s *rowStream) count(chunk []score.Row) {
 	}
 }
 
-// verdict says what happened to rows that were cut or refused; refused ones make the exit code that of refused data.
+// verdict says what happened to rows that were cut or refused; refused ones make the exit code that of refused data, unless so many are
+// allowed.
 func (s *rowStream) verdict() error {
 	flags.SayRead(s.a, s.m, s.input, &s.reading, s.cut)
 	stats := s.in.Stats()
@@ -96,6 +108,10 @@ func (s *rowStream) verdict() error {
 	switch {
 	case s.files.Err() != nil:
 		return s.files.Err()
+	case s.bad > 0 && s.allowed:
+		s.a.Log.Warnf("%s: %d of %d rows could not be read, which --max-bad-rows allows; each has an error in its place in the output", s.input,
+			s.bad, s.rows)
+		return nil
 	case s.bad > 0:
 		return cli.WithCode(cli.ExitData,
 			fmt.Errorf("%s: %d of %d rows could not be read; each has an error in its place in the output", s.input, s.bad, s.rows))

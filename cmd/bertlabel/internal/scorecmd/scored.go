@@ -18,7 +18,8 @@ import (
 )
 
 // readScored reads the two files of the verb metrics. Labels stand in the order of the truth.
-func readScored(a *cli.App, truthPath, scoresPath string) (d metrics.Data, err error) {
+func readScored(a *cli.App, o metricsOptions) (d metrics.Data, err error) {
+	truthPath, scoresPath, parseTruth := o.Truth, o.Scores, parseTruth(o.Binarize)
 	if truthPath == "-" && scoresPath == "-" {
 		return d, cli.Usagef("--truth and --scores are both stdin")
 	}
@@ -41,7 +42,7 @@ func readScored(a *cli.App, truthPath, scoresPath string) (d metrics.Data, err e
 		err = nil
 	} else if isRows(truthPath, list) {
 		truth = scores
-		truthIDs, d.Truth, err = readRows(truthPath, list)
+		truthIDs, d.Truth, err = readRows(truthPath, data.Options{Labels: list, Binarize: o.Binarize})
 	} else {
 		truth, truthIDs, err = readCells(a, truthPath, parseTruth, &d.Truth)
 	}
@@ -86,8 +87,8 @@ func isRows(path string, list *data.LabelList) bool {
 }
 
 // readRows reads the truth from such a file, whose labels are those of the scores.
-func readRows(path string, list *data.LabelList) (ids []rowID, truth []int8, err error) {
-	set, err := data.Load(path, data.Options{Labels: list})
+func readRows(path string, o data.Options) (ids []rowID, truth []int8, err error) {
+	set, err := data.Load(path, o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -203,12 +204,23 @@ func labelColumns(path string, header []string) (labels []string, err error) {
 	return labels, nil
 }
 
-// parseTruth reads 0, 1 or nothing, else says what it expects.
-func parseTruth(field string) (truth int8, expected string) {
-	if truth, ok := data.ParseCell(field); ok {
-		return truth, ""
+// parseTruth returns what reads 0, 1 or nothing, and a share that is 1 from binarize on unless that is 0; else it says what it expects.
+func parseTruth(binarize float64) func(field string) (truth int8, expected string) {
+	return func(field string) (truth int8, expected string) {
+		if truth, ok := data.ParseCell(field); ok {
+			return truth, ""
+		}
+		share, is := data.ParseShare(field)
+		switch {
+		case !is:
+			return 0, "0, 1 or nothing (unknown)"
+		case binarize == 0:
+			return 0, "0, 1 or nothing (unknown); fix: say from which share on a label counts: --binarize 0.5"
+		case share >= binarize:
+			return 1, ""
+		}
+		return 0, ""
 	}
-	return 0, "0, 1 or nothing (unknown)"
 }
 
 // parseScore reads a probability, else says what it expects.

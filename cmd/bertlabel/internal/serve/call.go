@@ -142,6 +142,9 @@ func (c *call) sequences(m *loaded, pooling bert.Pooling, texts []tokenizer.Enco
 			missing, request.Texts = append(missing, i), append(request.Texts, texts[i])
 		}
 	}
+	if err := c.claimTexts(m, e, tokens, len(texts)); err != nil {
+		return nil, err
+	}
 	request.Class = c.classOf(len(texts), tokens)
 	c.class = request.Class
 	result := &queue.Result{}

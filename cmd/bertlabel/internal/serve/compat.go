@@ -149,8 +149,8 @@ func (m *loaded) fromIDs(ids, segments []int32, onLong string) (e tokenizer.Enco
 	return e, nil
 }
 
-// embedItems returns a vector of each item, of length 1 if asked.
-func (c *call) embedItems(m *loaded, all items, onLong string, normalize bool) ([]vector, error) {
+// embedItems returns a vector of each item, its first width values, of length 1 if asked.
+func (c *call) embedItems(m *loaded, all items, onLong string, width int, normalize bool) ([]vector, error) {
 	if err := c.limitTexts(len(all), "input"); err != nil {
 		return nil, err
 	}
@@ -164,8 +164,8 @@ func (c *call) embedItems(m *loaded, all items, onLong string, normalize bool) (
 	}
 	vectors := make([]vector, len(rows))
 	for i := range rows {
-		if vectors[i] = rows[i].feature; normalize {
-			vectors[i] = unit(rows[i].feature)
+		if vectors[i] = rows[i].feature[:width]; normalize {
+			vectors[i] = unit(vectors[i])
 		}
 	}
 	return vectors, nil
@@ -187,11 +187,18 @@ func unit(x []float32) vector {
 	return y
 }
 
-// checkDimensions refuses a width that the model does not have.
-func (m *loaded) checkDimensions(dimensions *int) error {
+// dimensions returns how many values of a vector a client gets: the width of the model, or fewer if Options.AllowDimensions says that
+// the model was trained for that (Kusupati et al. 2022, arXiv:2205.13147). asked is nil for all.
+func (c *call) dimensions(m *loaded, asked *int) (int, error) {
 	width, err := m.Encoder.PoolingWidth(bert.Pooling(m.Pooling))
-	if err == nil && dimensions != nil && *dimensions != width {
-		err = badRequest("dimensions", "dimensions %d: the model has %d", *dimensions, width)
+	switch {
+	case err != nil || asked == nil || *asked == width:
+		return width, err
+	case *asked < 1 || *asked > width:
+		return 0, badRequest("dimensions", "dimensions %d: the model has %d", *asked, width)
+	case !c.s.AllowDimensions:
+		return 0, badRequest("dimensions", "dimensions %d: the model has %d, and what part of them says is not known "+
+			"(--allow-dimensions, for a model that was trained for it)", *asked, width)
 	}
-	return err
+	return *asked, nil
 }

@@ -123,6 +123,27 @@ func TestTEI(t *testing.T) {
 	if math.Abs(square-1) > 1e-6 { // 16 roundings of float32
 		t.Errorf("a vector of length² %v", square)
 	}
+	part := serve(t, Options{AllowDimensions: true})
+	if got, want := part.post("/embed", `{"inputs": "the cat", "normalize": false, "dimensions": 5}`),
+		fmt.Sprintf("[%s]\n", score.AppendVector(nil, x.Row(0)[:5])); got != want {
+		t.Errorf("5 dimensions: %s, want %s", got, want)
+	}
+	for dimensions, want := range map[string]int{"0": 400, "17": 400, "16": 200} {
+		if r, got := part.send("POST", "/embed", `{"inputs": "the cat", "dimensions": `+dimensions+`}`); r.StatusCode != want {
+			t.Errorf("%s dimensions: %s %s", dimensions, r.Status, got)
+		}
+	}
+	var cut [][]float64
+	if err := json.Unmarshal([]byte(part.post("/embed", `{"inputs": "the cat", "dimensions": 5}`)), &cut); err != nil {
+		t.Fatal(err)
+	}
+	length := 0.0
+	for _, v := range cut[0] {
+		length += v * v
+	}
+	if len(cut[0]) != 5 || math.Abs(length-1) > 1e-6 {
+		t.Errorf("%d dimensions of length² %v, want 5 of 1", len(cut[0]), length)
+	}
 	for body, want := range map[string]int{`{"inputs": [9999]}`: 400, `{"inputs": [-1]}`: 400, `{"inputs": "a", "dimensions": 3}`: 400,
 		`{"inputs": [1.5]}`:                   400,
 		`{"inputs": "a", "prompt_name": "x"}`: 400, `{"inputs": [[]]}`: 200, `{"inputs": []}`: 400, `{"inputs": {}}`: 400,

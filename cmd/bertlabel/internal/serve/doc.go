@@ -2,7 +2,8 @@
 //
 // The way of a request: fences.go lets it in (host, key, path), request.go reads it, call.go takes its texts through tokeniser, cache and
 // queue (bert/queue, which owns the cores) to features and labels, and the file of its API writes the answer. server.go puts that
-// together; models.go holds the models and opens them anew; metrics.go and accesslog.go tell what happens.
+// together; models.go holds the models and opens them anew, golden.go tries them before; memory.go says and bounds what all of it holds;
+// metrics.go and accesslog.go tell what happens.
 //
 //	own.go, explain.go  bertlabel's own API: /v1/predict, /v1/embed, /v1/tokenize, /v1/explain
 //	stream.go           rows in, rows out

@@ -40,8 +40,8 @@ func (s *Server) Probes() http.Handler {
 	return mux
 }
 
-// live says why the process is to be restarted.
-func (s *Server) live() error {
+// Live says why the process is to be restarted: a pass has hung. nil: it is not.
+func (s *Server) Live() error {
 	if late := s.queue.Stats().Late; late > stuckAfter {
 		return &Error{Status: http.StatusInternalServerError, Message: fmt.Sprintf("a pass runs since %v", late.Round(time.Second))}
 	}
@@ -49,7 +49,7 @@ func (s *Server) live() error {
 }
 
 func (c *call) livez() error {
-	if err := c.s.live(); err != nil {
+	if err := c.s.Live(); err != nil {
 		return err
 	}
 	return c.text("ok\n")
@@ -75,7 +75,7 @@ func (c *call) readyz() error {
 }
 
 func (c *call) healthz() error {
-	if err := c.s.live(); err != nil {
+	if err := c.s.Live(); err != nil {
 		return err
 	}
 	return c.readyz()

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"bertlabel/asm/machine"
 	"bertlabel/bert/queue"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -214,7 +215,9 @@ func (c stats) Collect(out chan<- prometheus.Metric) {
 		bytes = float64(c.s.cache.Bytes())
 	}
 	send(gauge, "cache_bytes", "Bytes of features in the cache.", bytes)
-	send(gauge, "body_bytes", "Bytes of bodies of requests in memory.", float64(c.s.bodies.Used()))
+	send(gauge, "body_bytes", "Bytes of JSON requests and their texts in memory.", float64(c.s.bodies.Used()))
+	send(gauge, "stream_bytes", "Bytes of rows of streams in memory.", float64(c.s.rows.Used()))
+	c.machine(send)
 	for _, slot := range c.s.models.slots {
 		if l := slot.now.Load(); l != nil {
 			c.costs(l, func(name, help string, value float64, mode string) {
@@ -222,6 +225,17 @@ func (c stats) Collect(out chan<- prometheus.Metric) {
 			})
 		}
 	}
+}
+
+// machine is what the server may take of the machine, and what a container leaves it.
+func (c stats) machine(send func(kind prometheus.ValueType, name, help string, value float64, labels ...string)) {
+	const gauge, counter = prometheus.GaugeValue, prometheus.CounterValue
+	for part, bytes := range c.s.Memory().parts() {
+		send(gauge, "memory_bound_bytes", "The most that the server may hold, without garbage.", float64(bytes), "part", part)
+	}
+	send(gauge, "memory_budget_bytes", "What it may be at most (--max-memory); 0: no limit.", float64(c.s.MaxMemory))
+	send(gauge, "cpu_quota_cores", "Cores' time that the container and those round it leave; 0: no quota.", machine.CPUQuota())
+	send(counter, "cpu_throttled_seconds_total", "Time that the quota has kept the container from running.", machine.Throttled().Seconds())
 }
 
 // costs are what the queue takes passes of a model to cost.

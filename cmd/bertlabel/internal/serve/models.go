@@ -1,15 +1,14 @@
 package serve
 
 import (
-	"context"
 	"encoding/hex"
 	"fmt"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
@@ -21,8 +20,8 @@ type Source struct {
 	Name    string
 	Version string // of TF Serving's and Open Inference's API; "": 1
 
-	// Open opens it, on the encoder of one of have where that is the same (model.OpenShared).
-	Open func(have ...*model.Model) (*model.Model, error)
+	// Open opens it, on the encoder of one of have where that is the same (model.OpenShared), else asks admit (model.Options.Admit).
+	Open func(admit func(bytes int) error, have ...*model.Model) (*model.Model, error)
 }
 
 // loaded is an open model. It does not change: a reload makes another one, and requests keep the one that they began with.
@@ -41,6 +40,7 @@ type loaded struct {
 // engine is an encoder with a pooling.
 type engine struct {
 	target *queue.Target
+	width  int    // of a feature
 	key    []byte // of its features in the cache
 }
 
@@ -59,6 +59,10 @@ type models struct {
 	m     *metrics
 
 	loading sync.Mutex // one at a time
+	admit   func(bytes int) error
+
+	counting sync.Mutex
+	encoders []weak.Pointer[bert.Model] // that were opened and may be in use
 }
 
 // find returns the model of a name, "" for the default. With lenient, a name that there is not stands for the only model: clients of other
@@ -99,23 +103,30 @@ func (ms *models) load(s *slot) error {
 			have = append(have, l.Model)
 		}
 	}
-	m, err := s.Open(have...)
+	m, err := s.Open(ms.admit, have...)
 	if err != nil {
 		return err
 	}
+	ms.count(m.Encoder)
 	l := &loaded{Model: m, name: s.Name, version: s.Version, digest: hex.EncodeToString(m.Digest()), fingerprint: m.Fingerprint(),
 		since: time.Now(), queue: ms.queue, mu: new(sync.Mutex), engines: map[bert.Pooling]*engine{}}
+	shared := false
 	for _, other := range ms.slots { // models over one encoder share batches
 		if o := other.now.Load(); o != nil && o.Encoder == m.Encoder {
-			l.mu, l.engines = o.mu, o.engines
+			l.mu, l.engines, shared = o.mu, o.engines, true
 			break
 		}
 	}
 	if m.Head == nil && m.Pooling == "" {
 		l.Pooling = bert.Mean
 	}
-	if err := ms.probe(l); err != nil {
+	if err := ms.try(l); err != nil {
 		return err
+	}
+	if !shared {
+		if err := ms.admit(int(l.passesMemory())); err != nil {
+			return err
+		}
 	}
 	if old == nil || old.Encoder != l.Encoder {
 		runtime.AddCleanup(l, func(struct{}) { go debug.FreeOSMemory() }, struct{}{}) // when the last request has left it
@@ -125,40 +136,23 @@ func (ms *models) load(s *slot) error {
 	return nil
 }
 
-// probe runs one text through a model that is to be served.
-func (ms *models) probe(l *loaded) error {
-	e, err := l.engine(l.Pooling)
-	if err != nil {
-		return err
-	}
-	result, err := ms.queue.Do(context.Background(), queue.Request{Target: e.target, Class: queue.Bulk, Stream: true, Flow: "load",
-		Texts: slices.Repeat(l.Encode([]string{"a probe"}, nil), 1)})
-	if err == nil {
-		err = result.Errors[0]
-	}
-	if err == nil && l.Head != nil {
-		n := len(l.Labels)
-		err = l.ScoreRow(result.Features.Row(0), make([]float32, n), make([]float32, n))
-	}
-	return err
-}
-
 // engine returns what computes features of a pooling.
 func (l *loaded) engine(pooling bert.Pooling) (*engine, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if e := l.engines[pooling]; e != nil {
-		return &engine{e.target, l.key(pooling)}, nil
+		return &engine{e.target, e.width, l.key(pooling)}, nil
 	}
-	if _, err := l.Encoder.PoolingWidth(pooling); err != nil {
+	width, err := l.Encoder.PoolingWidth(pooling)
+	if err != nil {
 		return nil, badRequest("pooling", "%v", err)
 	}
 	target, err := l.queue.NewTarget(queue.Encoder(l.Model, pooling))
 	if err != nil {
 		return nil, err
 	}
-	l.engines[pooling] = &engine{target: target}
-	return &engine{target, l.key(pooling)}, nil
+	l.engines[pooling] = &engine{target: target, width: width}
+	return &engine{target, width, l.key(pooling)}, nil
 }
 
 // key names what decides a feature beside the tokens.

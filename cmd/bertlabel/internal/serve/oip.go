@@ -35,7 +35,7 @@ func (s *Server) addOIP() {
 
 // oipHealth answers {"live": true} and {"ready": true, "live": true}.
 func (c *call) oipHealth(member string) error {
-	if err := c.s.live(); err != nil {
+	if err := c.s.Live(); err != nil {
 		return err
 	}
 	answer := map[string]bool{"live": true}

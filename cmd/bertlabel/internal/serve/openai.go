@@ -52,13 +52,14 @@ func (c *call) openAIEmbed() error {
 		return err
 	}
 	m, err := c.s.models.find(name, true)
-	if err == nil {
-		err = m.checkDimensions(dimensions)
-	}
 	if err != nil {
 		return err
 	}
-	vectors, err := c.embedItems(m, in, c.s.OnLong, true)
+	width, err := c.dimensions(m, dimensions)
+	if err != nil {
+		return err
+	}
+	vectors, err := c.embedItems(m, in, c.s.OnLong, width, true)
 	if err != nil {
 		return err
 	}

@@ -517,6 +517,7 @@ type modelInfo struct {
 	MaxTokens  int                `json:"max_input_tokens"`  // of a row
 	Windows    string             `json:"windows,omitempty"` // rows that a text may have, where they are several
 	Precision  string             `json:"precision"`
+	Embeddings string             `json:"embeddings_precision"`
 }
 
 type versionStatus struct {
@@ -531,7 +532,8 @@ type versionStatus struct {
 func (c *call) info(m *loaded) modelInfo {
 	i := modelInfo{ID: m.name, Object: "model", Created: m.since.Unix(), OwnedBy: "bertlabel", Name: m.name, Ready: c.s.now() == ready,
 		Digest: m.digest, Labels: append([]string{}, m.Labels...), Thresholds: map[string]float32{}, MaxTokens: m.MaxSeqLength,
-		Precision: m.Precision().String(), Status: []versionStatus{{Version: m.version, State: "AVAILABLE"}}}
+		Precision: m.Precision().String(), Embeddings: m.Encoder.EmbeddingsPrecision().String(),
+		Status: []versionStatus{{Version: m.version, State: "AVAILABLE"}}}
 	i.Status[0].Status.Code = "OK"
 	if m.Windows.Several() {
 		i.Windows = m.Windows.MostText()

@@ -15,11 +15,12 @@ var pageFiles embed.FS
 // pageTypes are the content types of its files. They are the same for everybody, so they need no key; what they ask for does.
 var pageTypes = map[string]string{".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 
-// addPage adds GET /: the page for a browser, and "ok" for the probes of TEI's and KServe's clients.
+// addPage adds GET /: the page for a browser, and for the probes of TEI's and KServe's clients what the latter reads.
 func (s *Server) addPage() {
 	r := s.add("GET", "/{$}", ownError, func(c *call) error {
 		if s.NoPage || !strings.Contains(c.r.Header.Get("Accept"), "text/html") {
-			return c.text("ok\n")
+			c.w.Header().Set("Cache-Control", "no-store")
+			return c.object(map[string]string{"status": "alive"})
 		}
 		return c.file("page.html")
 	})

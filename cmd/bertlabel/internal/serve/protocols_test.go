@@ -91,7 +91,8 @@ func TestTFServing(t *testing.T) {
 		message    string
 	}{
 		{":regress", `{}`, 400, "classifies"},
-		{":explain", `{}`, 404, "no verb"},
+		{":explain", `{}`, 404, "--explain"},
+		{":train", `{}`, 404, "no verb"},
 		{"/versions/2:predict", `{}`, 404, "version 1"},
 		{":predict", `{}`, 400, "either"},
 		{":predict", `{"instances": ["a"], "inputs": ["a"]}`, 400, "either"},

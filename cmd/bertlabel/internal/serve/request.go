@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"mime"
 	"net/http"
@@ -16,37 +17,56 @@ import (
 	"unicode/utf8"
 
 	"bertlabel/bert/model"
+	"bertlabel/bert/queue"
 )
 
 const (
-	bodyWait    = time.Second // how long a body waits for other bodies
-	maxTextSize = 1 << 20     // bytes of a text, as of a row (train/data)
+	bodyStep    = 64 << 10 // bytes of a body of unknown length that are claimed at a time
+	maxTextSize = 1 << 20  // bytes of a text, as of a row (train/data)
 )
 
-// body reads the body of a request, whose bytes count until the request is answered.
+// body reads the body of a request, whose bytes count among those of all requests until it is answered.
 func (c *call) body() ([]byte, error) {
 	limit := c.s.MaxBody
 	if c.r.ContentLength > limit {
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
-	claim := c.r.ContentLength
-	if claim < 0 {
-		claim = limit // whose length is not known before it has been read
-	}
-	if err := c.s.bodies.Claim(c.r.Context(), claim, bodyWait); err != nil {
+	in := io.Reader(http.MaxBytesReader(c.w, c.r.Body, limit))
+	if c.r.ContentLength < 0 {
+		in = &claiming{c: c, in: in}
+	} else if err := c.claim(c.r.ContentLength); err != nil {
 		return nil, err
 	}
-	c.claimed += claim
 	var b bytes.Buffer
 	b.Grow(int(max(0, c.r.ContentLength)) + bytes.MinRead)
-	_, err := b.ReadFrom(http.MaxBytesReader(c.w, c.r.Body, limit))
-	if err != nil && !errors.As(err, new(*http.MaxBytesError)) {
-		if c.r.Context().Err() != nil {
-			return nil, c.r.Context().Err()
-		}
-		return nil, badRequest("", "the body cannot be read: %v", err)
+	_, err := b.ReadFrom(in)
+	switch {
+	case err == nil || errors.As(err, new(*http.MaxBytesError)) || errors.Is(err, queue.ErrBytes) || errors.As(err, new(*Error)):
+		return b.Bytes(), err
+	case c.r.Context().Err() != nil:
+		return nil, c.r.Context().Err()
 	}
-	return b.Bytes(), err
+	return nil, badRequest("", "the body cannot be read: %v", err)
+}
+
+// claiming reads a body whose length is not known, and claims its bytes as they come.
+type claiming struct {
+	c    *call
+	in   io.Reader
+	left int // claimed, and not read
+}
+
+// Read reads at most what is claimed.
+func (r *claiming) Read(p []byte) (int, error) {
+	if r.left == 0 {
+		if err := r.c.claim(bodyStep); err != nil {
+			return 0, err
+		}
+		r.left = bodyStep
+	}
+	n, err := r.in.Read(p[:min(len(p), r.left)])
+	r.left -= n
+	return n, err
 }
 
 // mediaType returns that of the body, without parameters; "" where there is none.

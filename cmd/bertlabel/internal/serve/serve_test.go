@@ -65,8 +65,8 @@ func folders(t testing.TB) map[string]string {
 }
 
 func source(name, folder string) Source {
-	return Source{Name: name, Open: func(have ...*model.Model) (*model.Model, error) {
-		return model.OpenShared(folder, &model.Options{Threads: 2}, have...)
+	return Source{Name: name, Open: func(admit func(int) error, have ...*model.Model) (*model.Model, error) {
+		return model.OpenShared(folder, &model.Options{Threads: 2, Admit: admit}, have...)
 	}}
 }
 
@@ -569,61 +569,6 @@ func TestTraceID(t *testing.T) {
 	}
 }
 
-// Reloads under load lose no request, and every answer is that of one of the two models.
-func TestReload(t *testing.T) {
-	f := folders(t)
-	turn, broken := 0, false
-	s := serve(t, Options{Cache: 1 << 20, Models: []Source{{Name: "m", Open: func(have ...*model.Model) (*model.Model, error) {
-		folder := f[[]string{"a", "b", "c"}[turn%3]]
-		if broken {
-			folder += "x"
-		}
-		return model.OpenShared(folder, &model.Options{Threads: 1}, have...)
-	}}}})
-	want := map[string]string{}
-	for _, name := range []string{"a", "b", "c"} {
-		m, err := model.Open(f[name], nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want[fmt.Sprintf("%x", m.Digest())] = s.line(m, score.Line{}, "the cat", "")
-	}
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				var got struct{ Digest string }
-				body := s.post("/v1/predict", `{"text": "the cat"}`)
-				if json.Unmarshal([]byte(body), &got) != nil || want[got.Digest] == "" || !strings.Contains(body, want[got.Digest]) {
-					t.Errorf("an answer of no model: %s", body)
-					return
-				}
-			}
-		})
-	}
-	for turn = range 30 {
-		broken = turn%7 == 3
-		if replaced, failed := s.Reload(); replaced+failed != 1 || (failed == 1) != broken {
-			t.Errorf("turn %d: %d replaced, %d failed", turn, replaced, failed)
-		}
-		if _, body := s.send("GET", "/readyz?verbose", ""); strings.Contains(body, "could not be reloaded") != broken {
-			t.Errorf("turn %d: %s", turn, body)
-		}
-	}
-	close(stop)
-	wg.Wait()
-	if _, body := s.send("GET", "/metrics", ""); !strings.Contains(body, `bertlabel_reloads_total{result="failed"} 4`) ||
-		strings.Count(body, "bertlabel_model_info{") != 1 {
-		t.Error("the metrics count other reloads or models")
-	}
-}
-
 // rows are of a file with two bad rows.
 func rows(n int) string {
 	var b strings.Builder
@@ -867,6 +812,26 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%s: %s %s", body, r.Status, got)
 		}
 	}
+	// KServe's route: a list of explanations for each instance.
+	gradient := model.ExplainOptions{Method: model.GradientTimesInput}
+	one, err := explainer.Explain(t.Context(), model.Text{A: "the cat"}, []string{"joy"}, gradient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	object, err := json.Marshal(score.NewExplanation(&one[0], model.GradientTimesInput))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf(`{"explanations":[[%s],[%[1]s]]}`+"\n", object)
+	const body = `{"instances": ["the cat", {"text": "the cat"}], "labels": ["joy"], "method": "gradient"}`
+	if got := s.post("/v1/models/a:explain", body); got != want {
+		t.Errorf(":explain:\n%s\nwant\n%s", got, want)
+	}
+	for _, body := range []string{`{"instances": []}`, `{}`, `{"instances": [{"input_ids": [2, 3]}]}`, `{"instances": ["a"], "steps": 0}`} {
+		if r, got := s.send("POST", "/v1/models/a%3Aexplain", body); r.StatusCode != 400 || !strings.HasPrefix(got, `{"error":"`) {
+			t.Errorf("%s: %s %s", body, r.Status, got)
+		}
+	}
 	if r, body := serve(t, Options{}).send("POST", "/v1/explain", `{}`); r.StatusCode != 404 || !strings.Contains(body, "--explain") {
 		t.Errorf("explanations that are off: %s %s", r.Status, body)
 	}
@@ -900,10 +865,10 @@ func TestPage(t *testing.T) {
 			t.Errorf("%s: %s", path, r.Status)
 		}
 	}
-	if _, body := s.send("GET", "/", ""); body != "ok\n" {
+	if _, body := s.send("GET", "/", ""); body != `{"status":"alive"}`+"\n" {
 		t.Errorf("a probe gets %q", body)
 	}
-	if _, body := serve(t, Options{NoPage: true}).send("GET", "/", "", "Accept", "text/html"); body != "ok\n" {
+	if _, body := serve(t, Options{NoPage: true}).send("GET", "/", "", "Accept", "text/html"); body != `{"status":"alive"}`+"\n" {
 		t.Errorf("without the page: %q", body)
 	}
 }
@@ -917,5 +882,34 @@ func TestCrowded(t *testing.T) {
 		if r, _ := s.send("GET", "/v1/models", ""); r.Close != want {
 			t.Errorf("crowded %t: the answer closes its connection: %t", want, r.Close)
 		}
+	}
+}
+
+// Explanations from several clients at once all have their bits, beside texts that have theirs; too many at once are refused.
+func TestExplainBesideTexts(t *testing.T) {
+	s := serve(t, Options{Explain: true})
+	const body = `{"text": "the cat sat on a mat", "labels": ["joy"]}`
+	want, cat := s.post("/v1/explain", body), s.post("/v1/predict", `{"text": "the cat"}`)
+	var wg sync.WaitGroup
+	var refused atomic.Int64
+	for range maxExplains + 4 {
+		wg.Go(func() {
+			r, got := s.send("POST", "/v1/explain", body, "Content-Type", "application/json")
+			switch {
+			case r.StatusCode == http.StatusTooManyRequests && r.Header.Get("Retry-After") != "":
+				refused.Add(1)
+			case r.StatusCode != 200 || got != want:
+				t.Errorf("%s %s, want %s", r.Status, got, want)
+			}
+		})
+		wg.Go(func() {
+			if got := s.post("/v1/predict", `{"text": "the cat"}`); got != cat {
+				t.Errorf("%s, want %s", got, cat)
+			}
+		})
+	}
+	wg.Wait()
+	if refused.Load() > 4 {
+		t.Errorf("%d of %d explanations were refused", refused.Load(), maxExplains+4)
 	}
 }

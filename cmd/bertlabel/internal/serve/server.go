@@ -24,8 +24,9 @@ type Options struct {
 
 	MaxTexts  int   // of one JSON request; 1000
 	MaxBody   int64 // bytes of one JSON request; 2 MB
-	MaxBodies int64 // of all together; 64 MB
+	MaxBodies int64 // of all JSON requests and streams together, with what becomes of their texts: half for each; 64 MB
 	Cache     int64 // bytes of features; 0: none are kept
+	MaxMemory int64 // bytes that the server may come to hold (Memory); a model beyond is refused; 0: no limit
 
 	Keys       func() []string // of clients; nil, or none: nobody needs one
 	Hosts      []string        // names in the Host header that are answered; nil: all
@@ -34,6 +35,8 @@ type Options struct {
 	Explain    bool            // /v1/explain; an explainer holds a copy of the kernels
 	NoPage     bool            // no page for people at /
 	NoGet      bool            // no GET /v1/predict: texts in addresses land in logs of proxies
+
+	AllowDimensions bool // clients may have the first values of an embedding only
 
 	Crowded func() bool // there are few connections left: each is closed with its answer; nil: never
 
@@ -67,7 +70,8 @@ type Server struct {
 	log    logger
 	queue  *queue.Queue
 	cache  *queue.Cache
-	bodies *queue.Budget
+	bodies *queue.Budget // of JSON requests
+	rows   *queue.Budget // of streams
 	models *models
 	m      *metrics
 
@@ -87,15 +91,15 @@ func New(o Options) (*Server, error) {
 	}
 	o.Timeout, o.OnLong = cmp.Or(o.Timeout, 30*time.Second), cmp.Or(o.OnLong, "truncate")
 	o.MaxTexts, o.MaxBody, o.MaxBodies = cmp.Or(o.MaxTexts, 1000), cmp.Or(o.MaxBody, 2<<20), cmp.Or(o.MaxBodies, 64<<20)
-	s := &Server{Options: o, log: o.Log, bodies: queue.NewBudget(max(o.MaxBodies, o.MaxBody)), stop: make(chan struct{}),
-		explainers: newExplainers()}
+	s := &Server{Options: o, log: o.Log, stop: make(chan struct{}), explainers: newExplainers(),
+		bodies: queue.NewBudget(max(o.MaxBodies/2, o.MaxBody)), rows: queue.NewBudget(max(o.MaxBodies/2, streamLeast))}
 	if o.Cache > 0 {
 		s.cache = queue.NewCache(o.Cache)
 	}
 	s.m = newMetrics(s)
 	o.Queue.Observe = s.m.observe
 	s.queue = queue.New(o.Queue)
-	s.models = &models{queue: s.queue, log: o.Log, m: s.m}
+	s.models = &models{queue: s.queue, log: o.Log, m: s.m, admit: s.admit}
 	for _, source := range o.Models {
 		source.Version = cmp.Or(source.Version, "1")
 		if s.models.slot(source.Name) != nil {

@@ -70,6 +70,7 @@ type stream struct {
 
 	in        *data.Reader
 	out       *outbox
+	share     *queue.Share // of the memory of all streams
 	rows, bad int
 }
 
@@ -77,6 +78,7 @@ type stream struct {
 type streamRow struct {
 	data.Example
 	tokens tokenizer.Encoding
+	bytes  int64 // of stream.share, until its line has been sent
 }
 
 // part is rows that go through the queue together.
@@ -93,6 +95,11 @@ func (c *call) stream(format data.Format, result score.Result) error {
 	if err := st.options(); err != nil {
 		return err
 	}
+	var err error
+	if st.share, err = c.share(); err != nil {
+		return err
+	}
+	defer st.share.End()
 	control := http.NewResponseController(c.w)
 	if err := control.EnableFullDuplex(); err != nil && c.r.ProtoMajor == 1 {
 		return err
@@ -100,6 +107,7 @@ func (c *call) stream(format data.Format, result score.Result) error {
 	var stop context.CancelCauseFunc
 	st.ctx, stop = context.WithCancelCause(context.WithoutCancel(c.r.Context())) // an interrupted Read would end that of the request
 	defer stop(nil)
+	context.AfterFunc(st.ctx, st.share.End)
 	body := &idleReader{c.r.Body, control, st.ctx, c.s.stop}
 	in, err := data.NewReader(body, "rows", data.Options{Format: format, IgnoreLabels: true, OnBadRow: data.ReportBadRows})
 	if err != nil {
@@ -115,7 +123,7 @@ func (c *call) stream(format data.Format, result score.Result) error {
 	h.Set("X-Accel-Buffering", "no")
 	c.code, c.wrote, c.class = http.StatusOK, true, queue.Bulk
 	c.w.WriteHeader(http.StatusOK)
-	st.out = newOutbox(c.w, control)
+	st.out = newOutbox(c.w, control, st.share)
 	err = st.run(stop)
 	if err := st.out.close(); err != nil {
 		c.code = statusClosed
@@ -224,7 +232,7 @@ func (st *stream) run(stop context.CancelCauseFunc) error {
 // last writes the line that says why there are no more; a table has no place for it.
 func (st *stream) last(line string) {
 	if !st.table {
-		st.out.write([]byte(line + "\n"))
+		st.out.write([]byte(line+"\n"), 0)
 	}
 }
 
@@ -242,6 +250,8 @@ func (st *stream) read(rows chan<- streamRow) error {
 					Expected: fmt.Sprintf("at most %d with [CLS] and [SEP]", st.m.limit(&r.tokens))}
 			}
 		}
+		r.bytes = int64(len(r.Text)+len(r.Pair)+len(r.ID)) + st.m.textMemory(st.engine, len(r.tokens.IDs))
+		st.share.Take(r.bytes)
 		select {
 		case <-st.c.s.stop:
 			return queue.ErrClosed
@@ -338,7 +348,9 @@ func (st *stream) write(parts <-chan *part) error {
 		}
 		st.count(p)
 		line = line[:0]
+		bytes := int64(0)
 		for i := range p.rows {
+			bytes += p.rows[i].bytes
 			st.rows++
 			if line = st.row(line, table, &p.rows[i], &p.results[i]); p.rows[i].Bad != nil || p.results[i].err != nil {
 				st.bad++
@@ -347,7 +359,7 @@ func (st *stream) write(parts <-chan *part) error {
 		if table != nil {
 			table.Flush()
 		}
-		if err := st.out.write(line); err != nil {
+		if err := st.out.write(line, bytes); err != nil {
 			return err
 		}
 	}
@@ -429,34 +441,36 @@ func (r *idleReader) Read(p []byte) (int, error) {
 type outbox struct {
 	w       *bufio.Writer
 	control *http.ResponseController
+	share   *queue.Share
 
 	mu      sync.Mutex
 	changed sync.Cond
 	waiting []byte
-	ended   bool // nothing more is written
+	held    int64 // bytes of share of the rows whose lines wait
+	ended   bool  // nothing more is written
 	err     error
 	done    chan struct{}
 }
 
-func newOutbox(w io.Writer, control *http.ResponseController) *outbox {
-	o := &outbox{w: bufio.NewWriterSize(w, 1<<16), control: control, done: make(chan struct{})}
+func newOutbox(w io.Writer, control *http.ResponseController, share *queue.Share) *outbox {
+	o := &outbox{w: bufio.NewWriterSize(w, 1<<16), control: control, share: share, done: make(chan struct{})}
 	o.changed.L = &o.mu
 	go o.send()
 	return o
 }
 
 // Write is for a csv.Writer.
-func (o *outbox) Write(p []byte) (int, error) { return len(p), o.write(p) }
+func (o *outbox) Write(p []byte) (int, error) { return len(p), o.write(p, 0) }
 
-// write takes lines, and waits while there are too many.
-func (o *outbox) write(lines []byte) error {
+// write takes lines, and waits while there are too many. When they have been sent, so many bytes of the share are given back.
+func (o *outbox) write(lines []byte, held int64) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for len(o.waiting) > 0 && len(o.waiting)+len(lines) > streamAhead && o.err == nil && !o.ended {
 		o.changed.Wait()
 	}
 	if o.err == nil && !o.ended {
-		o.waiting = append(o.waiting, lines...)
+		o.waiting, o.held = append(o.waiting, lines...), o.held+held
 		o.changed.Broadcast()
 	}
 	return o.err
@@ -468,14 +482,15 @@ func (o *outbox) send() {
 	var lines []byte
 	for {
 		o.mu.Lock()
-		for len(o.waiting) == 0 && !o.ended {
+		for len(o.waiting) == 0 && o.held == 0 && !o.ended {
 			o.changed.Wait()
 		}
-		if len(o.waiting) == 0 {
+		if len(o.waiting) == 0 && o.held == 0 {
 			o.mu.Unlock()
 			return
 		}
-		lines, o.waiting = o.waiting, lines[:0]
+		held := o.held
+		lines, o.waiting, o.held = o.waiting, lines[:0], 0
 		o.changed.Broadcast()
 		o.mu.Unlock()
 		o.control.SetWriteDeadline(time.Now().Add(streamIdle))
@@ -494,6 +509,7 @@ func (o *outbox) send() {
 			o.mu.Unlock()
 			return
 		}
+		o.share.Give(held)
 	}
 }
 

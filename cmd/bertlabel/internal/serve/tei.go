@@ -230,13 +230,14 @@ func (c *call) teiEmbed() error {
 		return err
 	}
 	m, err := c.s.models.find(c.r.PathValue("model"), true)
-	if err == nil {
-		err = m.checkDimensions(dimensions)
-	}
 	if err != nil {
 		return err
 	}
-	vectors, err := c.embedItems(m, in, onLong, normalize)
+	width, err := c.dimensions(m, dimensions)
+	if err != nil {
+		return err
+	}
+	vectors, err := c.embedItems(m, in, onLong, width, normalize)
 	if err != nil {
 		return err
 	}
@@ -307,7 +308,7 @@ const (
 )
 
 func (c *call) teiHealth() error {
-	if c.s.now() != ready || c.s.live() != nil {
+	if c.s.now() != ready || c.s.Live() != nil {
 		return &Error{Status: http.StatusServiceUnavailable, Message: "unhealthy"}
 	}
 	c.write(http.StatusOK, "text/plain", nil)

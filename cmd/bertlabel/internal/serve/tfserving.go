@@ -33,14 +33,14 @@ func (c *call) tfModel(path string) (*loaded, error) {
 		return nil, err
 	}
 	switch kind, value, _ := strings.Cut(rest, "/"); {
-	case rest == "", strings.EqualFold(kind, "versions") && value == m.version,
+	case rest == "", strings.EqualFold(kind, "versions") && (value == m.version || value == "0"), // 0 is ovmsclient's word for the newest
 		strings.EqualFold(kind, "labels") && (value == "stable" || value == "latest"):
 		return m, nil
 	}
 	return nil, notFound("model %s has the version %s, labels stable and latest; found %.100q", m.name, m.version, rest)
 }
 
-// tfPost is :predict and :classify.
+// tfPost is :predict, :classify and :explain.
 func (c *call) tfPost() error {
 	path, verb, _ := strings.Cut(c.r.PathValue("rest"), ":")
 	m, err := c.tfModel(path)
@@ -52,10 +52,12 @@ func (c *call) tfPost() error {
 		return c.tfPredict(m)
 	case "classify":
 		return c.tfClassify(m)
+	case "explain":
+		return c.tfExplain(m)
 	case "regress":
-		return badRequest("", "regress: the model classifies; want :predict or :classify")
+		return badRequest("", "regress: the model classifies; want :predict, :classify or :explain")
 	}
-	return notFound("no verb %.50q: there is :predict and :classify", verb)
+	return notFound("no verb %.50q: there is :predict, :classify and :explain", verb)
 }
 
 // tfInstance is one text of :predict: "text", {"b64"}, {"text", "text_pair"}, or the rows of tokens that BERT's exporters take.

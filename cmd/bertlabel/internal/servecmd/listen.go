@@ -8,13 +8,16 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/serve"
 )
 
 // The limits of a connection (RELIABILITY §5). Streams move the deadlines on as they go.
@@ -28,24 +31,48 @@ const (
 )
 
 // listen opens the sockets and begins to answer.
-func (p *process) listen() error {
-	l, err := open(p.Listen)
-	if err != nil {
-		return err
-	}
-	p.Listen = l.Addr().String()
-	var metrics net.Listener
-	if p.MetricsListen != "" {
-		if metrics, err = open(p.MetricsListen); err != nil {
-			l.Close()
+func (p *process) listen() (err error) {
+	listeners := map[*string]net.Listener{} // by its address
+	for _, address := range []*string{&p.Listen, &p.MetricsListen, &p.DebugAddr} {
+		if *address == "" {
+			continue
+		}
+		if listeners[address], err = open(*address); err != nil {
+			for _, l := range listeners {
+				if l != nil {
+					l.Close()
+				}
+			}
 			return err
 		}
+		*address = listeners[address].Addr().String()
 	}
-	p.start(&limited{Listener: l, free: p.places}, p.server, p.cert.Load() != nil)
-	if metrics != nil {
-		p.start(metrics, p.server.Probes(), false)
+	p.start(&limited{Listener: listeners[&p.Listen], free: p.places}, p.server, p.cert.Load() != nil)
+	if l := listeners[&p.MetricsListen]; l != nil {
+		p.start(l, p.server.Probes(), false)
+	}
+	if l := listeners[&p.DebugAddr]; l != nil {
+		p.start(l, profiles(), false)
+		p.app.Log.Infof("profiles of the process: http://%s/debug/pprof/", p.DebugAddr)
 	}
 	return nil
+}
+
+// profiles are those of net/http/pprof. They have a socket of their own: nobody outside of the machine is to read the process's memory.
+func profiles() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if host, _, err := net.SplitHostPort(r.Host); err == nil && !slices.Contains(serve.Loopback, host) {
+			http.Error(w, "this server does not answer for the host "+host, http.StatusForbidden) // DNS rebinding
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // address is what a user types.
@@ -121,6 +148,30 @@ func (p *process) notify(state string) {
 		conn.Write([]byte(state)) // nobody could do anything about an error
 		conn.Close()
 	}
+}
+
+// feedWatchdog tells systemd (WatchdogSec=, sd_watchdog_enabled(3)) twice in the time that it allows that the process lives, as long as
+// /livez would say so. stop ends that.
+func (p *process) feedWatchdog() (stop func()) {
+	usec, err := strconv.ParseInt(os.Getenv("WATCHDOG_USEC"), 10, 64)
+	if pid := os.Getenv("WATCHDOG_PID"); err != nil || usec <= 0 || pid != "" && pid != strconv.Itoa(os.Getpid()) {
+		return func() {}
+	}
+	ticker, done := time.NewTicker(time.Duration(usec)*time.Microsecond/2), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-ticker.C:
+				if p.server.Live() == nil {
+					p.notify("WATCHDOG=1")
+				}
+			case <-done:
+				ticker.Stop()
+				return
+			}
+		}
+	}()
+	return func() { close(done) }
 }
 
 // limited is a listener with so many connections at a time; others wait in the backlog of the system. So that connections which are kept

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,7 @@ type options struct {
 	Insecure        bool
 	TLSCert, TLSKey string
 	MetricsListen   string
+	DebugAddr       string
 	DrainDelay      time.Duration
 	Grace           time.Duration
 	Watch           time.Duration
@@ -51,7 +53,7 @@ func NewServe(a *cli.App) *cobra.Command { return newServeCmd(a, runServe) }
 func newServeCmd(a *cli.App, run cli.Runner[options]) *cobra.Command {
 	var o options
 	var models []string
-	var precision string
+	var precision, embeddings string
 	var offline bool
 	maxBody, maxBodies, cache := cli.ByteSize(2<<20), cli.ByteSize(64<<20), cli.ByteSize(32<<20)
 	cmd := &cobra.Command{
@@ -67,13 +69,14 @@ func newServeCmd(a *cli.App, run cli.Runner[options]) *cobra.Command {
 	f.StringArrayVar(&models, "model", nil, "`[NAME=]FOLDER[@VERSION]` of a model; may be repeated, the first is the default")
 	f.StringVar(&o.Listen, "listen", "127.0.0.1:8080", "`ADDRESS`: host:port, unix:/path, or systemd for a socket that it hands over")
 	flags.AddPrecision(cmd, &precision)
+	flags.AddEmbeddings(cmd, &embeddings)
 	flags.AddOffline(cmd, &offline)
 	f.DurationVar(&o.Queue.MaxWait, "max-wait", 250*time.Millisecond, "longest estimated `WAIT` of a request for those before it; longer: 429")
 	f.IntVar(&o.Queue.BulkTokens, "bulk-queue", 1<<18, "`TOKENS` of large requests that may wait")
 	f.IntVar(&o.Queue.BatchTokens, "batch-tokens", 0, "`TOKENS` of a pass at most (0: from what passes cost, 64 to 512)")
 	f.IntVar(&o.MaxTexts, "max-texts", 1000, "texts of a JSON request")
 	f.Var(&maxBody, "max-body", "bytes of a JSON request")
-	f.Var(&maxBodies, "max-bodies", "bytes of all JSON requests together")
+	f.Var(&maxBodies, "max-bodies", "bytes of all requests and rows together, until they are answered")
 	f.Var(&cache, "cache", "bytes of features to keep; 0: none")
 	f.StringVar(&o.OnLong, "on-long", "truncate", "what a text of too many tokens does: truncate, or error (422)")
 	f.DurationVar(&o.Timeout, "timeout", 30*time.Second, "longest `TIME` of a JSON request")
@@ -82,12 +85,14 @@ func newServeCmd(a *cli.App, run cli.Runner[options]) *cobra.Command {
 	f.StringVar(&o.TLSCert, "tls-cert", "", "certificate `FILE` (PEM)")
 	f.StringVar(&o.TLSKey, "tls-key", "", "its key `FILE`")
 	f.StringVar(&o.MetricsListen, "metrics-listen", "", "`ADDRESS` of probes and metrics without a key, beside --listen")
+	f.StringVar(&o.DebugAddr, "debug-addr", "", "`ADDRESS` of this machine for profiles of the process (/debug/pprof/)")
 	f.DurationVar(&o.DrainDelay, "drain-delay", 0, "`TIME` after SIGTERM in which connections are still accepted")
 	f.DurationVar(&o.Grace, "grace", 20*time.Second, "`TIME` in which requests are answered after that")
 	f.DurationVar(&o.Watch, "watch", 0, "look for changed models every so `OFTEN` (default: only on SIGHUP)")
 	f.StringArrayVar(&o.CORS, "cors", nil, "`ORIGIN` whose pages may send requests; may be repeated")
 	f.BoolVar(&o.TrustProxy, "trust-proxy", false, "clients are told apart by the last X-Forwarded-For")
 	f.BoolVar(&o.Explain, "explain", false, "answer /v1/explain, too; takes a copy of the kernels when it is first used")
+	f.BoolVar(&o.AllowDimensions, "allow-dimensions", false, "clients may ask for the first values of an embedding (a model trained so)")
 	f.BoolVar(&o.NoPage, "no-ui", false, "no page for people at /")
 	f.BoolVar(&o.NoGet, "no-get", false, "no GET /v1/predict: texts in addresses land in the logs of proxies")
 	f.BoolVar(&o.AccessLog, "access-log", false, "log every request (default: with --log-format json)")
@@ -95,11 +100,12 @@ func newServeCmd(a *cli.App, run cli.Runner[options]) *cobra.Command {
 	f.StringVar(&o.Check, "check", "", "ask the server at `URL` for /readyz and exit 0 or 1: a HEALTHCHECK")
 	cli.Minor(cmd, "Limits", "bulk-queue", "batch-tokens", "max-texts", "max-body", "max-bodies", "timeout")
 	cli.Minor(cmd, "Security", "insecure", "tls-cert", "tls-key", "cors", "trust-proxy", "no-ui", "no-get", "log-texts")
-	cli.Minor(cmd, "Operation", "explain", "metrics-listen", "drain-delay", "grace", "watch", "access-log", "check")
+	cli.Minor(cmd, "Operation", "embeddings", "explain", "allow-dimensions", "metrics-listen", "debug-addr", "drain-delay", "grace", "watch",
+		"access-log", "check")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		o.MaxBody, o.MaxBodies, o.Cache = int64(maxBody), int64(maxBodies), int64(cache)
 		o.AccessLog = o.AccessLog || a.LogFormat == "json" && !f.Changed("access-log")
-		if err := o.readModels(models, precision, offline); err != nil {
+		if err := o.readModels(models, precision, embeddings, offline); err != nil {
 			return err
 		}
 		if err := o.check(f.Changed("model")); err != nil {
@@ -111,14 +117,18 @@ func newServeCmd(a *cli.App, run cli.Runner[options]) *cobra.Command {
 }
 
 // readModels reads the values of --model.
-func (o *options) readModels(models []string, precision string, offline bool) error {
+func (o *options) readModels(models []string, precision, embeddings string, offline bool) error {
 	p, err := flags.ParsePrecision("precision", precision)
+	if err != nil {
+		return err
+	}
+	e, err := flags.ParseEmbeddings(embeddings)
 	if err != nil {
 		return err
 	}
 	seen := map[string]bool{}
 	for _, value := range models {
-		n := named{Source: flags.Source{Path: value, Precision: p, HasPrecision: true, Offline: offline}}
+		n := named{Source: flags.Source{Path: value, Precision: p, Embeddings: e, HasPrecision: true, Offline: offline}}
 		if name, rest, ok := strings.Cut(value, "="); ok && !strings.ContainsAny(name, `/\`) {
 			n.Name, n.Path = name, rest
 		}
@@ -166,6 +176,8 @@ func (o *options) check(models bool) error {
 		return cli.Usagef("--max-wait and --timeout want more than 0, --grace, --drain-delay and --watch 0 or more")
 	case o.Queue.BatchTokens < 0 || o.Queue.BulkTokens < 1 || o.MaxTexts < 1 || o.MaxBody < 1:
 		return cli.Usagef("--bulk-queue, --max-texts and --max-body want 1 or more, --batch-tokens 0 or more")
+	case o.DebugAddr != "" && !isLocal(o.DebugAddr):
+		return cli.Usagef("--debug-addr %s: profiles tell of texts in memory, so they are for this machine only: 127.0.0.1:PORT", o.DebugAddr)
 	case !isLocal(o.Listen) && o.KeyFile == "" && !o.Insecure:
 		return cli.Usagef("--listen %s answers other machines: give keys by --api-key-file, or say --insecure", o.Listen)
 	}
@@ -197,6 +209,8 @@ type process struct {
 	sockets []net.Listener
 	places  chan struct{} // of connections
 	failed  chan error    // of a listener
+
+	live, limit int64 // bytes of the heap beside Server.Used, and with it
 }
 
 func runServe(ctx context.Context, a *cli.App, o options) (err error) {
@@ -215,20 +229,25 @@ func runServe(ctx context.Context, a *cli.App, o options) (err error) {
 	}
 	defer p.close()
 	start := time.Now()
-	if err := p.server.Load(); err != nil {
+	if err := p.server.Load(); errors.As(err, new(*serve.MemoryError)) {
+		return cli.WithCode(cli.ExitResources, err)
+	} else if err != nil {
 		return cli.WithCode(cli.ExitModel, err)
 	}
 	p.boundHeap()
 	p.notify("READY=1")
+	stop := p.feedWatchdog()
+	defer stop()
+	a.Log.Infof("memory up to %v", p.server.Memory())
 	a.Log.Infof("ready after %d ms: %d models, %d threads, %s", time.Since(start).Milliseconds(), len(o.Models), p.Queue.Threads, p.address())
-	return p.live(ctx)
+	return p.run(ctx)
 }
 
 // create makes the server.
 func (p *process) create() (err error) {
 	o := &p.options.Options
 	o.Queue.Threads = p.app.ForNetwork()
-	o.Log, o.Version = p.log, cli.ReadBuildInfo().Version
+	o.Log, o.Version, o.MaxMemory = p.log, cli.ReadBuildInfo().Version, int64(p.app.MaxMemory)
 	if p.KeyFile != "" {
 		o.Keys = func() []string { return *p.keys.Load() }
 	}
@@ -240,25 +259,26 @@ func (p *process) create() (err error) {
 	for i := range p.options.Models {
 		n := &p.options.Models[i]
 		first := true
-		o.Models = append(o.Models, serve.Source{Name: n.Name, Version: n.Version, Open: func(have ...*model.Model) (*model.Model, error) {
+		open := func(admit func(bytes int) error, have ...*model.Model) (*model.Model, error) {
 			threads := 1 // beside the requests
 			if first {
 				threads, first = o.Queue.Threads, false
 			}
-			m, err := n.OpenShared(p.app, threads, have...)
+			m, err := n.OpenShared(p.app, threads, admit, have...)
 			if err != nil {
 				return nil, err
 			}
 			m.SetThreads(1) // of an explainer; the queue has its own
 			return m, nil
-		}})
+		}
+		o.Models = append(o.Models, serve.Source{Name: n.Name, Version: n.Version, Open: open})
 	}
 	p.server, err = serve.New(*o)
 	return err
 }
 
-// live waits for signals until the server is to end, and ends it.
-func (p *process) live(ctx context.Context) error {
+// run waits for signals until the server is to end, and ends it.
+func (p *process) run(ctx context.Context) error {
 	hangups := cli.Hangups(ctx)
 	var looks <-chan time.Time
 	if p.Watch > 0 {
@@ -266,9 +286,13 @@ func (p *process) live(ctx context.Context) error {
 		defer ticker.Stop()
 		looks = ticker.C
 	}
+	heap := time.NewTicker(time.Second)
+	defer heap.Stop()
 	watched := newWatch(p.paths())
 	for {
 		select {
+		case <-heap.C:
+			p.followHeap()
 		case <-hangups:
 			p.reload()
 			watched = newWatch(p.paths())
@@ -316,12 +340,24 @@ const linger = 300 * time.Millisecond
 // room is what a server's garbage may take beside what it holds: a second of requests makes some MB.
 const room = 64 << 20
 
-// boundHeap keeps the heap to what is live, what the cache may come to, and room.
+// boundHeap keeps the heap to what is live, what passes and explanations may come to, and room.
 func (p *process) boundHeap() {
-	runtime.GC()
+	debug.FreeOSMemory() // what loading took
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	p.app.LimitHeap(int64(m.HeapAlloc+m.StackInuse) + p.Cache + room)
+	bound := p.server.Memory()
+	p.live, p.limit = int64(m.HeapAlloc+m.StackInuse)-p.server.Used()+bound.Passes+bound.Explain, 0
+	p.followHeap()
+}
+
+// followHeap moves the bound on when the cache and the requests take more or less: with the most that they may take, garbage would
+// come to that.
+func (p *process) followHeap() {
+	const step = 8 << 20
+	if limit := p.live + p.server.Used()/step*step + step + room; limit != p.limit {
+		p.limit = limit
+		p.app.LimitHeap(limit)
+	}
 }
 
 // end answers what has come. Whoever is not answered within --grace is cut off.

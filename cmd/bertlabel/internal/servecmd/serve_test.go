@@ -6,10 +6,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -49,6 +53,7 @@ func TestOptions(t *testing.T) {
 		{"--model a --max-wait 0s", "--max-wait"},
 		{"--model a --max-texts 0", "--max-texts"},
 		{"--model a --precision fp8", "precision"},
+		{"--model a --debug-addr :6060", "this machine only"},
 	} {
 		args := append([]string{"serve"}, strings.Fields(c.args)...)
 		if _, stderr, code := cmdtest.Options(t, newServeCmd, args...); code != cli.ExitUsage || !strings.Contains(stderr, c.message) {
@@ -270,5 +275,124 @@ func TestStartErrors(t *testing.T) {
 		if _, stderr, code := serve.Run(t, "", append([]string{"serve"}, strings.Fields(args)...)...); code != want {
 			t.Errorf("%s: code %d, %s", args, code, stderr)
 		}
+	}
+}
+
+// As a service of systemd: the process says that it is ready, then that it lives, twice in the time that the watchdog allows, and that it
+// ends.
+func TestNotify(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Skip(err) // no such sockets on this system
+	}
+	defer socket.Close()
+	t.Setenv("NOTIFY_SOCKET", path)
+	t.Setenv("WATCHDOG_USEC", "20000")
+	t.Setenv("WATCHDOG_PID", strconv.Itoa(os.Getpid()))
+	s := start(t, "--model", folder(t))
+	b := make([]byte, 100)
+	read := func() string {
+		socket.SetReadDeadline(time.Now().Add(20 * time.Second))
+		n, err := socket.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b[:n])
+	}
+	for _, want := range []string{"READY=1", "WATCHDOG=1", "WATCHDOG=1"} {
+		if got := read(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if err := s.stop(); err != nil {
+		t.Error(err)
+	}
+	for got := read(); got != "STOPPING=1"; got = read() {
+		if got != "WATCHDOG=1" {
+			t.Errorf("%q before the end", got)
+		}
+	}
+	t.Setenv("WATCHDOG_PID", "1") // of another process
+	(&process{}).feedWatchdog()() // would panic, as there is no server
+}
+
+// Profiles have a socket of their own, and answer for this machine's names only.
+func TestDebugAddr(t *testing.T) {
+	s := start(t, "--model", folder(t), "--debug-addr", "127.0.0.1:0")
+	defer s.stop()
+	_, after, _ := strings.Cut(s.stderr.String(), "profiles of the process: ")
+	url, _, _ := strings.Cut(after, "\n")
+	if code, body, err := get(url, ""); code != 200 || !strings.Contains(body, "goroutine") {
+		t.Errorf("%s: %d %v", url, code, err)
+	}
+	if code, _, err := get(s.url+"/debug/pprof/", ""); code != 404 {
+		t.Errorf("the API has profiles: %d %v", code, err)
+	}
+	r, err := http.NewRequest("GET", url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "example.org:80"
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != 403 {
+		t.Errorf("another host: %s", answer.Status)
+	}
+}
+
+// The bound of the heap is what is live and may come, with room for garbage; it goes up with a request that holds much, and down after it.
+func TestHeapFollows(t *testing.T) {
+	var limits []int64
+	app := cli.New(cli.Process{MemoryLimit: func(bytes int64) int64 { limits = append(limits, bytes); return bytes }}, nil,
+		strings.NewReader(""), io.Discard, io.Discard)
+	o, message, code := cmdtest.Options(t, newServeCmd, "serve", "--model", folder(t), "--max-body", "16MiB", "--explain")
+	if code != cli.ExitOK {
+		t.Fatal(message)
+	}
+	p := &process{options: *o, app: app, log: &logged{app.Log}}
+	if err := p.create(); err != nil {
+		t.Fatal(err)
+	}
+	defer p.server.Close(t.Context())
+	if err := p.server.Load(); err != nil {
+		t.Fatal(err)
+	}
+	p.boundHeap()
+	p.followHeap()
+	bound := p.server.Memory()
+	if len(limits) != 1 || limits[0] < room+bound.Passes+bound.Explain || bound.Explain == 0 {
+		t.Fatalf("limits %d of a server of %+v", limits, bound)
+	}
+	h := httptest.NewServer(p.server)
+	defer h.Close()
+	in, out := io.Pipe()
+	r, err := http.NewRequest("POST", h.URL+"/v1/predict", in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ContentLength = 9 << 20
+	r.Header.Set("Content-Type", "application/json")
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if answer, err := http.DefaultClient.Do(r); err == nil {
+			answer.Body.Close()
+		}
+	})
+	for p.server.Used() < 9<<20 {
+		time.Sleep(time.Millisecond)
+	}
+	p.followHeap()
+	out.CloseWithError(io.ErrUnexpectedEOF)
+	wg.Wait()
+	for p.server.Used() > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	p.followHeap()
+	if want := []int64{limits[0], limits[0] + 8<<20, limits[0]}; !slices.Equal(limits, want) {
+		t.Errorf("limits %d, want %d", limits, want)
 	}
 }

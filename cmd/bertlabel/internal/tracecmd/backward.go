@@ -47,14 +47,39 @@ func (t *tracing) backward() error {
 			return err
 		}
 	}
-	w := bufio.NewWriter(t.app.Stdout)
-	if err := errors.Join(t.writeBackward(w, b), t.writeChecks(w, b)); err != nil {
+	if t.Output == "-" {
+		return nil // that was stdout
+	}
+	report := backwardReport{Text: t.Text, Pair: t.Pair, Backward: b}
+	if report.Step, err = b.Step(train.DefaultConfig()); err != nil {
 		return err
+	}
+	if t.Check {
+		if report.Checks, err = t.checks(b); err != nil {
+			return err
+		}
+	}
+	if t.JSON {
+		return cli.WriteIndented(t.app.Stdout, report)
+	}
+	w := bufio.NewWriter(t.app.Stdout)
+	report.write(w)
+	if t.Check {
+		report.writeChecks(w)
 	}
 	return w.Flush()
 }
 
-func (t *tracing) writeBackward(w io.Writer, b *trace.Backward) error {
+// backwardReport is what --json prints.
+type backwardReport struct {
+	Text string `json:"text"`
+	Pair string `json:"text_pair,omitempty"`
+	*trace.Backward
+	Step   *trace.Step   `json:"step"`
+	Checks []trace.Check `json:"checks,omitempty"`
+}
+
+func (b *backwardReport) write(w io.Writer) {
 	heading(w, fmt.Sprintf("loss %.4f: mean of −y·ln σ(z) − (1−y)·ln(1−σ(z)) over %d labels", b.Loss, len(b.Cells)),
 		"layers/loss.go:MeanLoss")
 	fmt.Fprintf(w, "  %-30s%4s%10s%10s%14s\n", "label", "y", "z", "σ(z)", "dz = (σ−y)/n")
@@ -65,15 +90,11 @@ func (t *tracing) writeBackward(w io.Writer, b *trace.Backward) error {
 	for _, d := range b.Down {
 		fmt.Fprintf(w, "  %-20s %.3e\n", d.Name, d.Norm)
 	}
-	c := train.DefaultConfig()
-	step, err := b.Step(c)
-	if err != nil {
-		return err
-	}
+	c, step := train.DefaultConfig(), b.Step
 	fmt.Fprintf(w, "\ngradients: |w|, |g|, the largest element of g, |Δw| of one step\n")
 	fmt.Fprintf(w, "  %-45s%10s%10s%10s%10s%9s\n", "parameter", "|w|", "|g|", "|g|/|w|", "largest", "|Δw|")
 	for _, g := range b.Gradients {
-		ratio := 0.0
+		ratio := trace.Number(0)
 		if g.Weight > 0 {
 			ratio = g.Norm / g.Weight
 		}
@@ -83,57 +104,61 @@ func (t *tracing) writeBackward(w io.Writer, b *trace.Backward) error {
 		step.Factor)
 	fmt.Fprintf(w, "one step of train --tune all (%s, rate %g, no warm-up): then the loss is %.4f, not %.4f\n\n", c.Optimizer, c.LearningRate,
 		step.LossAfter, b.Loss)
-	return nil
 }
 
 // short is the name of a parameter without the scope that all layers share.
 func short(name string) string { return strings.TrimPrefix(name, "bert/encoder/") }
 
-// writeChecks prints gradients beside finite differences.
-func (t *tracing) writeChecks(w io.Writer, b *trace.Backward) error {
-	if !t.Check {
-		return nil
+// checks compares each gradient with finite differences along it and at its largest element, and then the elements of --entry. Those of
+// the keys' biases are 0, and differences would be noise.
+func (t *tracing) checks(b *trace.Backward) (checks []trace.Check, err error) {
+	var errs []error
+	add := func(c trace.Check, err error) {
+		checks, errs = append(checks, c), append(errs, err)
 	}
-	fmt.Fprintf(w, "check: D(h) = (L(w + h·u) − L(w − h·u))/2h; difference is (4·D(h) − D(2h))/3,\n"+
-		"along the whole gradient, whose length is g, and for its largest element\n")
-	fmt.Fprintf(w, "  %-52s%11s%11s%9s%8s\n", "parameter", "g", "difference", "h", "error")
-	line := func(c trace.Check, err error) (float64, error) {
-		name := short(c.Name)
-		if c.At != nil {
-			name += strings.ReplaceAll(fmt.Sprint(c.At), " ", ",")
-		}
-		fmt.Fprintf(w, "  %-52s%11.3e%11.3e%9.1e%7.2f%%\n", name, c.Gradient, c.Difference, c.H, 100*c.Error)
-		return c.Error, err
-	}
-	worst, shifts := 0.0, []string(nil)
 	for i, g := range b.Gradients {
-		if strings.HasSuffix(g.Name, "key/bias") {
-			shifts = append(shifts, fmt.Sprintf("  %-52s%11.3e", short(g.Name), g.Norm))
-			continue
+		if !shifts(g.Name) && g.Norm != 0 {
+			add(b.CheckAlong(i))
+			add(b.CheckElement(i, g.At))
 		}
-		if g.Norm == 0 {
-			continue
-		}
-		along, err := line(b.CheckAlong(i))
-		single, err2 := line(b.CheckElement(i, g.At))
-		if err := errors.Join(err, err2); err != nil {
-			return err
-		}
-		worst = max(worst, along, single)
 	}
 	for _, s := range t.Entry {
 		e, _ := parseWeight(s + "=0") // check has seen it
 		i := slices.IndexFunc(b.Gradients, func(g trace.Gradient) bool { return g.Name == e.Name })
 		if i < 0 || len(e.Index) != len(b.Gradients[i].Shape) || !within(e.Index, b.Gradients[i].Shape) {
-			return cli.Usagef("--entry %s: no such element; bertlabel inspect lists the parameters and their shapes", term.Quoted(s))
+			return nil, cli.Usagef("--entry %s: no such element; bertlabel inspect lists the parameters and their shapes", term.Quoted(s))
 		}
-		if _, err := line(b.CheckElement(i, e.Index)); err != nil {
-			return err
+		add(b.CheckElement(i, e.Index))
+	}
+	return checks, errors.Join(errs...)
+}
+
+// shifts says whether a parameter adds the same to all scores of a row.
+func shifts(name string) bool { return strings.HasSuffix(name, "key/bias") }
+
+// writeChecks prints gradients beside finite differences.
+func (b *backwardReport) writeChecks(w io.Writer) {
+	fmt.Fprintf(w, "check: D(h) = (L(w + h·u) − L(w − h·u))/2h; difference is (4·D(h) − D(2h))/3,\n"+
+		"along the whole gradient, whose length is g, and for its largest element\n")
+	fmt.Fprintf(w, "  %-52s%11s%11s%9s%8s\n", "parameter", "g", "difference", "h", "error")
+	worst := trace.Number(0)
+	for _, c := range b.Checks {
+		name := short(c.Name)
+		if c.At != nil {
+			name += strings.ReplaceAll(fmt.Sprint(c.At), " ", ",")
+		}
+		fmt.Fprintf(w, "  %-52s%11.3e%11.3e%9.1e%7.2f%%\n", name, c.Gradient, c.Difference, c.H, 100*c.Error)
+		if !shifts(c.Name) && c.Gradient != 0 {
+			worst = max(worst, c.Error)
 		}
 	}
 	fmt.Fprintf(w, "  worst %.2f%%\n\nshown apart, for their gradient is 0 and differences would be noise: a bias of the keys adds\n"+
-		"the same q·b to all scores of a row, and a softmax does not see a shift\n%s\n", 100*worst, strings.Join(shifts, "\n"))
-	return nil
+		"the same q·b to all scores of a row, and a softmax does not see a shift\n", 100*worst)
+	for _, g := range b.Gradients {
+		if shifts(g.Name) {
+			fmt.Fprintf(w, "  %-52s%11.3e\n", short(g.Name), g.Norm)
+		}
+	}
 }
 
 func within(index, shape []int) bool {

@@ -232,11 +232,11 @@ func (t *tracing) writeJSON() error {
 		Text string `json:"text"`
 		Pair string `json:"text_pair,omitempty"`
 		*trace.Report
-		Values map[string][][]float32 `json:"values,omitempty"`
-	}{t.Text, t.Pair, t.report, map[string][][]float32{}}
+		Values map[string][][]trace.Number32 `json:"values,omitempty"`
+	}{t.Text, t.Pair, t.report, map[string][][]trace.Number32{}}
 	for name, x := range t.whole {
 		for i := range x.Rows {
-			object.Values[name] = append(object.Values[name], x.Row(i))
+			object.Values[name] = append(object.Values[name], trace.Numbers(x.Row(i)))
 		}
 	}
 	return cli.WriteIndented(t.app.Stdout, object)

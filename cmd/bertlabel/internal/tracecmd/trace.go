@@ -10,6 +10,8 @@ import (
 	"bertlabel/bert/trace"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/flags"
+	"bertlabel/cmd/bertlabel/internal/report"
+	"bertlabel/cmd/bertlabel/internal/tracepage"
 	"bertlabel/tensor"
 
 	"github.com/spf13/cobra"
@@ -26,6 +28,7 @@ type options struct {
 	JSON       bool
 	Output     string   // safetensors file of all stages; "": none
 	CSV        string   // folder of a file for each stage; "": none
+	HTML       string   // page to look at; "": none
 	Without    []string // parts that are left out
 	Set        []string // weights that are changed
 
@@ -62,7 +65,8 @@ func newTraceCmd(a *cli.App, run cli.Runner[options]) *cobra.Command {
 		Long: `Each block has formula, shape, file and symbol, and what there is to see of one token, [CLS] unless --token says another. |x| is the
 length of a row. --output has every stage under the name of its scope in modeling.py, with the bits of a prediction. --without and --set
 run bert/plain, float64 and plain loops, twice, and say which stages have changed and by how much. --backward shows the gradient of the
-loss by each parameter instead, and writes it to --output; a model without a head gets one as train draws it.`,
+loss by each parameter instead, and writes it to --output; a model without a head gets one as train draws it. In --json what is no finite
+number is "NaN", "Infinity" or "-Infinity".`,
 		Args: cli.OneArg("a text, in quotes"),
 	}
 	models := flags.AddModel(cmd)
@@ -76,6 +80,7 @@ loss by each parameter instead, and writes it to --output; a model without a hea
 	f.BoolVar(&o.JSON, "json", false, "print one JSON object")
 	f.StringVar(&o.Output, "output", "", "safetensors `FILE` of all stages")
 	f.StringVar(&o.CSV, "csv", "", "`FOLDER` for a CSV file of each stage")
+	f.StringVar(&o.HTML, "html", "", "`FILE` for a page to look at by mouse or keys, which asks for nothing else")
 	f.StringArrayVar(&o.Without, "without", nil,
 		"leave out `PART`: scale, position, gelu, residual1, residual2, norm or head:L.H; may be repeated")
 	f.StringArrayVar(&o.Set, "set", nil, "change a weight: `'NAME[3,5]=0.25'`; may be repeated")
@@ -111,8 +116,25 @@ func (o *options) check() error {
 			return err
 		}
 	}
-	if o.changes() && (o.JSON || o.Output != "" || o.CSV != "" || o.Whole || len(o.Stages) > 0) {
-		return cli.Usagef("--without and --set print a table of what changes; they take no --json, --output, --csv, --whole or --stage")
+	if o.JSON && !o.Whole {
+		if o.Layer != nil {
+			return cli.Usagef("--layer would change nothing: --json has every layer; with --whole it says whose matrices")
+		}
+		for _, stage := range o.Stages {
+			if slices.Contains(blocks, stage) {
+				return cli.Usagef("--stage %s would change nothing: --json has every block; a stage by its name adds the matrix", stage)
+			}
+		}
+	}
+	if o.changes() && o.Token != 0 {
+		return cli.Usagef("--token would change nothing: --without and --set say what changes of all tokens")
+	}
+	if o.HTML == "-" && o.Output == "-" {
+		return cli.Usagef("--html and --output are both -: stdout can be only one of them")
+	}
+	if o.changes() && (o.JSON || o.Output != "" || o.CSV != "" || o.HTML != "" || o.Whole || len(o.Stages) > 0) {
+		return cli.Usagef("--without and --set print a table of what changes; they take no --json, --output, --csv, --html, --whole " +
+			"or --stage")
 	}
 	return o.checkBackward()
 }
@@ -124,9 +146,9 @@ func (o *options) checkBackward() error {
 		return cli.Usagef("--labels, --check and --entry belong to --backward")
 	case !o.Check && len(o.Entry) > 0:
 		return cli.Usagef("--entry belongs to --check")
-	case o.Backward && (o.changes() || o.Whole || o.JSON || o.CSV != "" || len(o.Stages) > 0 ||
+	case o.Backward && (o.changes() || o.Whole || o.CSV != "" || o.HTML != "" || len(o.Stages) > 0 ||
 		o.Layer != nil || o.Token != 0):
-		return cli.Usagef("--backward takes no --without, --set, --whole, --json, --csv, --stage, --layer or --token")
+		return cli.Usagef("--backward takes no --without, --set, --whole, --csv, --html, --stage, --layer or --token")
 	}
 	for _, s := range o.Entry {
 		if _, err := parseWeight(s + "=0"); err != nil {
@@ -146,6 +168,7 @@ type tracing struct {
 	m      *model.Model
 	text   tokenizer.Encoding
 	report *trace.Report
+	page   *tracepage.Page           // of --html
 	whole  map[string]*tensor.Tensor // stages that are printed as matrices
 }
 
@@ -166,6 +189,9 @@ func runTrace(_ context.Context, a *cli.App, o options) (err error) {
 	if err := t.check(); err != nil {
 		return err
 	}
+	if err := t.admit(); err != nil {
+		return err
+	}
 	if o.Backward {
 		return t.backward()
 	}
@@ -175,6 +201,14 @@ func runTrace(_ context.Context, a *cli.App, o options) (err error) {
 	t.report = trace.NewReport(t.m, t.text, o.Token)
 	if err := t.run(); err != nil {
 		return err
+	}
+	if o.HTML != "" {
+		if err := t.writePage(); err != nil {
+			return err
+		}
+	}
+	if o.HTML == "-" || o.Output == "-" {
+		return nil // that was stdout
 	}
 	if o.JSON {
 		return t.writeJSON()
@@ -189,6 +223,9 @@ func (t *tracing) check() error {
 	}
 	if n := len(t.m.Encoder.Layers); t.Layer != nil && (*t.Layer < 0 || *t.Layer >= n) {
 		return cli.Usagef("--layer %d: the model has the layers 0 to %d", *t.Layer, n-1)
+	}
+	if n := len(t.text.IDs); t.HTML != "" && t.Layer == nil && n > tracepage.MostTokens {
+		return cli.Usagef("--html shows all layers of at most %d tokens, the text has %d: choose --layer", tracepage.MostTokens, n)
 	}
 	stages, names := trace.Stages(t.m, len(t.text.IDs)), slices.Clone(blocks)
 	for _, s := range stages {
@@ -224,6 +261,11 @@ func (t *tracing) run() error {
 		}
 		sinks = append(sinks, tables.add)
 	}
+	if t.HTML != "" {
+		t.page = tracepage.New(t.m, t.text, tracepage.Options{Model: report.Base(t.Model.Path), Text: t.Text, Pair: t.Pair, Token: t.Token,
+			Layer: t.Layer})
+		sinks = append(sinks, t.page.Add)
+	}
 	walk := func(sinks []sink) error {
 		return trace.Run(t.m, t.text, func(s trace.Stage, x *tensor.Tensor) error {
 			for _, sink := range sinks {
@@ -238,6 +280,23 @@ func (t *tracing) run() error {
 		return walk(sinks)
 	}
 	return t.writeTensors(func(add sink) error { return walk(append(sinks, add)) })
+}
+
+// writePage writes the file of --html.
+func (t *tracing) writePage() error {
+	out, err := t.app.CreateOutput(t.HTML)
+	if err != nil {
+		return err
+	}
+	defer out.Discard()
+	if err := t.page.Write(out); err != nil {
+		return err
+	}
+	if err := out.Commit(); err != nil {
+		return err
+	}
+	t.app.Log.Infof("wrote %s", t.HTML)
+	return nil
 }
 
 // sink is somebody who wants the stages.

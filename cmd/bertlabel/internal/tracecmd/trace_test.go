@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"bertlabel/bert"
+	"bertlabel/bert/model"
+	"bertlabel/bert/tokenizer"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/safetensors"
 	"bertlabel/cmd/bertlabel/internal/cli"
@@ -101,11 +103,14 @@ func TestRefused(t *testing.T) {
 		"--set nothing[0]=1 x":              `no parameter "nothing"`,
 		"--set output_bias[0]=NaN x":        "want 'NAME",
 		"--without gelu --json x":           "--without and --set print a table",
+		"--without gelu --html f x":         "--without and --set print a table",
+		"--backward --html f x":             "--backward takes no",
+		"--html - --output - x":             "stdout can be only one of them",
 		"--csv ../../../../bert/testdata x": "../../../../bert/testdata",
 		"--labels food x":                   "belong to --backward",
 		"--backward --labels fod x":         "did you mean food",
 		"--backward --entry a[1] x":         "--entry belongs to --check",
-		"--backward --json x":               "--backward takes no",
+		"--backward --whole x":              "--backward takes no",
 		"":                                  "found 0 arguments, want one: a text",
 	} {
 		stdout, stderr, code := bertlabel.Run(t, "", append([]string{"trace", "--model", tinyModel}, strings.Fields(args)...)...)
@@ -172,6 +177,39 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+// A page is written beside the text; - writes only the page. More tokens than fit take a layer.
+func TestHTML(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "t.html")
+	stdout, stderr, code := bertlabel.Run(t, "", "trace", "--model", tinyModel, "--html", file, "the food was <b>good</b> .")
+	page, err := os.ReadFile(file)
+	if code != cli.ExitOK || err != nil || !strings.Contains(stdout, "layer 1, attention") || !strings.Contains(stderr, "wrote "+file) {
+		t.Fatalf("exit %d, %v\n%s%s", code, err, stdout, stderr)
+	}
+	for _, want := range []string{"<!DOCTYPE html>", "through <bdi>tiny</bdi>", "the food was &lt;b&gt;good&lt;/b&gt; .", "layer 1, head 1"} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("no %s", want)
+		}
+	}
+	stdout, stderr, code = bertlabel.Run(t, "", "trace", "--model", tinyModel, "--html", "-", "--layer", "1", "the food was slow .")
+	if code != cli.ExitOK || !strings.HasPrefix(stdout, "<!DOCTYPE html>") || !strings.HasSuffix(stdout, "</html>\n") ||
+		strings.Contains(stdout, "layer 0, head") {
+		t.Errorf("exit %d, %d bytes %s", code, len(stdout), stderr)
+	}
+	m, err := model.Open(tinyModel, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := tracing{options: options{HTML: "f"}, m: m, text: tokenizer.Encoding{IDs: make([]int32, 65)}}
+	if err := long.check(); err == nil || !strings.Contains(err.Error(), "at most 64 tokens, the text has 65: choose --layer") {
+		t.Errorf("65 tokens: %v", err)
+	}
+	long.Layer = new(int)
+	if err := long.check(); err != nil {
+		t.Errorf("65 tokens of one layer: %v", err)
+	}
+}
+
 // Tokens that would steer a terminal come from a vocabulary; they are shown escaped.
 func TestHostileTokens(t *testing.T) {
 	t.Parallel()
@@ -191,12 +229,93 @@ func TestHostileTokens(t *testing.T) {
 	narrow(t, stdout)
 }
 
+// What the memory budget has no room for is refused with the sizes before it begins: exit 6.
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	m, err := model.Open(tinyModel, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Encoder.Config.MaxPositionEmbeddings = 1 << 20 // estimates go by the configuration
+	for want, o := range map[string]options{
+		"trace of 5000 tokens needs about":                  {},
+		"trace of 5001 tokens needs about":                  {HTML: "f"},
+		"trace --backward of 5000 tokens needs about":       {Backward: true},
+		"on bert/plain, in float64, twice, of 5000 tokens ": {Without: []string{"gelu"}},
+	} {
+		n := 5000
+		if o.HTML != "" {
+			n++
+		}
+		tr := tracing{options: o, app: &cli.App{MaxMemory: 1 << 40}, m: m, text: tokenizer.Encoding{IDs: make([]int32, n)}}
+		if err := tr.admit(); err != nil {
+			t.Errorf("of a terabyte: %v", err)
+		}
+		tr.app.MaxMemory = 1 << 20
+		if err := tr.admit(); err == nil || cli.ExitCode(t.Context(), err) != cli.ExitResources || !strings.Contains(err.Error(), want) ||
+			!strings.Contains(err.Error(), "the memory budget is") {
+			t.Errorf("of a megabyte: %v, want %s", err, want)
+		}
+	}
+	stdout, stderr, code := bertlabel.Run(t, "", "trace", "--model", tinyModel, "--max-memory", "1KiB", "good")
+	if code != cli.ExitResources || stdout != "" || !strings.Contains(stderr, "--max-memory") {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+}
+
+// The way back as JSON has what the text has.
+func TestBackwardJSON(t *testing.T) {
+	t.Parallel()
+	stdout, stderr, code := bertlabel.Run(t, "", "trace", "--model", tinyModel, "--backward", "--json", "--labels", "food", "--check",
+		"--entry", "bert/embeddings/word_embeddings[0,0]", "the food was not good .")
+	var got struct {
+		Text       string
+		Loss, Norm float64
+		Labels     []struct {
+			Label string
+			Y     int
+			DZ    float64
+		}
+		Down      []struct{ Norm float64 }
+		Gradients []struct {
+			Name         string
+			Shape, At    []int
+			Norm         float64
+			Weight       float64 `json:"weight_norm"`
+			Largest      float64
+			NoSuchValues []float64 `json:"Values"`
+		}
+		Step struct {
+			Factor float64
+			Moved  map[string]float64
+			After  float64 `json:"loss_after"`
+		}
+		Checks []struct {
+			Name  string
+			At    []int
+			Error any
+		}
+	}
+	if err := json.Unmarshal([]byte(stdout), &got); code != cli.ExitOK || err != nil {
+		t.Fatalf("exit %d, %v\n%s%s", code, err, stdout, stderr)
+	}
+	if got.Text != "the food was not good ." || got.Loss < 1 || len(got.Labels) != 4 || got.Labels[0].Y != 1 || len(got.Down) != 3 ||
+		len(got.Gradients) != 41 || got.Gradients[0].NoSuchValues != nil || got.Step.After >= got.Loss || len(got.Step.Moved) != 41 ||
+		got.Gradients[3].Weight == 0 || len(got.Gradients[3].Shape) != len(got.Gradients[3].At) || got.Norm == 0 {
+		t.Errorf("%+v", got)
+	}
+	// Two keys' biases are not checked; an element that the text does not touch has gradient 0, and its relative error is no number.
+	if n := len(got.Checks); n != 2*39+1 || got.Checks[0].At != nil || got.Checks[n-1].Error != "NaN" {
+		t.Errorf("%d checks, the last %+v", len(got.Checks), got.Checks[len(got.Checks)-1])
+	}
+}
+
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	got, stderr, code := cmdtest.Options(t, newTraceCmd, "trace", "--model", "m", "--pair", "b", "--token", "2", "--layer", "0", "--stage",
-		"tokens", "--whole", "--json", "--output", "f", "--csv", "d", "a")
+		"tokens", "--whole", "--json", "--output", "f", "--csv", "d", "--html", "h", "a")
 	if code != cli.ExitOK || got.Text != "a" || got.Pair != "b" || got.Token != 2 || got.Layer == nil || *got.Layer != 0 || !got.Whole ||
-		!got.JSON || got.Output != "f" || got.CSV != "d" || got.Stages[0] != "tokens" || got.Model.Path != "m" {
+		!got.JSON || got.Output != "f" || got.CSV != "d" || got.HTML != "h" || got.Stages[0] != "tokens" || got.Model.Path != "m" {
 		t.Errorf("%+v, exit %d %s", got, code, stderr)
 	}
 	if got, _, _ := cmdtest.Options(t, newTraceCmd, "trace", "--model", "m", "a"); got == nil || got.Layer != nil {

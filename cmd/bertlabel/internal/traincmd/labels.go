@@ -118,8 +118,17 @@ func (e *labelsFlags) editing(action string, given func(flag string) bool) (*edi
 		return nil, cli.Usagef("labels %s trains nothing and has no use for --seed and --features-cache", action)
 	case given("threshold-objective") && e.tuning.Thresholds == "":
 		return nil, cli.Usagef("--threshold-objective would change nothing: it is what --tune-thresholds chooses for")
+	case given("seed") && e.dev != "" && e.tuning.Calibrate == "":
+		return nil, cli.Usagef("--seed would change nothing: it draws the rows that --dev takes the place of, or the folds of --calibrate")
+	case given("drop-unknown-labels"):
+		return nil, cli.Usagef("--drop-unknown-labels would change nothing: labels %s looks at no other labels than its own", action)
 	case err != nil:
 		return nil, cli.WithCode(cli.ExitUsage, err)
+	}
+	if !solves {
+		if err := e.rows.RefuseFlags("labels " + action + ", which reads no rows"); err != nil {
+			return nil, err
+		}
 	}
 	source, err := e.model.Source()
 	if err != nil {

@@ -45,7 +45,7 @@ func (t *trainFlags) training(changed, given func(flag string) bool, google bool
 	if err != nil {
 		return nil, cli.WithCode(cli.ExitUsage, err)
 	}
-	if err := t.unused(&o, given); err != nil {
+	if err := t.unused(&o, c, given); err != nil {
 		return nil, err
 	}
 	source, err := t.model.Source()
@@ -121,6 +121,9 @@ func (t *trainFlags) options(chosen choice, changed func(flag string) bool) (o f
 		return o, err
 	}
 	if err := t.apply(&o, &base, changed); err != nil {
+		return o, err
+	}
+	if o.Precision, err = flags.ParsePrecision("precision", t.precision); err != nil {
 		return o, err
 	}
 	if t.dropout.set {
@@ -200,33 +203,24 @@ func (t *trainFlags) posWeightNumber() float64 {
 
 // unused refuses flags that this kind of training has no use for. given tells which stand on the command line: those of config files and
 // of the environment may be for other runs.
-func (t *trainFlags) unused(o *fit.Options, given func(flag string) bool) error {
-	head, steps := o.Tune == fit.Head, t.config.MaxSteps > 0
-	for _, rule := range []struct {
-		applies bool
-		why     string
-		flags   []string
-	}{
-		{head && o.Solver != fit.Gradient, "--solver " + o.Solver.String() + " takes no steps",
-			[]string{"learning-rate", "num-train-epochs",
-				"max-steps", "train-batch-size", "gradient-accumulation-steps", "warmup-proportion", "weight-decay", "optimizer",
-				"clip-norm",
-				"dropout", "shuffle", "log-steps", "eval-steps", "early-stopping", "best-metric", "on-nan"}},
-		{head, "--tune head leaves the encoder as it is: --tune last:N or all uses it", []string{"recompute", "layerwise-lr-decay",
-			"save-checkpoints-steps", "keep-checkpoints", "verify-save", "tensorboard"}},
-		{!head, "features are kept by --tune head only", []string{"features-cache"}},
-		{o.Dev == nil, "give --dev to evaluate on", []string{"eval-steps", "best-metric", "early-stopping"}},
-		{steps, "--max-steps says how many steps there are", []string{"num-train-epochs"}},
-		{t.posWeight != balanced, "it bounds --pos-weight balanced", []string{"pos-weight-cap"}},
-		{o.Tuning.Thresholds == fit.Half, "it is what --tune-thresholds chooses for", []string{"threshold-objective"}},
-	} {
-		for _, flag := range rule.flags {
-			if rule.applies && given(flag) {
-				return cli.Usagef("--%s would change nothing: %s", flag, rule.why)
-			}
-		}
-	}
-	return nil
+func (t *trainFlags) unused(o *fit.Options, c choice, given func(flag string) bool) error {
+	head, exact := o.Tune == fit.Head, o.Tune == fit.Head && o.Solver != fit.Gradient
+	calibrated := o.Tuning.Calibrate != fit.AsNeeded || o.Solver == fit.LDA && o.Dev != nil
+	return cli.RefuseUnused(given,
+		cli.Unused{If: exact, Why: "--solver " + o.Solver.String() + " takes no steps",
+			Flags: []string{"learning-rate", "num-train-epochs", "max-steps", "train-batch-size", "gradient-accumulation-steps",
+				"warmup-proportion", "weight-decay", "optimizer", "clip-norm", "dropout", "shuffle", "log-steps", "eval-steps", "early-stopping",
+				"best-metric", "on-nan", "bias-init"}},
+		cli.Unused{If: exact && !calibrated && !c.holdOut && o.Folds == 0 && (o.Solver == fit.LDA || o.Dev != nil || o.L2 > 0),
+			Why: "nothing is drawn by lot", Flags: []string{"seed"}},
+		cli.Unused{If: head, Why: "--tune head leaves the encoder as it is: --tune last:N or all uses it",
+			Flags: []string{"recompute", "layerwise-lr-decay", "save-checkpoints-steps", "keep-checkpoints", "verify-save", "tensorboard"}},
+		cli.Unused{If: !head, Why: "features are kept by --tune head only", Flags: []string{"features-cache"}},
+		cli.Unused{If: o.Dev == nil && o.Precision == bert.Int8, Why: "int8 is what --dev is judged in, give that", Flags: []string{"precision"}},
+		cli.Unused{If: o.Dev == nil, Why: "give --dev to evaluate on", Flags: []string{"eval-steps", "best-metric", "early-stopping"}},
+		cli.Unused{If: t.config.MaxSteps > 0, Why: "--max-steps says how many steps there are", Flags: []string{"num-train-epochs"}},
+		cli.Unused{If: t.posWeight != balanced, Why: "it bounds --pos-weight balanced", Flags: []string{"pos-weight-cap"}},
+		cli.Unused{If: o.Tuning.Thresholds == fit.Half, Why: "it is what --tune-thresholds chooses for", Flags: []string{"threshold-objective"}})
 }
 
 // text writes a number as a flag has it.

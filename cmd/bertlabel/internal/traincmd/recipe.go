@@ -158,6 +158,9 @@ func (r *trainRun) settle() (err error) {
 					t.choice.name, r.rows.Rows())
 			}
 			t.choice.name, t.options.Dev, t.baseline, t.autoLength = fit.Google, nil, false, t.flags.model.AutoLength
+		} else if held.Soft() && held.Binarize == 0 {
+			return cli.Usagef("--soft-labels: rows of %s are to be held out to choose by: give --binarize T, the share from which on a label "+
+				"counts there, or --no-holdout", t.train)
 		} else {
 			r.a.Log.Infof("%s: %d of %d rows are held out to choose by, and not trained on (--no-holdout trains on all)", t.train,
 				held.Rows(),

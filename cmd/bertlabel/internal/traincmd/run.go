@@ -97,6 +97,7 @@ func (r *trainRun) open() (err error) {
 	if r.m, err = t.model.Open(r.a); err != nil {
 		return err
 	}
+	sayPrecision(r.a, t.options.Precision)
 	if len(t.options.Poolings) > 0 {
 		return nil
 	}
@@ -116,6 +117,11 @@ func (r *trainRun) load() error {
 		rows.BadRowsFile = filepath.Join(t.options.Folder.Path, "bad_rows.jsonl")
 		t.settled["bad-rows"] = rows.BadRowsFile
 	}
+	if t.options.Dev == nil || t.choice.holdOut {
+		if err := rows.RefuseDropUnknown(); err != nil {
+			return err
+		}
+	}
 	files, err := rows.Read(r.a)
 	if err != nil {
 		return err
@@ -124,6 +130,9 @@ func (r *trainRun) load() error {
 		return err
 	}
 	r.a.Log.Infof("%s: %d rows, %d labels", t.train, r.rows.Rows(), r.rows.Labels.Len())
+	if rows.SoftLabels && !r.rows.Soft() {
+		r.a.Log.Warnf("%s: --soft-labels changes nothing: every cell is 0, 1 or unknown", t.train)
+	}
 	if repeats := data.FindRepeats(r.rows); repeats.Conflicting > 0 {
 		r.a.Log.Warnf("%s: %d texts stand in several rows with different labels", t.train, repeats.Conflicting)
 	}

@@ -3,6 +3,8 @@ package traincmd
 import (
 	"strings"
 
+	"bertlabel/asm"
+	"bertlabel/bert"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/train"
@@ -26,6 +28,21 @@ type listener struct {
 
 func (l *listener) observer() fit.Observer {
 	return fit.Observer{Work: l.work, Step: l.step, Note: l.note, Finding: func(f diagnosis.Finding) { flags.Found(l.a, f) }}
+}
+
+// sayPrecision tells what of a run is not in float32.
+func sayPrecision(a *cli.App, asked bert.Precision) {
+	switch p := asked.Resolve(); {
+	case p == bert.BF16:
+		a.Log.Infof("training in bf16; weights, gradients and sums stay float32")
+		if !p.Fast() {
+			a.Log.Infof("this CPU, by kernel set %s, is no faster in bf16 than in fp32; it runs all the same", asm.Best.Name)
+		}
+	case p == bert.Int8:
+		a.Log.Infof("training in fp32; held-out rows are judged in int8")
+	case asked == bert.Auto:
+		a.Log.Infof("training in fp32, which auto takes on this CPU")
+	}
 }
 
 // work shows how far a piece of work has come.

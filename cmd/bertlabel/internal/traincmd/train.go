@@ -57,6 +57,7 @@ type trainFlags struct {
 	noHoldout            bool
 	train, dev, output   string
 	tune, pooling, cache string
+	precision            string
 	exactlyOne           bool
 	overwrite, baseline  bool
 	folds                int
@@ -80,6 +81,7 @@ type trainFlags struct {
 func addTrainFlags(cmd *cobra.Command) *trainFlags {
 	t := &trainFlags{config: train.DefaultConfig()}
 	t.model, t.rows = flags.AddModel(cmd), flags.AddData(cmd, data.StopAtBadRow)
+	flags.AddSoftLabels(cmd, t.rows)
 	flags.AddAutoLength(cmd, t.model)
 	flags.AddWindows(cmd, &t.model.Windows)
 	f := cmd.Flags()
@@ -92,6 +94,8 @@ func addTrainFlags(cmd *cobra.Command) *trainFlags {
 	f.BoolVar(&t.noHoldout, "no-holdout", false, "train on all rows of --train where there is no --dev")
 	f.StringVar(&t.tune, "tune", "", "what is trained: head (frozen encoder), last:N (layers too), or all")
 	f.StringVar(&t.pooling, "pooling", "", "features: pooled, cls, mean, max, mean:-1..-3, concat:cls,mean, auto")
+	flags.AddPrecision(cmd, &t.precision)
+	f.Lookup("precision").Usage = "bits of the matrix products: fp32; bf16; int8, in which --dev is judged, trained in fp32; auto"
 	f.StringVar(&t.cache, "features-cache", "", "`FOLDER` that keeps computed features for the next run")
 	f.BoolVar(&t.baseline, "baseline", true, "also train TF-IDF with logistic regression, to see on held-out rows what BERT is worth")
 	f.IntVar(&t.folds, "folds", 0, "evaluate the head on `K` stratified folds of --train, each scored by a head of the others; 0: none")
@@ -103,7 +107,7 @@ func addTrainFlags(cmd *cobra.Command) *trainFlags {
 	flags.AddTuning(cmd, &t.tuning)
 	flags.AddExactlyOne(cmd, &t.exactlyOne)
 	t.addHeadFlags(f)
-	cli.Minor(cmd, "Model flags", "exactly-one")
+	cli.Minor(cmd, "Model flags", "exactly-one", "precision")
 	cli.Minor(cmd, "Head flags", "solver", "l2", "refit", "refit-pooling", "loss", "pos-weight", "pos-weight-cap",
 		"label-smoothing",
 		"bias-init", "folds")

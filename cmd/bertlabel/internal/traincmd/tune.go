@@ -129,9 +129,9 @@ func ownFolder(m *model.Model, s *flags.Source) (string, error) {
 // save writes the model with the thresholds and the head that m has now. A model in a low precision has lost its weights: they are read
 // anew.
 func (o *tuneOptions) save(a *cli.App, m *model.Model) error {
-	if m.Precision() != bert.FP32 {
+	if m.Encoder.Rounds() {
 		whole := o.Model
-		whole.Precision, whole.Silent = bert.FP32, true
+		whole.Precision, whole.Embeddings, whole.Silent = bert.FP32, bert.FP32, true
 		w, err := whole.Open(a)
 		if err != nil {
 			return err
