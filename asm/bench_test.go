@@ -33,14 +33,14 @@ func benchmarkTile(b *testing.B, set Kernels, tile Tile, k int) {
 		return s
 	}
 	lda, bps, ldc := k+16, k*set.NR, panels*set.NR
-	a, pb, c := draw(tile.Rows*lda), draw(panels*bps), draw(tile.Rows*ldc)
+	a, pb, c, bias := draw(tile.Rows*lda), draw(panels*bps), draw(tile.Rows*ldc), draw(ldc)
 
 	best, peak := time.Duration(math.MaxInt64), set.Peak()
 	for b.Loop() {
 		start := time.Now()
 		for range 4 {
 			for q := 0; q < panels; q += tile.Panels {
-				tile.GEMM(k, a, lda, 1, pb[q*bps:], bps, c[q*set.NR:], ldc, pb, 0)
+				tile.GEMM(k, a, lda, 1, pb[q*bps:], bps, c[q*set.NR:], ldc, c[q*set.NR:], ldc, bias, pb, 0)
 			}
 		}
 		best = min(best, time.Since(start))
@@ -97,6 +97,9 @@ func BenchmarkRows(b *testing.B) {
 	}
 }
 
+// zeros is a bias that changes nothing.
+var zeros = make([]float32, 128)
+
 // multiplyPanels is C += A·B over packed panels, in tiles whose height the caller picks.
 func multiplyPanels(set Kernels, height func(left int) int, m, k, panels int, a []float32, lda int, b, c []float32) {
 	for i := 0; i < m; {
@@ -109,7 +112,8 @@ func multiplyPanels(set Kernels, height func(left int) int, m, k, panels int, a 
 			for q+set.Tiles[t].Panels > panels {
 				t++
 			}
-			set.Tiles[t].GEMM(k, a[i*lda:], lda, 1, b[q*k*set.NR:], k*set.NR, c[(i*panels+q)*set.NR:], panels*set.NR, b, 0)
+			c, ldc := c[(i*panels+q)*set.NR:], panels*set.NR
+			set.Tiles[t].GEMM(k, a[i*lda:], lda, 1, b[q*k*set.NR:], k*set.NR, c, ldc, c, ldc, zeros, b, 0)
 		}
 		i += rows
 	}

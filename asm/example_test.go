@@ -17,10 +17,10 @@ func ExampleTile() {
 	panel := make([]float32, 3*set.NR) // B, [3, NR]: two columns, then zeros
 	set.PackCols(panel, bt, 3, 3, 2)
 
-	c := make([]float32, set.NR)
-	c[0] = 100
+	c, bias := make([]float32, set.NR), make([]float32, set.NR)
+	c[0], bias[1] = 100, 10
 	row := set.Tiles[len(set.Tiles)-1] // 1×NR
-	row.GEMM(3, a, 3, 1, panel, 0, c, set.NR, panel, 0)
+	row.GEMM(3, a, 3, 1, panel, 0, c, set.NR, c, set.NR, bias, panel, 0)
 	fmt.Println(c[:3])
-	// Output: [104 5 0]
+	// Output: [104 15 0]
 }

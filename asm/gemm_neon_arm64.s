@@ -1,18 +1,19 @@
 //go:build !noasm && !purego
 
-// The tiles of set neon: C[m × 16·panels] += A[m×k]·B[k × 16·panels], m ≤ 6. CPU features: ASIMD, which every arm64 has.
+// The tiles of set neon: C[m × 16·panels] = Base + Bias + A[m×k]·B[k × 16·panels], m ≤ 6. CPU features: ASIMD, which every arm64 has.
 //
 // Registers of every tile
 //
 //	R0      steps left, k … 1
 //	R1…R6   address of A[0,p] … A[5,p]; R7 = column stride of A in bytes
 //	R8      address of B[p,0] in panel 0; R11 R12 R13 = the same in panels 1, 2, 3 (several panels only)
-//	R9      address of a row of C; R10 = row stride of C in bytes
+//	R9      address of a row of Base, at the end of C; R10 = row stride of it in bytes
+//	R1 R2 R3 at the end: address of a row of Base, its row stride in bytes, address of Bias
 //	R16     address of next[p·nps]; R17 = 4·nps, the bytes of next per step
 //
 //	V0…V23  the tile's sums: V(4i)…V(4i+3) hold row i of one panel, V(8i)…V(8i+7) of two, V0…V15 of four
-//	V24…V29 row i of A: A[i,p] in all 4 lanes, or A[i,p] … A[i,p+3]; at the end V24…V27 a row of C
-//	V28…V31 part of row p of B, two vectors at a time in V30 V31 with one panel
+//	V24…V29 row i of A: A[i,p] in all 4 lanes, or A[i,p] … A[i,p+3]; at the end V24…V27 a row of Base and then of C
+//	V28…V31 part of row p of B, two vectors at a time in V30 V31 with one panel; at the end of Bias
 
 #include "textflag.h"
 #include "neon_arm64.h"
@@ -26,7 +27,7 @@
 #define ROWS5(OP) ROWS4(OP); OP(R5, V28, 28, 16)
 #define ROWS6(OP) ROWS5(OP); OP(R6, V29, 29, 20)
 
-// Start: row i of the tile is zero; fetch row i of C, which is needed at the end.
+// Start: row i of the tile is zero; fetch row i of Base, which is needed at the end.
 #define CLEAR(a, v, t, d) \
 	VZERO(d); VZERO(d+1); VZERO(d+2); VZERO(d+3); PRFM (R9), PLDL1KEEP; ADD R10, R9
 
@@ -49,10 +50,13 @@
 #define FMALO3(a, v, t, d) VFMLAS(t, 3, 30, d); VFMLAS(t, 3, 31, d+1)
 #define FMAHI3(a, v, t, d) VFMLAS(t, 3, 30, d+2); VFMLAS(t, 3, 31, d+3)
 
-// End: C[i,:] += tile[i,:].
+// End: C[i,:] = (Base[i,:] + Bias) + tile[i,:], from number d of the sums on; Base in V24…V27, Bias in V28…V31.
+#define SUM4(d) \
+	VFADD4S(28, 24, 24); VFADD4S(29, 25, 25); VFADD4S(30, 26, 26); VFADD4S(31, 27, 27); \
+	VFADD4S(d, 24, 24); VFADD4S(d+1, 25, 25); VFADD4S(d+2, 26, 26); VFADD4S(d+3, 27, 27)
 #define ADDC(a, v, t, d) \
-	VLD1 (R9), [V24.S4, V25.S4, V26.S4, V27.S4]; \
-	VFADD4S(d, 24, 24); VFADD4S(d+1, 25, 25); VFADD4S(d+2, 26, 26); VFADD4S(d+3, 27, 27); \
+	VLD1 (R1), [V24.S4, V25.S4, V26.S4, V27.S4]; ADD R2, R1; \
+	SUM4(d); \
 	VST1 [V24.S4, V25.S4, V26.S4, V27.S4], (R9); ADD R10, R9
 
 // Step p with B[p,:] at 0(R8): load one half of it, multiply by the rows of A, then the other half.
@@ -87,12 +91,14 @@ one: \
 	SUBS $1, R0, R0; \
 	BNE one; \
 add: \
-	MOVD c_base+80(FP), R9; \
+	OUTPUTS; \
+	VLD1 (R3), [V28.S4, V29.S4, V30.S4, V31.S4]; \
 	ROWS(ADDC); \
 	RET
 
-// func gemm6x16NEON(k int, a []float32, ars, acs int, b []float32, bps int, c []float32, ldc int, next []float32, nps int)
-TEXT ·gemm6x16NEON(SB), NOSPLIT, $0-144
+// func gemm6x16NEON(k int, a []float32, ars, acs int, b []float32, bps int, c []float32, ldc int,
+//	base []float32, ldbase int, bias, next []float32, nps int)
+TEXT ·gemm6x16NEON(SB), NOSPLIT, $0-200
 // ARGUMENTS stands inside a function so that go vet compares its names and offsets with the Go declaration.
 #define ARGUMENTS \
 	MOVD k+0(FP), R0; \
@@ -101,28 +107,35 @@ TEXT ·gemm6x16NEON(SB), NOSPLIT, $0-144
 	MOVD acs+40(FP), R7; \
 	MOVD b_base+48(FP), R8; \
 	MOVD bps+72(FP), R15; \
-	MOVD c_base+80(FP), R9; \
-	MOVD ldc+104(FP), R10; \
-	MOVD next_base+112(FP), R16; \
-	MOVD nps+136(FP), R17; \
+	MOVD base_base+112(FP), R9; \
+	MOVD ldbase+136(FP), R10; \
+	MOVD next_base+168(FP), R16; \
+	MOVD nps+192(FP), R17; \
 	LSL $2, R7; LSL $2, R10; LSL $2, R17; \ // floats to bytes
 	ADD R14<<2, R1, R2; ADD R14<<2, R2, R3; ADD R14<<2, R3, R4; ADD R14<<2, R4, R5; ADD R14<<2, R5, R6; \
 	ADD R15<<2, R8, R11; ADD R15<<2, R11, R12; ADD R15<<2, R12, R13
+#define OUTPUTS \
+	MOVD c_base+80(FP), R9; \
+	MOVD ldc+104(FP), R10; \
+	MOVD base_base+112(FP), R1; \
+	MOVD ldbase+136(FP), R2; \
+	MOVD bias_base+144(FP), R3; \
+	LSL $2, R10; LSL $2, R2
 	TILE(ROWS6)
 
-TEXT ·gemm5x16NEON(SB), NOSPLIT, $0-144
+TEXT ·gemm5x16NEON(SB), NOSPLIT, $0-200
 	TILE(ROWS5)
 
-TEXT ·gemm4x16NEON(SB), NOSPLIT, $0-144
+TEXT ·gemm4x16NEON(SB), NOSPLIT, $0-200
 	TILE(ROWS4)
 
-TEXT ·gemm3x16NEON(SB), NOSPLIT, $0-144
+TEXT ·gemm3x16NEON(SB), NOSPLIT, $0-200
 	TILE(ROWS3)
 
-TEXT ·gemm2x16NEON(SB), NOSPLIT, $0-144
+TEXT ·gemm2x16NEON(SB), NOSPLIT, $0-200
 	TILE(ROWS2)
 
-TEXT ·gemm1x16NEON(SB), NOSPLIT, $0-144
+TEXT ·gemm1x16NEON(SB), NOSPLIT, $0-200
 	TILE(ROWS1)
 
 // Several panels and few rows, for at least sixteen independent chains of FMA. Each panel of B is the four vectors V28…V31.
@@ -140,11 +153,12 @@ TEXT ·gemm1x16NEON(SB), NOSPLIT, $0-144
 #define FMAP3(a, v, t, d) FMA4(t, d+12)
 
 #define ADD4(d) \
-	VLD1 (R14), [V24.S4, V25.S4, V26.S4, V27.S4]; \
-	VFADD4S(d, 24, 24); VFADD4S(d+1, 25, 25); VFADD4S(d+2, 26, 26); VFADD4S(d+3, 27, 27); \
+	VLD1.P 64(R5), [V24.S4, V25.S4, V26.S4, V27.S4]; VLD1.P 64(R6), [V28.S4, V29.S4, V30.S4, V31.S4]; \
+	SUM4(d); \
 	VST1.P [V24.S4, V25.S4, V26.S4, V27.S4], 64(R14)
-#define ADDx2(a, v, t, d) MOVD R9, R14; ADD4(d); ADD4(d+4); ADD R10, R9
-#define ADDx4(a, v, t, d) MOVD R9, R14; ADD4(d); ADD4(d+4); ADD4(d+8); ADD4(d+12)
+#define ROW MOVD R9, R14; MOVD R1, R5; MOVD R3, R6; ADD R10, R9; ADD R2, R1
+#define ADDx2(a, v, t, d) ROW; ADD4(d); ADD4(d+4)
+#define ADDx4(a, v, t, d) ROW; ADD4(d); ADD4(d+4); ADD4(d+8); ADD4(d+12)
 
 // B[p,:] of the panel at address b, times the rows of A.
 #define PANEL(b, ROWS, FMA) \
@@ -163,14 +177,15 @@ step: \
 	SUBS $1, R0, R0; \
 	BNE step; \
 add: \
+	OUTPUTS; \
 	ROWS(ADDC); \
 	RET
 
-TEXT ·gemm3x32NEON(SB), NOSPLIT, $0-144
+TEXT ·gemm3x32NEON(SB), NOSPLIT, $0-200
 	WIDE(ROWS3x2, CLEARx2, STEPx2, ADDx2)
 
-TEXT ·gemm2x32NEON(SB), NOSPLIT, $0-144
+TEXT ·gemm2x32NEON(SB), NOSPLIT, $0-200
 	WIDE(ROWS2x2, CLEARx2, STEPx2, ADDx2)
 
-TEXT ·gemm1x64NEON(SB), NOSPLIT, $0-144
+TEXT ·gemm1x64NEON(SB), NOSPLIT, $0-200
 	WIDE(ROWS1, CLEARx4, STEPx4, ADDx4)

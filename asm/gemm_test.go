@@ -9,12 +9,14 @@ import (
 	"testing"
 )
 
-// product is C += A·B for one set, dense and row-major, with the result that every tile of the set must give bit for bit.
+// product is C = Base + Bias + A·B for one set, dense and row-major, with the result that every tile of the set must give bit for bit.
 type product struct {
 	m, n, k    int
-	a, b, c    []float32 // [m, k], [k, n], [m, n]
-	want       []float32 // [m, n] by the rule of Tile: one chain over p from zero, then one addition to C
-	exact, abs []float64 // [m, n] C + A·B and |C| + |A|·|B| in float64
+	a, b       []float32 // [m, k], [k, n]
+	base, bias []float32 // [m, n], [n]
+	chain      []float32 // [m, n] the sums
+	want       []float32 // [m, n] by the rule of Tile: one chain over p from zero, then one addition to Base + Bias
+	exact, abs []float64 // [m, n] Base + Bias + A·B and |Base| + |Bias| + |A|·|B| in float64
 }
 
 func newProduct(set Kernels, m, n, k int, random func() float32) *product {
@@ -25,8 +27,8 @@ func newProduct(set Kernels, m, n, k int, random func() float32) *product {
 		}
 		return s
 	}
-	r := &product{m: m, n: n, k: k, a: draw(m * k), b: draw(k * n), c: draw(m * n),
-		want: make([]float32, m*n), exact: make([]float64, m*n), abs: make([]float64, m*n)}
+	r := &product{m: m, n: n, k: k, a: draw(m * k), b: draw(k * n), base: draw(m * n), bias: draw(n),
+		chain: make([]float32, m*n), want: make([]float32, m*n), exact: make([]float64, m*n), abs: make([]float64, m*n)}
 	multiplyAdd := fma32
 	if set.Name == "generic" {
 		multiplyAdd = func(x, y, z float32) float32 { return float32(x*y) + z }
@@ -35,14 +37,15 @@ func newProduct(set Kernels, m, n, k int, random func() float32) *product {
 		for j := range n {
 			ij := i*n + j
 			var chain float32
-			exact, abs := float64(r.c[ij]), math.Abs(float64(r.c[ij]))
+			exact, abs := float64(r.base[ij])+float64(r.bias[j]), math.Abs(float64(r.base[ij]))+math.Abs(float64(r.bias[j]))
 			for p := range k {
 				x, y := r.a[i*k+p], r.b[p*n+j]
 				chain = multiplyAdd(x, y, chain)
 				exact += float64(x) * float64(y)
 				abs += math.Abs(float64(x) * float64(y))
 			}
-			r.want[ij], r.exact[ij], r.abs[ij] = r.c[ij]+chain, exact, abs
+			r.chain[ij] = chain
+			r.want[ij], r.exact[ij], r.abs[ij] = (r.base[ij]+r.bias[j])+chain, exact, abs
 		}
 	}
 	return r
@@ -90,26 +93,47 @@ type layout struct {
 	name       string
 	ars, acs   func(rows, k int) int
 	gapB, gapC int
+	base       baseKind
 }
 
+// baseKind is where Base lies.
+type baseKind int
+
+const (
+	apart   baseKind = iota // in memory of its own, with another stride than C
+	inPlace                 // in C
+	oneRow                  // one row for all
+)
+
 var layouts = []layout{
-	{"A", func(_, k int) int { return k }, func(_, _ int) int { return 1 }, 0, 0},
-	{"A padded", func(_, k int) int { return k + 7 }, func(_, _ int) int { return 1 }, 5, 3},
-	{"Aᵀ", func(_, _ int) int { return 1 }, func(m, _ int) int { return m + 3 }, 32, 16},
-	{"A scattered", func(_, k int) int { return 3*k + 1 }, func(_, _ int) int { return 3 }, 1, 1},
+	{"A", func(_, k int) int { return k }, func(_, _ int) int { return 1 }, 0, 0, inPlace},
+	{"A padded", func(_, k int) int { return k + 7 }, func(_, _ int) int { return 1 }, 5, 3, apart},
+	{"Aᵀ", func(_, _ int) int { return 1 }, func(m, _ int) int { return m + 3 }, 32, 16, oneRow},
+	{"A scattered", func(_, k int) int { return 3*k + 1 }, func(_, _ int) int { return 3 }, 1, 1, apart},
 }
 
 // operands are the arguments of one call of a tile, cut from memory that alloc provides.
 type operands struct {
-	ars, acs, bps, ldc int
-	a, b, c            []float32
+	ars, acs, bps, ldc, ldbase int
+	a, b, c, base, bias        []float32
 }
 
 // place lays rows i … i+tile.Rows of A and panels q … q+tile.Panels of B out for one call.
 func (r *product) place(set Kernels, tile Tile, l layout, i, q int, alloc func(n int) []float32) operands {
 	m, n, k, nr := tile.Rows, tile.Panels*set.NR, r.k, set.NR
 	o := operands{ars: l.ars(m, k), acs: l.acs(m, k), bps: k*nr + l.gapB, ldc: n + l.gapC}
-	o.c = alloc((m-1)*o.ldc + n)
+	o.c, o.bias = alloc((m-1)*o.ldc+n), alloc(n)
+	copy(o.bias, r.bias[q*nr:])
+	switch l.base {
+	case inPlace:
+		o.base, o.ldbase = o.c, o.ldc
+	case apart:
+		o.ldbase = o.ldc + 9
+		o.base = alloc((m-1)*o.ldbase + n)
+	case oneRow:
+		o.base = alloc(n)
+		copy(o.base, r.base[i*r.n+q*nr:])
+	}
 	if k > 0 {
 		o.a = alloc((m-1)*o.ars + (k-1)*o.acs + 1)
 		o.b = alloc((tile.Panels-1)*o.bps + k*nr)
@@ -118,7 +142,9 @@ func (r *product) place(set Kernels, tile Tile, l layout, i, q int, alloc func(n
 		for p := range k {
 			o.a[row*o.ars+p*o.acs] = r.a[(i+row)*k+p]
 		}
-		copy(o.c[row*o.ldc:][:n], r.c[(i+row)*r.n+q*nr:])
+		if l.base != oneRow {
+			copy(o.base[row*o.ldbase:][:n], r.base[(i+row)*r.n+q*nr:])
+		}
 	}
 	for panel := range tile.Panels {
 		for p := range k {
@@ -131,13 +157,21 @@ func (r *product) place(set Kernels, tile Tile, l layout, i, q int, alloc func(n
 // run calls the tile and reports the first element of C that has not the bits of want, and any change beside the tile.
 func (r *product) run(set Kernels, tile Tile, l layout, i, q int, alloc func(n int) []float32) error {
 	o := r.place(set, tile, l, i, q, alloc)
-	a, b, c := slices.Clone(o.a), slices.Clone(o.b), slices.Clone(o.c)
-	tile.GEMM(r.k, o.a, o.ars, o.acs, o.b, o.bps, o.c, o.ldc, o.b, set.NR)
+	a, b, c, base, bias := slices.Clone(o.a), slices.Clone(o.b), slices.Clone(o.c), slices.Clone(o.base), slices.Clone(o.bias)
+	tile.GEMM(r.k, o.a, o.ars, o.acs, o.b, o.bps, o.c, o.ldc, o.base, o.ldbase, o.bias, o.b, set.NR)
+	if l.base == inPlace {
+		base = o.base
+	}
 
 	n := tile.Panels * set.NR
 	for row := range tile.Rows {
 		for j := range n {
-			got, want := o.c[row*o.ldc+j], r.want[(i+row)*r.n+q*set.NR+j]
+			from := i + row
+			got, want := o.c[row*o.ldc+j], r.want[from*r.n+q*set.NR+j]
+			if l.base == oneRow { // that of row i, for all
+				ij := from*r.n + q*set.NR + j
+				want = (r.base[i*r.n+q*set.NR+j] + r.bias[q*set.NR+j]) + r.chain[ij]
+			}
 			if !sameBits(got, want) {
 				return fmt.Errorf("C[%d,%d] = %g (%#08x), want %g (%#08x)", row, j, got, math.Float32bits(got), want,
 					math.Float32bits(want))
@@ -145,7 +179,8 @@ func (r *product) run(set Kernels, tile Tile, l layout, i, q int, alloc func(n i
 		}
 		copy(c[row*o.ldc:][:n], o.c[row*o.ldc:][:n])
 	}
-	if !slices.EqualFunc(a, o.a, identical) || !slices.EqualFunc(b, o.b, identical) {
+	if !slices.EqualFunc(a, o.a, identical) || !slices.EqualFunc(b, o.b, identical) || !slices.EqualFunc(base, o.base, identical) ||
+		!slices.EqualFunc(bias, o.bias, identical) {
 		return fmt.Errorf("an input has changed")
 	}
 	if !slices.EqualFunc(c, o.c, identical) {
@@ -209,7 +244,7 @@ func depths() []int {
 
 // TestGEMMTile: for every set, every tile gives the bits of the one chain, wherever in C it lies and however A, B and C are
 // stored; and the chain lies within the bound of Higham, Accuracy and Stability, §3.1, around float64: k products, k sums and
-// the addition to C round at most k+2 times each term (every rounding 2⁻²⁴; 2⁻¹⁴⁹ for a product that underflows).
+// the two additions to C round at most k+3 times each term (every rounding 2⁻²⁴; 2⁻¹⁴⁹ for a product that underflows).
 func TestGEMMTile(t *testing.T) {
 	for _, set := range Sets() {
 		t.Run(set.Name, func(t *testing.T) {
@@ -218,7 +253,7 @@ func TestGEMMTile(t *testing.T) {
 				m, panels := set.MR, maxPanels(set)
 				r := newProduct(set, m, panels*set.NR, k, func() float32 { return float32(rng.NormFloat64()) })
 				for ij, want := range r.want {
-					bound := 1.01*float64(k+2)*0x1p-24*r.abs[ij] + float64(k)*0x1p-149
+					bound := 1.01*float64(k+3)*0x1p-24*r.abs[ij] + float64(k)*0x1p-149
 					if diff := math.Abs(float64(want) - r.exact[ij]); !(diff <= bound) {
 						t.Fatalf("k=%d: the chain is off by %g, the bound is %g", k, diff, bound)
 					}
@@ -287,11 +322,11 @@ func TestGEMMTilePadding(t *testing.T) {
 	})
 }
 
-// multiply is the simplest driver: C[m×n] += A[m×k]·B[k×n], all row-major and dense, from tiles of the set. Tiles that
-// cross the right edge work on a copy of their part of C.
-func multiply(set Kernels, m, n, k int, a, b, c []float32) {
-	nr := set.NR
-	panel, edge := make([]float32, k*nr), make([]float32, set.MR*nr)
+// multiply is the simplest driver: it returns C[m×n] = Base + Bias + A[m×k]·B[k×n], all row-major and dense, from tiles of the set.
+// They work on copies.
+func multiply(set Kernels, m, n, k int, a, b, base, bias []float32) []float32 {
+	nr, c := set.NR, make([]float32, m*n)
+	panel, edge, edgeBias := make([]float32, k*nr), make([]float32, set.MR*nr), make([]float32, nr)
 	for j := 0; j < n; j += nr {
 		cols := min(nr, n-j)
 		for p := range k { // PackRows
@@ -301,15 +336,17 @@ func multiply(set Kernels, m, n, k int, a, b, c []float32) {
 		for i := 0; i < m; {
 			tile := set.Tiles[slices.IndexFunc(set.Tiles, func(t Tile) bool { return t.Rows <= m-i && t.Panels == 1 })]
 			for row := range tile.Rows {
-				copy(edge[row*nr:row*nr+cols], c[(i+row)*n+j:])
+				copy(edge[row*nr:row*nr+cols], base[(i+row)*n+j:])
 			}
-			tile.GEMM(k, a[i*k:], k, 1, panel, 0, edge, nr, panel, 0)
+			copy(edgeBias, bias[j:j+cols])
+			tile.GEMM(k, a[i*k:], k, 1, panel, 0, edge, nr, edge, nr, edgeBias, panel, 0)
 			for row := range tile.Rows {
 				copy(c[(i+row)*n+j:(i+row)*n+j+cols], edge[row*nr:])
 			}
 			i += tile.Rows
 		}
 	}
+	return c
 }
 
 // FuzzGEMM multiplies matrices of any shape by every set: each set gives the bits of its chain, and all sets agree with
@@ -327,15 +364,15 @@ func FuzzGEMM(f *testing.F) {
 		for _, set := range sets {
 			rng := rand.New(rand.NewPCG(seed, 5))
 			r := newProduct(set, m, n, k, func() float32 { return float32(rng.NormFloat64()) })
-			multiply(set, m, n, k, r.a, r.b, r.c)
+			c := multiply(set, m, n, k, r.a, r.b, r.base, r.bias)
 			if generic == nil {
-				generic = r.c
+				generic = c
 			}
-			for ij, got := range r.c {
+			for ij, got := range c {
 				if !identical(got, r.want[ij]) {
 					t.Fatalf("%s m=%d n=%d k=%d: C[%d,%d] = %g, want %g", set.Name, m, n, k, ij/n, ij%n, got, r.want[ij])
 				}
-				bound := 2.02*float64(k+2)*0x1p-24*r.abs[ij] + float64(k)*0x1p-148
+				bound := 2.02*float64(k+3)*0x1p-24*r.abs[ij] + float64(k)*0x1p-148
 				if diff := math.Abs(float64(got) - float64(generic[ij])); !(diff <= bound) {
 					t.Fatalf("%s m=%d n=%d k=%d: C[%d,%d] is %g from generic, the bound is %g", set.Name, m, n, k, ij/n, ij%n, diff, bound)
 				}

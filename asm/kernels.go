@@ -89,18 +89,20 @@ type Kernels struct {
 	peakFLOP int
 }
 
-// Tile is one register tile of the matrix product: C[Rows × Panels·NR] += A[Rows × k]·B[k × Panels·NR].
+// Tile is one register tile of the matrix product: C[Rows × Panels·NR] = Base + Bias + A[Rows × k]·B[k × Panels·NR].
 //
 // Element (i, p) of A is a[i·ars + p·acs], so one tile serves A and Aᵀ. Panel q of B starts at b[q·bps] and holds k rows of
-// NR elements. Element (i, j) of C is c[i·ldc + j]; C is read and written, and all Panels·NR columns must be there: over the
-// right edge, a tile works on a copy. The sum over k starts from zero, runs in order of p by fused multiply-add (generic:
-// multiply, then add), and is added to C once at the end. So an element of C has the same bits from every tile of the set.
+// NR elements. Element (i, j) of C is c[i·ldc + j], that of Base base[i·ldbase + j], that of Bias bias[j]; C is written, and all
+// Panels·NR columns of the three must be there: over the right edge, a tile works on copies. Base may be C: then the tile adds to it.
+// With ldbase = 0 all rows have the same base. The sum over k starts from zero and runs in order of p by fused multiply-add (generic:
+// multiply, then add); at the end C = (Base + Bias) + sum. So an element of C has the same bits from every tile of the set.
 //
 // next is what the caller will read soon: in step p the tile asks the memory for next[p·nps], so that it is in the L2 cache by
 // then, and reads nothing of it. With nps = 0 that is the same element again and again, and costs nothing; a nil next would.
 type Tile struct {
 	Rows, Panels int
-	GEMM         func(k int, a []float32, ars, acs int, b []float32, bps int, c []float32, ldc int, next []float32, nps int)
+	GEMM         func(k int, a []float32, ars, acs int, b []float32, bps int, c []float32, ldc int, base []float32, ldbase int,
+		bias, next []float32, nps int)
 }
 
 // generic is the specification: plain Go, every field set.

@@ -153,7 +153,6 @@ func (p *product) Run(worker, turn int) { // for each job (row block × column r
 	p1 := min(p0+p.pcols, p.to)
 	j0, j1 := p0*nr, min(p1*nr, p.c.Cols)
 
-	p.initStrip(i0, i1, j0, j1)
 	for pc := 0; pc < p.b.K; pc += p.b.kc { // for pc in k step kc
 		depth := min(p.b.kc, p.b.K-pc)
 		ars, acs := s.copyA(p, i0, i1, pc, depth) // copy the row block of A
@@ -177,25 +176,39 @@ func (p *product) epilogue(i0, i1, j0, j1 int) {
 	}
 }
 
-// initStrip sets the strip of C to what the sum over k is added to.
-func (p *product) initStrip(i0, i1, j0, j1 int) {
-	if p.e.Accumulate {
-		return
+// start is what the sums of some rows of C are added to: Base and Bias of asm.Tile.
+type start struct {
+	base []float32
+	ld   int
+	bias []float32
+}
+
+// start returns what the rows of C from row i and column j on start from in the k block at pc: what the epilogue says, and then what C
+// holds.
+func (p *product) start(pc, i, j int) start {
+	s := start{base: noRow[:], bias: noRow[:]}
+	switch {
+	case pc > 0 || p.e.Accumulate:
+		return start{p.c.Data[i*p.c.Stride+j:], p.c.Stride, noRow[:]}
+	case p.e.Residual != nil:
+		s.base, s.ld = p.e.Residual.Data[i*p.e.Residual.Stride+j:], p.e.Residual.Stride
 	}
-	for i := i0; i < i1; i++ {
-		row := p.c.Row(i)[j0:j1]
-		switch {
-		case p.e.Residual != nil:
-			copy(row, p.e.Residual.Row(i)[j0:j1])
-			if p.e.Bias != nil {
-				asm.Best.Add(row, p.e.Bias[j0:j1])
-			}
-		case p.e.Bias != nil:
-			copy(row, p.e.Bias[j0:j1])
-		default:
-			clear(row)
-		}
+	if p.e.Bias != nil {
+		s.bias = p.e.Bias[j:]
 	}
+	return s
+}
+
+// at returns the start of a tile that is so many columns further right. Rows that do not exist have no columns.
+func (s *start) at(columns int) (base, bias []float32) {
+	base, bias = s.base, s.bias
+	if s.ld > 0 {
+		base = base[columns:]
+	}
+	if &bias[0] != &noRow[0] {
+		bias = bias[columns:]
+	}
+	return base, bias
 }
 
 // copyA copies columns [pc, pc+depth) of rows [i0, i1) of A into the worker's buffer: element (i, p) of A then lies at
@@ -225,16 +238,17 @@ func (p *product) block(s *scratch, ars, acs, i0, i1, pc, p0, p1 int, next []flo
 	j0 := p0 * asm.Best.NR
 	f := fetchBeside(next, i0, i1, p1-p0, depth)
 	for i, rows := i0, 0; i < i1; i += rows { // for each MR rows i
+		from := p.start(pc, i, j0)
 		rows = tiles(s.tile, depth, s.a[(i-i0)*ars:], ars, acs, b, bps, p1-p0, p.c.Data[i*p.c.Stride+j0:], p.c.Stride, i1-i, p.c.Cols-j0,
-			&f)
+			&from, &f)
 	}
 }
 
-// tiles adds A·B to the upper rows of C, and returns how many: m rows are cut into ⌈m/MR⌉ tiles of nearly equal height, as
+// tiles sets the upper rows of C to what they start from and A·B, and returns how many: m rows are cut into ⌈m/MR⌉ tiles of nearly equal height, as
 // short ones are slow. A has strides ars and acs; b holds the given number of panels, bps floats apart; C is [m, n] with row stride
-// ldc. Tiles over its right border work on a copy of C. Meanwhile they fetch their share of f.
+// ldc. Tiles over its right border work on copies. Meanwhile they fetch their share of f.
 func tiles(scratch []float32, k int, a []float32, ars, acs int, b []float32, bps, panels int, c []float32, ldc, m, n int,
-	f *fetch) (rows int) {
+	from *start, f *fetch) (rows int) {
 	nr := asm.Best.NR
 	rows = evenPart(m, asm.Best.MR)
 	t := 0
@@ -249,11 +263,16 @@ func tiles(scratch []float32, k int, a []float32, ars, acs int, b []float32, bps
 		tile := &asm.Best.Tiles[t]
 		width := tile.Panels * nr
 		next, nps := f.share(k, b)
+		base, bias := from.at(q * nr)
 		if q*nr+width <= n {
-			tile.GEMM(k, a, ars, acs, b[q*bps:], bps, c[q*nr:], ldc, next, nps) // tile(i, j)
+			tile.GEMM(k, a, ars, acs, b[q*bps:], bps, c[q*nr:], ldc, base, from.ld, bias, next, nps) // tile(i, j)
 		} else {
-			copyRows(scratch, width, c[q*nr:], ldc, rows, n-q*nr)
-			tile.GEMM(k, a, ars, acs, b[q*bps:], bps, scratch, width, next, nps)
+			for i := range rows {
+				row := scratch[i*width:][:n-q*nr]
+				copy(row, base[i*from.ld:])
+				asm.Best.Add(row, bias[:len(row)])
+			}
+			tile.GEMM(k, a, ars, acs, b[q*bps:], bps, scratch, width, scratch, width, noRow[:], next, nps)
 			copyRows(c[q*nr:], ldc, scratch, width, rows, n-q*nr)
 		}
 		q += tile.Panels
@@ -286,10 +305,7 @@ func (ws *Workspace) MatMulSmall(worker int, c, a *Tensor, operand Operand) {
 		ws.smallLow(worker, lowTask{c: *c, a: *a, b: operand.(lowOperand)})
 		return
 	}
-	for i := range c.Rows {
-		clear(c.Row(i))
-	}
-	ws.small(worker, c, a, a.Stride, 1, b)
+	ws.small(worker, c, a, a.Stride, 1, b, Epilogue{})
 }
 
 // MatMulSmallTN is MatMulSmall for c += aᵀ·b: a is [k, m], and what c holds is added to. operand is a *Packed or *PackedBF16.
@@ -303,16 +319,18 @@ func (ws *Workspace) MatMulSmallTN(worker int, c, a *Tensor, operand Operand) {
 		ws.smallLow(worker, lowTask{c: *c, a: *a, aT: true, b: operand.(*PackedBF16), e: Epilogue{Accumulate: true}})
 		return
 	}
-	ws.small(worker, c, a, 1, a.Stride, b)
+	ws.small(worker, c, a, 1, a.Stride, b, Epilogue{Accumulate: true})
 }
 
-// small adds A·b to c; A has the memory of a and the strides ars and acs.
-func (ws *Workspace) small(worker int, c, a *Tensor, ars, acs int, b *Packed) {
+// small sets c to A·b, or adds that to it, as e says; A has the memory of a and the strides ars and acs.
+func (ws *Workspace) small(worker int, c, a *Tensor, ars, acs int, b *Packed, e Epilogue) {
+	p := product{c: *c, e: e}
 	for pc := 0; pc < b.K; pc += b.kc {
 		panels, depth, bps := b.block(pc, 0, b.panels)
 		for i, rows := 0, 0; i < c.Rows; i += rows {
+			from := p.start(pc, i, 0)
 			rows = tiles(ws.scratch[worker].tile, depth, a.Data[i*ars+pc*acs:], ars, acs, panels, bps, b.panels,
-				c.Data[i*c.Stride:], c.Stride, c.Rows-i, c.Cols, &fetch{})
+				c.Data[i*c.Stride:], c.Stride, c.Rows-i, c.Cols, &from, &fetch{})
 		}
 	}
 }

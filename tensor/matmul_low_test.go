@@ -31,7 +31,7 @@ func referenceBF16(c, a, b *Tensor, e Epilogue) *Tensor {
 	kc := blockDepth(roundUp(b.Rows, 4))
 	for i := range c.Rows {
 		for j := range c.Cols {
-			v := start(c, e, i, j)
+			v := startOf(c, e, i, j)
 			for pc := 0; pc < b.Rows; pc += kc {
 				x, w := func(p int) float32 { return a.Row(i)[p] }, func(p int) float32 { return b.Row(p)[j] }
 				v += bf16Chain(0, pc, min(pc+kc, b.Rows), x, w)
@@ -42,8 +42,8 @@ func referenceBF16(c, a, b *Tensor, e Epilogue) *Tensor {
 	return y
 }
 
-// start is what the sum is added to.
-func start(c *Tensor, e Epilogue, i, j int) (v float32) {
+// startOf is what the sum is added to.
+func startOf(c *Tensor, e Epilogue, i, j int) (v float32) {
 	switch {
 	case e.Accumulate:
 		v = c.Row(i)[j]
@@ -75,7 +75,7 @@ func referenceInt8(c, a, b *Tensor, outliers []int, e Epilogue) *Tensor {
 			v, _ := referenceInt8Sum(a.Row(i), b, j, scale, isOutlier)
 			x, w := func(p int) float32 { return a.Row(i)[outliers[p]] }, func(p int) float32 { return b.Row(outliers[p])[j] }
 			v = bf16Chain(v, 0, len(outliers), x, w)
-			y.Row(i)[j] = start(c, e, i, j) + v
+			y.Row(i)[j] = startOf(c, e, i, j) + v
 		}
 	}
 	return y

@@ -59,8 +59,8 @@ func (m *Model) Features(ctx context.Context, texts []tokenizer.Encoding, poolin
 // Beside returns a model for Features that shares all with m but the encoder, which is another one of the same configuration: m as it would
 // be in a low precision (bert.Rounded). It has no head.
 func (m *Model) Beside(encoder *bert.Model) *Model {
-	return &Model{Encoder: encoder, Tokenizer: m.Tokenizer, Pooling: m.Pooling, MaxSeqLength: m.MaxSeqLength, path: m.path, vocab: m.vocab,
-		threads: m.threads}
+	return &Model{Encoder: encoder, Tokenizer: m.Tokenizer, Pooling: m.Pooling, MaxSeqLength: m.MaxSeqLength, Windows: m.Windows, path: m.path,
+		vocab: m.vocab, threads: m.threads}
 }
 
 // featuresRun is one call of Features.

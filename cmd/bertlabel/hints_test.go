@@ -373,6 +373,9 @@ var optionHints = []struct {
 	{"predict --model H/vocab.txt --input @", "name its folder", []string{"--model H"}},
 	{"tune --model H --dev @ --overwrite", "is for an --output folder", []string{"--output $/o"}},
 	{"tune --model H --dev @ --output $/o --seed 3", "give that too", []string{"--calibrate"}},
+	{"eval --model H --data @ --tune-thresholds", "chosen by bertlabel tune", []string{"=tune --model H --dev @ --output $/o"}},
+	{"eval --model H --data @ --calibrate", "calibrated by bertlabel tune --calibrate", []string{"=tune --model H --dev @ --output $/o --calibrate"}},
+	{"labels ad --model H --names joy --output $/o", "did you mean add?", nil},
 	{"trace --model H a~dog --json --layer 1", "with --whole", []string{"--whole"}},
 	{"bench --gemm 4x4x4 --runs 1 --num-labels 3", "give --model, --shape, --lengths or --train", []string{"--model 1x64 --shape 1x4"}},
 }

@@ -43,7 +43,7 @@ func TestShards(t *testing.T) {
 	for name, args := range map[string]string{
 		"jsonl": "predict --input " + input + " --top-k 2 --logits",
 		"csv":   "predict --input " + input + " --output-format csv",
-		"tsv":   "predict --input " + table + " --output-format tsv --threshold 0.3",
+		"tsv":   "predict --input " + table + " --output-format tsv",
 		"embed": "embed --input " + input + " --pooling cls",
 	} {
 		words := append(strings.Fields(args), "--model", model)
@@ -113,6 +113,44 @@ func TestShardFigures(t *testing.T) {
 	args[len(args)-1] = filepath.Join(dir, "no", "shard.prom")
 	if _, stderr, code := bertlabel(t, "", args...); code != cli.ExitOK || strings.Count(stderr, "--metrics-file: ") != 1 {
 		t.Errorf("figures that cannot be written: exit %d, %s", code, stderr)
+	}
+}
+
+// Vectors in files of tensors, with the labels of the rows where a list of them is given.
+func TestEmbedShards(t *testing.T) {
+	t.Parallel()
+	folder := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels))
+	dir := t.TempDir()
+	input, labels, output := filepath.Join(dir, "in.tsv"), filepath.Join(dir, "labels.txt"), filepath.Join(dir, "parts")
+	cmdtest.WriteFile(t, input, strings.ReplaceAll(cmdtest.LabelledCSV(30, 4), ",", "\t"))
+	cmdtest.WriteFile(t, labels, "animal\ncolour\n")
+	embed := []string{"embed", "--model", folder, "--input", input, "--output", output, "--output-format", "safetensors"}
+	if _, stderr, code := bertlabel(t, "", append(embed, "--labels", labels, "--shard", "0-2/3")...); code != cli.ExitOK {
+		t.Fatalf("exit %d, %s", code, stderr)
+	}
+	stdout, stderr, code := bertlabel(t, "", "inspect", filepath.Join(output, "part-00001-of-00003.safetensors"))
+	for _, want := range []string{"embeddings", "id_offsets", "labels", "int8"} {
+		if code != cli.ExitOK || !strings.Contains(stdout, want) {
+			t.Errorf("exit %d, %s%s, want %s", code, stdout, stderr, want)
+		}
+	}
+	if stdout, stderr, code := bertlabel(t, "", "parts", output); code != cli.ExitOK || !strings.Contains(stdout, "rows 30,") {
+		t.Errorf("exit %d, %s%s", code, stdout, stderr)
+	}
+	for args, want := range map[string]string{
+		"--shard 0/3":                                "--labels: found ",
+		"--shard 0/3 --labels " + input:              "--labels",
+		"--shard 0/3 --output-format csv":            "want jsonl, safetensors",
+		"--labels " + labels:                         "--output-format is for parts",
+		"--shard 0/3 --output-format jsonl --labels": "--labels is about labels, which are not read here",
+	} {
+		if strings.HasSuffix(args, "--labels") {
+			args += " " + labels
+		}
+		_, stderr, code := bertlabel(t, "", append(embed, strings.Fields(args)...)...)
+		if code != cli.ExitUsage && code != cli.ExitData || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit %d, %s, want %s", args, code, stderr, want)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"math"
 	"os"
 )
 
@@ -82,6 +83,9 @@ func (r *Reader) narrow(f io.ReaderAt, start, end int64) {
 	*r.lines = lines{src: r.src.text, buf: r.lines.buf, offset: begin}
 	if begin > first || r.options.isTable() {
 		r.lines.count = 1 // this is not the first line of the file, or what is asked of that one has been asked
+	}
+	if table, ok := r.rows.(*tableRows); ok && begin > first {
+		table.counter.rows, table.counter.last = 1, math.MinInt // it does not begin here
 	}
 	r.section = true
 }

@@ -26,7 +26,9 @@ type Options struct {
 	Output string // the folder of the parts, which is made
 	Of     int    // shards, from 1 to MaxShards
 
-	Data  data.Options  // how the input is read. OnBad is called for every bad row; MaxBadRows is for each shard
+	// Data is how the input is read. Labels are looked at where there is a list of them. OnBad is called for every bad row; MaxBadRows is for
+	// each shard.
+	Data  data.Options
 	Score score.Options // what the model makes of a row
 	// ModelPooling makes vectors those that the model's head reads, or its folder means, whatever Score.Pooling is.
 	ModelPooling bool
@@ -58,7 +60,7 @@ type Options struct {
 // Writer writes the rows of a part.
 type Writer interface {
 	Row(row *score.Row) error // in order; Err is set for one without a result
-	Flush() error             // hands everything on to the writer below; it is called last, and may be in between
+	Flush() error             // hands everything on to the writer below; it is called last
 }
 
 // Observer is told of a run, one call at a time. Functions that are nil are not called.
@@ -147,6 +149,18 @@ func (o *Options) addSettings(settings map[string]string) {
 	add("on_bad_row", string(d.OnBadRow))
 	add("on_long", string(d.OnLong))
 	flag("strict_utf8", d.StrictUTF8)
+	if d.Labels != nil {
+		add("labels", fmt.Sprintf("%q", d.Labels.Names()))
+		add("labels_column", d.LabelsColumn)
+		add("label_columns", strings.Join(d.LabelColumns, ","))
+		add("label_separator", d.LabelSeparator)
+		add("missing_labels", string(d.Missing))
+		flag("drop_unknown_labels", d.DropUnknown)
+		if d.Binarize > 0 {
+			add("binarize", strconv.FormatFloat(d.Binarize, 'g', -1, 64))
+		}
+	}
+	flag("windows_detail", o.Score.Windows)
 	if o.Score.Result == score.Vectors && !o.ModelPooling {
 		add("pooling", o.Score.Pooling.String())
 	}

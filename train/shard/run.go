@@ -236,7 +236,7 @@ func (w *working) score(ctx context.Context, pieces []piece) error {
 // read scores the rows of a piece.
 func (w *working) read(ctx context.Context, piece *piece, rows Writer) error {
 	o := w.p.options.Data
-	o.IgnoreLabels = true
+	o.IgnoreLabels = o.Labels == nil
 	if piece.whole {
 		o.MaxBadRows = data.Limit{} // it is for all files of the shard together
 	}

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -18,8 +20,10 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/atomic"
 	"bertlabel/checkpoint/atomic/atomictest"
+	"bertlabel/checkpoint/safetensors"
 	"bertlabel/layers"
 	"bertlabel/train/data"
 	"bertlabel/train/score"
@@ -692,5 +696,69 @@ func TestStopped(t *testing.T) {
 	writeFile(t, stray, "")
 	if r := must(Verify(output, VerifyOptions{})); !slices.Equal(r.Strays, []string{filepath.Base(stray)}) || r.Of != 2 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// Vectors go into files of tensors with their ids and labels; the rows of all files are those of one process.
+func TestTensors(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var text strings.Builder
+	for i := range 30 {
+		fmt.Fprintf(&text, "{\"id\":\"n%d\",\"text\":\"the cat%s\",\"labels\":[\"y\"]}\n", i*i, strings.Repeat(" sat", i%4))
+	}
+	input := writeFile(t, filepath.Join(dir, "in.jsonl"), text.String())
+	o := optionsFor(input, filepath.Join(dir, "parts"), 40)
+	o.Data.OnBadRow, o.Data.Labels = data.StopAtBadRow, must(data.NewLabelList([]string{"x", "y"}, "a test"))
+	o.Score, o.Suffix = score.Options{Result: score.Vectors, Pooling: bert.CLS}, Tensors
+	o.NewWriter = NewTensors([]string{"x", "y"}, &o.Score.Pooling)
+	p := mustPlan(t, o)
+	row, empty := 0, 0
+	for i := range 40 {
+		r := mustRun(t, p, i)
+		f, err := safetensors.Open(p.path(i, Tensors), checkpoint.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tensor := func(name string) []byte { return must(f.ReadRaw(name)) }
+		vectors, labels := tensor("embeddings"), tensor("labels")
+		if len(vectors) != r.Rows*16*4 || len(labels) != 2*r.Rows {
+			t.Fatalf("shard %d of %d rows has %d and %d bytes", i, r.Rows, len(vectors), len(labels))
+		}
+		if r.Rows == 0 {
+			empty++
+			f.Close()
+			continue
+		}
+		ids, offsets := tensor("ids"), tensor("id_offsets")
+		for k := range r.Rows {
+			from, to := binary.LittleEndian.Uint64(offsets[8*k:]), binary.LittleEndian.Uint64(offsets[8*k+8:])
+			want := must(tinyModel().Embed(t.Context(), []model.Text{{A: "the cat" + strings.Repeat(" sat", row%4)}}, bert.CLS)).Row(0)
+			first := math.Float32frombits(binary.LittleEndian.Uint32(vectors[4*16*k:]))
+			if got := string(ids[from:to]); got != fmt.Sprint("n", row*row) || first != want[0] || labels[2*k] != 0 || labels[2*k+1] != 1 {
+				t.Errorf("row %d: id %s, %v, want %v, labels %v", row, got, first, want[0], labels[2*k:2*k+2])
+			}
+			row++
+		}
+		f.Close()
+	}
+	r := must(Verify(o.Output, VerifyOptions{}))
+	if row != 30 || empty < 10 || !r.Complete {
+		t.Errorf("%d rows, %d empty parts, %+v", row, empty, r)
+	}
+	if err := r.Cat(io.Discard); err == nil || !strings.Contains(err.Error(), "cannot be joined") {
+		t.Errorf("joined: %v", err)
+	}
+	if _, err := Run(t.Context(), mustPlan(t, o), 0, notOpened); err != nil {
+		t.Error(err)
+	}
+	o.Data.Labels = must(data.NewLabelList([]string{"y", "x"}, "a test"))
+	if _, err := Run(t.Context(), mustPlan(t, o), 0, notOpened); err == nil || !strings.Contains(err.Error(), "`labels`: found [") {
+		t.Errorf("other labels: %v", err)
+	}
+	bad := optionsFor(writeFile(t, filepath.Join(dir, "bad.jsonl"), rows(9)), filepath.Join(dir, "bad"), 1)
+	bad.Score, bad.Suffix, bad.NewWriter = score.Options{Result: score.Vectors}, Tensors, NewTensors(nil, nil)
+	if _, err := Run(t.Context(), mustPlan(t, bad), 0, openTiny); !errors.Is(err, data.ErrRefused) {
+		t.Errorf("a bad row: %v", err)
 	}
 }

@@ -226,6 +226,9 @@ func (r *Report) Cat(w io.Writer) error {
 	if !r.Complete {
 		return fmt.Errorf("%s is not complete: %d of %d parts are missing", r.Dir, len(r.Missing), r.Of)
 	}
+	if r.Job.Settings["output_format"] == Tensors {
+		return fmt.Errorf("the parts of %s are safetensors files, which cannot be joined: read them one by one", r.Dir)
+	}
 	for _, n := range r.Names {
 		f, err := os.Open(filepath.Join(r.Dir, n))
 		if err != nil {

@@ -79,11 +79,17 @@ func (d *design) measure(features *tensor.Tensor, from, to int) {
 		}
 	}
 	for j, squares := range deviation {
-		deviation[j] = math.Sqrt(squares / rows)
-		if deviation[j] <= 0x1p-24*math.Abs(mean[j]) { // below what float32 can tell apart: a constant
-			deviation[j] = math.Inf(1)
-		}
+		deviation[j] = deviationOf(squares/rows, mean[j])
 	}
+}
+
+// deviationOf returns the standard deviation of a column, given its variance; +Inf for a constant.
+func deviationOf(variance, mean float64) float64 {
+	deviation := math.Sqrt(variance)
+	if deviation <= 0x1p-24*math.Abs(mean) { // below what float32 can tell apart
+		return math.Inf(1)
+	}
+	return deviation
 }
 
 // standardise returns features of any texts by the moments of X.

@@ -47,6 +47,11 @@ func Discriminant(ctx context.Context, task Task) ([]Solution, error) {
 	if err := task.check(); err != nil {
 		return nil, err
 	}
+	return discriminate(ctx, task, newDiscriminant)
+}
+
+// discriminate chooses the strength for a discriminant, which start makes when the workers run.
+func discriminate(ctx context.Context, task Task, start func(Task) *discriminant) ([]Solution, error) {
 	begin := 0
 	if task.L2 == nil {
 		task.L2 = DiscriminantPath()
@@ -57,7 +62,7 @@ func Discriminant(ctx context.Context, task Task) ([]Solution, error) {
 	}
 	task.Workers.Start()
 	defer task.Workers.Stop()
-	best, solution, err := newDiscriminant(task).choose(ctx, begin)
+	best, solution, err := start(task).choose(ctx, begin)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +161,7 @@ func (d *discriminant) measure() {
 
 // solve returns the head for a strength.
 func (d *discriminant) solve(l2 float64) (*layers.Classifier, error) {
-	n, hidden := len(d.Labels), d.design.x.Cols
+	n, hidden := len(d.Labels), len(d.design.mean)
 	solve := d.solveColumns
 	if d.rows {
 		solve = d.solveRows

@@ -132,18 +132,34 @@ func (t Task) check() error {
 	if err := errors.Join(asm.BestErr, train.CheckFeatures(t.Labels, t.Classifier, t.Train, t.Dev)); err != nil {
 		return err
 	}
+	if err := t.checkL2(); err != nil {
+		return err
+	}
+	for name, f := range map[string]train.Features{"training features": t.Train, "dev features": t.Dev} {
+		if err := checkFinite(name, f.X); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t Task) checkL2() error {
 	for i, l2 := range t.L2 {
 		if !(l2 > 0) || math.IsInf(l2, 1) || i > 0 && l2 >= t.L2[i-1] {
 			return fmt.Errorf("strengths of the L2 penalty are %v, want falling ones above 0", t.L2)
 		}
 	}
-	for name, f := range map[string]train.Features{"training features": t.Train, "dev features": t.Dev} {
-		if f.X != nil {
-			for i := range f.X.Rows {
-				if j := tensor.NotFinite(f.X.Row(i)); j >= 0 {
-					return fmt.Errorf("%s: row %d, column %d is %v, want a number", name, i, j, f.X.Row(i)[j])
-				}
-			}
+	return nil
+}
+
+// checkFinite refuses features that are no numbers; nil are none.
+func checkFinite(name string, x *tensor.Tensor) error {
+	if x == nil {
+		return nil
+	}
+	for i := range x.Rows {
+		if j := tensor.NotFinite(x.Row(i)); j >= 0 {
+			return fmt.Errorf("%s: row %d, column %d is %v, want a number", name, i, j, x.Row(i)[j])
 		}
 	}
 	return nil

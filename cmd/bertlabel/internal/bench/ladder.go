@@ -20,6 +20,7 @@ type Ladder struct {
 	a, b   []float32 // row-major, [M, K] and [K, N]
 	c      []float32 // [M, ldc]
 	ldc    int       // N in whole panels of every width
+	zeros  []float32 // a bias of tiles
 	panels []float32 // B in panels, of which each holds K rows of the width of the rung at hand
 
 	rowMajor        *tensor.Tensor // A
@@ -54,7 +55,7 @@ func NewLadder(p Product, threads int) *Ladder {
 		bias: uniform(rng, 1, p.N), residual: uniform(rng, p.M, p.N), norm: layers.NewLayerNorm("norm", p.N, 1e-12),
 		single: tensor.NewWorkspace(nil), workers: tensor.NewWorkspace(tensor.NewWorkers(threads))}
 	l.ldc = (p.N + width - 1) / width * width
-	l.c, l.panels = make([]float32, p.M*l.ldc), make([]float32, p.K*l.ldc)
+	l.c, l.panels, l.zeros = make([]float32, p.M*l.ldc), make([]float32, p.K*l.ldc), make([]float32, asm.Best.NR)
 	l.packed.SetRows(0, b)
 	l.norm.Gamma.Value, l.norm.Beta.Value = uniform(rng, 1, p.N).Data, uniform(rng, 1, p.N).Data
 	return l
@@ -180,7 +181,8 @@ func (l *Ladder) tiles(rows int) {
 		}
 		tile := &asm.Best.Tiles[t]
 		for j := 0; j < l.N; j += asm.Best.NR {
-			tile.GEMM(l.K, l.a[i*l.K:], l.K, 1, l.panels[j*l.K:], 0, l.c[i*l.ldc+j:], l.ldc, l.panels, 0)
+			c := l.c[i*l.ldc+j:]
+			tile.GEMM(l.K, l.a[i*l.K:], l.K, 1, l.panels[j*l.K:], 0, c, l.ldc, c, l.ldc, l.zeros, l.panels, 0)
 		}
 		i += tile.Rows
 	}

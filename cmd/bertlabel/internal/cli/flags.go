@@ -34,6 +34,9 @@ var flagRefused = map[string]string{
 	"num-tpu-cores":       "bertlabel runs on the CPU",
 	"iterations-per-loop": "bertlabel runs on the CPU",
 	"soft-labels":         "train learns shares as they are, check-data looks at them; here --binarize T says from which share on a label counts",
+	"tune-thresholds":     "thresholds of a finished model are chosen by bertlabel tune",
+	"threshold-objective": "thresholds of a finished model are chosen by bertlabel tune",
+	"calibrate":           "a finished model is calibrated by bertlabel tune --calibrate",
 	"version":             "the verb version prints it, and so does bertlabel --version",
 }
 

@@ -130,11 +130,16 @@ func (d *Data) Read(a *cli.App) (*Reading, error) {
 	if d.LabelsFile == "" {
 		return r, nil
 	}
+	r.Options.Labels, err = d.ReadLabels()
+	return r, err
+}
+
+// ReadLabels reads the label list that the flags name.
+func (d *Data) ReadLabels() (*data.LabelList, error) {
 	if err := cli.CheckInput(d.LabelsFile); err != nil {
 		return nil, err
 	}
-	r.Options.Labels, err = data.ReadLabels(d.LabelsFile)
-	return r, err
+	return data.ReadLabels(d.LabelsFile)
 }
 
 // NameOutputs returns the labels of a model as a list that data can be read by. --labels gives a head without names its names; a list that

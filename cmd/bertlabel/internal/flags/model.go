@@ -181,6 +181,15 @@ func (s *Source) Settings() map[string]string {
 	if len(s.IgnoreVariables) > 0 {
 		settings["ignore_variables"] = strings.Join(s.IgnoreVariables, ",")
 	}
+	if s.Embeddings != bert.FP32 {
+		settings["embeddings"] = s.Embeddings.String()
+	}
+	if text := (*mostWindows)(&s.Windows).String(); text != "" {
+		settings["windows"] = text
+	}
+	if text := (*windowOverlap)(&s.Windows).String(); text != "" {
+		settings["window_overlap"] = text
+	}
 	return settings
 }
 

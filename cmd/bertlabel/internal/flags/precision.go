@@ -20,12 +20,15 @@ func AddPrecision(cmd *cobra.Command, value *string) {
 
 // AddEmbeddings declares --embeddings, for verbs that run a model.
 func AddEmbeddings(cmd *cobra.Command, value *string) {
-	cmd.Flags().StringVar(value, "embeddings", bert.FP32.String(),
-		"bits of the word embeddings in memory: fp32, or int8, a quarter of the memory in no more time")
+	cmd.Flags().StringVar(value, "embeddings", "",
+		"bits of the word embeddings in memory: fp32 (default), or int8, a quarter of the memory")
 }
 
-// ParseEmbeddings reads its value. The error is wrong usage.
+// ParseEmbeddings reads its value; "" is fp32. The error is wrong usage.
 func ParseEmbeddings(value string) (bert.Precision, error) {
+	if value == "" {
+		return bert.FP32, nil
+	}
 	p, err := bert.ParsePrecision(value)
 	if err != nil || p != bert.FP32 && p != bert.Int8 {
 		return p, cli.Usagef("--embeddings %q: want fp32 or int8", value)

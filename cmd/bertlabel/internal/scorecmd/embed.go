@@ -32,6 +32,7 @@ type embedOptions struct {
 	AllLayers     bool   // the output of every layer
 	Shard         shards
 	MetricsFile   string // figures of shards; "": nowhere
+	Format        string // of shards: jsonl or safetensors
 }
 
 // tensorFile reports whether a safetensors file is written, instead of lines.
@@ -65,12 +66,19 @@ and with a head logits and probabilities; padding rows are zero. It holds everyt
 			"reads or its folder says, else pooled)")
 	f.BoolVar(&o.AllLayers, "all-layers", false, "write the output of every layer (safetensors only)")
 	addShard(cmd, &o.Shard, &o.MetricsFile)
+	f.StringVar(&o.Format, "output-format", "jsonl", "of the parts of --shard: jsonl, or safetensors with ids, and with labels where --labels lists them")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		if o.AllLayers && !o.tensorFile() {
 			return cli.Usagef("--all-layers needs --output FILE.safetensors")
 		}
 		if err := o.Shard.check(o.Input, o.Output, o.MetricsFile, 0); err != nil {
 			return err
+		}
+		if err := cli.OneOf("output-format", o.Format, "jsonl", shard.Tensors); err != nil {
+			return err
+		}
+		if o.Shard.Of == 0 && cli.OnCommandLine(cmd, "output-format") {
+			return cli.Usagef("--output-format is for parts (--shard): the suffix of --output says what a file is to be")
 		}
 		if o.Model, err = models.Source(); err != nil {
 			return err
@@ -119,17 +127,33 @@ func runEmbed(ctx context.Context, a *cli.App, o embedOptions) (err error) {
 
 // makeParts makes shards instead of one output.
 func (e *embedding) makeParts(ctx context.Context) error {
-	if err := e.Rows.RefuseLabels(); err != nil {
-		return err
-	}
 	o := shard.Options{Input: e.Input, Output: e.Output, Score: score.Options{Result: score.Vectors}, ModelPooling: e.Pooling == ""}
+	var pooling *bert.Pooling // the model's own
 	if !o.ModelPooling {
 		var err error
 		if o.Score.Pooling, err = bert.ParsePooling(e.Pooling); err != nil {
 			return cli.Usagef("--pooling: %v", err)
 		}
+		pooling = &o.Score.Pooling
 	}
-	s := &sharding{app: e.app, work: "embed", shards: e.Shard, source: &e.Model, rows: *e.Rows, Options: o,
+	rows := *e.Rows
+	if e.Format == shard.Tensors {
+		var names []string
+		if rows.LabelsFile != "" {
+			list, err := rows.ReadLabels()
+			if err != nil {
+				return err
+			}
+			names = list.Names()
+		}
+		if rows.OnBadRow == data.ReportBadRows {
+			rows.OnBadRow = data.StopAtBadRow // the output has no place for it
+		}
+		o.Suffix, o.NewWriter = shard.Tensors, shard.NewTensors(names, pooling)
+	} else if err := rows.RefuseLabels(); err != nil {
+		return err
+	}
+	s := &sharding{app: e.app, work: "embed", shards: e.Shard, source: &e.Model, rows: rows, Options: o, labels: e.Format == shard.Tensors,
 		metrics: metricsFile{path: e.MetricsFile}}
 	s.open = func() (*model.Model, error) {
 		m, err := e.Model.Open(e.app)

@@ -47,7 +47,6 @@ func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 		Short: "Predict the labels of texts: one line out for each row in, in order, as soon as it is known",
 		Example: "  bertlabel predict --model model --input texts.csv --output predictions.jsonl\n" +
 			"  bertlabel predict --model model \"My parcel never came.\"\n" +
-			"  bertlabel predict --model model --input texts.tsv --output-format csv --threshold 0.3\n" +
 			"  bertlabel predict --model model --input texts.jsonl --output parts --shard 3/128",
 	}
 	models := flags.AddRunModel(cmd)
@@ -58,7 +57,7 @@ func newPredictCmd(a *cli.App, run cli.Runner[predictOptions]) *cobra.Command {
 	f.StringArrayVar(&o.Rows.Texts, "text", nil, "a `TEXT` instead of a file, as an argument without a flag is; may come again")
 	f.StringVar(&o.Output, "output", "-", "`FILE` to write; - is stdout")
 	f.StringVar(&o.Format, "output-format", "",
-		"jsonl, csv or tsv with id and one probability a label (default: by --output's suffix, else jsonl)")
+		"jsonl; csv or tsv with a probability a label (default: by --output's suffix)")
 	flags.AddThreshold(cmd, &o.Threshold)
 	flags.AddExactlyOne(cmd, &o.ExactlyOne)
 	f.IntVar(&o.TopK, "top-k", 0, "show the K most probable labels only, most probable first")
@@ -228,6 +227,7 @@ func (o *predictOptions) makeParts(ctx context.Context, a *cli.App) error {
 	s := &sharding{app: a, work: "predict", shards: o.Shard, source: &o.Model, rows: *o.Rows,
 		open: func() (*model.Model, error) { return o.open(a) }, metrics: metricsFile{path: o.MetricsFile},
 		Options: shard.Options{Input: o.Input, Output: o.Output, Settings: settings, Suffix: o.Format, NeedIDs: o.Format != "jsonl",
+			Score: score.Options{Windows: o.WindowsDetail},
 			NewWriter: func(w io.Writer, m *model.Model, first bool) shard.Writer {
 				p := newPredictionWriter(w, o.Format, m, nil, o.TopK, o.Logits)
 				p.begun = !first

@@ -29,7 +29,7 @@ type shards struct{ First, Last, Of int }
 func addShard(cmd *cobra.Command, s *shards, metricsFile *string) {
 	cmd.Flags().Var(s, "shard", "make part `I/N` (or A-B/N), from 0, of --input in the folder --output (docs/scale.md)")
 	cmd.Flags().StringVar(metricsFile, "metrics-file", "", "`FILE`.prom to keep figures of --shard in, for node_exporter's textfile collector")
-	cli.Minor(cmd, "Shard flags", "metrics-file")
+	cli.Minor(cmd, "Data flags", "metrics-file")
 }
 
 // String implements pflag.Value.
@@ -80,6 +80,7 @@ type sharding struct {
 	shard.Options
 	open    func() (*model.Model, error)
 	metrics metricsFile
+	labels  bool // of the rows are looked at, where there is a list of them
 
 	done, at int // rows of the shard that is being made, and which it is
 }
@@ -108,8 +109,7 @@ func (s *sharding) run(ctx context.Context) error {
 		})
 		s.app.Log.Done()
 		if err != nil {
-			flood.Done("")
-			return failure(err)
+			return failure(err) // the goroutine that reads, and counts bad rows, may not have ended yet
 		}
 		s.say(r)
 		s.warnOnce(s.metrics.finish(r))
@@ -133,7 +133,9 @@ func (s *sharding) prepare() (*flags.Reading, *cli.Flood, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	files.Options.IgnoreLabels = true
+	if files.Options.IgnoreLabels = !s.labels || files.Options.Labels == nil; files.Options.IgnoreLabels {
+		files.Options.Labels = nil // which only names the outputs
+	}
 	if err := files.Check(s.Input); err != nil {
 		return nil, nil, err
 	}

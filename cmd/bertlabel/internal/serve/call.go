@@ -26,6 +26,7 @@ type call struct {
 	flow, scope     string // who sends it; whom it may share a cache with
 	bulk            bool   // asked for
 	claimed         int64  // bytes of Server.bodies
+	scores          bool   // labels are the answer, not vectors
 
 	code  int
 	wrote bool
@@ -206,6 +207,7 @@ func (c *call) predict(m *loaded, texts []tokenizer.Encoding) ([]row, error) {
 	if m.Head == nil {
 		return nil, badRequest("model", "the model %q has no head: train one, or ask for embeddings", m.name)
 	}
+	c.scores = true
 	rows, err := c.features(m, m.Pooling, texts)
 	if err != nil {
 		return nil, err

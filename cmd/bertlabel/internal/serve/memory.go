@@ -168,14 +168,18 @@ const (
 	valueOverhead = 12       // of an embedding
 )
 
-// textMemory is what a text takes from its tokens to its answer.
-func (l *loaded) textMemory(e *engine, tokens int) int64 {
-	return int64(textOverhead + e.target.TextMemory(tokens) + labelOverhead*len(l.Labels) + valueOverhead*e.width)
+// textMemory is what a text takes from its tokens to its answer: its labels, or its vector.
+func (l *loaded) textMemory(e *engine, tokens int, labels bool) int64 {
+	answer := valueOverhead * e.width
+	if labels {
+		answer = labelOverhead * len(l.Labels)
+	}
+	return int64(textOverhead + e.target.TextMemory(tokens) + answer)
 }
 
 // claimTexts takes the memory of texts.
 func (c *call) claimTexts(l *loaded, e *engine, tokens, texts int) error {
-	return c.claim(int64(texts)*l.textMemory(e, 0) + int64(8*tokens))
+	return c.claim(int64(texts)*l.textMemory(e, 0, c.scores) + int64(8*tokens))
 }
 
 // The memory of a stream: what it has always, buffers and its first rows; beyond, what Server.rows has.

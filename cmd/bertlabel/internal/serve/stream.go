@@ -250,7 +250,7 @@ func (st *stream) read(rows chan<- streamRow) error {
 					Expected: fmt.Sprintf("at most %d with [CLS] and [SEP]", st.m.limit(&r.tokens))}
 			}
 		}
-		r.bytes = int64(len(r.Text)+len(r.Pair)+len(r.ID)) + st.m.textMemory(st.engine, len(r.tokens.IDs))
+		r.bytes = int64(len(r.Text)+len(r.Pair)+len(r.ID)) + st.m.textMemory(st.engine, len(r.tokens.IDs), st.result == streamPredict)
 		st.share.Take(r.bytes)
 		select {
 		case <-st.c.s.stop:

@@ -36,10 +36,13 @@ happens to one does not move the others. A new label is found by the exact solve
 that say 1 or 0 for it; other labels in that file do not matter. A merged label is true where one of the old ones is, and is found
 in the same way. Thresholds and calibration of the other labels stay; --tune-thresholds and --calibrate are for the new ones.`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
+			switch actions := []string{"add", "drop", "rename", "merge"}; {
+			case len(args) != 1:
 				return cli.Usagef("labels needs one of add, drop, rename, merge")
+			case !slices.Contains(actions, args[0]):
+				return cli.Usagef("labels %q: want add, drop, rename, merge%s", args[0], cli.DidYouMean(args[0], "", actions))
 			}
-			return cli.OneOf("labels", args[0], "add", "drop", "rename", "merge")
+			return nil
 		},
 	}
 	e := addLabelsFlags(cmd)
