@@ -178,32 +178,43 @@ func (t *Tokenizer) EncodeWindows(text, pair string, maxLen int, w Windows) Enco
 	case s.segments[n-1] == 1:
 		return t.Encode(text, pair, maxLen)
 	}
-	row, limit, cut := s.ids[1:len(s.ids)-1], w.Tokens(maxLen)-2, 0
-	if w.Most != AllWindows && len(row) > limit {
-		cut = len(row) - limit
-		if t.options.TruncateLeft {
-			row = row[cut:]
+	e := w.Cut(Encoding{IDs: s.ids}, maxLen, t.options.TruncateLeft)
+	t.countUnknown(&e)
+	return e
+}
+
+// Cut cuts one row without a pair, [CLS] text [SEP], into windows as EncodeWindows does, of 3 or more tokens at most; left says that of too
+// many tokens the first go. Unknown is not counted. A row that fits comes back as it is.
+func (w Windows) Cut(e Encoding, maxLen int, left bool) Encoding {
+	last := len(e.IDs) - 1
+	if last < maxLen || !w.Several() {
+		return e
+	}
+	cls, row, sep := e.IDs[0], e.IDs[1:last], e.IDs[last]
+	windows := Encoding{Cut: e.Cut}
+	if limit := w.Tokens(maxLen) - 2; w.Most != AllWindows && len(row) > limit {
+		windows.Cut += len(row) - limit
+		if left {
+			row = row[len(row)-limit:]
 		} else {
 			row = row[:limit]
 		}
 	}
-	e := Encoding{Cut: cut}
-	for i, cutout := range cutWindows(len(row), maxLen-2, w.stride(maxLen-2)) {
-		start := len(e.IDs)
-		e.IDs = append(append(append(e.IDs, t.cls), row[cutout.Start:cutout.End]...), t.sep)
-		shift := start + 1 - cutout.Start
-		kept := Window{start, len(e.IDs), cutout.KeptStart + shift, cutout.KeptEnd + shift}
+	for i, part := range cutWindows(len(row), maxLen-2, w.stride(maxLen-2)) {
+		start := len(windows.IDs)
+		windows.IDs = append(append(append(windows.IDs, cls), row[part.Start:part.End]...), sep)
+		shift := start + 1 - part.Start
+		kept := Window{start, len(windows.IDs), part.KeptStart + shift, part.KeptEnd + shift}
 		if i == 0 {
 			kept.KeptStart--
 		}
-		if cutout.End == len(row) {
+		if part.End == len(row) {
 			kept.KeptEnd++
 		}
-		e.Windows = append(e.Windows, kept)
+		windows.Windows = append(windows.Windows, kept)
 	}
-	e.Segments = make([]int32, len(e.IDs))
-	t.countUnknown(&e)
-	return e
+	windows.Segments = make([]int32, len(windows.IDs))
+	return windows
 }
 
 // cutWindows cuts n tokens into windows of at most c of them, each of which begins s, 1 to c, after the one before it.

@@ -147,7 +147,7 @@ var matrixModes = map[string][]string{
 // matrixElsewhere are the flags of the verbs that cannot be run here: they measure, serve, use the network, or take long. Those of bench and
 // of serve have tests of their own (benchcmd, servecmd).
 var matrixElsewhere = map[string]string{
-	"bench": "gemm ladder model shape lengths train batch steps num-labels runs precision embeddings offline json",
+	"bench": "gemm ladder model shape lengths train batch steps num-labels runs precision embeddings windows window-overlap offline json",
 	"serve": "model listen precision embeddings offline debug-addr allow-dimensions max-wait bulk-queue batch-tokens max-texts max-body max-bodies cache on-long timeout api-key-file " +
 		"insecure tls-cert tls-key metrics-listen drain-delay grace watch cors trust-proxy explain no-ui no-get access-log log-texts check",
 	"demo": "tiny output overwrite", "pull": "output offline", "parts": "cat clean json input", "version": "json", "completion": "",

@@ -62,12 +62,16 @@ func countTokens(texts []tokenizer.Encoding) (n int) {
 func (r *run) secondsPerToken(ctx context.Context) (float64, error) {
 	var seconds float64
 	for _, limit := range []int{expectSample / 4, expectSample} {
-		n, tokens := 0, 0
-		for ; n < len(r.texts) && tokens < limit; n++ {
-			tokens += len(r.texts[n].IDs)
+		var sample []tokenizer.Encoding // windows of long texts by themselves: a document may have more tokens than are needed
+		tokens := 0
+		for n := 0; n < len(r.texts) && tokens < limit; n++ {
+			for w := 0; w < r.texts[n].Sequences() && tokens < limit; w++ {
+				sample = append(sample, r.texts[n].Alone(w))
+				tokens += len(sample[len(sample)-1].IDs)
+			}
 		}
 		start := time.Now()
-		if _, err := r.reader(r.rows).Features(ctx, r.texts[:n], bert.Mean, nil); err != nil {
+		if _, err := r.reader(r.rows).Features(ctx, sample, bert.Mean, nil); err != nil {
 			return 0, err
 		}
 		seconds = time.Since(start).Seconds() / float64(tokens)

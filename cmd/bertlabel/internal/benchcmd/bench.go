@@ -15,6 +15,7 @@ import (
 	"bertlabel/asm"
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/bert/tokenizer"
 	"bertlabel/cmd/bertlabel/internal/bench"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/flags"
@@ -40,6 +41,7 @@ type benchOptions struct {
 
 	Precision  bert.Precision // of products, forward passes and training
 	Embeddings bert.Precision // word embeddings in memory
+	Windows    flags.Windows  // of texts that are longer than the model has positions
 }
 
 // NewBench returns the verb bench.
@@ -83,6 +85,7 @@ func newBenchCmd(a *cli.App, run cli.Runner[benchOptions]) *cobra.Command {
 	flags.AddPrecision(cmd, &precision)
 	flags.AddEmbeddings(cmd, &embeddings)
 	cli.Minor(cmd, "Model flags", "embeddings")
+	flags.AddWindows(cmd, &o.Windows)
 	flags.AddOffline(cmd, &o.Offline)
 	f.BoolVar(&o.JSON, "json", false, "print one JSON object a case: ms is the median, ms_min the least")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -100,9 +103,12 @@ func newBenchCmd(a *cli.App, run cli.Runner[benchOptions]) *cobra.Command {
 		err := cli.RefuseUnused(given,
 			cli.Unused{If: !o.Train || o.Lengths == "", Why: "it is for --train --lengths", Flags: []string{"batch", "steps"}},
 			cli.Unused{If: !texts, Why: "no model is measured: give --model, --shape, --lengths or --train", Flags: []string{"num-labels",
-				"offline"}})
+				"offline", "windows", "window-overlap"}})
 		if err != nil {
 			return err
+		}
+		if o.Train && (o.Windows.Most != 0 || o.Windows.Overlap != nil) {
+			return cli.Usagef("--windows measures forward passes: it has no place beside --train")
 		}
 		return run(cmd.Context(), a, o)
 	}
@@ -201,7 +207,8 @@ type benchmark struct {
 	app     *cli.App
 	texts   []textCase
 	threads int
-	peak    float64 // FLOP/s of all threads
+	peak    float64           // FLOP/s of all threads
+	lengths tokenizer.Lengths // how texts are cut into windows
 }
 
 // textCase is the texts of one call or training step: batch of length seq. With seq 0 they have the lengths of a file: all of them
@@ -342,7 +349,14 @@ func (b *benchmark) open() (m *model.Model, err error) {
 	if !b.Train {
 		flags.SayPrecision(b.app, b.Precision, m)
 	}
+	b.lengths = tokenizer.Lengths{MaxSeqLength: config.MaxPositionEmbeddings}
+	if err := b.Windows.Apply(&b.lengths); err != nil {
+		return nil, err
+	}
 	for _, c := range b.texts {
+		if b.lengths.Windows.Several() {
+			break
+		}
 		if longest := slices.Max(c.lengths); longest > config.MaxPositionEmbeddings {
 			return nil, cli.Usagef("a text of %d tokens: model %s takes at most %d (max_position_embeddings)",
 				longest, b.Model, config.MaxPositionEmbeddings)
@@ -428,7 +442,7 @@ func (b *benchmark) runTexts(ctx context.Context, m *model.Model) error {
 		}
 		row := b.row(t.peer, times, flop)
 		tokens := 0
-		for _, n := range t.lengths {
+		for _, n := range sequences(b.encodings(&c, t.lengths)) {
 			tokens += n
 		}
 		row.Model, row.Batch, row.Seq, row.TokensPerSecond = b.Model, t.batch, t.seq, round(float64(tokens)/times.Median().Seconds(), 1)
@@ -447,8 +461,9 @@ func (b *benchmark) measure(ctx context.Context, m *model.Model, t textCase) (ti
 	flop = bench.ForwardFLOP(c, t.lengths)
 	switch {
 	case !b.Train:
-		times, err = bench.Forward(ctx, m, bench.Texts(c, t.lengths), b.Runs)
-		return times, flop, err
+		texts := b.encodings(c, t.lengths)
+		times, err = bench.Forward(ctx, m, texts, b.Runs)
+		return times, bench.ForwardFLOP(c, sequences(texts)), err
 	case t.seq > 0:
 		times, err = bench.Train(ctx, m, b.Precision.Resolve(), t.lengths, t.batch, b.Runs, b.threads)
 	default: // all steps together are one run
@@ -456,6 +471,26 @@ func (b *benchmark) measure(ctx context.Context, m *model.Model, t textCase) (ti
 		times = bench.Times{times.Sum()}
 	}
 	return times, 3 * flop, err // a backward pass has two products for each one of the forward pass
+}
+
+// encodings returns texts of random tokens, with windows where they are longer than a row.
+func (b *benchmark) encodings(c *bert.Config, lengths []int) []tokenizer.Encoding {
+	texts := bench.Texts(c, lengths)
+	for i := range texts {
+		texts[i] = b.lengths.Windows.Cut(texts[i], b.lengths.MaxSeqLength, false)
+	}
+	return texts
+}
+
+// sequences returns the lengths of all rows.
+func sequences(texts []tokenizer.Encoding) (lengths []int) {
+	for i := range texts {
+		for w := range texts[i].Sequences() {
+			s := texts[i].Sequence(w)
+			lengths = append(lengths, s.End-s.Start)
+		}
+	}
+	return lengths
 }
 
 // benchRow is one case. The first eight fields are those of every program that is compared.

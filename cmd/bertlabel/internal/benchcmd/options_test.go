@@ -1,6 +1,7 @@
 package benchcmd
 
 import (
+	"encoding/json"
 	"reflect"
 	"strings"
 	"testing"
@@ -38,6 +39,31 @@ func TestOptions(t *testing.T) {
 			got.Lengths != c.lengths {
 			t.Errorf("bench %s: %+v, exit %d %s", c.args, got, code, stderr)
 		}
+	}
+}
+
+// TestWindows: texts that are longer than the model's positions are measured in windows, all of whose tokens count; training has none.
+func TestWindows(t *testing.T) {
+	t.Parallel()
+	m := cmdtest.Verbs(NewBench)
+	args := []string{"bench", "--model", "1x64", "--shape", "1x1400", "--runs", "1", "--json"}
+	if _, stderr, code := m.Run(t, "", args...); code != cli.ExitUsage || !strings.Contains(stderr, "at most 512") {
+		t.Errorf("without windows: code %d, %s", code, stderr)
+	}
+	stdout, stderr, code := m.Run(t, "", append(args, "--windows", "all", "--window-overlap", "0.5")...)
+	var row struct {
+		MS     float64
+		Tokens float64 `json:"tokens_per_second"`
+	}
+	if err := json.Unmarshal([]byte(stdout), &row); err != nil || code != 0 {
+		t.Fatalf("%v, code %d: %s", err, code, stderr)
+	}
+	// 1,398 tokens of the text in windows of 510, 255 apart: 4 of 512 and one of 378 + 2
+	if tokens := row.MS / 1000 * row.Tokens; !(tokens > 2428*0.99 && tokens < 2428*1.01) {
+		t.Errorf("%.0f tokens, want 2428", tokens)
+	}
+	if _, stderr, code := m.Run(t, "", append(args, "--train", "--windows", "all")...); code != cli.ExitUsage || !strings.Contains(stderr, "--windows") {
+		t.Errorf("with --train: code %d, %s", code, stderr)
 	}
 }
 
