@@ -244,9 +244,9 @@ func (p *product) block(s *scratch, ars, acs, i0, i1, pc, p0, p1 int, next []flo
 	}
 }
 
-// tiles sets the upper rows of C to what they start from and A·B, and returns how many: m rows are cut into ⌈m/MR⌉ tiles of nearly equal height, as
-// short ones are slow. A has strides ars and acs; b holds the given number of panels, bps floats apart; C is [m, n] with row stride
-// ldc. Tiles over its right border work on copies. Meanwhile they fetch their share of f.
+// tiles sets the upper rows of C to what they start from and A·B, and returns how many: m rows are cut into ⌈m/MR⌉ tiles of nearly equal
+// height, as short ones are slow. A has strides ars and acs; b holds the given number of panels, bps floats apart; C is [m, n] with row
+// stride ldc. Tiles over its right border work on copies. Meanwhile they fetch their share of f.
 func tiles(scratch []float32, k int, a []float32, ars, acs int, b []float32, bps, panels int, c []float32, ldc, m, n int,
 	from *start, f *fetch) (rows int) {
 	nr := asm.Best.NR
