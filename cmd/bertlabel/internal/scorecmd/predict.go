@@ -147,8 +147,6 @@ func (o *predictOptions) check(chosen bool) error {
 		return cli.Usagef("--exactly-one takes the most probable label whatever the thresholds are: leave out --threshold")
 	case o.TopK < 0 || o.Format != "jsonl" && (o.TopK > 0 || o.Logits || o.WindowsDetail):
 		return cli.Usagef("--top-k wants 1 or more, and like --logits and --windows-detail the output format jsonl")
-	case o.WindowsDetail && o.Shard.Of > 0:
-		return cli.Usagef("--windows-detail is for one output: it has no place beside --shard")
 	case o.Pretty && (chosen || o.Logits || o.WindowsDetail || o.Shard.Of > 0):
 		return cli.Usagef("--pretty is for people: it has no --output-format, no --logits, no --windows-detail and no --shard")
 	}
