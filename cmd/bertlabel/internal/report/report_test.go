@@ -309,6 +309,9 @@ func TestLittle(t *testing.T) {
 		if !strings.Contains(page, "</html>") || strings.Contains(page, "NaN") || strings.Contains(page, "Inf") {
 			t.Errorf("%s: a page of %d bytes", name, len(page))
 		}
+		if testing.Short() { // pixels are slow under the race detector; TestPlots has some
+			continue
+		}
 		if _, err := r.WritePlots(t.TempDir()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
