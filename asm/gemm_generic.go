@@ -6,7 +6,8 @@ package asm
 //
 // Each of the four sums starts at zero and takes its products in the order of p; only then is it added to what C starts from. The
 // conversions float32(x·y) round each product, so that no compiler fuses it with the sum.
-func gemm1x4Generic(k int, a []float32, _, acs int, b []float32, _ int, c []float32, _ int, base []float32, _ int, bias, _ []float32, _ int) {
+func gemm1x4Generic(k int, a []float32, _, acs int, b []float32, _ int, c []float32, _ int, base []float32, _ int,
+	bias, _ []float32, _ int) {
 	var s0, s1, s2, s3 float32
 	for p := range k {
 		ap, bp := a[p*acs], b[p*4:p*4+4:p*4+4]
@@ -22,8 +23,8 @@ func gemm1x4Generic(k int, a []float32, _, acs int, b []float32, _ int, c []floa
 	c[3] = (base[3] + bias[3]) + s3
 }
 
-// gemm4x4Generic is four rows of gemm1x4Generic: A[i,p] = a[i·ars + p·acs], C[i,j] = c[i·ldc + j], Base likewise. Sixteen sums at once would
-// not fit the registers that Go uses, and are slower (BenchmarkGEMMTile/generic).
+// gemm4x4Generic is four rows of gemm1x4Generic: A[i,p] = a[i·ars + p·acs], C[i,j] = c[i·ldc + j], Base likewise. Sixteen sums at once
+// would not fit the registers that Go uses, and are slower (BenchmarkGEMMTile/generic).
 func gemm4x4Generic(k int, a []float32, ars, acs int, b []float32, bps int, c []float32, ldc int, base []float32, ldbase int,
 	bias, _ []float32, _ int) {
 	for i := range 4 {

@@ -19,6 +19,18 @@
 	SHLQ $3, R9; \
 	LEAQ (DI)(R9*2), R10
 
+// LOAD takes the rows of c into registers, two vectors of w bytes each; STORE puts them back.
+#define LOAD(w, r0, r1, r2, r3, r4, r5, r6, r7) \
+	VMOVUPD (DI), r0; VMOVUPD w(DI), r1; \
+	VMOVUPD (DI)(R9*1), r2; VMOVUPD w(DI)(R9*1), r3; \
+	VMOVUPD (R10), r4; VMOVUPD w(R10), r5; \
+	VMOVUPD (R10)(R9*1), r6; VMOVUPD w(R10)(R9*1), r7
+#define STORE(w, r0, r1, r2, r3, r4, r5, r6, r7) \
+	VMOVUPD r0, (DI); VMOVUPD r1, w(DI); \
+	VMOVUPD r2, (DI)(R9*1); VMOVUPD r3, w(DI)(R9*1); \
+	VMOVUPD r4, (R10); VMOVUPD r5, w(R10); \
+	VMOVUPD r6, (R10)(R9*1); VMOVUPD r7, w(R10)(R9*1)
+
 // A row of c in two vectors: lo and hi −= a[i]·(Z8, Z9).
 #define ROW512(i, lo, hi) \
 	VMULPD.BCST (8*i)(SI), Z8, Z10; VMULPD.BCST (8*i)(SI), Z9, Z11; \
@@ -27,14 +39,7 @@
 // func subtract64AVX512(k int, a []float64, lda int, b []float64, c []float64, ldc int)
 TEXT ·subtract64AVX512(SB), NOSPLIT, $0-96
 	OPERANDS
-	VMOVUPD (DI), Z0
-	VMOVUPD 64(DI), Z1
-	VMOVUPD (DI)(R9*1), Z2
-	VMOVUPD 64(DI)(R9*1), Z3
-	VMOVUPD (R10), Z4
-	VMOVUPD 64(R10), Z5
-	VMOVUPD (R10)(R9*1), Z6
-	VMOVUPD 64(R10)(R9*1), Z7
+	LOAD(64, Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7)
 	TESTQ CX, CX
 	JZ done
 step:
@@ -49,14 +54,7 @@ step:
 	DECQ CX
 	JNZ step
 done:
-	VMOVUPD Z0, (DI)
-	VMOVUPD Z1, 64(DI)
-	VMOVUPD Z2, (DI)(R9*1)
-	VMOVUPD Z3, 64(DI)(R9*1)
-	VMOVUPD Z4, (R10)
-	VMOVUPD Z5, 64(R10)
-	VMOVUPD Z6, (R10)(R9*1)
-	VMOVUPD Z7, 64(R10)(R9*1)
+	STORE(64, Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7)
 	VZEROUPPER
 	RET
 
@@ -73,14 +71,7 @@ TEXT ·subtract64AVX2(SB), NOSPLIT, $0-96
 	OPERANDS
 	MOVQ $2, R11
 half:
-	VMOVUPD (DI), Y0
-	VMOVUPD 32(DI), Y1
-	VMOVUPD (DI)(R9*1), Y2
-	VMOVUPD 32(DI)(R9*1), Y3
-	VMOVUPD (R10), Y4
-	VMOVUPD 32(R10), Y5
-	VMOVUPD (R10)(R9*1), Y6
-	VMOVUPD 32(R10)(R9*1), Y7
+	LOAD(32, Y0, Y1, Y2, Y3, Y4, Y5, Y6, Y7)
 	TESTQ CX, CX
 	JZ done
 step:
@@ -95,14 +86,7 @@ step:
 	DECQ CX
 	JNZ step
 done:
-	VMOVUPD Y0, (DI)
-	VMOVUPD Y1, 32(DI)
-	VMOVUPD Y2, (DI)(R9*1)
-	VMOVUPD Y3, 32(DI)(R9*1)
-	VMOVUPD Y4, (R10)
-	VMOVUPD Y5, 32(R10)
-	VMOVUPD Y6, (R10)(R9*1)
-	VMOVUPD Y7, 32(R10)(R9*1)
+	STORE(32, Y0, Y1, Y2, Y3, Y4, Y5, Y6, Y7)
 	MOVQ k+0(FP), CX
 	MOVQ a_base+8(FP), SI
 	MOVQ b_base+40(FP), DX

@@ -108,10 +108,7 @@ func (b *Batch) Windows(text int) int {
 
 // keptOf returns the tokens that pooling reads of a sequence.
 func (b *Batch) keptOf(sequence int) Range {
-	if len(b.Kept) == 0 {
-		return Range{b.Offsets[sequence], b.Offsets[sequence+1]}
-	}
-	return b.Kept[sequence]
+	return keptRows(sequence, b.Offsets, b.Kept)
 }
 
 // windowed reports whether a text has several sequences.

@@ -183,9 +183,9 @@ func addFirstRows(dx, dy *tensor.Tensor, offsets []int) {
 // addMeanRowsBackward adds to each row of dx that the mean has read its share of it: y[s] = Σ x[i]/n.
 func addMeanRowsBackward(dx, dy *tensor.Tensor, offsets []int, kept []Range) {
 	for s := range dy.Rows {
-		from, to := keptRows(s, offsets, kept)
-		scale := 1 / float32(to-from)
-		for i := from; i < to; i++ {
+		read := keptRows(s, offsets, kept)
+		scale := 1 / float32(read.End-read.Start)
+		for i := read.Start; i < read.End; i++ {
 			asm.Best.Axpy(dx.Row(i), scale, dy.Row(s))
 		}
 	}
@@ -194,10 +194,10 @@ func addMeanRowsBackward(dx, dy *tensor.Tensor, offsets []int, kept []Range) {
 // addMaxRowsBackward adds to dx, column by column, where x has its maximum, the first of equal ones: y[s] = max x[i].
 func addMaxRowsBackward(dx, dy, x *tensor.Tensor, offsets []int, kept []Range) {
 	for s := range dy.Rows {
-		from, to := keptRows(s, offsets, kept)
+		read := keptRows(s, offsets, kept)
 		for j, d := range dy.Row(s) {
-			largest := from
-			for i := from + 1; i < to; i++ {
+			largest := read.Start
+			for i := read.Start + 1; i < read.End; i++ {
 				if x.Row(i)[j] > x.Row(largest)[j] {
 					largest = i
 				}

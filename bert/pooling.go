@@ -315,11 +315,11 @@ func firstRows(y, x *tensor.Tensor, offsets []int) {
 }
 
 // keptRows returns the rows that pooling reads of sequence s: all from offsets[s] on, or those of kept.
-func keptRows(s int, offsets []int, kept []Range) (from, to int) {
+func keptRows(s int, offsets []int, kept []Range) Range {
 	if len(kept) == 0 {
-		return offsets[s], offsets[s+1]
+		return Range{offsets[s], offsets[s+1]}
 	}
-	return kept[s].Start, kept[s].End
+	return kept[s]
 }
 
 // meanRows sets row s of y to the mean of the rows of sequence s in x.
@@ -327,11 +327,11 @@ func meanRows(y, x *tensor.Tensor, offsets []int, kept []Range) {
 	for s := range y.Rows {
 		row := y.Row(s)
 		clear(row)
-		from, to := keptRows(s, offsets, kept)
-		for i := from; i < to; i++ {
+		read := keptRows(s, offsets, kept)
+		for i := read.Start; i < read.End; i++ {
 			asm.Best.Add(row, x.Row(i))
 		}
-		scale := 1 / float32(to-from)
+		scale := 1 / float32(read.End-read.Start)
 		for j := range row {
 			row[j] *= scale
 		}
@@ -342,9 +342,9 @@ func meanRows(y, x *tensor.Tensor, offsets []int, kept []Range) {
 func maxRows(y, x *tensor.Tensor, offsets []int, kept []Range) {
 	for s := range y.Rows {
 		row := y.Row(s)
-		from, to := keptRows(s, offsets, kept)
-		copy(row, x.Row(from))
-		for i := from + 1; i < to; i++ {
+		read := keptRows(s, offsets, kept)
+		copy(row, x.Row(read.Start))
+		for i := read.Start + 1; i < read.End; i++ {
 			for j, v := range x.Row(i) {
 				row[j] = max(row[j], v)
 			}
@@ -355,15 +355,8 @@ func maxRows(y, x *tensor.Tensor, offsets []int, kept []Range) {
 // meanRowsBackward overwrites dx [tokens, hidden], given dy [sequences, hidden]: each row that the mean has read has its share of it, the
 // others have none.
 func meanRowsBackward(dx, dy *tensor.Tensor, offsets []int, kept []Range) {
-	for s := range dy.Rows {
-		from, to := keptRows(s, offsets, kept)
-		scale := 1 / float32(to-from)
-		for i := offsets[s]; i < offsets[s+1]; i++ { // y[s] = scale·Σ x[i]
-			row := dx.Row(i)
-			clear(row)
-			if i >= from && i < to {
-				asm.Best.Axpy(row, scale, dy.Row(s))
-			}
-		}
+	for i := range dx.Rows {
+		clear(dx.Row(i))
 	}
+	addMeanRowsBackward(dx, dy, offsets, kept)
 }

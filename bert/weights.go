@@ -222,8 +222,8 @@ func (m *Model) Pack() {
 	}
 }
 
-// Value returns the value of p, one of Params, row-major: the parameter's own memory, or a copy of a packed kernel, or of word embeddings in
-// int8, as it is held, in a low precision rounded.
+// Value returns the value of p, one of Params, row-major: the parameter's own memory, or a copy of a packed kernel, or of word embeddings
+// in int8, as it is held, in a low precision rounded.
 func (m *Model) Value(p *tensor.Param) []float32 {
 	if p.Value != nil {
 		return p.Value

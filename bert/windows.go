@@ -41,9 +41,9 @@ func (p *poolingPlan) join(y []float32, windows *tensor.Tensor, kept []Range) {
 	}
 }
 
-// JoinWindowsBackward overwrites dwindows [windows, width], the gradient by the features of the windows of a text, given that by the text's, dy
-// [width]. windows are what JoinWindows was given; without max in pooling they may be nil. As JoinWindows scales with its windows,
-// Σ_w dwindows_w·windows_w = dy·y (Euler): the shares of the windows in dy·y. The error says what the model lacks for pooling.
+// JoinWindowsBackward overwrites dwindows [windows, width], the gradient by the features of the windows of a text, given that by the
+// text's, dy [width]. windows are what JoinWindows was given; without max in pooling they may be nil. As JoinWindows scales with its
+// windows, Σ_w dwindows_w·windows_w = dy·y (Euler): the shares of the windows in dy·y. The error says what the model lacks for pooling.
 func (m *Model) JoinWindowsBackward(dwindows, windows *tensor.Tensor, dy []float32, pooling Pooling, kept []Range) error {
 	plan, err := m.planPooling(pooling)
 	if err != nil {

@@ -76,7 +76,7 @@ func MeanSoftLoss(loss Loss, dlogits, logits *tensor.Tensor, labels []int8, shar
 	for i, z := range logits.Data {
 		var cell, dz float64
 		if shares != nil && labels[i] != Unknown {
-			cell, dz = softCell(loss, float64(z), float64(shares[i]), i%logits.Cols)
+			cell, dz = SoftCell(loss, float64(z), float64(shares[i]), i%logits.Cols)
 		} else {
 			cell, dz = knownCell(loss, float64(z), labels[i], i%logits.Cols)
 		}
@@ -118,8 +118,9 @@ func knownCell(loss Loss, z float64, y int8, label int) (cell, dz float64) {
 	panic(fmt.Sprintf("layers: label %d, want 1, 0 or -1 (unknown)", y))
 }
 
-// softCell is the loss of a share y of 1, and its derivative.
-func softCell(loss Loss, z, y float64, label int) (cell, dz float64) {
+// SoftCell returns the loss of one cell with a logit z and a share y, 0 ≤ y ≤ 1, of which its label is there, y·loss(z, 1) +
+// (1−y)·loss(z, 0), and its derivative by z; NaN for an infinite z. It panics for another y.
+func SoftCell(loss Loss, z, y float64, label int) (cell, dz float64) {
 	if y == 0 || y == 1 {
 		return knownCell(loss, z, int8(y), label)
 	}

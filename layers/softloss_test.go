@@ -68,9 +68,9 @@ func TestSoftLossGradient(t *testing.T) {
 	for _, loss := range softLosses {
 		for _, y := range []float64{0.01, 0.3, 0.5, 0.99} {
 			for z := -20.0; z <= 20; z += 0.37 {
-				plus, _ := softCell(loss, z+h, y, 0)
-				minus, _ := softCell(loss, z-h, y, 0)
-				_, dz := softCell(loss, z, y, 0)
+				plus, _ := SoftCell(loss, z+h, y, 0)
+				minus, _ := SoftCell(loss, z-h, y, 0)
+				_, dz := SoftCell(loss, z, y, 0)
 				near(t, fmt.Sprintf("%T dz at z=%g y=%g", loss, z, y), dz, (plus-minus)/(2*h), 1e-7, 1e-8)
 			}
 		}

@@ -69,9 +69,14 @@ func stampFile(h hash.Hash, path string) error {
 	if err != nil {
 		return err
 	}
+	stampBytes(h, data)
+	return nil
+}
+
+// stampBytes hashes the bytes of a file with their number before them.
+func stampBytes(h hash.Hash, data []byte) {
 	fmt.Fprintf(h, "%d ", len(data))
 	h.Write(data)
-	return nil
 }
 
 // stampWeights hashes what tells weights from others.
@@ -90,13 +95,11 @@ func stampWeights(h hash.Hash, path string) error {
 
 // stampShards hashes the index of several safetensors files, and of each what stampSingle does.
 func stampShards(h hash.Hash, path string) error {
-	if err := stampFile(h, path); err != nil {
-		return err
-	}
 	data, err := readFile(path, maxVocabBytes)
 	if err != nil {
 		return err
 	}
+	stampBytes(h, data)
 	var index struct {
 		WeightMap map[string]string `json:"weight_map"`
 	}

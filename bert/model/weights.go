@@ -127,7 +127,8 @@ func (v *variables) read(p *tensor.Param, dst []float32) error {
 	return nil
 }
 
-// pieces hands the value of a parameter to visit in order. A file has no embeddings the other way round; if it had, they would be one piece.
+// pieces hands the value of a parameter to visit in order. A file has no embeddings the other way round; if it had, they would be one
+// piece.
 func (v *variables) pieces(p *tensor.Param, visit func(piece []float32) error) error {
 	place, at := v.names.Places[p.Name], 0
 	if place.Transpose {
@@ -159,7 +160,8 @@ func transpose(y, x []float32, rows, cols int) {
 	}
 }
 
-// finite refuses NaN and infinities among the elements of a tensor from number first on. The sum of squares in float64 is finite if and only if all float32 values are.
+// finite refuses NaN and infinities among the elements of a tensor from number first on. The sum of squares in float64 is finite if and
+// only if all float32 values are.
 func (v *variables) finite(name string, first int, x []float32) error {
 	if sum := asm.Best.SumSquares(x); !math.IsNaN(sum) && !math.IsInf(sum, 0) {
 		return nil
@@ -407,9 +409,9 @@ func (m *Model) Fingerprint() []byte {
 }
 
 // PredictionFingerprint returns SHA-256 over all that decides what the model predicts, but for its precision: what Fingerprint counts, the
-// length at which texts are cut, and the head with pooling, labels, thresholds and ExactlyOne, where it has one. The weights of the encoder count by
-// the CRC-32C of their float32 values. Of a model in a low precision, whose weights are rounded, these are taken while it is opened: it has
-// the fingerprint of the same model in fp32 and costs no time.
+// length at which texts are cut, and the head with pooling, labels, thresholds and ExactlyOne, where it has one. The weights of the encoder
+// count by the CRC-32C of their float32 values. Of a model in a low precision, whose weights are rounded, these are taken while it is
+// opened: it has the fingerprint of the same model in fp32 and costs no time.
 func (m *Model) PredictionFingerprint() []byte {
 	h := sha256.New()
 	h.Write(m.reading())

@@ -84,8 +84,8 @@ func (m *Model) predictWindows(texts []tokenizer.Encoding, of []Text,
 	return predictions, shares, nil
 }
 
-// Separate returns the windows of all texts as texts of their own, and where those of each text begin, [len(texts)+1]: what a scheduler takes.
-// JoinSeparate puts together what was computed of them.
+// Separate returns the windows of all texts as texts of their own, and where those of each text begin, [len(texts)+1]: what a scheduler
+// takes. JoinSeparate puts together what was computed of them.
 func Separate(texts []tokenizer.Encoding) (windows []tokenizer.Encoding, first []int) {
 	first = []int{0}
 	for i := range texts {

@@ -5,9 +5,9 @@
 //	result, err := q.Do(ctx, queue.Request{Target: target, Flow: key, Texts: texts})
 //	err = m.ScoreRow(result.Features.Row(0), logits, probabilities)
 //
-// The unit is one text, or one window of a long one (model.Separate; the caller joins them). A pass takes no padding and a text has the same
-// bits in every batch, so there is no reason to wait for company: an idle core takes what is there. What forms while the cores are busy is
-// the next batch, and batches are kept small, since nothing that arrives can interrupt one. docs/serve.md has the policy with its
+// The unit is one text, or one window of a long one (model.Separate; the caller joins them). A pass takes no padding and a text has the
+// same bits in every batch, so there is no reason to wait for company: an idle core takes what is there. What forms while the cores are
+// busy is the next batch, and batches are kept small, since nothing that arrives can interrupt one. docs/serve.md has the policy with its
 // reasons and what is tested; the formulas stand beside the code:
 //
 //	which class and which texts  pick.go     interactive before bulk, bulk at least a tenth; B = clamp(waiting/threads, 64, Bmax)

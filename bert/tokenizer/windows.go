@@ -137,8 +137,8 @@ func (e *Encoding) Alone(i int) Encoding {
 		Windows: []Window{{0, w.End - w.Start, w.KeptStart - w.Start, w.KeptEnd - w.Start}}}
 }
 
-// Whole returns the one row that the windows were cut from, and the place of each token of e.IDs there: −1 for a [CLS] or [SEP] that does not
-// count. A text of one row is that row.
+// Whole returns the one row that the windows were cut from, and the place of each token of e.IDs there: −1 for a [CLS] or [SEP] that does
+// not count. A text of one row is that row.
 func (e *Encoding) Whole() (row Encoding, places []int) {
 	row = Encoding{Cut: e.Cut, Unknown: e.Unknown}
 	for i := range e.Sequences() {

@@ -203,9 +203,9 @@ func (r *Reader) report(bad *RowError) {
 // Close closes the file, if Open opened one.
 func (r *Reader) Close() error { return r.src.close() }
 
-// Read reads the next row into ex, whose Labels and Shares it reuses. An error is always the end, and comes again at every further Read: io.EOF
-// after the last row, a *RowError for a bad row that stops the reading, a *BadRowsError for too many of them, or one of reading. With
-// ReportBadRows a bad row is no error: ex.Bad says what is wrong with it, and the next Read goes on with the row after it.
+// Read reads the next row into ex, whose Labels and Shares it reuses. An error is always the end, and comes again at every further Read:
+// io.EOF after the last row, a *RowError for a bad row that stops the reading, a *BadRowsError for too many of them, or one of reading.
+// With ReportBadRows a bad row is no error: ex.Bad says what is wrong with it, and the next Read goes on with the row after it.
 func (r *Reader) Read(ex *Example) error {
 	for r.err == nil {
 		err := r.read(ex)

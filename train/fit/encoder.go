@@ -90,7 +90,8 @@ func (r *run) newEncoderRun(head *layers.Classifier) *encoderRun {
 	}
 	c := &r.m.Encoder.Config
 	e.task = train.EncoderTask{
-		Config: r.config, Encoder: r.m.Encoder, Classifier: head, Loss: e.loss, Texts: texts, Y: r.rows.Y, Shares: r.rows.Shares, Workers: r.workers,
+		Config: r.config, Encoder: r.m.Encoder, Classifier: head, Loss: e.loss, Texts: texts, Y: r.rows.Y, Shares: r.rows.Shares,
+		Workers: r.workers,
 		Tune: bert.TrainerOptions{Pooling: r.pooling, Layers: r.o.Tune.Layers(c.NumHiddenLayers), Embeddings: r.o.Tune == All,
 			HiddenDropout: c.HiddenDropoutProb, AttentionDropout: c.AttentionProbsDropoutProb, Recompute: r.o.Recompute},
 		Observe: e.observe,

@@ -150,14 +150,8 @@ func (l *labelSolver) holdOut(order []int) bool {
 func (l *labelSolver) heldLoss() float64 {
 	sum, n, hidden := 0.0, 0, len(l.w)-1
 	add := func(z, y float64) {
-		if y > 0 {
-			loss, _ := l.Loss.Cell(z, true, l.label)
-			sum += y * loss
-		}
-		if y < 1 {
-			loss, _ := l.Loss.Cell(z, false, l.label)
-			sum += (1 - y) * loss
-		}
+		loss, _ := layers.SoftCell(l.Loss, z, y, l.label)
+		sum += loss
 		n++
 	}
 	if l.dev == nil {

@@ -371,7 +371,8 @@ func (b *benchmark) options() *model.Options {
 	if b.Train {
 		precision = bert.FP32 // which weights are trained in
 	}
-	return &model.Options{Threads: b.app.Threads, Precision: precision, Embeddings: b.Embeddings, Log: func(s string) { b.app.Log.Infof("%s", s) }}
+	return &model.Options{Threads: b.app.Threads, Precision: precision, Embeddings: b.Embeddings,
+		Log: func(s string) { b.app.Log.Infof("%s", s) }}
 }
 
 // admit refuses a model of random weights that the memory budget does not allow.

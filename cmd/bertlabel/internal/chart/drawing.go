@@ -4,7 +4,10 @@
 // between two axes, text.go measures. Colours are given as they are on white paper; a page may put its own in their place.
 package chart
 
-import "image/color"
+import (
+	"image/color"
+	"math"
+)
 
 // Point is a place in a drawing, in points of 1/72 inch from the upper left corner, or in the units of two axes.
 type Point struct{ X, Y float64 }
@@ -16,7 +19,7 @@ type Curve []Point
 func (c Curve) Thinned(step float64) Curve {
 	var kept Curve
 	for i, p := range c {
-		if last := len(kept) - 1; i > 0 && i < len(c)-1 && abs(p.X-kept[last].X) < step && abs(p.Y-kept[last].Y) < step {
+		if last := len(kept) - 1; i > 0 && i < len(c)-1 && math.Abs(p.X-kept[last].X) < step && math.Abs(p.Y-kept[last].Y) < step {
 			continue
 		}
 		kept = append(kept, p)
@@ -41,8 +44,6 @@ func (c Curve) Averaged(most int) (few Curve) {
 	}
 	return few
 }
-
-func abs(v float64) float64 { return max(v, -v) }
 
 // Drawing is a picture of W × H points.
 type Drawing struct {

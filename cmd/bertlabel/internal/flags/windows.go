@@ -20,7 +20,8 @@ type Windows struct {
 func AddWindows(cmd *cobra.Command, w *Windows) {
 	cmd.Flags().Var((*mostWindows)(w), "windows", "rows of --max-seq-length tokens that a text may have, `N` or all: the head reads what "+
 		"all of them say together (default: as the model was trained, else 1)")
-	cmd.Flags().Var((*windowOverlap)(w), "window-overlap", "`SHARE` of a row that the next one has, too, for --windows (default: the model's, else 0.25)")
+	cmd.Flags().Var((*windowOverlap)(w), "window-overlap",
+		"`SHARE` of a row that the next one has, too, for --windows (default: the model's, else 0.25)")
 	cli.Minor(cmd, "Model flags", "windows", "window-overlap")
 }
 

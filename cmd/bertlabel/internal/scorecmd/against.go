@@ -34,7 +34,8 @@ func (o *evalOptions) setAgainst(value string) error {
 	return nil
 }
 
-// runReference runs the model in the precision that it is compared with, its embeddings in float32, and leaves it: never are both in memory.
+// runReference runs the model in the precision that it is compared with, its embeddings in float32, and leaves it: never are both in
+// memory.
 func (e *evaluation) runReference(ctx context.Context) (err error) {
 	reference := e.Model
 	reference.Precision, reference.Embeddings, reference.Gradients, reference.Silent = *e.Against, bert.FP32, false, true

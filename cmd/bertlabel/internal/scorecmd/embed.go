@@ -66,7 +66,8 @@ and with a head logits and probabilities; padding rows are zero. It holds everyt
 			"reads or its folder says, else pooled)")
 	f.BoolVar(&o.AllLayers, "all-layers", false, "write the output of every layer (safetensors only)")
 	addShard(cmd, &o.Shard, &o.MetricsFile)
-	f.StringVar(&o.Format, "output-format", "jsonl", "of the parts of --shard: jsonl, or safetensors with ids, and with labels where --labels lists them")
+	f.StringVar(&o.Format, "output-format", "jsonl",
+		"of the parts of --shard: jsonl, or safetensors with ids, and with labels where --labels lists them")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		if o.AllLayers && !o.tensorFile() {
 			return cli.Usagef("--all-layers needs --output FILE.safetensors")
