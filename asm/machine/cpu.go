@@ -16,29 +16,9 @@ type groups struct {
 }
 
 // cpuGroups finds the groups that text, as /proc/self/cgroup has it, names.
-func cpuGroups(files fs.FS, text string) (g groups) {
-	g.files = files
-	for line := range strings.Lines(text) {
-		parts := strings.SplitN(strings.TrimSpace(line), ":", 3) // number, controllers, path
-		if len(parts) < 3 {
-			continue
-		}
-		root, folders := "sys/fs/cgroup", &g.v2
-		switch controllers := "," + parts[1] + ","; {
-		case parts[1] == "":
-		case strings.Contains(controllers, ",cpu,"):
-			root, folders = "sys/fs/cgroup/cpu", &g.v1
-		default:
-			continue
-		}
-		for group := path.Clean("/" + parts[2]); ; group = path.Dir(group) {
-			*folders = append(*folders, path.Join(root, group))
-			if group == "/" {
-				break
-			}
-		}
-	}
-	return g
+func cpuGroups(files fs.FS, text string) groups {
+	v2, v1 := groupFolders(text, "cpu")
+	return groups{files, v2, v1}
 }
 
 // quota returns the least quota in cores, 0 where there is none.

@@ -47,17 +47,17 @@ func addressSpace() int64 {
 
 // limitFiles names the files that may hold a limit: those of our own group and its parents (v2), or of version 1.
 func limitFiles() []string {
-	text, _ := os.ReadFile("/proc/self/cgroup") // without it, the roots are what there is to look at
-	return append([]string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}, groupFiles(string(text))...)
+	text := readText("/proc/self/cgroup") // without it, the roots are what there is to look at
+	return append([]string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}, groupFiles(text)...)
 }
 
 // groupFiles returns the limit files of the group of version 2 that text, as /proc/self/cgroup has it, names, and of its parents: the
 // innermost first.
 func groupFiles(text string) (files []string) {
-	for line := range strings.Lines(text) {
-		group, ok := strings.CutPrefix(strings.TrimSpace(line), "0::")
-		for ; ok && len(group) > 1; group = group[:strings.LastIndex(group, "/")] {
-			files = append(files, "/sys/fs/cgroup"+group+"/memory.max")
+	v2, _ := groupFolders(text, "memory")
+	for _, folder := range v2 {
+		if folder != groupRoot { // which is looked at anyway
+			files = append(files, "/"+folder+"/memory.max")
 		}
 	}
 	return files

@@ -116,7 +116,7 @@ func (r *checkReport) writeTokens(line func(string, func(checkedFile) string), c
 		line("windows of a text, mean", func(f checkedFile) string { return fmt.Sprintf("%.1f", f.Tokens.WindowsMean) })
 		count("windows of a text, most", func(f checkedFile) int { return f.Tokens.WindowsMax })
 	}
-	line("texts over "+r.Files[0].Tokens.lengths(), func(f checkedFile) string {
+	line("texts over "+r.Files[0].Tokens.read.String(), func(f checkedFile) string {
 		return fmt.Sprintf("%d (%.1f %%)", f.Tokens.Cut, 100*f.Tokens.CutShare)
 	})
 	line("[UNK] among the tokens", func(f checkedFile) string {

@@ -2,7 +2,6 @@ package datacmd
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -34,6 +33,8 @@ type tokenLengths struct {
 	WindowsMax   int     `json:"windows_max,omitempty"`
 	Cut          int     `json:"cut"` // texts with more tokens than that, or than the windows hold
 	CutShare     float64 `json:"cut_share"`
+
+	read tokenizer.Lengths // how much of a text is read
 }
 
 // unknownWords counts what the vocabulary has no pieces for.
@@ -102,7 +103,11 @@ type windowCounter struct {
 // add takes a row of so many tokens.
 func (c *windowCounter) add(tokens int, text, pair string) {
 	n := 1
-	if tokens > c.MaxSeqLength {
+	switch {
+	case tokens <= c.MaxSeqLength:
+	case !c.Windows.Several():
+		c.cut++
+	default:
 		e := c.tok.EncodeWindows(text, pair, c.MaxSeqLength, c.Windows)
 		n = e.Sequences()
 		c.cut += min(1, e.Cut)
@@ -121,20 +126,12 @@ func newTokenLengths(n []int, read *windowCounter) tokenLengths {
 	t := tokenLengths{
 		Mean: float64(sum) / float64(len(n)), P50: percentile(50), P90: percentile(90), P95: percentile(95), P99: percentile(99),
 		Max:          n[len(n)-1],
-		MaxSeqLength: read.MaxSeqLength, Cut: read.cut, CutShare: float64(read.cut) / float64(len(n)),
+		MaxSeqLength: read.MaxSeqLength, read: read.Lengths, Cut: read.cut, CutShare: float64(read.cut) / float64(len(n)),
 	}
 	if read.Windows.Several() {
 		t.Windows, t.WindowsMean, t.WindowsMax = read.Windows.MostText(), float64(read.windows)/float64(len(n)), read.most
 	}
 	return t
-}
-
-// lengths says how much of a text is read.
-func (t *tokenLengths) lengths() string {
-	if t.Windows == "" {
-		return fmt.Sprintf("%d tokens", t.MaxSeqLength)
-	}
-	return fmt.Sprintf("%s windows of %d tokens", t.Windows, t.MaxSeqLength)
 }
 
 // unknownCounter finds the words that have become [UNK].

@@ -124,5 +124,5 @@ func (w *warningList) tokens(t *checkedTokens, rows int) {
 	w.add(t.CutShare > muchCut, "cut",
 		fmt.Sprintf("give --max-seq-length %d, which 95 %% of the texts keep to, if the model and the time allow it, or --windows all",
 			t.P95),
-		"%d of %d texts (%.1f %%) are longer than %s and are cut", t.Cut, rows, 100*t.CutShare, t.lengths())
+		"%d of %d texts (%.1f %%) are longer than %v and are cut", t.Cut, rows, 100*t.CutShare, t.read)
 }
