@@ -51,24 +51,6 @@ func newProduct(set Kernels, m, n, k int, random func() float32) *product {
 	return r
 }
 
-// fma32 returns x·y + z rounded once. The product of two float32 is exact in float64; the sum is rounded to odd there, which
-// makes the second rounding harmless (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
-func fma32(x, y, z float32) float32 {
-	p, zz := float64(x)*float64(y), float64(z)
-	s := p + zz
-	t := s - p
-	if e := (p - (s - t)) + (zz - t); e != 0 && !math.IsInf(s, 0) && !math.IsNaN(e) { // Knuth's TwoSum: s + e = p + z exactly
-		if bits := math.Float64bits(s); bits&1 == 0 {
-			if (e > 0) == (s > 0) {
-				s = math.Float64frombits(bits + 1)
-			} else {
-				s = math.Float64frombits(bits - 1)
-			}
-		}
-	}
-	return float32(s)
-}
-
 // TestFMA32 compares fma32 with exact arithmetic, where results cancel, underflow and are halfway cases.
 func TestFMA32(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 0))
