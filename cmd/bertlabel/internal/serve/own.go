@@ -347,7 +347,7 @@ func readQuery(query url.Values) (*texts, *predictForm, error) {
 }
 
 func (f *predictForm) readQuery(query url.Values) (err error) {
-	if v := query.Get("threshold"); v != "" {
+	if v := query.Get("threshold"); query.Has("threshold") {
 		number, err := strconv.ParseFloat(v, 32)
 		if err != nil {
 			return badRequest("threshold", "threshold %.50q is no number", v)
@@ -355,12 +355,12 @@ func (f *predictForm) readQuery(query url.Values) (err error) {
 		all := float32(number)
 		f.threshold.all = &all
 	}
-	if v := query.Get("top_k"); v != "" {
+	if v := query.Get("top_k"); query.Has("top_k") {
 		if f.topK, err = strconv.Atoi(v); err != nil || f.topK < 1 {
 			return badRequest("top_k", "top_k %.50q: want 1 or more", v)
 		}
 	}
-	if v := query.Get("logits"); v != "" {
+	if v := query.Get("logits"); query.Has("logits") {
 		if f.logits, err = strconv.ParseBool(v); err != nil {
 			return badRequest("logits", "logits %.50q: want true or false", v)
 		}
