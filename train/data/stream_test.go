@@ -49,7 +49,9 @@ func TestStream(t *testing.T) {
 func TestStreamOfParts(t *testing.T) {
 	parts := []int{4, 0, 1, 7, 3}
 	s := Stream{Rows: 15, Seed: 9, Shuffle: true, Parts: parts}
-	of := func(row int) int { return map[bool]int{row < 4: 0, row == 4: 2, row > 4 && row < 12: 3, row >= 12: 4}[true] }
+	of := func(row int) int {
+		return map[bool]int{row < 4: 0, row == 4: 2, row > 4 && row < 12: 3, row >= 12: 4}[true]
+	}
 	orders := map[string]bool{}
 	for epoch := range 20 {
 		rows := make([]int, 15)

@@ -76,6 +76,9 @@ func (s *Set) Check(m *model.Model) error {
 	if own := hex.EncodeToString(m.EncoderFingerprint()); s.encoder != own {
 		return &ModelError{s.Dir, m.Path(), "encoder", s.encoder, own}
 	}
+	if n, limit := s.Lengths.MaxSeqLength, m.Encoder.Config.MaxPositionEmbeddings; n > limit {
+		return &ModelError{s.Dir, m.Path(), "max_seq_length", fmt.Sprint(n), fmt.Sprintf("%d positions", limit)}
+	}
 	width, err := m.Encoder.PoolingWidth(s.Pooling)
 	if err == nil && width != s.width {
 		err = &ModelError{s.Dir, m.Path(), "the width of " + s.Pooling.String(), fmt.Sprint(s.width), fmt.Sprint(width)}

@@ -200,6 +200,10 @@ func (h *headRun) solve(ctx context.Context, t headTask, loss layers.Loss) (foun
 	task := solver.Task{Labels: r.labels, Train: t.rows, Dev: t.dev, Classifier: found.head, Loss: crossEntropy, Seed: r.config.Seed,
 		Workers: r.workers,
 		Observe: func(p solver.Progress) error {
+			if p.Parts > 0 {
+				h.measured(&p, t.work)
+				return nil
+			}
 			found.rounds = p.Round
 			r.watch.done(p.Solved)
 			return nil
@@ -221,6 +225,18 @@ func (h *headRun) solve(ctx context.Context, t headTask, loss layers.Loss) (foun
 		}
 	}
 	return found, err
+}
+
+// measured tells of the parts that a discriminant measures before it is solved, which is other work.
+func (h *headRun) measured(p *solver.Progress, work string) {
+	w := h.run.watch
+	if p.Measured == 1 {
+		w.begin("statistics", "parts", p.Parts)
+	}
+	if w.done(p.Measured); p.Measured == p.Parts {
+		w.end()
+		w.begin(work, "labels", p.Labels)
+	}
 }
 
 // findBest sets the head: on the one pooling, or on that of several candidates that has the lowest loss on the rows that strengths were

@@ -55,7 +55,12 @@ func Discriminant(ctx context.Context, task Task) ([]Solution, error) {
 			task.Workers = tensor.NewWorkers(1)
 		}
 		if train.RowsOf(parts) >= parts.Width() {
-			s, err := MeasureParts(ctx, parts, len(task.Labels), task.Workers)
+			s, err := MeasureParts(ctx, parts, len(task.Labels), task.Workers, func(measured, of int) error {
+				if task.Observe == nil {
+					return nil
+				}
+				return task.Observe(Progress{Labels: len(task.Labels), Measured: measured, Parts: of})
+			})
 			if err != nil {
 				return nil, err
 			}

@@ -152,7 +152,19 @@ func TestPartsFail(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	of := inCut(task, 2)
+	of := inCut(task, 3)
+	told := []Progress{}
+	of.Observe = func(p Progress) error {
+		if told = append(told, p); p.Measured == 2 {
+			return errRead
+		}
+		return nil
+	}
+	if _, err := Discriminant(t.Context(), of); !errors.Is(err, errRead) || !slices.Equal(told, []Progress{
+		{Labels: 2, Measured: 1, Parts: 3}, {Labels: 2, Measured: 2, Parts: 3}}) {
+		t.Errorf("told %v, %v", told, err)
+	}
+	of = inCut(task, 2)
 	of.Train.Parts.(*cut).labels = 1
 	if _, err := Discriminant(t.Context(), of); err == nil || !strings.Contains(err.Error(), "has 150 label cells, want 2 labels for each of 150 rows") {
 		t.Errorf("labels missing: %v", err)

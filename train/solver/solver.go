@@ -38,6 +38,9 @@ type Progress struct {
 	Round  int // counted from 1
 	Solved int // labels that are done
 	Labels int
+
+	// Of Discriminant on Parts, before its first round: parts that have been measured, of how many; else 0.
+	Measured, Parts int
 }
 
 // Solution is what Head or Discriminant found for one label.
@@ -134,7 +137,7 @@ func Head(ctx context.Context, task Task) ([]Solution, error) {
 			return nil, s.design.err
 		}
 		if task.Observe != nil {
-			if err := task.Observe(Progress{round, len(s.labels) - len(s.active), len(s.labels)}); err != nil {
+			if err := task.Observe(Progress{Round: round, Solved: len(s.labels) - len(s.active), Labels: len(s.labels)}); err != nil {
 				return nil, err
 			}
 		}

@@ -53,8 +53,10 @@ func measure(x *design, features train.Features, labels int) (*Statistics, error
 
 // MeasureParts returns the merged statistics of all parts that have rows. Of each part it reads some thousand rows at a time, three times:
 // for the means, for the deviations, and for the products; its labels are in memory. As many statistics are in memory as the tree of Merge
-// is deep. It starts and stops the workers; nil is one. The error is one of parts, the cause of ctx's end, or says that there are no rows.
-func MeasureParts(ctx context.Context, parts train.Parts, labels int, workers *tensor.Workers) (*Statistics, error) {
+// is deep. It starts and stops the workers; nil is one. observe, nil for nobody, is told after each part how many there are. The error is one
+// of parts or of observe, the cause of ctx's end, or says that there are no rows.
+func MeasureParts(ctx context.Context, parts train.Parts, labels int, workers *tensor.Workers, observe func(measured, of int) error) (
+	*Statistics, error) {
 	var filled []int
 	for part := range parts.Len() {
 		if parts.Rows(part) > 0 {
@@ -79,8 +81,11 @@ func MeasureParts(ctx context.Context, parts train.Parts, labels int, workers *t
 		if n := parts.Rows(part); len(features.Y) != n*labels {
 			return nil, fmt.Errorf("solver: part %d has %d label cells, want %d labels for each of %d rows", part, len(features.Y), labels, n)
 		}
-		x := newStreamDesign(newStream(parts, part, part+1), workers)
-		return measure(x, features, labels)
+		s, err := measure(newStreamDesign(newStream(parts, part, part+1), workers), features, labels)
+		if err == nil && observe != nil {
+			err = observe(i+1, len(filled))
+		}
+		return s, err
 	})
 }
 
