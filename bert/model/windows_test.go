@@ -258,7 +258,7 @@ func TestPredictWindows(t *testing.T) {
 				for l, z := range p.Logits {
 					sum := 0.0
 					for _, s := range shares[i] {
-						sum += s.Logits[l]
+						sum += s.Shares[l]
 					}
 					if !(math.Abs(sum-float64(z)) <= 1e-5*max(1, math.Abs(float64(z)))) {
 						t.Errorf("%v: the shares of text %d add up to %v, the logit is %v", pooling, i, sum, z)
