@@ -116,7 +116,7 @@ func (m *Model) scoreRow(features, logits, probabilities []float32) {
 	if len(features) == width {
 		m.Head.ScoreRow(logits, probabilities, features)
 	} else {
-		windows := &tensor.Tensor{Rows: len(features) / width, Cols: width, Data: features}
+		windows := tensor.From(features, len(features)/width, width)
 		z, _ := m.Head.ScoreWindows(windows, []int{0, windows.Rows})
 		copy(logits, z.Data)
 	}
