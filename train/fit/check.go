@@ -211,8 +211,6 @@ func (o *Options) checkNoisyOr() error {
 	case noisy && o.Refit != Gradient:
 		return refuse("window_pooling", " noisy-or has no exact head, as `refit` %s finds it on features of whole texts: give `refit` none, or "+
 			"`window_pooling` features", o.Refit)
-	case noisy && o.Windows == 1:
-		return refuse("window_pooling", " noisy-or would change nothing: `windows` is 1")
 	}
 	return nil
 }

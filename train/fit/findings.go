@@ -6,7 +6,6 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/layers"
-	"bertlabel/tensor"
 	"bertlabel/train/diagnosis"
 	"bertlabel/train/fit/note"
 )
@@ -44,8 +43,7 @@ func (h *headRun) inspectLosses(onDev *judged) {
 		return
 	}
 	labels := len(h.run.labels)
-	logits := tensor.New(h.train.X.Rows, labels)
-	h.head.Forward(logits, h.train.X)
+	logits, _ := h.run.m.ScoreWindows(h.train.X, h.train.First) // with h.head
 	_, plain := minimised.(layers.SigmoidCrossEntropy)
 	l := diagnosis.Losses{
 		Train:      layers.MeanSoftLoss(minimised, nil, logits, h.train.Y, shares, 0),
