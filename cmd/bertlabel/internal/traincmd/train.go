@@ -108,14 +108,14 @@ func addTrainFlags(cmd *cobra.Command) *trainFlags {
 	flags.AddTuning(cmd, &t.tuning)
 	flags.AddExactlyOne(cmd, &t.exactlyOne)
 	t.addHeadFlags(f)
-	cli.Minor(cmd, "Model flags", "exactly-one", "precision")
-	cli.Minor(cmd, "Head flags", "solver", "l2", "refit", "refit-pooling", "window-pooling", "loss", "pos-weight", "pos-weight-cap",
+	cli.Minor(cmd, "Model flags", "window-pooling", "exactly-one")
+	cli.Minor(cmd, "Head flags", "solver", "l2", "refit", "refit-pooling", "loss", "pos-weight", "pos-weight-cap",
 		"label-smoothing",
 		"bias-init", "folds")
 	t.addRunFlags(f)
 	cli.Minor(cmd, "Run flags", "overwrite", "resume", "resume-from", "save-checkpoints-steps", "keep-checkpoints", "verify-save",
 		"tensorboard",
-		"recompute", "layerwise-lr-decay", "features-cache", "baseline", "no-holdout")
+		"recompute", "layerwise-lr-decay", "features-cache", "baseline", "no-holdout", "precision")
 	flags.AddPlots(cmd, &t.plots)
 	cli.Minor(cmd, "Run flags", "plots")
 	return t
