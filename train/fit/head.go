@@ -42,7 +42,7 @@ func (r *run) fitHead(ctx context.Context) error {
 		return err
 	}
 	r.follow()
-	if err := r.expect(ctx, 0, 0, false); err != nil {
+	if err := r.expect(ctx, passes{}); err != nil {
 		return err
 	}
 	if err := h.computeFeatures(ctx); err != nil {
@@ -109,12 +109,7 @@ func (h *headRun) computeFeatures(ctx context.Context) (err error) {
 
 // features computes the features of a data set that has been tokenised, or takes them from the cache.
 func (r *run) features(ctx context.Context, pooling bert.Pooling, set *data.Dataset, texts []tokenizer.Encoding) (train.Features, error) {
-	reader := r.reader(set)
-	compute := func() (*tensor.Tensor, error) {
-		r.watch.begin("features of "+filepath.Base(set.File), "texts", len(texts))
-		defer r.watch.end()
-		return reader.Features(ctx, texts, pooling, r.watch.done)
-	}
+	compute := func() (*tensor.Tensor, error) { return r.pass(ctx, pooling, set, texts, nil) }
 	if r.o.Cache == "" {
 		x, err := compute()
 		return train.Features{X: x, Y: set.Y, Shares: set.Shares}, err
@@ -122,7 +117,7 @@ func (r *run) features(ctx context.Context, pooling bert.Pooling, set *data.Data
 	cache := train.FeatureCache{Dir: r.o.Cache, Warn: r.warn}
 	hash := train.HashTokens(texts)
 	parts := []string{string(r.m.Fingerprint()), pooling.String(), string(hash[:])}
-	if reader != r.m { // what rounds m
+	if reader := r.reader(set); reader != r.m { // what rounds m
 		parts = append(parts, reader.Precision().String())
 	}
 	key := train.NewFeatureKey(parts...)
@@ -132,6 +127,18 @@ func (r *run) features(ctx context.Context, pooling bert.Pooling, set *data.Data
 	}
 	x, err := cache.Features(key, len(texts), width, compute)
 	return train.Features{X: x, Y: set.Y, Shares: set.Shares}, err
+}
+
+// pass computes the features of a data set that has been tokenised; of texts in kept, which is nil or for this pooling, it runs the trained
+// layers only.
+func (r *run) pass(ctx context.Context, pooling bert.Pooling, set *data.Dataset, texts []tokenizer.Encoding, kept *bert.FrozenStates) (
+	*tensor.Tensor, error) {
+	r.watch.begin("features of "+filepath.Base(set.File), "texts", len(texts))
+	defer r.watch.end()
+	if kept.Known() == 0 {
+		return r.reader(set).Features(ctx, texts, pooling, r.watch.done)
+	}
+	return r.reader(set).FeaturesKept(ctx, texts, kept, r.watch.done)
 }
 
 // open begins metrics.csv, and takes away what a run of the encoder has left in the folder, so that Resume cannot take it for what
