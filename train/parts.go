@@ -62,7 +62,7 @@ func Load(parts Parts) (f Features, err error) {
 const lossRows = 4096
 
 // HeadLoss returns the mean loss of a head over the known cells of rows, as layers.MeanSoftLoss; shares of cells count where they are
-// there. Parts are read once; where Y is nil their labels are, too. workers have not been started. The error is one of the parts.
+// there. Of windows it is that of their texts. Parts are read once; where Y is nil their labels are, too. workers have not been started. The error is one of the parts.
 func HeadLoss(head *layers.Classifier, loss layers.Loss, rows Features, workers *tensor.Workers) (float64, error) {
 	labels := head.Labels()
 	workers.Start()
@@ -72,6 +72,10 @@ func HeadLoss(head *layers.Classifier, loss layers.Loss, rows Features, workers 
 		logits.Resize(x.Rows, labels)
 		workers.Do(labels, forwardLabel{head, &logits, x})
 		return layers.MeanSoftLoss(loss, nil, &logits, y, shares, 1)
+	}
+	if rows.First != nil {
+		logits, _ := rows.Score(head)
+		return layers.MeanSoftLoss(loss, nil, logits, rows.Y, rows.Shares, 0), nil
 	}
 	if rows.X != nil {
 		return add(rows.X, rows.Y, rows.Shares) / float64(max(1, layers.KnownCells(rows.Y))), nil
