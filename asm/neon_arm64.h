@@ -123,3 +123,6 @@
 
 // The same with both signed: SDOT. CPU feature: ASIMDDP
 #define VSDOT(m, n, d) WORD $(0x4E809400 | (m)<<16 | (n)<<5 | (d))
+
+// V[d] = the halves of V[n], exchanged: EXT
+#define VEXT8(n, d) WORD $(0x6E004000 | (n)<<16 | (n)<<5 | (d))

@@ -222,8 +222,8 @@ func (t *Trainer) ForwardKept(features *tensor.Tensor, b *Batch, first uint64, k
 	x := &t.hidden[0]
 	x.Resize(b.Tokens(), features.Cols)
 	if !kept.load(x, texts) {
-		t.forwardFrozen()
-		kept.store(x, texts)
+		t.forwardFrozen(kept)
+		kept.store(x, texts, b)
 	}
 	for i, l := range t.layers {
 		rows := t.rowsOf(i)
@@ -292,20 +292,22 @@ func (t *Trainer) rowsOf(i int) *rowSet {
 	return &t.rows
 }
 
-// forwardFrozen sets hidden[0], the input of the first trained layer.
-func (t *Trainer) forwardFrozen() {
+// forwardFrozen sets hidden[0], the input of the first trained layer, and lets kept pool what is below.
+func (t *Trainer) forwardFrozen(kept *FrozenStates) {
 	x := &t.hidden[0]
 	if t.embeddings != nil {
 		t.embeddings.forward(&t.ws.Workspace, x, t.batch, t.rows.at)
 		return
 	}
 	t.model.Embeddings.Forward(x, t.batch)
+	kept.pool(t.ws, x, -1, t.batch)
 	inference := t.model
 	if t.options.Precision == BF16 {
 		inference = t.options.Rounded.Model
 	}
 	for i := range len(t.model.Layers) - len(t.layers) {
 		inference.Layers[i].Forward(t.ws, x, x, t.batch.Offsets)
+		kept.pool(t.ws, x, i, t.batch)
 	}
 }
 

@@ -27,6 +27,10 @@ type EncoderTask struct {
 	// forward pass from the second epoch on. It changes no bit.
 	KeepFrozen bool
 
+	// KeepFeatures, with KeepFrozen, keeps for every text also the vectors that this pooling, which reads the last layer, has of the frozen
+	// layers, for Encoder.Frozen: 4·texts·width bytes. Zero: none.
+	KeepFeatures bert.Pooling
+
 	// Evaluate scores Encoder and Classifier, which it finds with their present values, on held-out texts; nil without any.
 	Evaluate func(ctx context.Context) (*metrics.Report, error)
 
@@ -107,6 +111,12 @@ func newEncoder(task EncoderTask) (*Encoder, error) {
 	e.head = newHead(HeadTask{
 		Config: task.Config, Classifier: task.Classifier, Loss: task.Loss, Workers: task.Workers, Train: Features{X: &e.features},
 	})
+	if e.kept != nil && task.KeepFeatures != "" {
+		if err := e.kept.Pool(task.Encoder, task.Tune.Layers, task.KeepFeatures); err != nil {
+			e.Release()
+			return nil, err
+		}
+	}
 	return e, nil
 }
 
@@ -180,9 +190,13 @@ func (e *Encoder) SparseSquares() map[string]float64 {
 // Pack makes inference by the encoder see the present values of its parameters. Evaluate finds it done.
 func (e *Encoder) Pack() { e.trainer.Pack() }
 
+// Frozen returns what is kept of the frozen layers for the texts that have been read; nil for nothing. It outlives Release.
+func (e *Encoder) Frozen() *bert.FrozenStates { return e.kept }
+
 // Release ends the training: inference sees the present values, and what only training needs is let go.
 func (e *Encoder) Release() {
 	e.trainer.Release()
+	e.kept = nil
 	for _, p := range e.head.Params() {
 		p.Grad = nil
 	}

@@ -28,6 +28,9 @@ type Features struct {
 	X *tensor.Tensor // [rows, hidden]
 	Y []int8         // row-major [texts, labels]: 1, 0, or −1 for unknown
 
+	// Parts, where X is nil, read the features of rows to train on whenever they are needed; so they do the labels where Y is nil.
+	Parts Parts
+
 	Shares []float32 // as Y, from 0 to 1: what a loss takes in place of the known cells, while metrics go by Y; nil for none
 
 	// First makes the rows of X windows, whose logits noisy-or makes those of their text (layers.NoisyOr): text t, and row t of Y and Shares,
@@ -35,17 +38,33 @@ type Features struct {
 	First []int
 }
 
-// Texts returns how many texts there are.
+// Texts returns how many texts there are, 0 for the zero Features.
 func (f Features) Texts() int {
-	if f.First == nil {
+	switch {
+	case f.First != nil:
+		return len(f.First) - 1
+	case f.X != nil:
 		return f.X.Rows
+	case f.Parts != nil:
+		return RowsOf(f.Parts)
 	}
-	return len(f.First) - 1
+	return 0
 }
 
 // Score returns what a head says of the texts: logits and probabilities, two new tensors, [texts, labels].
 func (f Features) Score(c *layers.Classifier) (logits, probabilities *tensor.Tensor) {
 	return c.ScoreWindows(f.X, f.First)
+}
+
+// Width returns the numbers of a row; 0 for the zero Features.
+func (f Features) Width() int {
+	switch {
+	case f.X != nil:
+		return f.X.Cols
+	case f.Parts != nil:
+		return f.Parts.Width()
+	}
+	return 0
 }
 
 // Narrow returns the features of a narrower pooling from those of wide, which has all its vectors; the zero Features from those.
@@ -150,9 +169,20 @@ func NewHeadLoop(task HeadTask) (*Loop, error) {
 	if err := task.check(); err != nil {
 		return nil, err
 	}
+	if parts := task.Train.Parts; parts != nil && task.Train.Y == nil {
+		var err error
+		if task.Train.Y, task.Train.Shares, err = LabelsOf(parts); err != nil {
+			return nil, err
+		}
+	}
 	loop, err := NewLoop(task.Config, newHead(task), task.Train.Texts(), task.Train.Y, task.Train.Shares, task.Workers)
 	if err != nil {
 		return nil, err
+	}
+	if parts := task.Train.Parts; parts != nil {
+		for i := range parts.Len() {
+			loop.stream.Parts = append(loop.stream.Parts, parts.Rows(i))
+		}
 	}
 	loop.Observe = task.Observe
 	if task.Dev.X != nil {
@@ -179,7 +209,7 @@ func (t HeadTask) check() error {
 // CheckFeatures returns an error for shapes that do not belong together: of the label names, of the head c [labels, hidden] and of
 // the features [rows, hidden] with their label cells [rows, labels]. dev.X may be nil.
 func CheckFeatures(labels []string, c *layers.Classifier, train, dev Features) error {
-	if train.X == nil || c == nil {
+	if train.X == nil && train.Parts == nil || c == nil {
 		return fmt.Errorf("head training needs features and a classifier")
 	}
 	n, hidden := c.Weights.Shape[0], c.Weights.Shape[1]
@@ -187,15 +217,14 @@ func CheckFeatures(labels []string, c *layers.Classifier, train, dev Features) e
 		return fmt.Errorf("%d label names for a head of %d labels", len(labels), n)
 	}
 	for name, f := range map[string]Features{"training": train, "dev": dev} {
-		if f.X == nil {
-			continue
+		texts, width := f.Texts(), f.Width()
+		if f.First != nil && (f.X == nil || len(f.First) < 2 || f.First[0] != 0 || f.First[len(f.First)-1] != f.X.Rows || !increases(f.First)) {
+			return fmt.Errorf("%s features [%d, %d] of windows that do not begin with 0, end with the rows and grow", name, texts, width)
 		}
-		if f.First != nil && (len(f.First) < 2 || f.First[0] != 0 || f.First[len(f.First)-1] != f.X.Rows || !increases(f.First)) {
-			return fmt.Errorf("%s features [%d, %d] of windows that do not begin with 0, end with the rows and grow", name, f.X.Rows, f.X.Cols)
-		}
-		if f.X.Cols != hidden || len(f.Y) != f.Texts()*n {
-			return fmt.Errorf("%s features [%d, %d] with %d label cells, want width %d and %d labels a row", name, f.Texts(), f.X.Cols,
-				len(f.Y), hidden, n)
+		unread := f.Parts != nil && f.Y == nil
+		if texts+width > 0 && (width != hidden || len(f.Y) != texts*n && !unread) {
+			return fmt.Errorf("%s features [%d, %d] with %d label cells, want width %d and %d labels a row", name, texts, width, len(f.Y),
+				hidden, n)
 		}
 		if f.Shares != nil && len(f.Shares) != len(f.Y) {
 			return fmt.Errorf("%s features with %d shares for %d label cells", name, len(f.Shares), len(f.Y))
@@ -226,8 +255,9 @@ const pooledSite = 0
 // head is the Model of a HeadTask.
 type head struct {
 	classifier *layers.Classifier
-	features   *tensor.Tensor // [rows, hidden]
-	first      []int          // of Features
+	features   *tensor.Tensor // [rows, hidden]; nil where parts has them
+	parts      *partRows
+	first      []int // of Features
 	loss       layers.Loss
 	dropout    layers.Dropout
 	workers    *tensor.Workers
@@ -253,6 +283,9 @@ func newHead(t HeadTask) *head {
 		dropout:    layers.NewDropout(t.Config.Dropout, t.Config.Seed, pooledSite),
 		workers:    t.Workers,
 	}
+	if t.Train.Parts != nil {
+		h.parts = newPartRows(t.Train.Parts)
+	}
 	if h.loss == nil {
 		h.loss = layers.SigmoidCrossEntropy{}
 	}
@@ -270,10 +303,19 @@ func (h *head) AddGradient(b Batch) (float64, error) {
 	h.batch = b
 	h.list()
 	rows, labels := len(h.rows), h.classifier.Labels()
-	h.x.Resize(rows, h.features.Cols)
+	h.x.Resize(rows, h.classifier.Weights.Shape[1])
 	h.logits.Resize(rows, labels)
 	h.dlogits.Resize(rows, labels)
 
+	if h.parts != nil {
+		for i, row := range b.Rows {
+			features, err := h.parts.row(row)
+			if err != nil {
+				return 0, err
+			}
+			copy(h.x.Row(i), features)
+		}
+	}
 	h.workers.Do(rows, gather{h})
 	h.workers.Do(labels, forward{h})
 	loss := h.textLoss()
@@ -328,7 +370,11 @@ type (
 )
 
 func (h gather) Run(_, i int) {
-	h.dropout.Row(h.x.Row(i), h.features.Row(h.rows[i]), h.at[i])
+	features := h.x.Row(i) // of parts they are there already
+	if h.features != nil {
+		features = h.features.Row(h.rows[i])
+	}
+	h.dropout.Row(h.x.Row(i), features, h.at[i])
 }
 
 func (h forward) Run(_, l int) { h.classifier.ForwardLabels(&h.logits, &h.x, l, l+1) }
@@ -338,6 +384,9 @@ func (h backward) Run(_, l int) { h.classifier.BackwardLabels(&h.dlogits, &h.x, 
 // blame names the tensor because of which the loss is not finite.
 func (h *head) blame(loss float64) error {
 	for _, row := range h.rows {
+		if h.features == nil {
+			break // parts have none that are not finite
+		}
 		if err, ok := diverged("features", []int{1, h.features.Cols}, h.features.Row(row)).(*DivergedError); ok {
 			err.Index[0] = row
 			return err

@@ -15,6 +15,7 @@ type Pass struct {
 	ws       *bert.Workspace
 	batch    bert.Batch
 	features tensor.Tensor // of featuresRun
+	places   []bert.FrozenPlace
 }
 
 // NewPass returns a pass on so many threads: the caller's, and others that sleep between batches. 1 starts no goroutine; 0 stands for

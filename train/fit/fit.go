@@ -116,6 +116,8 @@ type run struct {
 	watch        *watcher
 	cancel       context.CancelCauseFunc
 
+	frozen, frozenDev *bert.FrozenStates // of rows and Dev, for the refit and the judgements of the encoder; nil: all layers run again
+
 	rounded *bert.Rounded // of the encoder, with a low Options.Precision
 	low     *model.Model  // with that encoder
 

@@ -110,23 +110,26 @@ func (r *run) smallerHead() []string {
 	}, smallerTune(Head)...)
 }
 
-// settleMemory estimates what the run takes, and decides whether the outputs of frozen layers are kept: where there is room for them and
-// a second epoch that reads them.
+// settleMemory estimates what the run takes, and decides how much is kept of frozen layers: what there is room for.
 func (e *encoderRun) settleMemory() (need train.Memory, err error) {
 	schedule, err := e.task.Config.Schedule(e.task.Texts.Texts())
 	if err != nil {
 		return need, &OptionError{Option: "num_train_epochs", Err: err}
 	}
-	e.task.KeepFrozen = schedule.Steps > e.task.Texts.Texts()/e.task.Config.StepRows()
-	if need, err = e.memory(); err != nil {
-		return need, &OptionError{Option: "tune", Err: err}
+	noRoom := 0
+	for keep := keepAll; ; keep-- {
+		e.keep(keep, schedule.Steps)
+		if need, err = e.memory(); err != nil {
+			return need, &OptionError{Option: "tune", Err: err}
+		}
+		if limit := e.run.o.MaxMemory; limit == 0 || int64(need.Total()) <= limit || keep == keepNothing {
+			if noRoom > 0 {
+				e.run.watch.note(note.NoRoom{Bytes: noRoom, Steps: keep == keepNothing})
+			}
+			return need, nil
+		}
+		noRoom = need.Frozen
 	}
-	if limit := e.run.o.MaxMemory; limit > 0 && int64(need.Total()) > limit && need.Frozen > 0 {
-		e.run.watch.note(note.NoRoom{Bytes: need.Frozen})
-		e.task.KeepFrozen, need.Frozen = false, 0
-		e.run.countRefit(&need)
-	}
-	return need, nil
 }
 
 // memory estimates what the task takes.
@@ -147,7 +150,7 @@ func (e *encoderRun) memory() (need train.Memory, err error) {
 		}
 	}
 	need.Other = max(0, machine.Held()-need.Model.Weights)
-	r.countRefit(&need)
+	e.countKept(&need)
 	return need, nil
 }
 
@@ -161,7 +164,7 @@ func (e *encoderRun) smaller(need train.Memory) (lines []string) {
 			return "less"
 		}
 		m.Evaluation, m.Other, m.Model.Rounded = need.Evaluation, need.Other, need.Model.Rounded
-		e.run.countRefit(&m)
+		e.countKept(&m)
 		return "about " + machine.Bytes(m.Total()).String()
 	}
 	if batch, steps := e.task.Config.BatchSize, max(1, e.task.Config.AccumulationSteps); batch > 1 {

@@ -60,10 +60,17 @@ func (n FromHead) String() string {
 	return "the model's own head is for other labels or features: training starts from a new one"
 }
 
-// NoRoom: the outputs of frozen layers are computed again in every epoch, as the budget has no room for them.
-type NoRoom struct{ Bytes int }
+// NoRoom: the outputs of frozen layers are computed again, as the budget has no room for them: in the steps, in every epoch, or else where
+// dev is judged and for the refit.
+type NoRoom struct {
+	Bytes int
+	Steps bool
+}
 
 func (n NoRoom) String() string {
+	if !n.Steps {
+		return fmt.Sprintf("the frozen layers run again for dev and the refit: there is no room for all of their outputs, %s", machine.Bytes(n.Bytes))
+	}
 	return fmt.Sprintf("the frozen layers run again in every epoch: there is no room for their outputs, %s", machine.Bytes(n.Bytes))
 }
 

@@ -29,15 +29,20 @@ func (r *recipeName) String() string { return r.name }
 
 func (r *recipeName) Set(s string) error {
 	if r.name = s; s == recipeHelp {
-		for _, flag := range []string{"train", "output"} {
-			if err := r.cmd.Flags().SetAnnotation(flag, cobra.BashCompOneRequiredFlag, []string{"false"}); err != nil {
-				return err
-			}
-		}
-		return nil
+		return notRequired(r.cmd, "train", "output")
 	}
 	_, err := fit.Recipe(s, nil, nil)
 	return err
+}
+
+// notRequired takes back that flags are required.
+func notRequired(cmd *cobra.Command, flags ...string) error {
+	for _, flag := range flags {
+		if err := cmd.Flags().SetAnnotation(flag, cobra.BashCompOneRequiredFlag, []string{"false"}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *recipeName) Type() string { return "string" }
@@ -55,20 +60,28 @@ type choice struct {
 	holdOut bool // a tenth of the rows is to be held out, if there are enough
 }
 
-// chosen settles the recipe: what was asked for, else google where that is spelt or where there is nothing to choose by, else best.
+// chosen settles the recipe: what was asked for, else google where that is spelt or where there is nothing to choose by, else best, of
+// features fast.
 func (t *trainFlags) chosen(google bool) (choice, error) {
 	c := choice{name: t.recipe.name, asked: t.recipe.name != ""}
-	judged := t.dev != "" || t.folds > 0
+	features := t.features.dir != ""
+	judged := t.dev != "" || t.devFeatures != "" || t.folds > 0
 	switch {
 	case c.asked:
-	case google || t.folds > 0 || !judged && t.noHoldout:
+	case google || t.folds > 0 || !judged && (t.noHoldout || features):
 		c.name = fit.Google
+	case features:
+		c.name = fit.Fast
 	default:
 		c.name = fit.Best
 	}
-	c.holdOut = c.name != fit.Google && !judged && !t.noHoldout
+	c.holdOut = c.name != fit.Google && !judged && !t.noHoldout && !features
 	switch {
-	case c.asked && c.name != fit.Google && t.dev == "" && !c.holdOut:
+	case features && c.name == fit.Best:
+		return c, cli.Usagef("--recipe best trains layers of the encoder, which needs texts: --features go with fast and google")
+	case features && c.name == fit.Fast && !judged:
+		return c, cli.Usagef("--recipe fast chooses by rows that are not trained on: give --dev-features")
+	case c.asked && c.name != fit.Google && t.dev == "" && !c.holdOut && !features:
 		return c, cli.Usagef("--recipe %s chooses by rows that are not trained on: give --dev, or neither --no-holdout nor --folds", c.name)
 	case t.noHoldout && t.dev != "":
 		return c, cli.Usagef("--no-holdout is for training without --dev: give one of them")

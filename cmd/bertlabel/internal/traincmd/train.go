@@ -56,6 +56,8 @@ type trainFlags struct {
 	recipe               recipeName
 	noHoldout            bool
 	train, dev, output   string
+	features             featuresFolder
+	devFeatures          string
 	tune, pooling, cache string
 	precision            string
 	exactlyOne           bool
@@ -88,6 +90,9 @@ func addTrainFlags(cmd *cobra.Command) *trainFlags {
 	f := cmd.Flags()
 	f.StringVar(&t.train, "train", "", "`FILE` of labelled texts to train on")
 	f.StringVar(&t.dev, "dev", "", "`FILE` of labelled texts to choose by (default: a tenth of --train, if that has 200)")
+	t.features.cmd = cmd
+	f.Var(&t.features, "features", "instead of --train: `FOLDER` of vectors and labels that embed --shard has written")
+	f.StringVar(&t.devFeatures, "dev-features", "", "`FOLDER` of such vectors to choose by, with --features")
 	f.StringVar(&t.output, "output", "", "`FOLDER` for the trained model")
 	f.BoolVar(&t.overwrite, "overwrite", false, "write into an --output folder that is not empty")
 	t.recipe.cmd = cmd
@@ -118,6 +123,7 @@ func addTrainFlags(cmd *cobra.Command) *trainFlags {
 		"recompute", "layerwise-lr-decay", "features-cache", "baseline", "no-holdout", "precision")
 	flags.AddPlots(cmd, &t.plots)
 	cli.Minor(cmd, "Run flags", "plots")
+	cli.Minor(cmd, "Run flags", "features", "dev-features")
 	return t
 }
 
