@@ -16,7 +16,7 @@ type EncoderTask struct {
 	Config     Config              // Config.Dropout is that of the features, after pooling
 	Encoder    *bert.Model         // where training starts, and where its result goes
 	Classifier *layers.Classifier  // likewise; see InitClassifier
-	Tune       bert.TrainerOptions // what of the encoder is trained, and its dropout. Tune.Seed is set to Config.Seed
+	Tune       bert.TrainerOptions // what of the encoder is trained, and its dropout. Tune.Seed is set to Config.Seed. OfWindows: noisy-or
 	Texts      *bert.Batch         // all training texts, as tokens
 	Y          []int8              // row-major [texts, labels]: 1, 0, or −1 for unknown
 	Shares     []float32           // as Y, what the loss takes in place of the known cells; nil for none
@@ -47,7 +47,7 @@ type Encoder struct {
 
 	batch               bert.Batch
 	rows                []int         // 0, 1, … of the batch
-	features, dfeatures tensor.Tensor // [batch, hidden]
+	features, dfeatures tensor.Tensor // [batch, hidden], with Tune.OfWindows [windows of the batch, hidden]
 	squares             map[string]float64
 }
 
@@ -147,8 +147,14 @@ func (e *Encoder) gather(rows []int) {
 		e.batch.AppendText(texts, row)
 		e.rows = append(e.rows, i)
 	}
-	e.features.Resize(len(rows), e.task.Encoder.Config.HiddenSize)
-	e.dfeatures.Resize(len(rows), e.features.Cols)
+	read := len(rows)
+	if e.task.Tune.OfWindows && e.batch.Sequences() > read {
+		read, e.head.first = e.batch.Sequences(), e.batch.First
+	} else {
+		e.head.first = nil
+	}
+	e.features.Resize(read, e.task.Encoder.Config.HiddenSize)
+	e.dfeatures.Resize(read, e.features.Cols)
 }
 
 // blame names the tensor because of which the loss is not finite: a parameter, else the first hidden states from below, else

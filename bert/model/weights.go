@@ -410,7 +410,7 @@ func (m *Model) Fingerprint() []byte {
 }
 
 // PredictionFingerprint returns SHA-256 over all that decides what the model predicts, but for its precision: what Fingerprint counts, the
-// length at which texts are cut, and the head with pooling, labels, thresholds and ExactlyOne, where it has one. The weights of the encoder
+// length at which texts are cut, and the head with pooling, labels, thresholds, ExactlyOne, NoisyOr and its calibration, where it has one. The weights of the encoder
 // count by the CRC-32C of their float32 values. Of a model in a low precision, whose weights are rounded, these are taken while it is
 // opened: it has the fingerprint of the same model in fp32 and costs no time.
 func (m *Model) PredictionFingerprint() []byte {
@@ -418,6 +418,9 @@ func (m *Model) PredictionFingerprint() []byte {
 	fmt.Fprintf(h, "%s %s %q %x ", m.lengths(), m.Pooling, m.Labels, m.Thresholds)
 	if m.ExactlyOne {
 		io.WriteString(h, "exactly one ")
+	}
+	if m.noisyOr() {
+		fmt.Fprintf(h, "%s %x ", m.WindowPooling, m.Calibration)
 	}
 	if m.Head != nil {
 		for _, p := range m.Head.Params() {

@@ -109,7 +109,8 @@ func (r *run) newEncoderRun(head *layers.Classifier) *encoderRun {
 		Config: r.config, Encoder: r.m.Encoder, Classifier: head, Loss: e.loss, Texts: batchOf(r.texts), Y: r.rows.Y, Shares: r.rows.Shares,
 		Workers: r.workers,
 		Tune: bert.TrainerOptions{Pooling: r.pooling, Layers: r.o.Tune.Layers(c.NumHiddenLayers), Embeddings: r.o.Tune == All,
-			HiddenDropout: c.HiddenDropoutProb, AttentionDropout: c.AttentionProbsDropoutProb, Recompute: r.o.Recompute},
+			HiddenDropout: c.HiddenDropoutProb, AttentionDropout: c.AttentionProbsDropoutProb, Recompute: r.o.Recompute,
+			OfWindows: r.noisyOr()},
 		Observe: e.observe,
 	}
 	if r.rounded != nil && r.rounded.Precision() == bert.BF16 {
@@ -243,17 +244,17 @@ func (e *encoderRun) finish() (before Record, err error) {
 // What was done to it in its folder before is not done again.
 func (r *run) settleEncoder(ctx context.Context, before *Record) (err error) {
 	r.follow()
-	dev := train.Features{Y: r.o.Dev.Y}
+	var dev train.Features
 	if r.o.Refit != Gradient && !settled(before) {
 		dev, err = r.refit(ctx)
 	} else {
-		dev.X, err = r.devFeatures(ctx, r.m.Pooling)
+		dev, err = r.devFeatures(ctx, r.m.Pooling)
 	}
 	if err != nil {
 		return err
 	}
 	if settled(before) {
-		return r.report(r.m, judge(r.m.Head, r.labels, dev))
+		return r.report(r.m, r.judge(r.m, dev))
 	}
 	onDev, err := r.settle(r.m, dev, nil)
 	if err != nil {
@@ -279,12 +280,12 @@ func (r *run) settleEncoder(ctx context.Context, before *Record) (err error) {
 func (e *encoderRun) evaluate(ctx context.Context) (*metrics.Report, error) {
 	r := e.run
 	r.follow()
-	x, err := r.devFeatures(ctx, r.pooling)
+	dev, err := r.devFeatures(ctx, r.pooling)
 	if errors.Is(err, model.ErrNotFinite) {
 		return nil, train.FeaturesDiverged(err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return judge(r.m.Head, r.labels, train.Features{X: x, Y: r.o.Dev.Y}).atHalf()
+	return r.judge(r.m, dev).atHalf()
 }

@@ -6,7 +6,6 @@ import (
 	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
-	"bertlabel/tensor"
 	"bertlabel/train"
 )
 
@@ -25,7 +24,7 @@ func (e *encoderRun) keep(k keeping, steps int) {
 	frozen := e.task.Tune.Layers < len(r.m.Encoder.Layers)
 	refits := k == keepAll && r.o.Refit != Gradient && steps >= epoch
 	e.task.KeepFrozen = frozen && (k >= keepStates && steps > epoch || refits)
-	e.task.KeepFeatures, e.keepDev = "", frozen && k == keepAll && r.o.Dev != nil
+	e.task.KeepFeatures, e.keepDev = "", frozen && k == keepAll && r.o.Dev != nil && !r.noisyOr()
 	if frozen && refits {
 		e.task.KeepFeatures = r.refitPooling
 	}
@@ -68,15 +67,17 @@ func (e *encoderRun) keepDevStates() error {
 }
 
 // devFeatures computes the features of Dev for a pooling, that of the tuned head or of the refit.
-func (r *run) devFeatures(ctx context.Context, pooling bert.Pooling) (*tensor.Tensor, error) {
+func (r *run) devFeatures(ctx context.Context, pooling bert.Pooling) (dev train.Features, err error) {
+	dev.Y = r.o.Dev.Y
 	if r.frozenDev == nil {
-		return r.reader(r.o.Dev).Features(ctx, r.devTexts, pooling, nil)
+		dev.X, dev.First, err = r.compute(ctx, r.o.Dev, r.devTexts, pooling, nil)
+		return dev, err
 	}
-	x, err := r.reader(r.o.Dev).FeaturesKept(ctx, r.devTexts, r.frozenDev, nil)
-	if err != nil {
-		return nil, err
+	if dev.X, err = r.reader(r.o.Dev).FeaturesKept(ctx, r.devTexts, r.frozenDev, nil); err != nil {
+		return dev, err
 	}
-	return bert.SelectFeatures(x, r.frozenDev.Pooling(), pooling)
+	dev.X, err = bert.SelectFeatures(dev.X, r.frozenDev.Pooling(), pooling)
+	return dev, err
 }
 
 // batchOf returns texts one after the other.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"bertlabel/bert"
+	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
 	"bertlabel/layers"
 	"bertlabel/tensor"
@@ -107,15 +108,48 @@ func (h *headRun) computeFeatures(ctx context.Context) (err error) {
 	return nil
 }
 
-// features computes the features of a data set that has been tokenised, or takes them from the cache.
-func (r *run) features(ctx context.Context, pooling bert.Pooling, set *data.Dataset, texts []tokenizer.Encoding) (train.Features, error) {
-	compute := func() (*tensor.Tensor, error) { return r.pass(ctx, pooling, set, texts, nil) }
-	if r.o.Cache == "" {
-		x, err := compute()
-		return train.Features{X: x, Y: set.Y, Shares: set.Shares}, err
+// noisyOr reports whether the head reads the windows of texts.
+func (r *run) noisyOr() bool { return r.m.WindowPooling == model.NoisyOr }
+
+// compute returns the features of a data set that has been tokenised, a row for each text, or by noisy-or for each window: first says which
+// are those of a text, nil where each has one.
+func (r *run) compute(ctx context.Context, set *data.Dataset, texts []tokenizer.Encoding, pooling bert.Pooling, progress func(done int)) (
+	x *tensor.Tensor, first []int, err error) {
+	if !r.noisyOr() {
+		x, err = r.reader(set).Features(ctx, texts, pooling, progress)
+		return x, nil, err
 	}
+	if x, first, err = r.reader(set).WindowFeatures(ctx, texts, pooling, progress); err == nil && x.Rows == len(texts) {
+		first = nil
+	}
+	return x, first, err
+}
+
+// features is compute that tells of its progress, or takes the features from the cache.
+func (r *run) features(ctx context.Context, pooling bert.Pooling, set *data.Dataset, texts []tokenizer.Encoding) (
+	f train.Features, err error) {
+	f.Y, f.Shares = set.Y, set.Shares
+	var first []int
+	compute := func() (x *tensor.Tensor, err error) {
+		r.watch.begin("features of "+filepath.Base(set.File), "texts", len(texts))
+		defer r.watch.end()
+		x, first, err = r.compute(ctx, set, texts, pooling, r.watch.done)
+		return x, err
+	}
+	if r.o.Cache == "" {
+		f.X, err = compute()
+		f.First = first
+		return f, err
+	}
+	rows := texts
+	if r.noisyOr() {
+		if rows, first = model.Separate(texts); len(rows) == len(texts) {
+			first = nil
+		}
+	}
+	f.First = first
 	cache := train.FeatureCache{Dir: r.o.Cache, Warn: r.warn}
-	hash := train.HashTokens(texts)
+	hash := train.HashTokens(rows)
 	parts := []string{string(r.m.Fingerprint()), pooling.String(), string(hash[:])}
 	if reader := r.reader(set); reader != r.m { // what rounds m
 		parts = append(parts, reader.Precision().String())
@@ -125,8 +159,8 @@ func (r *run) features(ctx context.Context, pooling bert.Pooling, set *data.Data
 	if err != nil {
 		return train.Features{}, err
 	}
-	x, err := cache.Features(key, len(texts), width, compute)
-	return train.Features{X: x, Y: set.Y, Shares: set.Shares}, err
+	f.X, err = cache.Features(key, len(rows), width, compute)
+	return f, err
 }
 
 // pass computes the features of a data set that has been tokenised; of texts in kept, which is nil or for this pooling, it runs the trained
@@ -187,7 +221,7 @@ func (h *headRun) find(ctx context.Context, t headTask) (found headFound, err er
 		Workers: r.workers,
 		Observe: h.observe}
 	if t.work != "" {
-		schedule, err := r.config.Schedule(t.rows.Rows())
+		schedule, err := r.config.Schedule(t.rows.Texts())
 		if err != nil {
 			return found, err
 		}
@@ -295,7 +329,7 @@ func (h *headRun) solveOn(ctx context.Context, pooling bert.Pooling, rows, dev t
 	note.Strength, note.Loss = solver.HeldLoss(found.solutions)
 	h.run.watch.note(note)
 	if dev.X != nil {
-		onDev = judge(found.head, h.run.labels, dev)
+		onDev = h.run.judge(&model.Model{Head: found.head}, dev)
 	}
 	return found.head, onDev, note.Loss, h.logSolution(found, rows, onDev, note.Seconds)
 }
@@ -312,7 +346,7 @@ func (h *headRun) logSolution(found headFound, rows train.Features, onDev *judge
 	}
 	p := train.Progress{
 		Step: int64(found.rounds), Steps: found.rounds, Epoch: float64(found.rounds), Loss: loss,
-		Rows: rows.Rows() * found.rounds, Seconds: seconds, Last: true,
+		Rows: rows.Texts() * found.rounds, Seconds: seconds, Last: true,
 	}
 	for _, s := range found.solutions {
 		p.GradNorm = max(p.GradNorm, s.Gradient)
@@ -328,7 +362,7 @@ func (h *headRun) logSolution(found headFound, rows train.Features, onDev *judge
 // descend trains the head by gradient steps.
 func (h *headRun) descend(ctx context.Context) error {
 	r, begin := h.run, time.Now()
-	schedule, err := r.config.Schedule(h.train.Rows())
+	schedule, err := r.config.Schedule(h.train.Texts())
 	if err != nil {
 		return &OptionError{Option: "num_train_epochs", Err: err}
 	}

@@ -78,14 +78,21 @@ func (r *run) headMemory() (need train.Memory, err error) {
 	if err != nil {
 		return need, err
 	}
-	rows, dev := len(r.texts), len(r.devTexts)
+	rows, dev := len(r.readRows(r.texts)), len(r.readRows(r.devTexts))
 	if r.o.exact() {
 		need.Features = r.solverMemory(r.o.Solver, r.width)
 		if len(r.o.Poolings) > 0 && r.o.Solver == LDA {
 			need.Features += 2 * 4 * (rows + dev) * r.width // what is narrowed: the best so far, and the next
 		}
 	} else {
-		need.Features = r.passesMemory(0) + train.HeadMemory(rows, dev, r.width, len(r.labels), r.config.BatchSize)
+		batch := r.config.BatchSize
+		if windows := 1; r.noisyOr() {
+			for i := range r.texts {
+				windows = max(windows, r.texts[i].Sequences())
+			}
+			batch *= windows
+		}
+		need.Features = r.passesMemory(0) + train.HeadMemory(rows, dev, r.width, len(r.labels), batch)
 	}
 	if r.o.Folder.Path != "" {
 		need.Saving = 4 * r.m.Encoder.KernelElements() // kernels in row-major order

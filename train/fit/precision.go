@@ -3,6 +3,7 @@ package fit
 import (
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/bert/tokenizer"
 	"bertlabel/train/data"
 )
 
@@ -33,8 +34,18 @@ func (r *run) roundedMemory() int {
 
 // passesMemory returns what passes over the texts take, for features of the given width.
 func (r *run) passesMemory(width int) int {
-	return max(r.reader(r.rows).FeaturesMemory(r.texts, width), r.devMemory(width))
+	return max(r.reader(r.rows).FeaturesMemory(r.readRows(r.texts), width), r.devMemory(width))
 }
 
 // devMemory is passesMemory for the texts of Dev alone.
-func (r *run) devMemory(width int) int { return r.reader(r.o.Dev).FeaturesMemory(r.devTexts, width) }
+func (r *run) devMemory(width int) int {
+	return r.reader(r.o.Dev).FeaturesMemory(r.readRows(r.devTexts), width)
+}
+
+// readRows returns what has a row of features of its own: the texts, or by noisy-or their windows.
+func (r *run) readRows(texts []tokenizer.Encoding) []tokenizer.Encoding {
+	if r.noisyOr() {
+		texts, _ = model.Separate(texts)
+	}
+	return texts
+}

@@ -7,9 +7,13 @@ import (
 )
 
 // MeanLoss returns the mean loss of a head over the known cells of rows, as layers.MeanSoftLoss, which takes Shares where they are there. Parts
-// are read once, with their labels; where Y is not nil and Shares is, their shares do not count. workers have not been started; nil is one
+// are read once, with their labels; where Y is not nil and Shares is, their shares do not count. Of windows it is the loss of their texts. workers have not been started; nil is one
 // goroutine. The error is one of the parts.
 func MeanLoss(head *layers.Classifier, loss layers.Loss, rows train.Features, workers *tensor.Workers) (float64, error) {
+	if rows.First != nil {
+		logits, _ := rows.Score(head)
+		return layers.MeanSoftLoss(loss, nil, logits, rows.Y, rows.Shares, 0), nil
+	}
 	labels := head.Labels()
 	workers.Start()
 	defer workers.Stop()

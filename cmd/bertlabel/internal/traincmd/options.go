@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"bertlabel/bert"
+	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/layers"
@@ -103,6 +104,11 @@ func (t *trainFlags) options(chosen choice, changed func(flag string) bool) (o f
 	}
 	if t.saveSteps == 0 {
 		o.Folder.SaveSteps = -1
+	}
+	if t.windowPooling != "" {
+		if o.WindowPooling, err = model.ParseWindowPooling(t.windowPooling); err != nil {
+			return o, cli.Usagef("--window-pooling: %v", err)
+		}
 	}
 	switch {
 	case t.dev != "":

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"bertlabel/bert"
+	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/train"
 	"bertlabel/train/fit"
@@ -88,7 +89,7 @@ func (t *trainFlags) chosen(google bool) (choice, error) {
 	return c, nil
 }
 
-// apply gives the options what the recipe has and no flag says. base is what the recipe stands for.
+// apply gives the options what the recipe has and no flag says. base is what the recipe stands for; noisy-or has none of its exact heads.
 func (t *trainFlags) apply(o *fit.Options, base *fit.Options, changed func(flag string) bool) (err error) {
 	o.Recipe, o.Solver, o.Refit = base.Recipe, fit.Gradient, fit.Gradient
 	if o.Tune = base.Tune; changed("tune") {
@@ -103,7 +104,7 @@ func (t *trainFlags) apply(o *fit.Options, base *fit.Options, changed func(flag 
 		if o.Solver, err = fit.ParseSolver(t.solver); err != nil {
 			return err
 		}
-	} else if o.Tune == fit.Head {
+	} else if o.Tune == fit.Head && o.WindowPooling != model.NoisyOr {
 		o.Solver = base.Solver
 	}
 	judged := o.Dev != nil || o.Folds > 0
@@ -111,7 +112,7 @@ func (t *trainFlags) apply(o *fit.Options, base *fit.Options, changed func(flag 
 		if o.Refit, err = fit.ParseRefit(t.refit); err != nil {
 			return err
 		}
-	} else if o.Tune != fit.Head && o.Dev != nil && t.refit == "" {
+	} else if o.Tune != fit.Head && o.Dev != nil && t.refit == "" && o.WindowPooling != model.NoisyOr {
 		o.Refit = base.Refit
 	}
 	if o.Tuning, err = t.tuning.Tuning(); err != nil {
@@ -185,6 +186,9 @@ func (r *trainRun) settle() (err error) {
 	if err != nil {
 		return err
 	}
+	if t.options.WindowPooling == "" && r.m.Windows.Several() {
+		t.options.WindowPooling = r.m.WindowPooling
+	}
 	if err := t.flags.apply(&t.options, &base, t.changed); err != nil {
 		return err
 	}
@@ -225,6 +229,7 @@ func (t *training) settleFlags() {
 	if t.settled["refit"] = ""; o.Refit != fit.Gradient {
 		t.settled["refit"] = o.Refit.String()
 	}
+	t.settled["window-pooling"] = string(o.WindowPooling)
 	t.settled["tune-thresholds"] = o.Tuning.Thresholds.String()
 	if t.settled["pooling"] = o.Pooling.String(); len(o.Poolings) > 0 {
 		t.settled["pooling"] = autoPooling
@@ -235,7 +240,7 @@ func (t *training) settleFlags() {
 func (t *training) summary() string {
 	o, words := &t.options, []string{}
 	for _, flag := range []string{"tune", "pooling", "solver", "optimizer", "learning-rate", "num-train-epochs", "refit",
-		"tune-thresholds"} {
+		"window-pooling", "tune-thresholds"} {
 		value := t.settled[flag]
 		steps := slices.Contains([]string{"optimizer", "learning-rate", "num-train-epochs"}, flag)
 		if value != "" && !(steps && o.Tune == fit.Head && o.Solver != fit.Gradient) {

@@ -70,6 +70,7 @@ type trainFlags struct {
 	solver              string
 	l2                  float64
 	refit, refitPooling string
+	windowPooling       string
 
 	loss, posWeight              string
 	posWeightCap, labelSmoothing float64
@@ -112,14 +113,14 @@ func addTrainFlags(cmd *cobra.Command) *trainFlags {
 	flags.AddTuning(cmd, &t.tuning)
 	flags.AddExactlyOne(cmd, &t.exactlyOne)
 	t.addHeadFlags(f)
-	cli.Minor(cmd, "Model flags", "exactly-one", "precision")
+	cli.Minor(cmd, "Model flags", "window-pooling", "exactly-one")
 	cli.Minor(cmd, "Head flags", "solver", "l2", "refit", "refit-pooling", "loss", "pos-weight", "pos-weight-cap",
 		"label-smoothing",
 		"bias-init", "folds")
 	t.addRunFlags(f)
 	cli.Minor(cmd, "Run flags", "overwrite", "resume", "resume-from", "save-checkpoints-steps", "keep-checkpoints", "verify-save",
 		"tensorboard",
-		"recompute", "layerwise-lr-decay", "features-cache", "baseline", "no-holdout")
+		"recompute", "layerwise-lr-decay", "features-cache", "baseline", "no-holdout", "precision")
 	flags.AddPlots(cmd, &t.plots)
 	cli.Minor(cmd, "Run flags", "plots")
 	cli.Minor(cmd, "Run flags", "features", "dev-features")
@@ -159,6 +160,8 @@ func (t *trainFlags) addHeadFlags(f *pflag.FlagSet) {
 		"after --tune last:N or all also find an exact head, lbfgs or lda, and keep what --dev likes best of the two and their mixtures; "+
 			"or none")
 	f.StringVar(&t.refitPooling, "refit-pooling", "", "`FEATURES` of --refit, as --pooling has them (default: mean and max of all layers)")
+	f.StringVar(&t.windowPooling, "window-pooling", "", "what the head reads of the --windows of a text: features of all of them, or each by "+
+		"itself for noisy-or, 1 − Π(1 − p), for labels that hang on one passage (default: as the model was trained, else features)")
 	f.StringVar(&t.loss, "loss", "bce", "bce (sigmoid cross-entropy), focal (gamma 2, alpha 0.25) or asymmetric (gamma 4 and 1, clip 0.05)")
 	f.StringVar(&t.posWeight, "pos-weight", "",
 		"how often a positive counts: a number, balanced (negatives over positives), or a JSON `FILE` of label to number")

@@ -136,7 +136,7 @@ func (o *tuneOptions) save(a *cli.App, m *model.Model) error {
 		if err != nil {
 			return err
 		}
-		w.Head, w.Labels, w.Thresholds = m.Head, m.Labels, slices.Clone(m.Thresholds)
+		w.Head, w.Labels, w.Thresholds, w.Calibration = m.Head, m.Labels, slices.Clone(m.Thresholds), m.Calibration
 		w.SetTraining(m.Training())
 		m = w
 	}
