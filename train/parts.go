@@ -3,7 +3,6 @@ package train
 import (
 	"sort"
 
-	"bertlabel/layers"
 	"bertlabel/tensor"
 )
 
@@ -57,70 +56,6 @@ func Load(parts Parts) (f Features, err error) {
 	}
 	return f, nil
 }
-
-// lossRows is how many rows of parts HeadLoss has in memory.
-const lossRows = 4096
-
-// HeadLoss returns the mean loss of a head over the known cells of rows, as layers.MeanSoftLoss; shares of cells count where they are
-// there. Of windows it is that of their texts. Parts are read once; where Y is nil their labels are, too. workers have not been started. The error is one of the parts.
-func HeadLoss(head *layers.Classifier, loss layers.Loss, rows Features, workers *tensor.Workers) (float64, error) {
-	labels := head.Labels()
-	workers.Start()
-	defer workers.Stop()
-	var logits tensor.Tensor
-	add := func(x *tensor.Tensor, y []int8, shares []float32) float64 {
-		logits.Resize(x.Rows, labels)
-		workers.Do(labels, forwardLabel{head, &logits, x})
-		return layers.MeanSoftLoss(loss, nil, &logits, y, shares, 1)
-	}
-	if rows.First != nil {
-		logits, _ := rows.Score(head)
-		return layers.MeanSoftLoss(loss, nil, logits, rows.Y, rows.Shares, 0), nil
-	}
-	if rows.X != nil {
-		return add(rows.X, rows.Y, rows.Shares) / float64(max(1, layers.KnownCells(rows.Y))), nil
-	}
-	sum, known, parts := 0.0, 0, rows.Parts
-	var x tensor.Tensor
-	done := 0 // label cells of the parts before
-	for part := range parts.Len() {
-		n := parts.Rows(part) * labels
-		var y []int8
-		var shares []float32
-		if rows.Y != nil {
-			if y = rows.Y[done : done+n]; rows.Shares != nil {
-				shares = rows.Shares[done : done+n]
-			}
-		} else {
-			var err error
-			if y, shares, err = parts.Cells(part); err != nil {
-				return 0, err
-			}
-		}
-		done, known = done+n, known+layers.KnownCells(y)
-		for first := 0; first < parts.Rows(part); first += lossRows {
-			to := min(first+lossRows, parts.Rows(part))
-			x.Resize(to-first, parts.Width())
-			if err := parts.Read(part, first, &x); err != nil {
-				return 0, err
-			}
-			of := shares
-			if shares != nil {
-				of = shares[first*labels : to*labels]
-			}
-			sum += add(&x, y[first*labels:to*labels], of)
-		}
-	}
-	return sum / float64(max(1, known)), nil
-}
-
-// forwardLabel is a loop over labels: logits = x·Wᵀ + b.
-type forwardLabel struct {
-	head      *layers.Classifier
-	logits, x *tensor.Tensor
-}
-
-func (f forwardLabel) Run(_, l int) { f.head.ForwardLabels(f.logits, f.x, l, l+1) }
 
 // partRows gives single rows of parts, and keeps the part that the last one was of.
 type partRows struct {

@@ -2,12 +2,10 @@ package train
 
 import (
 	"errors"
-	"math"
 	"slices"
 	"strings"
 	"testing"
 
-	"bertlabel/layers"
 	"bertlabel/tensor"
 )
 
@@ -96,41 +94,22 @@ func TestHeadOnParts(t *testing.T) {
 	}
 }
 
-// HeadLoss is the loss of the rows in memory, whether it reads the labels itself or not; Load is what was cut.
-func TestHeadLoss(t *testing.T) {
-	task := newTask(5, lossRows+500, 3, 2)
-	loss := layers.SigmoidCrossEntropy{}
-	logits := tensor.New(task.Train.X.Rows, 2)
-	task.Classifier.Forward(logits, task.Train.X)
-	want := layers.MeanLoss(loss, nil, logits, task.Train.Y, 0)
-	workers := tensor.NewWorkers(2)
-	memory, err := HeadLoss(task.Classifier, loss, task.Train, workers)
-	if err != nil || memory != want {
-		t.Errorf("in memory %v, want %v, %v", memory, want, err)
-	}
-	of, c := inCut(task, 0, 100, lossRows+500)
-	for _, y := range [][]int8{nil, task.Train.Y} {
-		of.Train.Y = y
-		got, err := HeadLoss(task.Classifier, loss, of.Train, workers)
-		if err != nil || !(math.Abs(got-want) <= 1e-13*want) { // a sum of float64 in another order
-			t.Errorf("in parts %v, want %v, %v", got, want, err)
-		}
-	}
+// Load is what was cut.
+func TestLoad(t *testing.T) {
+	task := newTask(5, 50, 3, 2)
+	_, c := inCut(task, 0, 10, 50)
 	loaded, err := Load(c)
 	if err != nil || !slices.Equal(loaded.X.Data, task.Train.X.Data) || !slices.Equal(loaded.Y, task.Train.Y) || loaded.Shares != nil {
 		t.Errorf("loaded otherwise: %v", err)
 	}
 }
 
-// A part that cannot be read ends steps, loss and loading with its error; labels that lack rows are refused.
+// A part that cannot be read ends steps and loading with its error; labels that lack rows are refused.
 func TestPartsFail(t *testing.T) {
 	of, c := inCut(newTask(7, 60, 3, 2), 20, 60)
 	c.broken = 1
 	if _, err := TrainHead(t.Context(), of); !errors.Is(err, errRead) {
 		t.Errorf("steps: %v", err)
-	}
-	if _, err := HeadLoss(of.Classifier, layers.SigmoidCrossEntropy{}, of.Train, nil); !errors.Is(err, errRead) {
-		t.Errorf("loss: %v", err)
 	}
 	if _, err := Load(c); !errors.Is(err, errRead) {
 		t.Errorf("load: %v", err)

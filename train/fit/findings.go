@@ -6,9 +6,9 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/layers"
-	"bertlabel/train"
 	"bertlabel/train/diagnosis"
 	"bertlabel/train/fit/note"
+	"bertlabel/train/solver"
 )
 
 // inspect looks at what the run is about to begin with.
@@ -50,7 +50,7 @@ func (h *headRun) inspectLosses(onDev *judged) error {
 	labels := len(h.run.labels)
 	features := h.train
 	features.Shares = shares
-	loss, err := train.HeadLoss(h.head, minimised, features, h.run.workers)
+	loss, err := solver.MeanLoss(h.head, minimised, features, h.run.workers)
 	if err != nil {
 		return err
 	}

@@ -340,7 +340,7 @@ func (h *headRun) logSolution(found headFound, rows train.Features, onDev *judge
 	if h.log == nil {
 		return nil
 	}
-	loss, err := train.HeadLoss(found.head, h.loss, rows, h.run.workers)
+	loss, err := solver.MeanLoss(found.head, h.loss, rows, h.run.workers)
 	if err != nil {
 		return err
 	}

@@ -170,3 +170,32 @@ func TestPartsFail(t *testing.T) {
 		t.Errorf("labels missing: %v", err)
 	}
 }
+
+// MeanLoss is the loss of the rows in memory, whether they are there or in parts, with shares or without them.
+func TestMeanLoss(t *testing.T) {
+	t.Parallel()
+	task, loss, workers := withShares(newTask(50, streamRows+300, 4, 2)), layers.SigmoidCrossEntropy{}, tensor.NewWorkers(2)
+	head := layers.ZeroClassifier(2, 4)
+	copy(head.Weights.Value, []float32{0.1, -0.2, 0.3, 0, -0.1, 0.05, 0, 0.2})
+	logits := tensor.New(task.Train.X.Rows, 2)
+	head.Forward(logits, task.Train.X)
+	counted := task.Train
+	counted.Shares = nil
+	for _, rows := range []train.Features{task.Train, counted} {
+		want := layers.MeanSoftLoss(loss, nil, logits, rows.Y, rows.Shares, 0)
+		if got, err := MeanLoss(head, loss, rows, workers); err != nil || got != want {
+			t.Errorf("in memory %v, want %v, %v", got, want, err)
+		}
+		of := inCut(task, 3).Train
+		of.Y, of.Shares = rows.Y, rows.Shares
+		got, err := MeanLoss(head, loss, of, nil)
+		if err != nil || !(math.Abs(got-want) <= 1e-13*want) { // a sum of float64 in another order
+			t.Errorf("in parts %v, want %v, %v", got, want, err)
+		}
+		of.Parts.(*cut).fails = of.Parts.(*cut).reads
+		of.Parts.(*cut).reads = 0
+		if _, err := MeanLoss(head, loss, of, nil); !errors.Is(err, errRead) {
+			t.Errorf("a read that fails: %v", err)
+		}
+	}
+}
