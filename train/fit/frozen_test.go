@@ -110,9 +110,9 @@ func frozenSteps(n int) *train.Config {
 	return &c
 }
 
-// A run that keeps what frozen layers give, for Dev and for the refit, ends with the bits of one that keeps nothing: with one and two of three
-// layers trained, windows, low precisions, poolings of the head and the refit, on any number of threads, and with fewer steps than one epoch
-// has, or as many, or more. The refit then finds every text that was trained on.
+// A run that keeps what frozen layers give, for Dev and for the refit, ends with the bits of one that keeps nothing: with one and two of
+// three layers trained, windows, low precisions, poolings of the head and the refit, on any number of threads, and with fewer steps than one
+// epoch has, or as many, or more. The refit then finds every text that was trained on.
 func TestKeepingBits(t *testing.T) {
 	rows, dev := frozenRows(t, 40, 1), frozenRows(t, 24, 2)
 	base := Options{Dev: dev, Tune: Last(1), Pooling: bert.Mean, Refit: LDA, Config: frozenSteps(13), Tuning: Tuning{Thresholds: Guarded}}
