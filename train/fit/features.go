@@ -205,7 +205,7 @@ func (h *featureRun) memory(dev *features.Set) (need train.Memory) {
 	}
 	need.Model.Weights = weights.Weights
 	if r.o.Folder.Path != "" {
-		need.Saving = 4 * r.m.Encoder.KernelElements()
+		need.Saving = max(0, 4*r.m.Encoder.KernelElements()-need.Features) // which make room for it
 	}
 	need.Other = max(0, machine.Held()-weights.Weights)
 	return need
