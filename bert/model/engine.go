@@ -38,8 +38,8 @@ func (e *FeatureError) Unwrap() error { return ErrNotFinite }
 
 // Features returns the vectors that stand for the texts, [len(texts), width], in the order of texts. The texts, or their windows, are
 // sorted by length and cut into batches; every thread takes batches of its own and runs them alone, so threads never wait for each
-// other. When the texts cannot be shared out like that, all threads work on each product together. The bits of a row depend on
-// its text only. progress, unless nil, is told how many texts are done; it may be called by several goroutines at once. The error is that
+// other. What cannot be shared out like that, one text or the last of an odd number, is run by all threads, each product together. The bits of a
+// row depend on its text only. progress, unless nil, is told how many texts are done; it may be called by several goroutines at once. The error is that
 // of the pooling, the cause of ctx's end, a *FeatureError, or says what is wrong with a row of tokens. A panic on another goroutine comes
 // to the caller as a *parallel.Panic.
 func (m *Model) Features(ctx context.Context, texts []tokenizer.Encoding, pooling bert.Pooling, progress func(done int)) (*tensor.Tensor,
@@ -82,15 +82,17 @@ type featuresRun struct {
 	order   []sequence // of the texts, the longest first, those of one text together
 	tokens  int        // of all texts
 	batches [][2]int   // ranges of order
+	alone   int        // batches that a thread runs alone, the first ones; the others are run by all threads together
 	joins   []*joining // of each text; nil for one of a single sequence
 	next    atomic.Int64
 	done    atomic.Int64
 }
 
-// do runs the batches.
+// do runs the batches: first those that a thread runs alone.
 func (r *featuresRun) do(ctx context.Context) error {
-	if r.plan() {
-		return r.throughput(ctx, r.m.threads)
+	r.plan()
+	if err := r.throughput(ctx, r.m.threads); err != nil {
+		return err
 	}
 	return r.latency(ctx)
 }
@@ -104,18 +106,17 @@ func (r *featuresRun) length(s sequence) int {
 	return w.End - w.Start
 }
 
-// plan cuts the texts into batches, and tells whether every thread is to take batches of its own.
-func (r *featuresRun) plan() (alone bool) {
+// plan cuts the texts into batches, and settles how many of them a thread runs alone.
+func (r *featuresRun) plan() {
 	r.sort()
 	passes, threads := (r.tokens+batchTokens-1)/batchTokens, r.m.threads
 	if threads > 1 {
 		r.cut(max(2, (passes+threads-1)/threads) * threads)
-		if r.even(threads) {
-			return true
-		}
+		r.share(threads)
 	}
-	r.cut(passes)
-	return false
+	if r.alone == 0 {
+		r.cut(passes)
+	}
 }
 
 // sort puts the longest first, so that the last batches, which end at different times, are the cheapest. All windows of a text but its last
@@ -154,30 +155,34 @@ func (r *featuresRun) cut(n int) {
 	}
 }
 
-// even tells whether threads that take one batch after the other end nearly together: whether the busiest one then has less
-// to do than all would have with their shares of each product, which costs about a twentieth more for each thread
-// (BenchmarkForward, workers=1 and workers=2).
-func (r *featuresRun) even(threads int) bool {
+// share settles how many batches threads take alone, one after the other, before all of them work together on each product of the rest:
+// the number by which the end comes first. The busiest thread has to end before that, so the loads should be even; together a
+// batch costs about a twentieth more for each thread (BenchmarkForward, workers=1 and workers=2).
+func (r *featuresRun) share(threads int) {
 	load := make([]int, threads)
-	for _, b := range r.batches {
-		least := slices.Index(load, slices.Min(load))
+	left, least := r.tokens, (20+threads)*r.tokens
+	for i, b := range r.batches {
+		to := slices.Index(load, slices.Min(load))
 		for _, s := range r.order[b[0]:b[1]] {
-			load[least] += r.length(s)
+			load[to] += r.length(s)
+			left -= r.length(s)
+		}
+		if cost := 20*threads*slices.Max(load) + (20+threads)*left; cost <= least {
+			r.alone, least = i+1, cost
 		}
 	}
-	return 20*threads*slices.Max(load) <= (20+threads)*r.tokens
 }
 
-// throughput lets each of so many goroutines run whole batches.
+// throughput lets each of so many goroutines run whole batches, those that are run alone.
 func (r *featuresRun) throughput(ctx context.Context, threads int) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg parallel.Group
-	for range threads {
+	for range min(threads, r.alone) {
 		wg.Go(func() {
 			p := r.m.serial.get(func() *Pass { return r.m.NewPass(1) })
 			defer r.m.serial.put(p)
-			for i := r.next.Add(1) - 1; i < int64(len(r.batches)) && ctx.Err() == nil; i = r.next.Add(1) - 1 {
+			for i := r.next.Add(1) - 1; i < int64(r.alone) && ctx.Err() == nil; i = r.next.Add(1) - 1 {
 				if err := r.batch(p, r.batches[i]); err != nil {
 					cancel(err)
 				}
@@ -188,11 +193,14 @@ func (r *featuresRun) throughput(ctx context.Context, threads int) error {
 	return context.Cause(ctx)
 }
 
-// latency runs the batches one after the other, all threads on each.
+// latency runs the other batches one after the other, all threads on each.
 func (r *featuresRun) latency(ctx context.Context) error {
+	if r.alone == len(r.batches) {
+		return nil
+	}
 	p := r.m.parallel.get(func() *Pass { return r.m.NewPass(r.m.threads) })
 	defer r.m.parallel.put(p)
-	for _, b := range r.batches {
+	for _, b := range r.batches[r.alone:] {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}

@@ -296,6 +296,9 @@ func TestNoisyOr(t *testing.T) {
 	if shown, _ := run(0, "explain --steps 4 --json=false --label animal --model "+model, "--text", long); !strings.Contains(shown, "together −ln(1 − p)") {
 		t.Errorf("for people: %s", shown)
 	}
+	if _, stderr := run(0, "convert --to google --model "+model+" --output "+filepath.Join(dir, "google")); !strings.Contains(stderr, "noisy-or") {
+		t.Errorf("convert: %s", stderr)
+	}
 	run(0, "eval --against int8 --model "+model+" --data "+devFile)
 	added, tuned := filepath.Join(dir, "added"), filepath.Join(dir, "tuned")
 	run(0, "labels drop --names colour --model "+model+" --output "+filepath.Join(dir, "dropped"))

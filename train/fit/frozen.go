@@ -24,7 +24,7 @@ func (e *encoderRun) keep(k keeping, steps int) {
 	frozen := e.task.Tune.Layers < len(r.m.Encoder.Layers)
 	refits := k == keepAll && r.o.Refit != Gradient && steps >= epoch
 	e.task.KeepFrozen = frozen && (k >= keepStates && steps > epoch || refits)
-	e.task.KeepFeatures, e.keepDev = "", frozen && k == keepAll && r.o.Dev != nil && !r.noisyOr()
+	e.task.KeepFeatures, e.keepDev = "", frozen && k == keepAll && r.o.Dev != nil
 	if frozen && refits {
 		e.task.KeepFeatures = r.refitPooling
 	}
@@ -36,7 +36,8 @@ func (e *encoderRun) countKept(need *train.Memory) {
 	r, rows := e.run, 0
 	if e.keepDev {
 		need.Frozen += 4 * countTokens(r.devTexts) * r.m.Encoder.Config.HiddenSize
-		rows += len(r.devTexts)
+		dev, _ := r.readRows(r.devTexts)
+		rows += len(dev)
 	}
 	if r.o.Refit == Gradient {
 		return
@@ -62,7 +63,8 @@ func (e *encoderRun) keepDevStates() error {
 	if r.o.Refit != Gradient {
 		pooling = r.refitPooling
 	}
-	r.frozenDev = bert.NewFrozenStates(batchOf(r.devTexts), r.m.Encoder.Config.HiddenSize)
+	dev, _ := r.readRows(r.devTexts)
+	r.frozenDev = bert.NewFrozenStates(batchOf(dev), r.m.Encoder.Config.HiddenSize)
 	return r.frozenDev.Pool(r.m.Encoder, e.task.Tune.Layers, pooling)
 }
 
@@ -73,7 +75,9 @@ func (r *run) devFeatures(ctx context.Context, pooling bert.Pooling) (dev train.
 		dev.X, dev.First, err = r.compute(ctx, r.o.Dev, r.devTexts, pooling, nil)
 		return dev, err
 	}
-	if dev.X, err = r.reader(r.o.Dev).FeaturesKept(ctx, r.devTexts, r.frozenDev, nil); err != nil {
+	rows, first := r.readRows(r.devTexts)
+	dev.First = first
+	if dev.X, err = r.reader(r.o.Dev).FeaturesKept(ctx, rows, r.frozenDev, nil); err != nil {
 		return dev, err
 	}
 	dev.X, err = bert.SelectFeatures(dev.X, r.frozenDev.Pooling(), pooling)
