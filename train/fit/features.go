@@ -71,7 +71,7 @@ func FromFeatures(ctx context.Context, m *model.Model, rows, dev *features.Set, 
 		return nil, context.Cause(ctx) // the observer's error at the last step
 	}
 	finished = true
-	return &r.result, nil
+	return &r.result, r.sample(ctx)
 }
 
 // featureRun is a head that is found on features of others.
