@@ -177,7 +177,7 @@ func (l *Layer) outliers(ws *Workspace, x *tensor.Tensor, b *Batch) (outliers [l
 		}
 		part := x.SliceRows(first, first+offsets[outlierTogether])
 		inputs[0] = columnMaxima(inputs[0], &part)
-		l.Forward(ws, &part, &part, offsets)
+		fused(&ws.Workspace, func() { l.Forward(ws, &part, &part, offsets) })
 		for i, input := range []*tensor.Tensor{&ws.context, &ws.attended, &ws.intermediate} {
 			inputs[i+1] = columnMaxima(inputs[i+1], input)
 		}

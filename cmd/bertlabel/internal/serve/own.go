@@ -221,7 +221,7 @@ func (c *call) predictionsOf(b *bytes.Buffer, name string, t *texts, form *predi
 
 // predictShared is encode and predict, without the features where the model before had the same.
 func (c *call) predictShared(m *loaded, t *texts, before *shared) ([]row, error) {
-	key := fmt.Sprintf("%s %d %s", m.key(m.Pooling), m.MaxSeqLength, m.Windows)
+	key := fmt.Sprintf("%s %d %s %s", m.key(m.Pooling), m.MaxSeqLength, m.Windows, m.WindowPooling)
 	if before.key == key && m.Head != nil {
 		return c.scoreAgain(m, before.features)
 	}
@@ -239,8 +239,8 @@ func (c *call) scoreAgain(m *loaded, features []row) ([]row, error) {
 	rows := make([]row, len(features))
 	for i, f := range features {
 		n := len(m.Labels)
-		rows[i] = row{feature: f.feature, encoding: f.encoding, logits: make([]float32, n), probabilities: make([]float32, n)}
-		if err := m.ScoreRow(f.feature, rows[i].logits, rows[i].probabilities); err != nil {
+		rows[i] = row{feature: f.feature, windows: f.windows, encoding: f.encoding, logits: make([]float32, n), probabilities: make([]float32, n)}
+		if err := m.score(&rows[i]); err != nil {
 			return nil, fmt.Errorf("text %d: %w", i, err)
 		}
 		c.s.m.labelled(m, rows[i].probabilities)
@@ -523,8 +523,9 @@ type modelInfo struct {
 	Digest     string             `json:"digest"`
 	Labels     []string           `json:"labels"`
 	Thresholds map[string]float32 `json:"thresholds"`
-	MaxTokens  int                `json:"max_input_tokens"`  // of a row
-	Windows    string             `json:"windows,omitempty"` // rows that a text may have, where they are several
+	MaxTokens  int                `json:"max_input_tokens"`         // of a row
+	Windows    string             `json:"windows,omitempty"`        // rows that a text may have, where they are several
+	Joined     string             `json:"window_pooling,omitempty"` // how what is said of these becomes what is said of the text
 	Precision  string             `json:"precision"`
 	Embeddings string             `json:"embeddings_precision"`
 }
@@ -545,7 +546,7 @@ func (c *call) info(m *loaded) modelInfo {
 		Status: []versionStatus{{Version: m.version, State: "AVAILABLE"}}}
 	i.Status[0].Status.Code = "OK"
 	if m.Windows.Several() {
-		i.Windows = m.Windows.MostText()
+		i.Windows, i.Joined = m.Windows.MostText(), m.WindowPooling.String()
 	}
 	for l, label := range m.Labels {
 		i.Thresholds[label] = m.Thresholds[l]

@@ -336,10 +336,10 @@ func (st *stream) compute(p *part) error {
 	n := len(st.m.Labels)
 	for k, i := range places {
 		r := &p.results[i]
-		r.feature, r.err = rows[k].feature, rows[k].err
+		r.feature, r.windows, r.err = rows[k].feature, rows[k].windows, rows[k].err
 		if r.err == nil && st.result == streamPredict {
 			r.logits, r.probabilities = make([]float32, n), make([]float32, n)
-			r.err = fenced(func() error { return st.m.ScoreRow(r.feature, r.logits, r.probabilities) })
+			r.err = fenced(func() error { return st.m.score(r) })
 		}
 	}
 	return nil
