@@ -16,7 +16,7 @@ type LowTile struct {
 type TileArgs struct {
 	Panels int // at least 1
 
-	K   int     // steps, at least 1: pairs of k for bf16, quads for int8
+	K   int     // steps, at least 1: pairs of k for bf16, quads for int8, an even number of them where Int8.Depth is 8
 	A   []uint8 // row i as Round or Quantize wrote it, ARS·i bytes from the beginning
 	ARS int
 	B   []uint8 // panels, each [K][NR] pairs of bf16, or quads of int8 and then [Pairs][NR] pairs of bf16
@@ -93,7 +93,7 @@ type Int8 struct {
 	QuadBytes int
 	Shift     int32
 
-	// Depth is how many elements of k lie side by side in B: 4, or 2. A panel of B is [k/Depth][NR][Depth].
+	// Depth is how many elements of k lie side by side in B: 2, 4, or 8, and then K is even. A panel of B is [k/Depth][NR][Depth].
 	Depth int
 
 	// Outliers is Round for the outlier channels, which stand after the quads.

@@ -41,24 +41,6 @@ func bf16x2SplitNEON(t *TileArgs)
 func bf16x1SplitNEON(t *TileArgs)
 
 //go:noescape
-func int8x6USDOT(t *TileArgs)
-
-//go:noescape
-func int8x5USDOT(t *TileArgs)
-
-//go:noescape
-func int8x4USDOT(t *TileArgs)
-
-//go:noescape
-func int8x3USDOT(t *TileArgs)
-
-//go:noescape
-func int8x2USDOT(t *TileArgs)
-
-//go:noescape
-func int8x1USDOT(t *TileArgs)
-
-//go:noescape
 func int8x6SDOT(t *TileArgs)
 
 //go:noescape
@@ -76,15 +58,33 @@ func int8x2SDOT(t *TileArgs)
 //go:noescape
 func int8x1SDOT(t *TileArgs)
 
+//go:noescape
+func int8x6USMMLA(t *TileArgs)
+
+//go:noescape
+func int8x5USMMLA(t *TileArgs)
+
+//go:noescape
+func int8x4USMMLA(t *TileArgs)
+
+//go:noescape
+func int8x3USMMLA(t *TileArgs)
+
+//go:noescape
+func int8x2USMMLA(t *TileArgs)
+
+//go:noescape
+func int8x1USMMLA(t *TileArgs)
+
 // peakBFMLAL runs rounds × 24 independent BFMLALB.
 //
 //go:noescape
 func peakBFMLAL(rounds int)
 
-// peakUSDOT runs rounds × 24 independent USDOT.
+// peakUSMMLA runs rounds × 24 independent USMMLA.
 //
 //go:noescape
-func peakUSDOT(rounds int)
+func peakUSMMLA(rounds int)
 
 // peakSDOT runs rounds × 24 independent SDOT.
 //

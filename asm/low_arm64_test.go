@@ -10,7 +10,7 @@ func moreLowForms(bf map[string]BF16, i8 map[string]Int8) {
 		bf["neon by BFMLAL"] = bf16NEON(true)
 	}
 	if cpuid.CPU.Supports(cpuid.I8MM) {
-		i8["neon by USDOT"] = int8USDOT()
+		i8["neon by USMMLA"] = int8USMMLA()
 	}
 	if cpuid.CPU.Supports(cpuid.ASIMDDP) {
 		i8["neon by SDOT"] = int8SDOT()

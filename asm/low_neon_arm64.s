@@ -1,7 +1,7 @@
 //go:build !noasm && !purego
 
 // The tiles of BF16 and Int8 of set neon: C[m×16] = A[m×k]·B[k×16], scaled if int8, + Bias + Base, m ≤ 6. CPU features: ASIMD; BF16
-// for the tiles of BF16 that are not named Split, which do the same by FMLA; I8MM for USDOT, ASIMDDP for SDOT.
+// for the tiles of BF16 that are not named Split, which do the same by FMLA; I8MM for USMMLA, ASIMDDP for SDOT.
 //
 // A step takes a pair of bf16 or a quad of bytes: a row of B is 64 bytes, an element of A 4, or, in the split tiles, two float32. The
 // instructions BFDOT and BFMMLA would round differently (to odd, both products before the sum): they have no place here.
@@ -62,8 +62,6 @@
 #define BFHI(a, v, t, d) VBFMLALT(t, 30, d+2); VBFMLALT(t, 31, d+3); VBFMLALB(t, 30, d+2); VBFMLALB(t, 31, d+3)
 #define FMLO(a, v, t, d) VFMLA4S(t, 30, d); VFMLA4S(t, 31, d+1)
 #define FMHI(a, v, t, d) VFMLA4S(t, 30, d+2); VFMLA4S(t, 31, d+3)
-#define USLO(a, v, t, d) VUSDOT(30, t, d); VUSDOT(31, t, d+1)
-#define USHI(a, v, t, d) VUSDOT(30, t, d+2); VUSDOT(31, t, d+3)
 #define SDLO(a, v, t, d) VSDOT(30, t, d); VSDOT(31, t, d+1)
 #define SDHI(a, v, t, d) VSDOT(30, t, d+2); VSDOT(31, t, d+3)
 
@@ -80,15 +78,18 @@
 // SPLITPAIR is a step of bf16 by FMLA: the odd element of each pair as float32, then the even one. A has them in this order.
 #define SPLITPAIR(ROWS) PART(ROWS, ODD, FMLO, FMHI); PART(ROWS, EVEN, FMLO, FMHI)
 #define BF16PAIR(ROWS)  PART(ROWS, ASIS, BFLO, BFHI)
-#define USQUAD(ROWS)    PART(ROWS, ASIS, USLO, USHI)
 #define SDQUAD(ROWS)    PART(ROWS, ASIS, SDLO, SDHI)
+
+// ADVANCE goes to the next row of B, and fetches.
+#define ADVANCE \
+	PRFM 1024(R8), PLDL1KEEP; ADD $64, R8; \
+	PRFM (R16), PLDL2KEEP; ADD R17, R16
 
 // STEPS takes R0 steps.
 #define STEPS(again, STEP, ROWS) \
 again: \
 	STEP(ROWS); \
-	PRFM 1024(R8), PLDL1KEEP; ADD $64, R8; \
-	PRFM (R16), PLDL2KEEP; ADD R17, R16; \
+	ADVANCE; \
 	SUBS $1, R0, R0; \
 	BNE again
 
@@ -140,6 +141,19 @@ panel: \
 	FLDPQ (R14), (F30, F31); ROWS(LO); \
 	FLDPQ 32(R14), (F30, F31); ROWS(HI)
 
+// SCALED makes the sums numbers and adds the outlier channels.
+#define SCALED(ROWS) \
+	MOVD TileArgs_Rows(R15), R14; \
+	ADD $RowFactor_Scale, R14; \
+	ROWS(LOADOFFSET); \
+	MOVD TileArgs_ColScales(R15), R14; \
+	ADD R20, R14; \
+	COLUMNS(ROWS, SCALELO, SCALEHI); \
+	MOVD TileArgs_Pairs(R15), R0; \
+	CBZ R0, finish; \
+	STEPS(outliers, SPLITPAIR, ROWS); \
+finish:
+
 // A tile is, for each panel: sums = offsets; K steps; scaled; Pairs steps of outlier channels by FMLA; C = Base + Bias + sums.
 #define INT8TILE(ROWS, QUAD) \
 	ARGUMENTS; \
@@ -151,16 +165,60 @@ panel: \
 	ADD R20, R14; \
 	COLUMNS(ROWS, OFFLO, OFFHI); \
 	STEPS(step, QUAD, ROWS); \
+	SCALED(ROWS); \
+	FINISH(ROWS)
+
+// The tiles by USMMLA take two steps at once. A register of A has eight bytes of each of two rows, one of B eight of each of two columns
+// (a panel is [k/8][16][8] bytes), and one of sums their 2×2 sums. Columns 4q, 4q+1 of rows 2i, 2i+1 are summed in V(8i+q), columns
+// 4q+2, 4q+3 in V(8i+4+q), so that halves change places at the end and V(4i)…V(4i+3) hold row i.
+
+// BLOCKSm(TWO, ONE) applies TWO to the pairs of rows of a tile of m rows, and ONE to the row that is left: (addresses of A[i,p] and
+// A[i+1,p], register for both, its number, number of the first sum). The second row of the latter is the first one again, and what
+// becomes of it stays in registers that the tile does not use.
+#define BLOCKS1(TWO, ONE) ONE(R1, R1, V24, 24, 0)
+#define BLOCKS2(TWO, ONE) TWO(R1, R2, V24, 24, 0)
+#define BLOCKS3(TWO, ONE) BLOCKS2(TWO, ONE); ONE(R3, R3, V25, 25, 8)
+#define BLOCKS4(TWO, ONE) BLOCKS2(TWO, ONE); TWO(R3, R4, V25, 25, 8)
+#define BLOCKS5(TWO, ONE) BLOCKS4(TWO, ONE); ONE(R5, R5, V26, 26, 16)
+#define BLOCKS6(TWO, ONE) BLOCKS4(TWO, ONE); TWO(R5, R6, V26, 26, 16)
+
+// Steps p and p+1: A of two rows, or of one; go to A[i,p+2].
+#define LOADTWO(a, b, v, t, d) VLD1.P 8(a), v.D[0]; VLD1.P 8(b), v.D[1]
+#define LOADONE(a, b, v, t, d) VLD1R.P 8(a), [v.D2]
+
+// Columns 0…7, with B in V28…V31, and then 8…15.
+#define MMLO(a, b, v, t, d) VUSMMLA(28, t, d); VUSMMLA(29, t, d+4); VUSMMLA(30, t, d+1); VUSMMLA(31, t, d+5)
+#define MMHI(a, b, v, t, d) VUSMMLA(28, t, d+2); VUSMMLA(29, t, d+6); VUSMMLA(30, t, d+3); VUSMMLA(31, t, d+7)
+
+#define MMQUADS(BLOCKS) \
+	BLOCKS(LOADTWO, LOADONE); \
+	FLDPQ (R8), (F28, F29); FLDPQ 32(R8), (F30, F31); BLOCKS(MMLO, MMLO); \
+	ADVANCE; SUB $1, R0; \
+	FLDPQ (R8), (F28, F29); FLDPQ 32(R8), (F30, F31); BLOCKS(MMHI, MMHI)
+
+// End of the steps: the blocks of two rows become rows.
+#define HALVES(d) VZIP1D(d+4, d, 30); VZIP2D(d+4, d, d+4); VMOVQ(30, d)
+#define UNBLOCK(a, b, v, t, d) HALVES(d); HALVES((d+1)); HALVES((d+2)); HALVES((d+3))
+
+// Then row i: tile[i,:] += Offset[i]·ColSums.
+#define ADDOFFLO(a, v, t, d) VIMLA4S(t, 30, d); VIMLA4S(t, 31, d+1)
+#define ADDOFFHI(a, v, t, d) VIMLA4S(t, 30, d+2); VIMLA4S(t, 31, d+3)
+
+// A tile as INT8TILE, but that the offsets come after the steps. BLOCKS goes through A, UNBLOCKED through all sums that it sets, ROWS
+// through those of the tile's rows.
+#define MMLATILE(ROWS, BLOCKS, UNBLOCKED) \
+	ARGUMENTS; \
+panel: \
+	PANEL; \
+	UNBLOCKED(CLEAR); \
+	STEPS(step, MMQUADS, BLOCKS); \
+	BLOCKS(UNBLOCK, UNBLOCK); \
 	MOVD TileArgs_Rows(R15), R14; \
-	ADD $RowFactor_Scale, R14; \
 	ROWS(LOADOFFSET); \
-	MOVD TileArgs_ColScales(R15), R14; \
+	MOVD TileArgs_ColSums(R15), R14; \
 	ADD R20, R14; \
-	COLUMNS(ROWS, SCALELO, SCALEHI); \
-	MOVD TileArgs_Pairs(R15), R0; \
-	CBZ R0, finish; \
-	STEPS(outliers, SPLITPAIR, ROWS); \
-finish: \
+	COLUMNS(ROWS, ADDOFFLO, ADDOFFHI); \
+	SCALED(ROWS); \
 	FINISH(ROWS)
 
 // func bf16x6NEON(t *TileArgs)
@@ -201,25 +259,6 @@ TEXT ·bf16x2SplitNEON(SB), NOSPLIT, $0-8
 TEXT ·bf16x1SplitNEON(SB), NOSPLIT, $0-8
 	BF16TILE(ROWS1, SPLITPAIR)
 
-// func int8x6USDOT(t *TileArgs)
-TEXT ·int8x6USDOT(SB), NOSPLIT, $0-8
-	INT8TILE(ROWS6, USQUAD)
-
-TEXT ·int8x5USDOT(SB), NOSPLIT, $0-8
-	INT8TILE(ROWS5, USQUAD)
-
-TEXT ·int8x4USDOT(SB), NOSPLIT, $0-8
-	INT8TILE(ROWS4, USQUAD)
-
-TEXT ·int8x3USDOT(SB), NOSPLIT, $0-8
-	INT8TILE(ROWS3, USQUAD)
-
-TEXT ·int8x2USDOT(SB), NOSPLIT, $0-8
-	INT8TILE(ROWS2, USQUAD)
-
-TEXT ·int8x1USDOT(SB), NOSPLIT, $0-8
-	INT8TILE(ROWS1, USQUAD)
-
 // func int8x6SDOT(t *TileArgs)
 TEXT ·int8x6SDOT(SB), NOSPLIT, $0-8
 	INT8TILE(ROWS6, SDQUAD)
@@ -238,3 +277,22 @@ TEXT ·int8x2SDOT(SB), NOSPLIT, $0-8
 
 TEXT ·int8x1SDOT(SB), NOSPLIT, $0-8
 	INT8TILE(ROWS1, SDQUAD)
+
+// func int8x6USMMLA(t *TileArgs)
+TEXT ·int8x6USMMLA(SB), NOSPLIT, $0-8
+	MMLATILE(ROWS6, BLOCKS6, ROWS6)
+
+TEXT ·int8x5USMMLA(SB), NOSPLIT, $0-8
+	MMLATILE(ROWS5, BLOCKS5, ROWS6)
+
+TEXT ·int8x4USMMLA(SB), NOSPLIT, $0-8
+	MMLATILE(ROWS4, BLOCKS4, ROWS4)
+
+TEXT ·int8x3USMMLA(SB), NOSPLIT, $0-8
+	MMLATILE(ROWS3, BLOCKS3, ROWS4)
+
+TEXT ·int8x2USMMLA(SB), NOSPLIT, $0-8
+	MMLATILE(ROWS2, BLOCKS2, ROWS2)
+
+TEXT ·int8x1USMMLA(SB), NOSPLIT, $0-8
+	MMLATILE(ROWS1, BLOCKS1, ROWS2)

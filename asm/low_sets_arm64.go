@@ -11,7 +11,7 @@ func lowNEON(s *Kernels) {
 	s.BF16 = bf16NEON(cpu.Supports(cpuid.BF16))
 	switch {
 	case cpu.Supports(cpuid.I8MM):
-		s.Int8 = int8USDOT()
+		s.Int8 = int8USMMLA()
 	case cpu.Supports(cpuid.ASIMDDP):
 		s.Int8 = int8SDOT()
 	}
@@ -46,27 +46,27 @@ func bf16NEON(native bool) BF16 {
 	return s
 }
 
-// int8USDOT is Int8 by dot products of unsigned and signed bytes (I8MM, Armv8.6); outlier channels by FMLA.
-func int8USDOT() Int8 {
+// int8USMMLA is Int8 by products of 2×8 and 8×2 bytes, unsigned and signed (I8MM, Armv8.6); outlier channels by FMLA.
+func int8USMMLA() Int8 {
 	return Int8{
 		MR: 6, NR: 16, Fast: true,
 		Tiles: []LowTile{
-			{6, int8x6USDOT},
-			{5, int8x5USDOT},
-			{4, int8x4USDOT},
-			{3, int8x3USDOT},
-			{2, int8x2USDOT},
-			{1, int8x1USDOT},
+			{6, int8x6USMMLA},
+			{5, int8x5USMMLA},
+			{4, int8x4USMMLA},
+			{3, int8x3USMMLA},
+			{2, int8x2USMMLA},
+			{1, int8x1USMMLA},
 		},
-		Quantize: quantizeGeneric, QuadBytes: 4, Depth: 4,
+		Quantize: quantizeGeneric, QuadBytes: 4, Depth: 8,
 		Outliers: roundSplitGeneric, OutlierBytes: 8, Range: rangeGeneric,
-		peak: peakUSDOT, peakOps: 768,
+		peak: peakUSMMLA, peakOps: 1536,
 	}
 }
 
 // int8SDOT is Int8 by dot products of signed bytes: A holds q − 128, and 128 times the sums of B's columns come back by the offset.
 func int8SDOT() Int8 {
-	s := int8USDOT()
+	s := int8USMMLA()
 	s.Tiles = []LowTile{
 		{6, int8x6SDOT},
 		{5, int8x5SDOT},
@@ -75,8 +75,8 @@ func int8SDOT() Int8 {
 		{2, int8x2SDOT},
 		{1, int8x1SDOT},
 	}
-	s.Quantize, s.Shift = quantizeShiftedGeneric, 128
-	s.peak = peakSDOT
+	s.Quantize, s.Shift, s.Depth = quantizeShiftedGeneric, 128, 4
+	s.peak, s.peakOps = peakSDOT, 768
 	return s
 }
 

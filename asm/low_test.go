@@ -154,7 +154,8 @@ func (r *lowProduct) bf16Args(set BF16, rows int, alloc func(n int) []float32) *
 
 func (r *lowProduct) int8Args(set Int8, pairs func(dst []uint8, even, odd []float32), rows int, alloc func(n int) []float32) *TileArgs {
 	t := r.args(rows, alloc)
-	t.K, t.Pairs = (r.k+3)/4, (r.outliers+1)/2
+	fill := max(4, set.Depth)
+	t.K, t.Pairs = (r.k+fill-1)/fill*fill/4, (r.outliers+1)/2
 	quads := set.QuadBytes * t.K
 	bytes := quads + set.OutlierBytes*t.Pairs
 	t.ARS = bytes + 4

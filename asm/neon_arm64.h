@@ -118,10 +118,19 @@
 // The same with the odd elements: BFMLALT
 #define VBFMLALT(m, n, d) WORD $(0x6EC0FC00 | (m)<<16 | (n)<<5 | (d))
 
-// V[d].S4 += sums of four products V[n].B16 · V[m].B16, V[n] unsigned, V[m] signed: USDOT. CPU feature: I8MM
-#define VUSDOT(m, n, d) WORD $(0x4E809C00 | (m)<<16 | (n)<<5 | (d))
+// V[d].S4 += the 2×2 sums of V[n]·V[m]ᵀ, both 2×8 bytes, V[n] unsigned, V[m] signed: USMMLA. CPU feature: I8MM
+#define VUSMMLA(m, n, d) WORD $(0x4E80AC00 | (m)<<16 | (n)<<5 | (d))
 
-// The same with both signed: SDOT. CPU feature: ASIMDDP
+// V[d].D2 = the lower halves of V[n] and V[m]: ZIP1
+#define VZIP1D(m, n, d) WORD $(0x4EC03800 | (m)<<16 | (n)<<5 | (d))
+
+// V[d].D2 = their upper halves: ZIP2
+#define VZIP2D(m, n, d) WORD $(0x4EC07800 | (m)<<16 | (n)<<5 | (d))
+
+// V[d].S4 += V[n].S4 · V[m].S4, integers: MLA
+#define VIMLA4S(m, n, d) WORD $(0x4EA09400 | (m)<<16 | (n)<<5 | (d))
+
+// V[d].S4 += sums of four products V[n].B16 · V[m].B16, both signed: SDOT. CPU feature: ASIMDDP
 #define VSDOT(m, n, d) WORD $(0x4E809400 | (m)<<16 | (n)<<5 | (d))
 
 // V[d] = the halves of V[n], exchanged: EXT

@@ -46,14 +46,14 @@ bfmlal:
 	BGT bfmlal
 	RET
 
-// func peakUSDOT(rounds int)
-// One round: 24 USDOT of 4 quads, 768 operations. CPU feature: I8MM.
-TEXT ·peakUSDOT(SB), NOSPLIT, $0-8
+// func peakUSMMLA(rounds int)
+// One round: 24 USMMLA of 2×2 sums over 8 products, 1536 operations. CPU feature: I8MM.
+TEXT ·peakUSMMLA(SB), NOSPLIT, $0-8
 	MOVD rounds+0(FP), R0
-usdot:
-	ONCE24(VUSDOT)
+usmmla:
+	ONCE24(VUSMMLA)
 	SUBS $1, R0, R0
-	BGT usdot
+	BGT usmmla
 	RET
 
 // func peakSDOT(rounds int)

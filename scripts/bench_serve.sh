@@ -18,7 +18,7 @@ threads=${BENCH_THREADS:-$(nproc)}
 mkdir -p "$cache"
 scratch=$(mktemp -d)
 started=()
-trap 'for p in "${started[@]}"; do kill "$p" 2>/dev/null || true; done; wait 2>/dev/null || true; rm -rf "$scratch"' EXIT
+trap 'for p in "${started[@]}"; do kill -KILL -- "-$p" 2>/dev/null || true; done; wait 2>/dev/null || true; rm -rf "$scratch"' EXIT
 skip() { echo "skipped: $*" >&2; }
 
 CGO_ENABLED=0 go build -o "$scratch/bertlabel" ./cmd/bertlabel
@@ -53,10 +53,10 @@ if [ -n "$peers" ] && setup; then
 		port=$((port + 1))
 		url=http://127.0.0.1:$port kind=simple
 		case $peer in
-		fastapi | litserve) "$python" scripts/benchserve/peer.py "$peer" "$cache/hf" "$port" "$threads" "${BENCH_BATCH:-8}" >"$scratch/$peer" 2>&1 & ;;
+		fastapi | litserve) setsid "$python" scripts/benchserve/peer.py "$peer" "$cache/hf" "$port" "$threads" "${BENCH_BATCH:-8}" >"$scratch/$peer" 2>&1 & ;;
 		infinity)
 			kind=infinity
-			OMP_NUM_THREADS=$threads "$(dirname "$python")/infinity_emb" v2 --model-id "$cache/hf" --served-model-name model --device cpu --port "$port" >"$scratch/$peer" 2>&1 &
+			OMP_NUM_THREADS=$threads setsid "$(dirname "$python")/infinity_emb" v2 --model-id "$cache/hf" --served-model-name model --device cpu --port "$port" >"$scratch/$peer" 2>&1 &
 			;;
 		tei)
 			[ -n "${TEI_URL:-}" ] || { skip "tei: TEI_URL is not set"; continue; }
@@ -67,7 +67,8 @@ if [ -n "$peers" ] && setup; then
 		esac
 		started+=($!)
 		if ready $! "$url"; then
-			arguments+=(-peer "$peer=$kind@$url")
+			kill -STOP -- "-$!" # until it is measured
+			arguments+=(-peer "$peer=$kind@$url#$!")
 		else
 			skip "$peer: it does not start"
 			tail -2 "$scratch/$peer" >&2

@@ -23,10 +23,10 @@ func ProductMemory(rows, depth int, transposed bool) int {
 // LowProductMemory returns the bytes of products in a low precision, of at most rows rows and depth elements of the summed axis, with so
 // many outliers: those of the workspace, for all workers together, and those of each worker's scratch.
 func LowProductMemory(p Precision, rows, depth, outliers int) (shared, worker int) {
-	set, k := &asm.Best.Int8, roundUp(depth, lowDepth)
+	set, k := &asm.Best.Int8, int8Depth(depth)
 	mr, nr, bytes := set.MR, set.NR, k/4*set.QuadBytes+(outliers+1)/2*set.OutlierBytes
 	if p == BF16 {
-		mr, nr, bytes = asm.Best.BF16.MR, asm.Best.BF16.NR, k/2*asm.Best.BF16.PairBytes
+		mr, nr, bytes = asm.Best.BF16.MR, asm.Best.BF16.NR, roundUp(depth, lowDepth)/2*asm.Best.BF16.PairBytes
 	}
 	const factor = 8
 	return rows * (lowRowStride(bytes) + factor), 4 * (2*depth + 2*mr*nr + nr)

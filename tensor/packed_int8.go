@@ -29,14 +29,18 @@ const tiny = 0x1p-40
 func newPackedInt8In(a *Arena, k, n int, outliers []int) *PackedInt8 {
 	p := &PackedInt8{outliers: slices.Clone(outliers), lowPacked: lowPacked{data: a.TakeBytes(sizeInt8(k, n, len(outliers)))}}
 	p.shape(k, n, asm.Best.Int8.NR)
+	p.depth = int8Depth(k)
 	p.sums, p.scales = make([]int32, p.panels*p.nr), make([]float32, p.panels*p.nr)
 	return p
 }
 
 // sizeInt8 is that of the panels.
 func sizeInt8(k, n, outliers int) int {
-	return (roundUp(k, lowDepth) + 4*((outliers+1)/2)) * roundUp(n, asm.Best.Int8.NR)
+	return (int8Depth(k) + 4*((outliers+1)/2)) * roundUp(n, asm.Best.Int8.NR)
 }
+
+// int8Depth returns k filled up with zeros, as the tiles need it.
+func int8Depth(k int) int { return roundUp(k, max(lowDepth, asm.Best.Int8.Depth)) }
 
 // Bytes returns the memory that p holds.
 func (p *PackedInt8) Bytes() int { return len(p.data) + 4*(len(p.sums)+len(p.scales)) }

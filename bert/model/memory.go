@@ -33,23 +33,32 @@ func ExplainerMemory(config bert.Config) int {
 // which stay with m for the next call.
 func (m *Model) FeaturesMemory(texts []tokenizer.Encoding, width int) int {
 	run := featuresRun{m: m, texts: texts}
-	passes, threads := 1, m.threads
-	if run.plan() {
-		passes, threads = m.threads, 1
+	run.plan()
+	passes, workspaces := 0, 0
+	count := func(batches [][2]int, n, threads int) { // n passes run the batches
+		if len(batches) > 0 {
+			passes, workspaces = passes+n, workspaces+n*m.Encoder.FeaturesMemory(run.size(batches), threads)
+		}
 	}
-	var size bert.BatchSize
-	for _, b := range run.batches {
+	count(run.batches[:run.alone], min(m.threads, run.alone), 1)
+	count(run.batches[run.alone:], 1, m.threads)
+	windows := 0 // of a text that waits for the rest of them; each pass may hold one or two up
+	for i := range texts {
+		windows = max(windows, len(texts[i].Windows))
+	}
+	return 4*len(texts)*width + 2*passes*4*windows*width + workspaces
+}
+
+// size returns what the largest of some batches have.
+func (r *featuresRun) size(batches [][2]int) (size bert.BatchSize) {
+	for _, b := range batches {
 		tokens := 0
-		for _, s := range run.order[b[0]:b[1]] {
-			n := run.length(s)
+		for _, s := range r.order[b[0]:b[1]] {
+			n := r.length(s)
 			tokens += n
 			size.Longest = max(size.Longest, n)
 		}
 		size.Tokens, size.Texts = max(size.Tokens, tokens), max(size.Texts, b[1]-b[0])
 	}
-	windows := 0 // of a text that waits for the rest of them; each pass may hold one or two up
-	for i := range texts {
-		windows = max(windows, len(texts[i].Windows))
-	}
-	return 4*len(texts)*width + 2*passes*4*windows*width + passes*m.Encoder.FeaturesMemory(size, threads)
+	return size
 }

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -50,7 +51,8 @@ func run(args []string) error {
 	rounds := f.Int("rounds", 3, "times that all rows are measured")
 	rows := f.String("rows", "", "names of rows, with commas; default: all but soak")
 	var peers []string
-	f.Func("peer", "NAME=KIND@URL of a server that runs; kinds: simple, tei, infinity", func(s string) error {
+	f.Func("peer", "NAME=KIND@URL[#GROUP] of a server that runs; kinds: simple, tei, infinity; "+
+		"its process group stands still while others are measured", func(s string) error {
 		peers = append(peers, s)
 		return nil
 	})
@@ -97,24 +99,17 @@ func (b *bench) round(round int, names string, peers []string) error {
 	}
 	for _, peer := range peers {
 		name, rest, _ := strings.Cut(peer, "=")
-		kind, url, found := strings.Cut(rest, "@")
+		kind, place, found := strings.Cut(rest, "@")
+		url, group, _ := strings.Cut(place, "#")
 		if _, ok := kinds[kind]; !found || !ok {
-			return fmt.Errorf("-peer %s: want NAME=KIND@URL", peer)
+			return fmt.Errorf("-peer %s: want NAME=KIND@URL[#GROUP]", peer)
 		}
-		c := newClient(kinds[kind], url, b.texts)
-		if err := b.check(c); err != nil {
-			print(name, "check", nil, err)
-			continue
+		if err := signal(group, "-CONT"); err != nil {
+			return fmt.Errorf("-peer %s: %w", peer, err)
 		}
-		capacity := 0.0
-		for _, row := range loadRows {
-			if names != "" && !slices.Contains(strings.Split(names, ","), row.name) {
-				continue
-			}
-			if capacity == 0 {
-				capacity = b.saturate(c)
-			}
-			print(name, row.name, row.measure(b, c, capacity), nil)
+		b.peer(name, newClient(kinds[kind], url, b.texts), names, print)
+		if err := signal(group, "-STOP"); err != nil {
+			return fmt.Errorf("-peer %s: %w", peer, err)
 		}
 	}
 	return nil
@@ -177,4 +172,30 @@ func (b *bench) check(c *client) error {
 		}
 	}
 	return nil
+}
+
+// peer measures one.
+func (b *bench) peer(name string, c *client, names string, print func(server, what string, r result, err error)) {
+	if err := b.check(c); err != nil {
+		print(name, "check", nil, err)
+		return
+	}
+	capacity := 0.0
+	for _, row := range loadRows {
+		if names != "" && !slices.Contains(strings.Split(names, ","), row.name) {
+			continue
+		}
+		if capacity == 0 {
+			capacity = b.saturate(c)
+		}
+		print(name, row.name, row.measure(b, c, capacity), nil)
+	}
+}
+
+// signal sends one to a process group, if there is one. A peer that is not measured stands still: LitServe's idle processes keep a core busy.
+func signal(group, name string) error {
+	if group == "" {
+		return nil
+	}
+	return exec.Command("kill", name, "--", "-"+group).Run()
 }
