@@ -22,11 +22,11 @@ type AdamStep struct {
 func adamWGeneric(w, g, m, v []float32, s *AdamStep) {
 	for i := range w {
 		d := float32(s.Clip * g[i])
-		m[i] = float32(s.Beta1*m[i]) + float32(s.Gain1*d)
-		v[i] = float32(s.Beta2*v[i]) + float32(s.Gain2*float32(d*d))
+		m[i] = fma32(d, s.Gain1, float32(s.Beta1*m[i]))
+		v[i] = fma32(float32(d*d), s.Gain2, float32(s.Beta2*v[i]))
 		root := float32(math.Sqrt(float64(float32(s.VHat * v[i]))))
-		u := float32(s.MHat*m[i])/(root+s.Eps) + float32(s.Decay*w[i])
-		w[i] -= float32(s.LR * u)
+		u := fma32(w[i], s.Decay, float32(s.MHat*m[i])/(root+s.Eps))
+		w[i] = fma32(-u, s.LR, w[i])
 		g[i] = 0
 	}
 }

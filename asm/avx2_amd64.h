@@ -104,3 +104,109 @@ end:
 	OP           X0, X8, X8; \
 	VPERMILPD    $1, X8, X0; \
 	OP           X0, X8, X8
+
+// The sums of row_amd64.h: a vector of 16 lanes is two registers, so that all eight accumulators hold the four vectors of one sum in
+// float32. Of a pair of sums, and of one in float64, they hold two vectors: a second walk along the row adds up the other two.
+
+// SUMREST: the CX + 16 numbers that do not fill a vector go to its lower half, a0 and b0, and if there are more than 8, to its upper half.
+#define SUMREST(STEP, LAST, a0, b0, a1, b1, low, end) \
+	ADDQ $16, CX; \
+	CMPQ CX, $8; \
+	JLT  low; \
+	STEP(0, a0, b0); \
+	ADDQ $32, AX; \
+	SUBQ $8, CX; \
+	JEQ  end; \
+	RESTMASK; \
+	LAST(a1, b1); \
+	JMP  end; \
+low: \
+	TESTQ CX, CX; \
+	JEQ   end; \
+	RESTMASK; \
+	LAST(a0, b0); \
+end:
+
+#define SUMPASS(STEP, LAST, loop, single, rest, low, end) \
+	ZERO; \
+	XORQ AX, AX; \
+	MOVQ DX, CX; \
+	SUBQ $64, CX; \
+	JLT  single; \
+loop: \
+	STEP(0, A0, A0); STEP(32, A1, A1); STEP(64, A2, A2); STEP(96, A3, A3); \
+	STEP(128, A4, A4); STEP(160, A5, A5); STEP(192, A6, A6); STEP(224, A7, A7); \
+	ADDQ $256, AX; \
+	SUBQ $64, CX; \
+	JGE  loop; \
+single: \
+	ADDQ $48, CX; \
+	JLT  rest; \
+	STEP(0, A0, A0); STEP(32, A1, A1); \
+	ADDQ $64, AX; \
+	SUBQ $64, CX; \
+	JMP  single; \
+rest: \
+	SUMREST(STEP, LAST, A0, A0, A1, A1, low, end)
+#define SUM \
+	VADDPS A2, A0, A0; VADDPS A3, A1, A1; VADDPS A6, A4, A4; VADDPS A7, A5, A5; \
+	VADDPS A4, A0, A0; VADDPS A5, A1, A1; VADDPS A1, A0, A0; \
+	FOLD(VADDPS)
+
+// HALVES: SUMPASS for two accumulators at a time, A0 A1 and A2 A3 for the halves of vector 0, A4 A5 and A6 A7 for those of vector 1. OTHERS:
+// the same for vectors 2 and 3, which only whole blocks of 64 numbers have.
+#define HALVES(STEP, LAST, loop, single, rest, low, end) \
+	ZERO; \
+	XORQ AX, AX; \
+	MOVQ DX, CX; \
+	SUBQ $64, CX; \
+	JLT  single; \
+loop: \
+	STEP(0, A0, A1); STEP(32, A2, A3); STEP(64, A4, A5); STEP(96, A6, A7); \
+	ADDQ $256, AX; \
+	SUBQ $64, CX; \
+	JGE  loop; \
+single: \
+	ADDQ $48, CX; \
+	JLT  rest; \
+	STEP(0, A0, A1); STEP(32, A2, A3); \
+	ADDQ $64, AX; \
+	SUBQ $64, CX; \
+	JMP  single; \
+rest: \
+	SUMREST(STEP, LAST, A0, A1, A2, A3, low, end)
+#define OTHERS(STEP, loop, end) \
+	ZERO; \
+	XORQ AX, AX; \
+	MOVQ DX, CX; \
+	SUBQ $64, CX; \
+	JLT  end; \
+loop: \
+	STEP(128, A0, A1); STEP(160, A2, A3); STEP(192, A4, A5); STEP(224, A6, A7); \
+	ADDQ $256, AX; \
+	SUBQ $64, CX; \
+	JGE  loop; \
+end:
+
+#define SUMPAIR(STEP, LAST, loop, single, rest, low, end, loop2, end2) \
+	HALVES(STEP, LAST, loop, single, rest, low, end); \
+	VADDPS A4, A0, V2; VADDPS A5, A1, V3; VADDPS A6, A2, V4; VADDPS A7, A3, V5; \
+	OTHERS(STEP, loop2, end2); \
+	VADDPS A4, A0, A0; VADDPS A5, A1, A1; VADDPS A6, A2, A2; VADDPS A7, A3, A3; \
+	VADDPS A0, V2, A0; VADDPS A1, V3, A1; VADDPS A2, V4, A2; VADDPS A3, V5, A3; \
+	VADDPS A2, A0, A0; \
+	FOLD(VADDPS); \
+	VMOVAPS X8, X4; \
+	VADDPS A3, A1, A0; \
+	FOLD(VADDPS)
+
+// In float64 the halves of a vector are joined first.
+#define SUMPD(STEP, LAST, loop, single, rest, low, end, loop2, end2) \
+	HALVES(STEP, LAST, loop, single, rest, low, end); \
+	VADDPD A2, A0, A0; VADDPD A3, A1, A1; VADDPD A6, A4, A4; VADDPD A7, A5, A5; \
+	VADDPD A4, A0, V4; VADDPD A5, A1, V5; \
+	OTHERS(STEP, loop2, end2); \
+	VADDPD A2, A0, A0; VADDPD A3, A1, A1; VADDPD A6, A4, A4; VADDPD A7, A5, A5; \
+	VADDPD A4, A0, A0; VADDPD A5, A1, A1; \
+	VADDPD A0, V4, A0; VADDPD A1, V5, A1; VADDPD A1, A0, A0; \
+	FOLDPD(VADDPD)

@@ -75,3 +75,23 @@
 	OP            X0, X8, X8; \
 	VPERMILPD     $1, X8, X0; \
 	OP            X0, X8, X8
+
+// The sums of row_amd64.h: a vector of 16 lanes is a register, in float64 it is two.
+
+#define SUMPASS(STEP, LAST, loop, single, rest, low, end) \
+	ZERO; \
+	PASS(STEP, LAST(A0, A1), loop, single, rest, end)
+#define SUM \
+	VADDPS A2, A0, A0; VADDPS A6, A4, A4; VADDPS A4, A0, A0; \
+	FOLD(VADDPS)
+#define SUMPAIR(STEP, LAST, loop, single, rest, low, end, loop2, end2) \
+	SUMPASS(STEP, LAST, loop, single, rest, low, end); \
+	SUM; \
+	VMOVAPS X8, X4; \
+	VMOVAPS A1, A0; VMOVAPS A3, A2; VMOVAPS A5, A4; VMOVAPS A7, A6; \
+	SUM
+#define SUMPD(STEP, LAST, loop, single, rest, low, end, loop2, end2) \
+	SUMPASS(STEP, LAST, loop, single, rest, low, end); \
+	VADDPD A1, A0, A0; VADDPD A3, A2, A2; VADDPD A5, A4, A4; VADDPD A7, A6, A6; \
+	VADDPD A2, A0, A0; VADDPD A6, A4, A4; VADDPD A4, A0, A0; \
+	FOLDPD(VADDPD)

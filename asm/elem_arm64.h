@@ -249,8 +249,7 @@ done: \
 	RET
 
 // PASS walks along R2 numbers: STEP(a, b) for each 4 of them, LAST for the remaining R3, if any; these move the pointers. Four
-// steps in turn have four pairs of accumulators a, b to themselves, the single ones and LAST share the first pair: the order
-// of a sum depends on its length only. Each PASS needs four labels.
+// steps in turn have accumulators V16, V18, V20, V22, the single ones and LAST use V16. Each PASS needs four labels.
 #define PASS(STEP, LAST, loop, single, rest, end) \
 	SUBS $16, R2, R3; \
 	BLT  single; \
@@ -273,13 +272,140 @@ rest: \
 	LAST; \
 end:
 
-// ZERO: all accumulators 0. SUM: lane 0 of V16 = the sum of the accumulators a. SUMPD: that of a and b, float64.
+// Sums have the order of sum_generic.go: four vectors of 16 lanes. In float32 these are V16…V31, four registers a vector, so that one sum
+// has them all. Of a pair of sums, and of a sum in float64, V16…V31 hold two vectors, and a second walk along the row adds up the others.
+
+// ZERO: V16…V31 are 0.
 #define ZERO \
-	VZERO(16); VZERO(17); VZERO(18); VZERO(19); VZERO(20); VZERO(21); VZERO(22); VZERO(23)
+	VZERO(16); VZERO(17); VZERO(18); VZERO(19); VZERO(20); VZERO(21); VZERO(22); VZERO(23); \
+	VZERO(24); VZERO(25); VZERO(26); VZERO(27); VZERO(28); VZERO(29); VZERO(30); VZERO(31)
+
+// SUMREST: the R3 + 16 numbers that do not fill a vector: the first 4 go to the accumulators a0, b0, the next to those that follow. LAST
+// knows the first ones only, so TURN moves the accumulators of a vector one place on after each 4, and in the end back to their places.
+// R3 then is how many numbers LAST had. R10, R11 are lost.
+#define SUMREST(STEP, LAST, TURN, a0, b0, quad, last, back, turn, end) \
+	ADDS $16, R3; \
+	BEQ  end; \
+	LSR  $2, R3, R10; \
+	AND  $3, R3; \
+	MOVD R10, R11; \
+quad: \
+	CBZ  R11, last; \
+	STEP(a0, b0); \
+	TURN; \
+	SUB  $1, R11; \
+	B    quad; \
+last: \
+	CBZ  R3, back; \
+	LAST; \
+back: \
+	CBZ  R10, end; \
+turn: \
+	TURN; \
+	ADD  $1, R10; \
+	CMP  $4, R10; \
+	BNE  turn; \
+end:
+
+// TURN4, TURN8: V16…V19, or V16…V23 in pairs, move one place on.
+#define TURN4 VMOVQ(16, 0); VMOVQ(17, 16); VMOVQ(18, 17); VMOVQ(19, 18); VMOVQ(0, 19)
+#define TURN8 \
+	VMOVQ(16, 0); VMOVQ(18, 16); VMOVQ(20, 18); VMOVQ(22, 20); VMOVQ(0, 22); \
+	VMOVQ(17, 0); VMOVQ(19, 17); VMOVQ(21, 19); VMOVQ(23, 21); VMOVQ(0, 23)
+
+// SUMPASS: one float32 sum, Σ a: its lanes. SUM: lane 0 of V16 = the sum of these lanes.
+#define SUMPASS(STEP, LAST, loop, single, rest, quad, last, back, turn, end) \
+	ZERO; \
+	SUBS $64, R2, R3; \
+	BLT  single; \
+loop: \
+	STEP(16, 16); STEP(17, 17); STEP(18, 18); STEP(19, 19); \
+	STEP(20, 20); STEP(21, 21); STEP(22, 22); STEP(23, 23); \
+	STEP(24, 24); STEP(25, 25); STEP(26, 26); STEP(27, 27); \
+	STEP(28, 28); STEP(29, 29); STEP(30, 30); STEP(31, 31); \
+	SUBS $64, R3; \
+	BGE  loop; \
+single: \
+	ADDS $48, R3; \
+	BLT  rest; \
+	STEP(16, 16); STEP(17, 17); STEP(18, 18); STEP(19, 19); \
+	SUBS $64, R3; \
+	B    single; \
+rest: \
+	SUMREST(STEP, LAST, TURN4, 16, 16, quad, last, back, turn, end)
 #define SUM \
-	VFADD4S(18, 16, 16); VFADD4S(22, 20, 20); VFADD4S(20, 16, 16); \
-	VFADDP4S(16, 16, 16); VFADDP4S(16, 16, 16)
+	VFADD4S(20, 16, 16); VFADD4S(21, 17, 17); VFADD4S(22, 18, 18); VFADD4S(23, 19, 19); \
+	VFADD4S(28, 24, 24); VFADD4S(29, 25, 25); VFADD4S(30, 26, 26); VFADD4S(31, 27, 27); \
+	VFADD4S(24, 16, 16); VFADD4S(25, 17, 17); VFADD4S(26, 18, 18); VFADD4S(27, 19, 19); \
+	VFADD4S(18, 16, 16); VFADD4S(19, 17, 17); VFADD4S(17, 16, 16); \
+	FOLD(16)
+
+// FOLD: lane 0 of V[v] = (lane 0 + lane 2) + (lane 1 + lane 3). V0 is lost.
+#define FOLD(v) \
+	VEXT8(v, 0); \
+	VFADD4S(0, v, v); \
+	VFADDP4S(v, v, v)
+
+// HALVES: SUMPASS for two accumulators at a time, V16…V23 for vector 0, V24…V31 for vector 1. OTHERS: the same for vectors 2 and 3, which
+// only whole blocks of 64 numbers have. SKIP moves the pointers on by 32 numbers; before OTHERS they stand at the first number.
+#define HALVES(STEP, LAST, SKIP, loop, single, rest, quad, last, back, turn, end) \
+	ZERO; \
+	SUBS $64, R2, R3; \
+	BLT  single; \
+loop: \
+	STEP(16, 17); STEP(18, 19); STEP(20, 21); STEP(22, 23); \
+	STEP(24, 25); STEP(26, 27); STEP(28, 29); STEP(30, 31); \
+	SKIP; \
+	SUBS $64, R3; \
+	BGE  loop; \
+single: \
+	ADDS $48, R3; \
+	BLT  rest; \
+	STEP(16, 17); STEP(18, 19); STEP(20, 21); STEP(22, 23); \
+	SUBS $64, R3; \
+	B    single; \
+rest: \
+	SUMREST(STEP, LAST, TURN8, 16, 17, quad, last, back, turn, end)
+#define OTHERS(STEP, SKIP, loop, end) \
+	ZERO; \
+	SUBS $64, R2, R3; \
+	BLT  end; \
+loop: \
+	SKIP; \
+	STEP(16, 17); STEP(18, 19); STEP(20, 21); STEP(22, 23); \
+	STEP(24, 25); STEP(26, 27); STEP(28, 29); STEP(30, 31); \
+	SUBS $64, R3; \
+	BGE  loop; \
+end:
+
+// JOINPD: V16…V19 = the sum of two vectors in float64, whose halves are joined first. SAVEPD puts it aside; SUMPD: lane 0 of V16 = the sum
+// of both.
+#define JOINPD \
+	VFADD2D(20, 16, 16); VFADD2D(21, 17, 17); VFADD2D(22, 18, 18); VFADD2D(23, 19, 19); \
+	VFADD2D(28, 24, 24); VFADD2D(29, 25, 25); VFADD2D(30, 26, 26); VFADD2D(31, 27, 27); \
+	VFADD2D(24, 16, 16); VFADD2D(25, 17, 17); VFADD2D(26, 18, 18); VFADD2D(27, 19, 19)
+#define SAVEPD \
+	JOINPD; \
+	VMOVQ(16, 8); VMOVQ(17, 9); VMOVQ(18, 10); VMOVQ(19, 11)
 #define SUMPD \
-	VFADD2D(17, 16, 16); VFADD2D(19, 18, 18); VFADD2D(21, 20, 20); VFADD2D(23, 22, 22); \
-	VFADD2D(18, 16, 16); VFADD2D(22, 20, 20); VFADD2D(20, 16, 16); \
+	JOINPD; \
+	VFADD2D(16, 8, 16); VFADD2D(17, 9, 17); VFADD2D(18, 10, 18); VFADD2D(19, 11, 19); \
+	VFADD2D(18, 16, 16); VFADD2D(19, 17, 17); VFADD2D(17, 16, 16); \
 	VFADDP2D(16, 16, 16)
+
+// JOINPAIR: V16…V23 = the sums of two vectors, a in the even registers, b in the odd ones. SAVEPAIR puts them aside; SUMPAIR: lane 0 of V16
+// = Σ a, of V17 = Σ b.
+#define JOINPAIR \
+	VFADD4S(24, 16, 16); VFADD4S(25, 17, 17); VFADD4S(26, 18, 18); VFADD4S(27, 19, 19); \
+	VFADD4S(28, 20, 20); VFADD4S(29, 21, 21); VFADD4S(30, 22, 22); VFADD4S(31, 23, 23)
+#define SAVEPAIR \
+	JOINPAIR; \
+	VMOVQ(16, 8); VMOVQ(17, 9); VMOVQ(18, 10); VMOVQ(19, 11); \
+	VMOVQ(20, 12); VMOVQ(21, 13); VMOVQ(22, 14); VMOVQ(23, 15)
+#define SUMPAIR \
+	JOINPAIR; \
+	VFADD4S(16, 8, 16); VFADD4S(17, 9, 17); VFADD4S(18, 10, 18); VFADD4S(19, 11, 19); \
+	VFADD4S(20, 12, 20); VFADD4S(21, 13, 21); VFADD4S(22, 14, 22); VFADD4S(23, 15, 23); \
+	VFADD4S(20, 16, 16); VFADD4S(22, 18, 18); VFADD4S(18, 16, 16); \
+	VFADD4S(21, 17, 17); VFADD4S(23, 19, 19); VFADD4S(19, 17, 17); \
+	FOLD(16); FOLD(17)

@@ -2,9 +2,10 @@ package asm
 
 import "math"
 
-// The element-wise kernels in plain Go: the specification. Every operation is one float32 rounding, float32(a*b) + c, which
-// the compiler may not fuse (Go specification, "Floating-point operators"). The SIMD levels do the same operations with the
-// multiply-adds fused. docs/elementwise.md derives the formulas; go run ./asm/_gen/minimax prints the polynomials.
+// The element-wise kernels in plain Go: the specification. Every operation is one float32 rounding: a product stands in
+// float32(…), so that no compiler fuses it with what follows (Go specification, "Floating-point operators"), and a fused
+// multiply-add is fma32. The SIMD levels do the same operations, so all sets give the same bits.
+// docs/elementwise.md derives the formulas; go run ./asm/_gen/minimax prints the polynomials.
 
 // Constants of eˣ = 2ⁿ·eʳ, n = round(x·log₂e), r = x − n·ln 2. ln2Hi has 9 bits (Cody and Waite 1980, ch. 6), so n·ln2Hi
 // and x − n·ln2Hi are exact.
@@ -26,18 +27,13 @@ const (
 	exp6 = 0x1.6a2408p-10
 )
 
+var expPoly = [...]float64{exp6, exp5, exp4, exp3, exp2, 1, 1}
+
 // expParts returns p = eʳ and n with eˣ = p·2ⁿ, for |x| ≤ 2¹⁵.
 func expParts(x float32) (p float32, n int32) {
 	k := float32(math.RoundToEven(float64(float32(x * log2e))))
-	r := float32(x-float32(k*ln2Hi)) - float32(k*ln2Lo)
-	p = exp6
-	p = float32(p*r) + exp5
-	p = float32(p*r) + exp4
-	p = float32(p*r) + exp3
-	p = float32(p*r) + exp2
-	p = float32(p*r) + 1
-	p = float32(p*r) + 1
-	return p, int32(k)
+	r := fma32(-k, ln2Lo, x-float32(k*ln2Hi))
+	return horner(r, expPoly[:]), int32(k)
 }
 
 // ldexp returns p·2ⁿ by adding n to the exponent: p and p·2ⁿ must be normal.
@@ -76,6 +72,8 @@ const (
 	tanhOne  = 20 // 1 − 2/(1 + e²⁰) rounds to 1
 )
 
+var tanhCoefs = [...]float64{tanh11, tanh9, tanh7, tanh5, tanh3}
+
 // tanh1 works on |x| and gives the result the sign of x: the polynomial near 0, else 1 − 2/(1 + e^(2|x|)).
 func tanh1(x float32) float32 {
 	a := abs(x)
@@ -83,12 +81,7 @@ func tanh1(x float32) float32 {
 		a = 1 - 2/(1+exp1(min(2*a, tanhOne)))
 	} else {
 		z := float32(a * a)
-		p := float32(tanh11)
-		p = float32(p*z) + tanh9
-		p = float32(p*z) + tanh7
-		p = float32(p*z) + tanh5
-		p = float32(p*z) + tanh3
-		a = float32(float32(p*z)*a) + a
+		a = fma32(float32(horner(z, tanhCoefs[:])*z), a, a)
 	}
 	return copysign(a, x)
 }
@@ -134,9 +127,9 @@ func geluTanh1(x float32) float32 {
 	if x != x {
 		return x
 	}
-	t := float32(x*(float32(float32(x*x)*gelu3)+gelu1)) - ln2
+	t := fma32(fma32(gelu3, float32(x*x), gelu1), x, -ln2)
 	s := exp1(max(expMin, min(t, expMax)))
-	return x / (1 + float32(2*s))
+	return x / fma32(2, s, 1)
 }
 
 func geluTanhGeneric(y, x []float32) {
@@ -153,10 +146,10 @@ func geluTanhGeneric(y, x []float32) {
 func geluTanhSlope1(x float32) float32 {
 	x = max(-geluFlat, min(x, geluFlat))
 	z := float32(x * x)
-	s := exp1(float32(x * (float32(z*gelu3) + gelu1)))
-	w := float32(x * (float32(z*gelu9) + gelu1)) // −x·2u′
+	s := exp1(float32(x * fma32(gelu3, z, gelu1)))
+	w := float32(x * fma32(gelu9, z, gelu1)) // −x·2u′
 	sigma := 1 / (1 + s)
-	return float32(sigma * (1 - float32(w*float32(s*sigma))))
+	return float32(sigma * fma32(-w, float32(s*sigma), 1))
 }
 
 const (
@@ -187,20 +180,13 @@ const (
 	mills8   = 0x1.483ffcp-05
 )
 
+var millsPoly = [...]float64{mills8, mills7, mills6, mills5, mills4, mills3, mills2, mills1, 0.5}
+
 // normalTail returns e = e^(−a²/2) and m = Φ(−a)/e.
 func normalTail(a float32) (e, m float32) {
 	e = exp1(float32(float32(-0.5*a) * a))
 	s := a / (a + mills)
-	m = mills8
-	m = float32(m*s) + mills7
-	m = float32(m*s) + mills6
-	m = float32(m*s) + mills5
-	m = float32(m*s) + mills4
-	m = float32(m*s) + mills3
-	m = float32(m*s) + mills2
-	m = float32(m*s) + mills1
-	m = float32(m*s) + 0.5
-	return e, m
+	return e, horner(s, millsPoly[:])
 }
 
 // geluErf1 returns x·Φ(x) = max(x, 0) − |x|·Φ(−|x|), which cancels nowhere. The maximum is x·[x ≥ 0], so that −Inf gives NaN
@@ -211,7 +197,7 @@ func geluErf1(x float32) float32 {
 	}
 	a := min(abs(x), millsMax)
 	e, m := normalTail(a)
-	return float32(x*step(x)) - float32(float32(e*a)*m)
+	return fma32(-float32(e*a), m, float32(x*step(x)))
 }
 
 func geluErfGeneric(y, x []float32) {
@@ -228,9 +214,9 @@ func geluErfSlope1(x float32) float32 {
 	}
 	a := min(abs(x), millsMax)
 	e, m := normalTail(a)
-	g := float32(e * (m - float32(a*density)))
+	g := float32(e * fma32(-a, density, m))
 	p := step(x)
-	return p + float32(g*(1-2*p))
+	return fma32(g, 1-2*p, p)
 }
 
 const density = 0.398942280401432677939946059934381868 // φ(0) = 1/√(2π)

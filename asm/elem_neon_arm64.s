@@ -4,8 +4,9 @@
 //
 //	R0      address of x; R1 = address of y; R7 R8 = gamma, beta
 //	R2      numbers in the row; R3 = numbers left
-//	R4      address of coefs; R5 R6 temporary
-//	V0      the vector at hand; V1…V7 formulas; V16…V23 accumulators; V24…V26 constants of the row
+//	R4      address of coefs
+//	R5 R6   temporary, and R10 R11 of sums
+//	V0      the vector at hand; V1…V7 formulas; V8…V10 constants of the row; V16…V31 accumulators
 
 #include "textflag.h"
 #include "go_asm.h"
@@ -32,32 +33,32 @@ TEXT ·geluTanhNEON(SB), NOSPLIT, $0-48
 TEXT ·geluErfNEON(SB), NOSPLIT, $0-48
 	MAP(GELUERF)
 
-// Softmax: x = e^(scale·x − top)/sum. V24 = scale, V25 = top, then 1/sum. MASKREST: V7 = ones in the R3 lanes of the rest.
+// Softmax: x = e^(scale·x − top)/sum. V8 = scale, V9 = top, then 1/sum. MASKREST: V7 = ones in the R3 lanes of the rest.
 #define MASKREST \
 	MOVD $·restMask+16(SB), R5; \
 	SUB  R3<<2, R5, R5; \
 	VLD1 (R5), [V7.S4]
 #define MAXSTEP(a, b) \
 	VLD1.P 16(R0), [V0.S4]; \
-	VFMUL4S(24, 0, 0); \
+	VFMUL4S(8, 0, 0); \
 	VFMAX4S(0, a, a)
 #define MAXLAST \
 	LOADREST(R0, F0, V0, odd0, end0); \
-	VFMUL4S(24, 0, 0); \
+	VFMUL4S(8, 0, 0); \
 	VFMAX4S(0, 16, 0); \
 	MASKREST; \
 	VBITQ(7, 0, 16)
 #define EXPSTEP(a, b) \
 	VLD1.P 16(R0), [V0.S4]; \
-	VFMUL4S(24, 0, 0); \
-	VFSUB4S(25, 0, 0); \
+	VFMUL4S(8, 0, 0); \
+	VFSUB4S(9, 0, 0); \
 	EXPLOW; \
 	VST1.P [V0.S4], 16(R1); \
 	VFADD4S(0, a, a)
 #define EXPLAST \
 	LOADREST(R0, F0, V0, odd1, end1); \
-	VFMUL4S(24, 0, 0); \
-	VFSUB4S(25, 0, 0); \
+	VFMUL4S(8, 0, 0); \
+	VFSUB4S(9, 0, 0); \
 	EXPLOW; \
 	MASKREST; \
 	VANDQ(7, 0, 0); \
@@ -65,11 +66,11 @@ TEXT ·geluErfNEON(SB), NOSPLIT, $0-48
 	STOREREST(R1, odd2, end2)
 #define SCALESTEP(a, b) \
 	VLD1 (R0), [V0.S4]; \
-	VFMUL4S(25, 0, 0); \
+	VFMUL4S(9, 0, 0); \
 	VST1.P [V0.S4], 16(R0)
 #define SCALELAST \
 	LOADREST(R0, F0, V0, odd3, end3); \
-	VFMUL4S(25, 0, 0); \
+	VFMUL4S(9, 0, 0); \
 	STOREREST(R0, odd4, end4)
 
 // func softmaxNEON(x []float32, scale float32)
@@ -77,27 +78,27 @@ TEXT ·softmaxNEON(SB), NOSPLIT, $0-28
 	MOVD  $·coefs(SB), R4
 	MOVD  x_base+0(FP), R0
 	MOVD  x_len+8(FP), R2
-	FMOVS scale+24(FP), F24
-	VDUP  V24.S[0], V24.S4
+	FMOVS scale+24(FP), F8
+	VDUP  V8.S[0], V8.S4
 	K(coef_minusInf, 16)
 	VMOVQ(16, 18); VMOVQ(16, 20); VMOVQ(16, 22)
 	PASS(MAXSTEP, MAXLAST, loop1, single1, rest1, done1)
 	VFMAX4S(18, 16, 16); VFMAX4S(22, 20, 20); VFMAX4S(20, 16, 16)
 	VFMAXP4S(16, 16, 16); VFMAXP4S(16, 16, 16)
-	VDUP  V16.S[0], V25.S4
+	VDUP  V16.S[0], V9.S4
 	MOVD  x_base+0(FP), R0
 	MOVD  R0, R1
-	ZERO
-	PASS(EXPSTEP, EXPLAST, loop2, single2, rest2, done2)
+	SUMPASS(EXPSTEP, EXPLAST, loop2, single2, rest2, quad2, last2, back2, turn2, done2)
 	SUM
 	FMOVS $1.0, F0
-	FDIVS F16, F0, F25
-	VDUP  V25.S[0], V25.S4
+	FDIVS F16, F0, F9
+	VDUP  V9.S[0], V9.S4
 	MOVD  x_base+0(FP), R0
 	PASS(SCALESTEP, SCALELAST, loop3, single3, rest3, done3)
 	RET
 
-// LayerNorm: y = (x − hi − lo)·rstd·gamma + beta. hi + lo is the mean, summed in float64. V24 = hi, V25 = lo, V26 = rstd.
+// LayerNorm: y = (x − hi − lo)·rstd·gamma + beta. hi + lo is the mean, summed in float64. V8 = hi, V9 = lo, V10 = rstd.
+#define SKIP ADD $128, R0
 #define MEANSTEP(a, b) \
 	VLD1.P 16(R0), [V0.S4]; \
 	VFCVTL(0, 1); \
@@ -112,30 +113,30 @@ TEXT ·softmaxNEON(SB), NOSPLIT, $0-28
 	VFADD2D(2, 17, 17)
 #define VARSTEP(a, b) \
 	VLD1.P 16(R0), [V0.S4]; \
-	VFSUB4S(24, 0, 0); \
-	VFSUB4S(25, 0, 0); \
+	VFSUB4S(8, 0, 0); \
+	VFSUB4S(9, 0, 0); \
 	VFMLA4S(0, 0, a)
 #define VARLAST \
 	LOADREST(R0, F0, V0, odd1, end1); \
-	VFSUB4S(24, 0, 0); \
-	VFSUB4S(25, 0, 0); \
+	VFSUB4S(8, 0, 0); \
+	VFSUB4S(9, 0, 0); \
 	MASKREST; \
 	VANDQ(7, 0, 0); \
 	VFMLA4S(0, 0, 16)
 #define NORMSTEP(a, b) \
 	VLD1.P 16(R0), [V0.S4]; \
-	VFSUB4S(24, 0, 0); \
-	VFSUB4S(25, 0, 0); \
-	VFMUL4S(26, 0, 1); \
+	VFSUB4S(8, 0, 0); \
+	VFSUB4S(9, 0, 0); \
+	VFMUL4S(10, 0, 1); \
 	VLD1.P 16(R7), [V2.S4]; \
 	VLD1.P 16(R8), [V0.S4]; \
 	VFMLA4S(2, 1, 0); \
 	VST1.P [V0.S4], 16(R1)
 #define NORMLAST \
 	LOADREST(R0, F0, V0, odd2, end2); \
-	VFSUB4S(24, 0, 0); \
-	VFSUB4S(25, 0, 0); \
-	VFMUL4S(26, 0, 1); \
+	VFSUB4S(8, 0, 0); \
+	VFSUB4S(9, 0, 0); \
+	VFMUL4S(10, 0, 1); \
 	LOADREST(R7, F2, V2, odd3, end3); \
 	LOADREST(R8, F0, V0, odd4, end4); \
 	VFMLA4S(2, 1, 0); \
@@ -148,21 +149,22 @@ TEXT ·layerNormNEON(SB), NOSPLIT, $0-112
 	MOVD   x_len+32(FP), R2
 	MOVD   gamma_base+48(FP), R7
 	MOVD   beta_base+72(FP), R8
-	ZERO
-	PASS(MEANSTEP, MEANLAST, loop1, single1, rest1, done1)
+	HALVES(MEANSTEP, MEANLAST, SKIP, loop1, single1, rest1, quad1, last1, back1, turn1, done1)
+	SAVEPD
+	MOVD   x_base+24(FP), R0
+	OTHERS(MEANSTEP, SKIP, loop4, done4)
 	SUMPD
 	SCVTFD R2, F1
 	FDIVD  F1, F16, F16
-	FCVTDS F16, F24
-	FCVTSD F24, F1
-	FSUBD  F1, F16, F25
-	FCVTDS F25, F25
-	FMOVS  F24, mean+104(FP)
-	VDUP   V24.S[0], V24.S4
-	VDUP   V25.S[0], V25.S4
+	FCVTDS F16, F8
+	FCVTSD F8, F1
+	FSUBD  F1, F16, F9
+	FCVTDS F9, F9
+	FMOVS  F8, mean+104(FP)
+	VDUP   V8.S[0], V8.S4
+	VDUP   V9.S[0], V9.S4
 	MOVD   x_base+24(FP), R0
-	ZERO
-	PASS(VARSTEP, VARLAST, loop2, single2, rest2, done2)
+	SUMPASS(VARSTEP, VARLAST, loop2, single2, rest2, quad2, last2, back2, turn2, done2)
 	SUM
 	SCVTFS R2, F1
 	FDIVS  F1, F16, F16
@@ -170,9 +172,9 @@ TEXT ·layerNormNEON(SB), NOSPLIT, $0-112
 	FADDS  F1, F16, F16
 	FSQRTS F16, F16
 	FMOVS  $1.0, F1
-	FDIVS  F16, F1, F26
-	FMOVS  F26, rstd+108(FP)
-	VDUP   V26.S[0], V26.S4
+	FDIVS  F16, F1, F10
+	FMOVS  F10, rstd+108(FP)
+	VDUP   V10.S[0], V10.S4
 	MOVD   x_base+24(FP), R0
 	PASS(NORMSTEP, NORMLAST, loop3, single3, rest3, done3)
 	RET
@@ -191,8 +193,7 @@ TEXT ·dotNEON(SB), NOSPLIT, $0-52
 	MOVD  x_base+0(FP), R0
 	MOVD  x_len+8(FP), R2
 	MOVD  y_base+24(FP), R1
-	ZERO
-	PASS(DOTSTEP, DOTLAST, loop, single, rest, done)
+	SUMPASS(DOTSTEP, DOTLAST, loop, single, rest, quad, last, back, turn, done)
 	SUM
 	FMOVS F16, ret+48(FP)
 	RET
@@ -254,8 +255,10 @@ TEXT ·addNEON(SB), NOSPLIT, $0-48
 TEXT ·sumSquaresNEON(SB), NOSPLIT, $0-32
 	MOVD  x_base+0(FP), R0
 	MOVD  x_len+8(FP), R2
-	ZERO
-	PASS(SQUARESTEP, SQUARELAST, loop, single, rest, done)
+	HALVES(SQUARESTEP, SQUARELAST, SKIP, loop, single, rest, quad, last, back, turn, done)
+	SAVEPD
+	MOVD  x_base+0(FP), R0
+	OTHERS(SQUARESTEP, SKIP, loop2, done2)
 	SUMPD
 	FMOVD F16, ret+24(FP)
 	RET
@@ -264,8 +267,8 @@ TEXT ·sumSquaresNEON(SB), NOSPLIT, $0-32
 TEXT ·scaleNEON(SB), NOSPLIT, $0-28
 	MOVD  y_base+0(FP), R0
 	MOVD  y_len+8(FP), R2
-	FMOVS a+24(FP), F25
-	VDUP  V25.S[0], V25.S4
+	FMOVS a+24(FP), F9
+	VDUP  V9.S[0], V9.S4
 	PASS(SCALESTEP, SCALELAST, loop, single, rest, done)
 	RET
 
@@ -299,20 +302,20 @@ TEXT ·geluTanhBackwardNEON(SB), NOSPLIT, $0-72
 TEXT ·geluErfBackwardNEON(SB), NOSPLIT, $0-72
 	MAPBACKWARD(GELUERFSLOPE)
 
-// Softmax backward: dx = scale·p·(dy − Σ dy·p). p at R0, dy at R1 for the sum and at R7. V24 = scale, V25 = the sum.
+// Softmax backward: dx = scale·p·(dy − Σ dy·p). p at R0, dy at R1 for the sum and at R7. V8 = scale, V9 = the sum.
 #define SOFTMAXBACKSTEP(a, b) \
 	VLD1.P 16(R7), [V0.S4]; \
 	VLD1.P 16(R0), [V1.S4]; \
-	VFSUB4S(25, 0, 0); \
+	VFSUB4S(9, 0, 0); \
 	VFMUL4S(1, 0, 0); \
-	VFMUL4S(24, 0, 0); \
+	VFMUL4S(8, 0, 0); \
 	VST1.P [V0.S4], 16(R1)
 #define SOFTMAXBACKLAST \
 	LOADREST(R7, F0, V0, odd2, end2); \
 	LOADREST(R0, F1, V1, odd3, end3); \
-	VFSUB4S(25, 0, 0); \
+	VFSUB4S(9, 0, 0); \
 	VFMUL4S(1, 0, 0); \
-	VFMUL4S(24, 0, 0); \
+	VFMUL4S(8, 0, 0); \
 	STOREREST(R1, odd4, end4)
 
 // func softmaxBackwardNEON(dx, p, dy []float32, scale float32)
@@ -320,12 +323,11 @@ TEXT ·softmaxBackwardNEON(SB), NOSPLIT, $0-76
 	MOVD  p_base+24(FP), R0
 	MOVD  p_len+32(FP), R2
 	MOVD  dy_base+48(FP), R1
-	ZERO
-	PASS(DOTSTEP, DOTLAST, loop1, single1, rest1, done1)
+	SUMPASS(DOTSTEP, DOTLAST, loop1, single1, rest1, quad1, last1, back1, turn1, done1)
 	SUM
-	VDUP  V16.S[0], V25.S4
-	FMOVS scale+72(FP), F24
-	VDUP  V24.S[0], V24.S4
+	VDUP  V16.S[0], V9.S4
+	FMOVS scale+72(FP), F8
+	VDUP  V8.S[0], V8.S4
 	MOVD  p_base+24(FP), R0
 	MOVD  dy_base+48(FP), R7
 	MOVD  dx_base+0(FP), R1
@@ -333,7 +335,8 @@ TEXT ·softmaxBackwardNEON(SB), NOSPLIT, $0-76
 	RET
 
 // LayerNorm backward: dx = rstd·(g − mean(g) − x̂·mean(g·x̂)), g = gamma·dy. dy at R0, gamma at R7, x̂ at R8, dx at R1.
-// V24 = mean(g), V25 = mean(g·x̂), V26 = rstd.
+// V8 = mean(g), V9 = mean(g·x̂), V10 = rstd.
+#define SKIP3 ADD $128, R0; ADD $128, R7; ADD $128, R8
 #define MEANSSTEP(a, b) \
 	VLD1.P 16(R0), [V0.S4]; \
 	VLD1.P 16(R7), [V1.S4]; \
@@ -353,18 +356,18 @@ TEXT ·softmaxBackwardNEON(SB), NOSPLIT, $0-76
 	VLD1.P 16(R7), [V1.S4]; \
 	VLD1.P 16(R8), [V2.S4]; \
 	VFMUL4S(1, 0, 0); \
-	VFSUB4S(24, 0, 0); \
-	VFMLS4S(2, 25, 0); \
-	VFMUL4S(26, 0, 0); \
+	VFSUB4S(8, 0, 0); \
+	VFMLS4S(2, 9, 0); \
+	VFMUL4S(10, 0, 0); \
 	VST1.P [V0.S4], 16(R1)
 #define NORMBACKLAST \
 	LOADREST(R0, F0, V0, odd3, end3); \
 	LOADREST(R7, F1, V1, odd4, end4); \
 	LOADREST(R8, F2, V2, odd5, end5); \
 	VFMUL4S(1, 0, 0); \
-	VFSUB4S(24, 0, 0); \
-	VFMLS4S(2, 25, 0); \
-	VFMUL4S(26, 0, 0); \
+	VFSUB4S(8, 0, 0); \
+	VFMLS4S(2, 9, 0); \
+	VFMUL4S(10, 0, 0); \
 	STOREREST(R1, odd6, end6)
 
 // func layerNormBackwardNEON(dx, dy, norm, gamma []float32, rstd float32)
@@ -374,18 +377,20 @@ TEXT ·layerNormBackwardNEON(SB), NOSPLIT, $0-100
 	MOVD   dy_len+32(FP), R2
 	MOVD   norm_base+48(FP), R8
 	MOVD   gamma_base+72(FP), R7
-	FMOVS  rstd+96(FP), F26
-	VDUP   V26.S[0], V26.S4
-	ZERO
-	PASS(MEANSSTEP, MEANSLAST, loop1, single1, rest1, done1)
-	SUM
+	HALVES(MEANSSTEP, MEANSLAST, SKIP3, loop1, single1, rest1, quad1, last1, back1, turn1, done1)
+	SAVEPAIR
+	MOVD   dy_base+24(FP), R0
+	MOVD   norm_base+48(FP), R8
+	MOVD   gamma_base+72(FP), R7
+	OTHERS(MEANSSTEP, SKIP3, loop3, done3)
+	SUMPAIR
 	SCVTFS R2, F1
-	FDIVS  F1, F16, F24
-	VDUP   V24.S[0], V24.S4
-	VMOVQ(17, 16); VMOVQ(19, 18); VMOVQ(21, 20); VMOVQ(23, 22)
-	SUM
-	FDIVS  F1, F16, F25
-	VDUP   V25.S[0], V25.S4
+	FDIVS  F1, F16, F8
+	VDUP   V8.S[0], V8.S4
+	FDIVS  F1, F17, F9
+	VDUP   V9.S[0], V9.S4
+	FMOVS  rstd+96(FP), F10
+	VDUP   V10.S[0], V10.S4
 	MOVD   dy_base+24(FP), R0
 	MOVD   norm_base+48(FP), R8
 	MOVD   gamma_base+72(FP), R7

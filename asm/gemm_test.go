@@ -51,24 +51,6 @@ func newProduct(set Kernels, m, n, k int, random func() float32) *product {
 	return r
 }
 
-// fma32 returns x·y + z rounded once. The product of two float32 is exact in float64; the sum is rounded to odd there, which
-// makes the second rounding harmless (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
-func fma32(x, y, z float32) float32 {
-	p, zz := float64(x)*float64(y), float64(z)
-	s := p + zz
-	t := s - p
-	if e := (p - (s - t)) + (zz - t); e != 0 && !math.IsInf(s, 0) && !math.IsNaN(e) { // Knuth's TwoSum: s + e = p + z exactly
-		if bits := math.Float64bits(s); bits&1 == 0 {
-			if (e > 0) == (s > 0) {
-				s = math.Float64frombits(bits + 1)
-			} else {
-				s = math.Float64frombits(bits - 1)
-			}
-		}
-	}
-	return float32(s)
-}
-
 // TestFMA32 compares fma32 with exact arithmetic, where results cancel, underflow and are halfway cases.
 func TestFMA32(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 0))
@@ -220,9 +202,16 @@ func (g *guarded) check() error {
 	return nil
 }
 
+// tileSets returns all sets, and generic with its Fused tiles, as a set of its own.
+func tileSets() []Kernels {
+	fused := generic
+	fused.Name, fused.Tiles = "generic fused", generic.Fused
+	return append(Sets(), fused)
+}
+
 // eachTile runs f as a subtest for every tile of every set.
 func eachTile(t *testing.T, f func(t *testing.T, set Kernels, tile Tile)) {
-	for _, set := range Sets() {
+	for _, set := range tileSets() {
 		for _, tile := range set.Tiles {
 			t.Run(fmt.Sprintf("%s/%dx%d", set.Name, tile.Rows, tile.Panels*set.NR), func(t *testing.T) { f(t, set, tile) })
 		}
@@ -246,7 +235,7 @@ func depths() []int {
 // stored; and the chain lies within the bound of Higham, Accuracy and Stability, §3.1, around float64: k products, k sums and
 // the two additions to C round at most k+3 times each term (every rounding 2⁻²⁴; 2⁻¹⁴⁹ for a product that underflows).
 func TestGEMMTile(t *testing.T) {
-	for _, set := range Sets() {
+	for _, set := range tileSets() {
 		t.Run(set.Name, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(2, 0))
 			for _, k := range depths() {
@@ -287,7 +276,7 @@ func TestGEMMTileSpecial(t *testing.T) {
 	finite := []float32{0, float32(math.Copysign(0, -1)), 1, -1, 0x1p-149, -0x1p-149, 0x1p-126, 0x1.8p-75, -0x1.8p-75, 3.4e38, -3.4e38,
 		1e-3}
 	all := append(slices.Clone(finite), inf, -inf, nan)
-	for _, set := range Sets() {
+	for _, set := range tileSets() {
 		t.Run(set.Name, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(3, 0))
 			for _, values := range [][]float32{finite[:7], finite, all} {
@@ -358,22 +347,22 @@ func FuzzGEMM(f *testing.F) {
 	f.Add(uint8(7), uint8(100), uint8(130), uint64(3))
 	f.Fuzz(func(t *testing.T, m8, n8, k8 uint8, seed uint64) {
 		m, n, k := int(m8%64), int(n8), int(k8)
-		var generic []float32
-		sets := Sets()
+		var first []float32
+		sets := tileSets()
 		slices.Reverse(sets) // generic first
 		for _, set := range sets {
 			rng := rand.New(rand.NewPCG(seed, 5))
 			r := newProduct(set, m, n, k, func() float32 { return float32(rng.NormFloat64()) })
 			c := multiply(set, m, n, k, r.a, r.b, r.base, r.bias)
-			if generic == nil {
-				generic = c
+			if first == nil {
+				first = c
 			}
 			for ij, got := range c {
 				if !identical(got, r.want[ij]) {
 					t.Fatalf("%s m=%d n=%d k=%d: C[%d,%d] = %g, want %g", set.Name, m, n, k, ij/n, ij%n, got, r.want[ij])
 				}
 				bound := 2.02*float64(k+3)*0x1p-24*r.abs[ij] + float64(k)*0x1p-148
-				if diff := math.Abs(float64(got) - float64(generic[ij])); !(diff <= bound) {
+				if diff := math.Abs(float64(got) - float64(first[ij])); !(diff <= bound) {
 					t.Fatalf("%s m=%d n=%d k=%d: C[%d,%d] is %g from generic, the bound is %g", set.Name, m, n, k, ij/n, ij%n, diff, bound)
 				}
 			}

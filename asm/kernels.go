@@ -10,8 +10,9 @@ import (
 // no state; the callers in package tensor compare lengths before the jump. Every field is set in every set: what a level
 // does not speed up stays the portable form of generic.
 //
-// Within one set a result depends on the operands alone, never on where an element lies in a slice: the tail of a kernel
-// computes the same operations in the same order as its body. Sets differ from each other by rounding.
+// A result depends on the operands alone, never on where an element lies in a slice: the tail of a kernel computes the same operations
+// in the same order as its body. All sets give the same bits, NaN's apart, with one exception: the float32 tiles of generic, which
+// multiply, round and then add. Its Fused are the tiles of the others.
 type Kernels struct {
 	Name string // "generic", "avx2", "avx512", "neon"
 
@@ -22,6 +23,10 @@ type Kernels struct {
 	// has Rows = 1, so any number of rows is a sum of tiles. Tiles with few rows span several panels to hide the latency of
 	// FMA; for each number of rows there is also a tile with Panels = 1, which stands after the wider one.
 	Tiles []Tile
+
+	// Fused are tiles that fuse every multiply and add, so that they give the same bits in all sets: Tiles itself, except in generic,
+	// where plain Go takes four times as long for it.
+	Fused []Tile
 
 	// PackCols sets dst[p·NR + j] = src[j·ld + p] for p < k and j < n ≤ NR, and zero for n ≤ j < NR: one panel of B = srcᵀ.
 	// dst has k·NR elements. PackRows, its twin for B = src, is a plain copy and lives in package tensor.
@@ -94,8 +99,8 @@ type Kernels struct {
 // Element (i, p) of A is a[i·ars + p·acs], so one tile serves A and Aᵀ. Panel q of B starts at b[q·bps] and holds k rows of
 // NR elements. Element (i, j) of C is c[i·ldc + j], that of Base base[i·ldbase + j], that of Bias bias[j]; C is written, and all
 // Panels·NR columns of the three must be there: over the right edge, a tile works on copies. Base may be C: then the tile adds to it.
-// With ldbase = 0 all rows have the same base. The sum over k starts from zero and runs in order of p by fused multiply-add (generic:
-// multiply, then add); at the end C = (Base + Bias) + sum. So an element of C has the same bits from every tile of the set.
+// With ldbase = 0 all rows have the same base. The sum over k starts from zero and runs in order of p by fused multiply-add (generic's Tiles:
+// multiply, then add); at the end C = (Base + Bias) + sum. So an element of C has the same bits from every tile of the set, and from every Fused tile of all sets.
 //
 // next is what the caller will read soon: in step p the tile asks the memory for next[p·nps], so that it is in the L2 cache by
 // then, and reads nothing of it. With nps = 0 that is the same element again and again, and costs nothing; a nil next would.
@@ -113,6 +118,10 @@ var generic = Kernels{
 	Tiles: []Tile{
 		{4, 1, gemm4x4Generic},
 		{1, 1, gemm1x4Generic},
+	},
+	Fused: []Tile{
+		{4, 1, fused4x4Generic},
+		{1, 1, fused1x4Generic},
 	},
 	PackCols: packColsGeneric,
 

@@ -38,7 +38,7 @@ func avx512() Kernels {
 		{1, 4, gemm1x128AVX512},
 		{1, 1, gemm1x32AVX512},
 	}
-	s.PackCols, s.Subtract64 = packColsAVX512, subtract64AVX512
+	s.Fused, s.PackCols, s.Subtract64 = s.Tiles, packColsAVX512, subtract64AVX512
 	elemAVX512(&s)
 	lowAVX512(&s)
 	s.peak, s.peakFLOP = peakAVX512, 768
@@ -59,7 +59,7 @@ func avx2() Kernels {
 		{1, 4, gemm1x64AVX2},
 		{1, 1, gemm1x16AVX2},
 	}
-	s.PackCols, s.Subtract64 = packColsAVX2, subtract64AVX2
+	s.Fused, s.PackCols, s.Subtract64 = s.Tiles, packColsAVX2, subtract64AVX2
 	elemAVX2(&s)
 	lowAVX2(&s)
 	s.peak, s.peakFLOP = peakAVX2, 192

@@ -19,7 +19,7 @@ func neon() Kernels {
 		{1, 4, gemm1x64NEON},
 		{1, 1, gemm1x16NEON},
 	}
-	s.PackCols = packColsNEON
+	s.Fused, s.PackCols = s.Tiles, packColsNEON
 	elemNEON(&s)
 	lowNEON(&s)
 	s.peak, s.peakFLOP = peakNEON, 192

@@ -6,39 +6,39 @@ import "math"
 // the difference. Rounded to float32 the mean would still be wrong by up to 2⁻²⁴·|mean|, which is much where the values lie close
 // together far from 0. So it is hi + lo, two float32, and x − hi − lo is right to its last bit.
 func layerNormGeneric(y, x, gamma, beta []float32, eps float32) (mean, rstd float32) {
-	var sum float64
-	for _, v := range x {
-		sum += float64(v)
+	var sums [sumLanes]float64
+	for i, v := range x {
+		sums[lane(i, len(x))] += float64(v)
 	}
-	sum /= float64(len(x))
+	sum := joinLanes64(&sums) / float64(len(x))
 	hi := float32(sum)
 	lo := float32(sum - float64(hi))
 
-	var squares float64
-	for _, v := range x {
-		d := v - hi - lo
-		squares += float64(d) * float64(d)
+	var squares [sumLanes]float32
+	for i, v := range x {
+		d, square := v-hi-lo, &squares[lane(i, len(x))]
+		*square = fma32(d, d, *square)
 	}
-	variance := float32(squares / float64(len(x)))
+	variance := joinLanes(&squares) / float32(len(x))
 	rstd = 1 / float32(math.Sqrt(float64(variance+eps)))
 
 	for i, v := range x {
-		y[i] = float32(float32((v-hi-lo)*rstd)*gamma[i]) + beta[i]
+		y[i] = fma32(float32((v-hi-lo)*rstd), gamma[i], beta[i])
 	}
 	return hi, rstd
 }
 
 // layerNormBackwardGeneric: Ba et al. 2016 (arXiv:1607.06450) by the chain rule, x̂ = norm.
 func layerNormBackwardGeneric(dx, dy, norm, gamma []float32, rstd float32) {
-	var sumG, sumGX float64
+	var sumG, sumGX [sumLanes]float32
 	for i := range dx {
-		g := float32(gamma[i] * dy[i])
-		sumG += float64(g)
-		sumGX += float64(g) * float64(norm[i])
+		g, l := float32(gamma[i]*dy[i]), lane(i, len(dx))
+		sumG[l] += g
+		sumGX[l] = fma32(g, norm[i], sumGX[l])
 	}
-	meanG, meanGX := float32(sumG/float64(len(dx))), float32(sumGX/float64(len(dx)))
+	meanG, meanGX := joinLanes(&sumG)/float32(len(dx)), joinLanes(&sumGX)/float32(len(dx))
 	for i := range dx {
 		g := float32(gamma[i] * dy[i])
-		dx[i] = (g - meanG - float32(norm[i]*meanGX)) * rstd
+		dx[i] = float32(fma32(-norm[i], meanGX, g-meanG) * rstd)
 	}
 }

@@ -132,3 +132,6 @@
 
 // V[d].S4 += sums of four products V[n].B16 · V[m].B16, both signed: SDOT. CPU feature: ASIMDDP
 #define VSDOT(m, n, d) WORD $(0x4E809400 | (m)<<16 | (n)<<5 | (d))
+
+// V[d] = the halves of V[n], exchanged: EXT
+#define VEXT8(n, d) WORD $(0x6E004000 | (n)<<16 | (n)<<5 | (d))

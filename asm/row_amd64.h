@@ -2,8 +2,8 @@
 // elem_amd64.h are included before. A0…A7 are accumulators, V0 is the vector at hand, V1…V7 formulas and constants.
 
 // PASS walks along DX numbers, AX bytes from their begin: STEP(at, a, b) for each vector, which lies at at(pointer)(AX*1), and
-// LAST for the remaining CX numbers, if any. Four steps in turn have four pairs of accumulators a, b to themselves, the single
-// ones and LAST share the first pair: the order of a sum depends on its length only. Each PASS needs four labels.
+// LAST for the remaining CX numbers, if any. Four steps in turn have accumulators A0, A2, A4, A6, the single ones and LAST use A0.
+// Each PASS needs four labels.
 #define PASS(STEP, LAST, loop, single, rest, end) \
 	XORQ AX, AX; \
 	MOVQ DX, CX; \
@@ -31,17 +31,18 @@ rest: \
 	LAST; \
 end:
 
-// ZERO: all accumulators 0. SUM: X8 = the sum of the accumulators a. SUMPD: that of a and b, float64.
+// Sums have one order at all levels, that of sum_generic.go: four vectors of 16 lanes. How a level holds these lanes stands in its header,
+// which defines a pass for each kind of sum. Their STEP is that of PASS, LAST(a, b) is told its accumulators. They need their own labels.
+//
+//	SUMPASS    one float32 sum, Σ a: its lanes. CX then is how many numbers LAST had, 0 for none; they lie at (pointer)(AX*1)
+//	SUM        X8 = the sum of these lanes
+//	SUMPAIR    two float32 sums: X4 = Σ a, X8 = Σ b. V0…V5 are lost
+//	SUMPD      one float64 sum, a and b of the lower and the upper half of a vector: X8 = Σ a + Σ b. V0…V5 are lost
+//
+// ZERO: all accumulators 0.
 #define ZERO \
 	VXORPS A0, A0, A0; VXORPS A1, A1, A1; VXORPS A2, A2, A2; VXORPS A3, A3, A3; \
 	VXORPS A4, A4, A4; VXORPS A5, A5, A5; VXORPS A6, A6, A6; VXORPS A7, A7, A7
-#define SUM \
-	VADDPS A2, A0, A0; VADDPS A6, A4, A4; VADDPS A4, A0, A0; \
-	FOLD(VADDPS)
-#define SUMPD \
-	VADDPD A1, A0, A0; VADDPD A3, A2, A2; VADDPD A5, A4, A4; VADDPD A7, A6, A6; \
-	VADDPD A2, A0, A0; VADDPD A6, A4, A4; VADDPD A4, A0, A0; \
-	FOLDPD(VADDPD)
 
 // WIDEN: V0 = the lower half of V0 in float64, V1 = the upper.
 #define WIDEN \
@@ -54,13 +55,12 @@ end:
 #define DOTSTEP(at, a, b) \
 	VMOVUPS     at(SI)(AX*1), V0; \
 	VFMADD231PS at(DI)(AX*1), V0, a
-#define DOTLAST \
+#define DOTLAST(a, b) \
 	LOADREST((SI)(AX*1), V0); \
 	LOADREST((DI)(AX*1), V1); \
-	VFMADD231PS V1, V0, A0
+	VFMADD231PS V1, V0, a
 #define DOT \
-	ZERO; \
-	PASS(DOTSTEP, DOTLAST, loop, single, rest, end); \
+	SUMPASS(DOTSTEP, DOTLAST, loop, single, rest, low, end); \
 	SUM
 
 // SUMSQUARES: X8 = Σ x² in float64, x at SI.
@@ -69,15 +69,12 @@ end:
 	VCVTPS2PD   at+HALF(SI)(AX*1), V1; \
 	VFMADD231PD V0, V0, a; \
 	VFMADD231PD V1, V1, b
-#define SQUARELAST \
+#define SQUARELAST(a, b) \
 	LOADREST((SI)(AX*1), V0); \
 	WIDEN; \
-	VFMADD231PD V0, V0, A0; \
-	VFMADD231PD V1, V1, A1
-#define SUMSQUARES \
-	ZERO; \
-	PASS(SQUARESTEP, SQUARELAST, loop, single, rest, end); \
-	SUMPD
+	VFMADD231PD V0, V0, a; \
+	VFMADD231PD V1, V1, b
+#define SUMSQUARES SUMPD(SQUARESTEP, SQUARELAST, loop, single, rest, low, end, loop2, end2)
 
 // AXPY: y += a·x, x at SI, y at DI, a in V5.
 #define AXPYSTEP(at, a, b) \
@@ -131,14 +128,13 @@ end:
 	EXPLOW; \
 	VMOVUPS V0, at(SI)(AX*1); \
 	VADDPS  V0, a, a
-#define EXPLAST \
+#define EXPLAST(a, b) \ // leaves V0 to be stored
 	LOADREST((SI)(AX*1), V0); \
 	VMULPS  V0, V5, V0; \
 	VSUBPS  V6, V0, V0; \
 	EXPLOW; \
 	ZEROREST(V0); \
-	VADDPS  V0, A0, A0; \
-	STOREREST((SI)(AX*1), two2, one2, stored2)
+	VADDPS  V0, a, a
 #define SCALESTEP(at, a, b) \
 	VMULPS  at(SI)(AX*1), V6, V0; \
 	VMOVUPS V0, at(SI)(AX*1)
@@ -154,8 +150,11 @@ end:
 	VMAXPS A2, A0, A0; VMAXPS A6, A4, A4; VMAXPS A4, A0, A0; \
 	FOLD(VMAXPS); \
 	VBROADCASTSS X8, V6; \
-	ZERO; \
-	PASS(EXPSTEP, EXPLAST, loop2, single2, rest2, end2); \
+	SUMPASS(EXPSTEP, EXPLAST, loop2, single2, rest2, low2, end2); \
+	TESTQ CX, CX; \
+	JEQ   all2; \
+	STOREREST((SI)(AX*1), two2, one2, stored2); \
+all2: \
 	SUM; \
 	VMOVSS ·coefs+coef_one(SB), X0; \
 	VDIVSS X8, X0, X0; \
@@ -190,22 +189,22 @@ end:
 	VCVTPS2PD at+HALF(SI)(AX*1), V1; \
 	VADDPD    V0, a, a; \
 	VADDPD    V1, b, b
-#define MEANLAST \
+#define MEANLAST(a, b) \
 	LOADREST((SI)(AX*1), V0); \
 	WIDEN; \
-	VADDPD V0, A0, A0; \
-	VADDPD V1, A1, A1
+	VADDPD V0, a, a; \
+	VADDPD V1, b, b
 #define VARSTEP(at, a, b) \
 	VMOVUPS     at(SI)(AX*1), V0; \
 	VSUBPS      V4, V0, V0; \
 	VSUBPS      V5, V0, V0; \
 	VFMADD231PS V0, V0, a
-#define VARLAST \
+#define VARLAST(a, b) \
 	LOADREST((SI)(AX*1), V0); \
 	VSUBPS      V4, V0, V0; \
 	VSUBPS      V5, V0, V0; \
 	ZEROREST(V0); \
-	VFMADD231PS V0, V0, A0
+	VFMADD231PS V0, V0, a
 #define NORMSTEP(at, a, b) \
 	VMOVUPS     at(SI)(AX*1), V0; \
 	VSUBPS      V4, V0, V0; \
@@ -224,9 +223,7 @@ end:
 	VFMADD213PS V2, V1, V0; \
 	STOREREST((DI)(AX*1), two, one, stored)
 #define LAYERNORM(eps) \
-	ZERO; \
-	PASS(MEANSTEP, MEANLAST, loop1, single1, rest1, end1); \
-	SUMPD; \
+	SUMPD(MEANSTEP, MEANLAST, loop1, single1, rest1, low1, end1, loop4, end4); \
 	VXORPS       X0, X0, X0; \
 	VCVTSI2SDQ   DX, X0, X1; \
 	VDIVSD       X1, X8, X8; \
@@ -236,8 +233,7 @@ end:
 	VCVTSD2SS    X5, X0, X5; \
 	VBROADCASTSS X4, V4; \
 	VBROADCASTSS X5, V5; \
-	ZERO; \
-	PASS(VARSTEP, VARLAST, loop2, single2, rest2, end2); \
+	SUMPASS(VARSTEP, VARLAST, loop2, single2, rest2, low2, end2); \
 	SUM; \
 	VXORPS       X0, X0, X0; \
 	VCVTSI2SSQ   DX, X0, X1; \
@@ -256,13 +252,13 @@ end:
 	VMULPS      at(R8)(AX*1), V0, V0; \
 	VADDPS      V0, a, a; \
 	VFMADD231PS at(R9)(AX*1), V0, b
-#define MEANSLAST \
+#define MEANSLAST(a, b) \
 	LOADREST((SI)(AX*1), V0); \
 	LOADREST((R8)(AX*1), V1); \
 	LOADREST((R9)(AX*1), V2); \
 	VMULPS      V1, V0, V0; \
-	VADDPS      V0, A0, A0; \
-	VFMADD231PS V2, V0, A1
+	VADDPS      V0, a, a; \
+	VFMADD231PS V2, V0, b
 #define NORMBACKSTEP(at, a, b) \
 	VMOVUPS      at(SI)(AX*1), V0; \
 	VMULPS       at(R8)(AX*1), V0, V0; \
@@ -280,15 +276,11 @@ end:
 	VMULPS       V6, V0, V0; \
 	STOREREST((DI)(AX*1), two, one, stored)
 #define LAYERNORMBACKWARD \
-	ZERO; \
-	PASS(MEANSSTEP, MEANSLAST, loop1, single1, rest1, end1); \
-	SUM; \
+	SUMPAIR(MEANSSTEP, MEANSLAST, loop1, single1, rest1, low1, end1, loop3, end3); \
 	VXORPS       X0, X0, X0; \
 	VCVTSI2SSQ   DX, X0, X2; \
-	VDIVSS       X2, X8, X4; \
+	VDIVSS       X2, X4, X4; \
 	VBROADCASTSS X4, V4; \
-	VMOVAPS A1, A0; VMOVAPS A3, A2; VMOVAPS A5, A4; VMOVAPS A7, A6; \
-	SUM; \
 	VDIVSS       X2, X8, X5; \
 	VBROADCASTSS X5, V5; \
 	PASS(NORMBACKSTEP, NORMBACKLAST, loop2, single2, rest2, end2)

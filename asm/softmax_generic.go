@@ -9,12 +9,12 @@ func softmaxGeneric(x []float32, scale float32) {
 	for _, v := range x {
 		top = max(top, float32(v*scale))
 	}
-	var sum float64
+	var sum [sumLanes]float32
 	for i, v := range x {
 		x[i] = exp1(float32(v*scale) - top)
-		sum += float64(x[i])
+		sum[lane(i, len(x))] += x[i]
 	}
-	scaleGeneric(x, 1/float32(sum))
+	scaleGeneric(x, 1/joinLanes(&sum))
 }
 
 // softmaxBackwardGeneric multiplies by the Jacobian ∂p[i]/∂x[j] = scale·p[i]·([i = j] − p[j]) without forming it.

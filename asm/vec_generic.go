@@ -1,22 +1,23 @@
 package asm
 
 func dotGeneric(x, y []float32) float32 {
-	var sum float64
+	var sums [sumLanes]float32
 	for i, v := range x {
-		sum += float64(v) * float64(y[i])
+		sum := &sums[lane(i, len(x))]
+		*sum = fma32(v, y[i], *sum)
 	}
-	return float32(sum)
+	return joinLanes(&sums)
 }
 
 func axpyGeneric(y []float32, a float32, x []float32) {
 	for i, v := range x {
-		y[i] += float32(a * v)
+		y[i] = fma32(a, v, y[i])
 	}
 }
 
 func mulAddGeneric(y, a, x []float32) {
 	for i, v := range x {
-		y[i] += float32(a[i] * v)
+		y[i] = fma32(a[i], v, y[i])
 	}
 }
 
@@ -33,9 +34,9 @@ func scaleGeneric(y []float32, a float32) {
 }
 
 func sumSquaresGeneric(x []float32) float64 {
-	var sum float64
-	for _, v := range x {
-		sum += float64(v) * float64(v)
+	var sums [sumLanes]float64
+	for i, v := range x {
+		sums[lane(i, len(x))] += float64(v) * float64(v) // the product of two float32 is exact, so it does not matter whether it is fused
 	}
-	return sum
+	return joinLanes64(&sums)
 }

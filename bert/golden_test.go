@@ -82,6 +82,11 @@ func checkGolden(t *testing.T, name string, got, want []float64, bound float64) 
 
 func openGolden(t *testing.T, dir string) (*bert.Model, *layers.Classifier) {
 	t.Helper()
+	return openGoldenIn(t, dir, bert.FP32)
+}
+
+func openGoldenIn(t *testing.T, dir string, p bert.Precision) (*bert.Model, *layers.Classifier) {
+	t.Helper()
 	config, err := os.ReadFile(filepath.Join(dir, "bert_config.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -94,6 +99,7 @@ func openGolden(t *testing.T, dir string) (*bert.Model, *layers.Classifier) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.SetPrecision(p)
 	src, err := tfbundle.Open(filepath.Join(dir, "bert_model.ckpt"), checkpoint.Limits{})
 	if err != nil {
 		t.Fatal(err)

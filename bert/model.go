@@ -22,11 +22,13 @@ type Model struct {
 // its next pass. The rows of a text have the same bits in every batch and for any number of workers. observe, unless nil, sees the
 // embeddings as layer −1 and then the output of each layer but, without all, the last; it must not keep them.
 func (m *Model) Forward(ws *Workspace, b *Batch, all bool, observe func(layer int, x *tensor.Tensor)) (*tensor.Tensor, error) {
-	return m.forward(ws, b, len(m.Layers), all, observe)
+	return m.forward(ws, b, 0, len(m.Layers), all, observe)
 }
 
-// forward is Forward through the first depth layers only; with a depth of 0 it needs all.
-func (m *Model) forward(ws *Workspace, b *Batch, depth int, all bool, observe func(layer int, x *tensor.Tensor)) (*tensor.Tensor, error) {
+// forward is Forward through the first depth layers only; with a depth of 0 it needs all. With from above 0 ws.x is the output of the layer
+// below that one, and the embeddings and the layers below are left out.
+func (m *Model) forward(ws *Workspace, b *Batch, from, depth int, all bool, observe func(layer int, x *tensor.Tensor)) (*tensor.Tensor,
+	error) {
 	if err := b.Check(&m.Config); err != nil {
 		return nil, err
 	}
@@ -37,12 +39,15 @@ func (m *Model) forward(ws *Workspace, b *Batch, depth int, all bool, observe fu
 	ws.Workers.Start()
 	defer ws.Workers.Stop()
 	x := &ws.x
-	x.Resize(b.Tokens(), m.Config.HiddenSize)
-	m.Embeddings.Forward(x, b)
-	if observe != nil {
-		observe(-1, x)
+	if from == 0 {
+		x.Resize(b.Tokens(), m.Config.HiddenSize)
+		m.Embeddings.Forward(x, b)
+		if observe != nil {
+			observe(-1, x)
+		}
 	}
-	for i, l := range m.Layers[:depth] {
+	for i := from; i < depth; i++ {
+		l := m.Layers[i]
 		if i == depth-1 && !all {
 			ws.last.Resize(b.Sequences(), x.Cols)
 			l.ForwardCLS(ws, &ws.last, x, b.Offsets)

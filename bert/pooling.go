@@ -195,22 +195,18 @@ func (m *Model) PoolingWidth(pooling Pooling) (int, error) {
 // that are read are not run, and where only [CLS] of the topmost is read, it is run for [CLS] only. The error is that of
 // Forward, or says what the model lacks for pooling.
 func (m *Model) Features(ws *Workspace, y *tensor.Tensor, b *Batch, pooling Pooling) error {
-	if ws.plan == nil || ws.plan.model != m || ws.plan.pooling != pooling {
-		plan, err := m.planPooling(pooling)
-		if err != nil {
-			return err
-		}
-		ws.plan = plan
+	plan, err := m.planFor(ws, pooling)
+	if err != nil {
+		return err
 	}
-	plan := ws.plan
 	if width := len(plan.parts) * m.Config.HiddenSize; y.Rows != b.Texts() || y.Cols != width {
 		panic(fmt.Sprintf("bert.Features: y [%d, %d] for %d texts and width %d", y.Rows, y.Cols, b.Texts(), width))
 	}
 	if !b.windowed() {
-		return plan.run(ws, y, b)
+		return plan.run(ws, y, b, 0, nil)
 	}
 	ws.parts.Resize(b.Sequences(), y.Cols)
-	if err := plan.run(ws, &ws.parts, b); err != nil {
+	if err := plan.run(ws, &ws.parts, b, 0, nil); err != nil {
 		return err
 	}
 	for t := range y.Rows {
@@ -221,10 +217,25 @@ func (m *Model) Features(ws *Workspace, y *tensor.Tensor, b *Batch, pooling Pool
 	return nil
 }
 
-// run sets y [sequences, width].
-func (p *poolingPlan) run(ws *Workspace, y *tensor.Tensor, b *Batch) error {
+// planFor returns the plan of a pooling, which ws keeps from one call to the next.
+func (m *Model) planFor(ws *Workspace, pooling Pooling) (*poolingPlan, error) {
+	if ws.plan == nil || ws.plan.model != m || ws.plan.pooling != pooling {
+		plan, err := m.planPooling(pooling)
+		if err != nil {
+			return nil, err
+		}
+		ws.plan = plan
+	}
+	return ws.plan, nil
+}
+
+// run sets y [sequences, width]. from and seen are those of forward; of layers below from nothing is set.
+func (p *poolingPlan) run(ws *Workspace, y *tensor.Tensor, b *Batch, from int, seen func(layer int, x *tensor.Tensor)) error {
 	top := p.depth - 1
-	x, err := p.model.forward(ws, b, p.depth, p.all, func(layer int, x *tensor.Tensor) {
+	x, err := p.model.forward(ws, b, from, p.depth, p.all, func(layer int, x *tensor.Tensor) {
+		if seen != nil {
+			seen(layer, x)
+		}
 		if layer < top {
 			p.read(ws, y, x, layer, b.Offsets, b.Kept)
 		}

@@ -25,6 +25,10 @@ type TrainerOptions struct {
 	AttentionDropout float64 // attention_probs_dropout_prob
 	Seed             uint64  // of dropout
 
+	// OfWindows makes Forward set the features of each window of a text, and Backward take the gradient by them, [sequences, hidden], instead
+	// of those of the texts, [texts, hidden].
+	OfWindows bool
+
 	// Recompute keeps of the forward pass no more than the input of each layer, and runs the layer again on the way back: the
 	// same bits, for the activations of one layer instead of all and a third more time (Chen et al. 2016, arXiv:1604.06174, §4.1,
 	// with a segment for each layer).
@@ -194,7 +198,7 @@ func (t *Trainer) Release() {
 	}
 }
 
-// Forward sets features [texts, hidden] to the vectors that stand for the texts of b, after dropout within the encoder. Text i of
+// Forward sets features [texts, hidden] (OfWindows: [sequences, hidden]) to the vectors that stand for the texts of b, after dropout within the encoder. Text i of
 // b is example first + i of the endless stream of training texts. b must stay as it is until Backward. The error says that b
 // does not fit the model.
 func (t *Trainer) Forward(features *tensor.Tensor, b *Batch, first uint64) error {
@@ -207,22 +211,26 @@ func (t *Trainer) ForwardKept(features *tensor.Tensor, b *Batch, first uint64, k
 	if err := b.Check(&t.model.Config); err != nil {
 		return err
 	}
-	if features.Rows != b.Texts() || features.Cols != t.model.Config.HiddenSize {
-		panic(fmt.Sprintf("bert.Trainer.Forward: features [%d, %d] of %d texts", features.Rows, features.Cols, b.Texts()))
+	rows := b.Texts()
+	if t.options.OfWindows {
+		rows = b.Sequences()
+	}
+	if features.Rows != rows || features.Cols != t.model.Config.HiddenSize {
+		panic(fmt.Sprintf("bert.Trainer.Forward: features [%d, %d] of %d texts", features.Rows, features.Cols, rows))
 	}
 	t.begin(b, first)
 	x := &t.hidden[0]
 	x.Resize(b.Tokens(), features.Cols)
 	if !kept.load(x, texts) {
-		t.forwardFrozen()
-		kept.store(x, texts)
+		t.forwardFrozen(kept)
+		kept.store(x, texts, b)
 	}
 	for i, l := range t.layers {
 		rows := t.rowsOf(i)
 		t.hidden[i+1].Resize(len(rows.at), features.Cols)
 		l.forward(t.ws, &t.hidden[i+1], &t.hidden[i], rows)
 	}
-	if !b.windowed() {
+	if !t.joins() {
 		t.pool(features)
 		return nil
 	}
@@ -234,6 +242,9 @@ func (t *Trainer) ForwardKept(features *tensor.Tensor, b *Batch, first uint64, k
 	}
 	return nil
 }
+
+// joins reports whether texts have features of several windows.
+func (t *Trainer) joins() bool { return t.batch.windowed() && !t.options.OfWindows }
 
 // pool sets y [sequences, hidden].
 func (t *Trainer) pool(y *tensor.Tensor) {
@@ -281,20 +292,22 @@ func (t *Trainer) rowsOf(i int) *rowSet {
 	return &t.rows
 }
 
-// forwardFrozen sets hidden[0], the input of the first trained layer.
-func (t *Trainer) forwardFrozen() {
+// forwardFrozen sets hidden[0], the input of the first trained layer, and lets kept pool what is below.
+func (t *Trainer) forwardFrozen(kept *FrozenStates) {
 	x := &t.hidden[0]
 	if t.embeddings != nil {
 		t.embeddings.forward(&t.ws.Workspace, x, t.batch, t.rows.at)
 		return
 	}
 	t.model.Embeddings.Forward(x, t.batch)
+	kept.pool(t.ws, x, -1, t.batch)
 	inference := t.model
 	if t.options.Precision == BF16 {
 		inference = t.options.Rounded.Model
 	}
 	for i := range len(t.model.Layers) - len(t.layers) {
 		inference.Layers[i].Forward(t.ws, x, x, t.batch.Offsets)
+		kept.pool(t.ws, x, i, t.batch)
 	}
 }
 
@@ -339,7 +352,7 @@ func (t *Trainer) BackwardObserved(dfeatures *tensor.Tensor, observe func(name s
 
 // backwardPooling returns the gradient by what pooling read.
 func (t *Trainer) backwardPooling(dfeatures *tensor.Tensor) *tensor.Tensor {
-	if t.batch.windowed() {
+	if t.joins() {
 		dfeatures = t.backwardJoin(dfeatures)
 	}
 	top := &t.hidden[len(t.layers)]

@@ -133,15 +133,27 @@ func (c *plainCase) checkJoin(t *testing.T, ws *bert.Workspace, pooling bert.Poo
 	}
 }
 
-// windowLoss is the mean loss of the batch in float64.
-func (c *plainCase) windowLoss(v plain.Vector) (loss float64) {
+// windowLoss is the mean loss of the batch in float64, with the logits of the joined features, or by noisy-or of those of the windows.
+func (c *plainCase) windowLoss(v plain.Vector, noisyOr bool) (loss float64) {
 	for text := range c.batch.Texts() {
-		f := c.windowFeatures(text, v)
-		for l, w := range c.plain.Weights["output_weights"] {
-			z := c.plain.Weights["output_bias"][0][l]
-			for j := range f {
-				z += w[j] * f[j]
+		var rows [][]float64
+		if noisyOr {
+			for _, p := range c.windowPasses(text, v) {
+				rows = append(rows, p.Stages["features"][0])
 			}
+		} else {
+			rows = append(rows, c.windowFeatures(text, v))
+		}
+		for l, w := range c.plain.Weights["output_weights"] {
+			odds := 1.0 // of the text, p/(1 − p) = 1/Π(1 − p_w) − 1 = Π(1 + e^z_w) − 1
+			for _, f := range rows {
+				z := c.plain.Weights["output_bias"][0][l]
+				for j := range f {
+					z += w[j] * f[j]
+				}
+				odds *= 1 + math.Exp(z)
+			}
+			z := math.Log(odds - 1)
 			if y := float64(c.labels[3*text+l]); y >= 0 {
 				loss += (max(z, 0) - z*y + math.Log1p(math.Exp(-math.Abs(z)))) / float64(layers.KnownCells(c.labels))
 			}
@@ -151,12 +163,12 @@ func (c *plainCase) windowLoss(v plain.Vector) (loss float64) {
 }
 
 // TestWindowGradient holds the gradient of texts of several windows to differences of the loss in float64, for some elements of every
-// weight: each window has its part in it.
+// weight: each window has its part in it, whether the head reads all of them or each.
 func TestWindowGradient(t *testing.T) {
-	for seed, pooling := range []bert.Pooling{bert.Pooled, bert.CLS, bert.Mean} {
-		c := newWindowCase(t, 20+uint64(seed), []string{"gelu", "gelu_erf", "tanh"}[seed]) // relu has no derivative at 0
+	for seed, pooling := range []bert.Pooling{bert.Pooled, bert.CLS, bert.Mean, bert.Pooled, bert.CLS, bert.Mean} {
+		c := newWindowCase(t, 20+uint64(seed), []string{"gelu", "gelu_erf", "tanh"}[seed%3]) // relu has no derivative at 0
 		v := plain.Vector{Kind: pooling.String(), Layer: -1}
-		o := bert.TrainerOptions{Pooling: pooling, Layers: len(c.Layers), Embeddings: true, Recompute: seed == 1}
+		o := bert.TrainerOptions{Pooling: pooling, Layers: len(c.Layers), Embeddings: true, Recompute: seed == 1, OfWindows: seed >= 3}
 		c.eachGradient(t, o, func(p *tensor.Param) {
 			if c.rng.IntN(5) > 0 && !strings.HasSuffix(p.Name, "_embeddings") {
 				return
@@ -168,9 +180,9 @@ func TestWindowGradient(t *testing.T) {
 				before := *x
 				const h = 1e-5 // of a loss near 1 in float64: the difference is right to 1e-10
 				*x = before + h
-				up := c.windowLoss(v)
+				up := c.windowLoss(v, o.OfWindows)
 				*x = before - h
-				down := c.windowLoss(v)
+				down := c.windowLoss(v, o.OfWindows)
 				*x = before
 				if got, want := float64(p.Grad[i]), (up-down)/(2*h); !(math.Abs(got-want) <= gradientBound*max(scale, 1e-2)) {
 					t.Errorf("%v: gradient %d of %s is %v, want %v", pooling, i, p.Name, got, want)
@@ -188,19 +200,30 @@ func (c *plainCase) eachGradient(t *testing.T, o bert.TrainerOptions, f func(p *
 		t.Fatal(err)
 	}
 	defer trainer.Release()
-	features, logits := tensor.New(c.batch.Texts(), c.Config.HiddenSize), tensor.New(c.batch.Texts(), 3)
+	rows, read := c.batch.Texts(), c.batch
+	if o.OfWindows {
+		rows, read = c.batch.Sequences(), &bert.Batch{IDs: c.batch.IDs, Segments: c.batch.Segments, Offsets: c.batch.Offsets, Kept: c.batch.Kept}
+	}
+	features, logits := tensor.New(rows, c.Config.HiddenSize), tensor.New(rows, 3)
 	if err := trainer.Forward(features, c.batch, 0); err != nil {
 		t.Fatal(err)
 	}
 	inference := tensor.New(features.Rows, features.Cols)
-	if err := c.Features(bert.NewWorkspace(nil), inference, c.batch, o.Pooling); err != nil {
+	if err := c.Features(bert.NewWorkspace(nil), inference, read, o.Pooling); err != nil {
 		t.Fatal(err)
 	}
 	if diff := tensortest.MaxDiff(t, tensortest.Widen(features.Data), tensortest.Widen(inference.Data)); !(diff <= 1e-4) {
 		t.Errorf("%v: features of training are off those of inference by %.1e", o.Pooling, diff)
 	}
 	c.head.Forward(logits, features)
-	layers.MeanLoss(layers.SigmoidCrossEntropy{}, logits, logits, c.labels, 0)
+	if o.OfWindows {
+		texts := tensor.New(c.batch.Texts(), 3)
+		layers.NoisyOrRows(texts, logits, c.batch.First)
+		layers.MeanLoss(layers.SigmoidCrossEntropy{}, texts, texts, c.labels, 0)
+		layers.NoisyOrRowsBackward(logits, tensor.From(slices.Clone(logits.Data), rows, 3), texts, c.batch.First)
+	} else {
+		layers.MeanLoss(layers.SigmoidCrossEntropy{}, logits, logits, c.labels, 0)
+	}
 	dfeatures := tensor.New(features.Rows, features.Cols)
 	c.head.Backward(dfeatures, logits, features)
 	trainer.Backward(dfeatures)

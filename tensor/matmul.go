@@ -39,6 +39,10 @@ const (
 type Workspace struct {
 	Workers *Workers
 
+	// Fused makes float32 products fuse every multiply and add on all kernel sets, so that all give the same bits. It changes nothing but on
+	// the set generic, which else multiplies, rounds and adds, in a quarter of the time.
+	Fused bool
+
 	scratch []scratch  // one per worker
 	product product    // the product in flight
 	low     lowProduct // likewise, in low precision
@@ -101,7 +105,7 @@ func (ws *Workspace) MatMulPanels(c, a *Tensor, b Operand, from, to int, e Epilo
 func (ws *Workspace) multiply(given product) {
 	p := &ws.product
 	*p = given
-	p.scratch = ws.scratch
+	p.scratch, p.tiles = ws.scratch, ws.tiles()
 	for i := range p.scratch {
 		p.scratch[i].held = heldBlock{}
 	}
@@ -117,6 +121,14 @@ func (ws *Workspace) multiply(given product) {
 	*p = product{} // keep nothing alive
 }
 
+// tiles returns those of this set that products of ws are made of.
+func (ws *Workspace) tiles() []asm.Tile {
+	if ws.Fused {
+		return asm.Best.Fused
+	}
+	return asm.Best.Tiles
+}
+
 // product is one matrix product, cut into jobs: turn i is row block i / colRanges and column range i % colRanges.
 type product struct {
 	c, a     Tensor
@@ -124,6 +136,7 @@ type product struct {
 	b        *Packed
 	e        Epilogue
 	scratch  []scratch
+	tiles    []asm.Tile
 	from, to int // panels of b
 
 	mc, rowBlocks    int // rows of a block; number of blocks
@@ -255,7 +268,7 @@ func (p *product) block(s *scratch, ars, acs, i0, i1, pc, p0, p1 int, next []flo
 	f := fetchBeside(next, i0, i1, p1-p0, depth)
 	for i, rows := i0, 0; i < i1; i += rows { // for each MR rows i
 		from := p.start(pc, i, j0)
-		rows = tiles(s.tile, depth, s.a[(i-i0)*ars:], ars, acs, b, bps, p1-p0, p.c.Data[i*p.c.Stride+j0:], p.c.Stride, i1-i, p.c.Cols-j0,
+		rows = tiles(p.tiles, s.tile, depth, s.a[(i-i0)*ars:], ars, acs, b, bps, p1-p0, p.c.Data[i*p.c.Stride+j0:], p.c.Stride, i1-i, p.c.Cols-j0,
 			&from, &f)
 	}
 }
@@ -263,20 +276,20 @@ func (p *product) block(s *scratch, ars, acs, i0, i1, pc, p0, p1 int, next []flo
 // tiles sets the upper rows of C to what they start from and A·B, and returns how many: m rows are cut into ⌈m/MR⌉ tiles of nearly equal
 // height, as short ones are slow. A has strides ars and acs; b holds the given number of panels, bps floats apart; C is [m, n] with row
 // stride ldc. Tiles over its right border work on copies. Meanwhile they fetch their share of f.
-func tiles(scratch []float32, k int, a []float32, ars, acs int, b []float32, bps, panels int, c []float32, ldc, m, n int,
-	from *start, f *fetch) (rows int) {
+func tiles(set []asm.Tile, scratch []float32, k int, a []float32, ars, acs int, b []float32, bps, panels int, c []float32,
+	ldc, m, n int, from *start, f *fetch) (rows int) {
 	nr := asm.Best.NR
 	rows = evenPart(m, asm.Best.MR)
 	t := 0
-	for asm.Best.Tiles[t].Rows > rows {
+	for set[t].Rows > rows {
 		t++
 	}
-	rows = asm.Best.Tiles[t].Rows
+	rows = set[t].Rows
 	for q := 0; q < panels; { // for each panel j of B
-		for q+asm.Best.Tiles[t].Panels > panels { // the narrower tiles of the same height stand after
+		for q+set[t].Panels > panels { // the narrower tiles of the same height stand after
 			t++
 		}
-		tile := &asm.Best.Tiles[t]
+		tile := &set[t]
 		width := tile.Panels * nr
 		next, nps := f.share(k, b)
 		base, bias := from.at(q * nr)
@@ -345,7 +358,7 @@ func (ws *Workspace) small(worker int, c, a *Tensor, ars, acs int, b *Packed, e 
 		panels, depth, bps := b.block(pc, 0, b.panels)
 		for i, rows := 0, 0; i < c.Rows; i += rows {
 			from := p.start(pc, i, 0)
-			rows = tiles(ws.scratch[worker].tile, depth, a.Data[i*ars+pc*acs:], ars, acs, panels, bps, b.panels,
+			rows = tiles(ws.tiles(), ws.scratch[worker].tile, depth, a.Data[i*ars+pc*acs:], ars, acs, panels, bps, b.panels,
 				c.Data[i*c.Stride:], c.Stride, c.Rows-i, c.Cols, &from, &fetch{})
 		}
 	}

@@ -16,7 +16,7 @@ type EncoderTask struct {
 	Config     Config              // Config.Dropout is that of the features, after pooling
 	Encoder    *bert.Model         // where training starts, and where its result goes
 	Classifier *layers.Classifier  // likewise; see InitClassifier
-	Tune       bert.TrainerOptions // what of the encoder is trained, and its dropout. Tune.Seed is set to Config.Seed
+	Tune       bert.TrainerOptions // what of the encoder is trained, and its dropout. Tune.Seed is set to Config.Seed. OfWindows: noisy-or
 	Texts      *bert.Batch         // all training texts, as tokens
 	Y          []int8              // row-major [texts, labels]: 1, 0, or −1 for unknown
 	Shares     []float32           // as Y, what the loss takes in place of the known cells; nil for none
@@ -26,6 +26,10 @@ type EncoderTask struct {
 	// KeepFrozen keeps what the frozen layers give for every text between epochs, which takes 4·tokens·hidden bytes and saves their
 	// forward pass from the second epoch on. It changes no bit.
 	KeepFrozen bool
+
+	// KeepFeatures, with KeepFrozen, keeps for every text also the vectors that this pooling, which reads the last layer, has of the frozen
+	// layers, for Encoder.Frozen: 4·texts·width bytes. Zero: none.
+	KeepFeatures bert.Pooling
 
 	// Evaluate scores Encoder and Classifier, which it finds with their present values, on held-out texts; nil without any.
 	Evaluate func(ctx context.Context) (*metrics.Report, error)
@@ -43,7 +47,7 @@ type Encoder struct {
 
 	batch               bert.Batch
 	rows                []int         // 0, 1, … of the batch
-	features, dfeatures tensor.Tensor // [batch, hidden]
+	features, dfeatures tensor.Tensor // [batch, hidden], with Tune.OfWindows [windows of the batch, hidden]
 	squares             map[string]float64
 }
 
@@ -107,6 +111,12 @@ func newEncoder(task EncoderTask) (*Encoder, error) {
 	e.head = newHead(HeadTask{
 		Config: task.Config, Classifier: task.Classifier, Loss: task.Loss, Workers: task.Workers, Train: Features{X: &e.features},
 	})
+	if e.kept != nil && task.KeepFeatures != "" {
+		if err := e.kept.Pool(task.Encoder, task.Tune.Layers, task.KeepFeatures); err != nil {
+			e.Release()
+			return nil, err
+		}
+	}
 	return e, nil
 }
 
@@ -137,8 +147,14 @@ func (e *Encoder) gather(rows []int) {
 		e.batch.AppendText(texts, row)
 		e.rows = append(e.rows, i)
 	}
-	e.features.Resize(len(rows), e.task.Encoder.Config.HiddenSize)
-	e.dfeatures.Resize(len(rows), e.features.Cols)
+	read := len(rows)
+	if e.task.Tune.OfWindows && e.batch.Sequences() > read {
+		read, e.head.first = e.batch.Sequences(), e.batch.First
+	} else {
+		e.head.first = nil
+	}
+	e.features.Resize(read, e.task.Encoder.Config.HiddenSize)
+	e.dfeatures.Resize(read, e.features.Cols)
 }
 
 // blame names the tensor because of which the loss is not finite: a parameter, else the first hidden states from below, else
@@ -174,9 +190,13 @@ func (e *Encoder) SparseSquares() map[string]float64 {
 // Pack makes inference by the encoder see the present values of its parameters. Evaluate finds it done.
 func (e *Encoder) Pack() { e.trainer.Pack() }
 
+// Frozen returns what is kept of the frozen layers for the texts that have been read; nil for nothing. It outlives Release.
+func (e *Encoder) Frozen() *bert.FrozenStates { return e.kept }
+
 // Release ends the training: inference sees the present values, and what only training needs is let go.
 func (e *Encoder) Release() {
 	e.trainer.Release()
+	e.kept = nil
 	for _, p := range e.head.Params() {
 		p.Grad = nil
 	}

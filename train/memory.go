@@ -54,9 +54,13 @@ func (t *EncoderTask) Memory() (Memory, error) {
 	if t.KeepFrozen && t.Tune.Layers < len(t.Encoder.Layers) {
 		frozen = 4 * t.Texts.Tokens() * hidden
 	}
+	head := 16*labels*(hidden+1) + 4*largest.Texts*(3*hidden+2*labels) // features, dfeatures, x; logits, dlogits
+	if t.Tune.OfWindows {
+		head += 4 * largest.Texts * 2 * labels // the logits of texts, and the gradient by them
+	}
 	return Memory{
 		Model:   model,
-		Head:    16*labels*(hidden+1) + 4*largest.Texts*(3*hidden+2*labels), // features, dfeatures, x; logits, dlogits
+		Head:    head,
 		Moments: 2 * model.Gradients,
 		Frozen:  frozen,
 		Saving:  kernels - model.Kernels, // frozen kernels, in row-major order
@@ -104,7 +108,7 @@ func (t *EncoderTask) largest() (size bert.BatchSize, err error) {
 }
 
 // HeadMemory returns what TrainHead takes, in bytes: on features [rows, width] of a frozen encoder, and [dev, width] to choose by, with
-// batches of so many rows. The features are part of it; solver.Memory is the same for an exact head.
+// batches of so many rows; with Features.First rows are windows. The features are part of it; solver.Memory is the same for an exact head.
 func HeadMemory(rows, dev, width, labels, batch int) int {
 	weights := 4 * labels * (width + 1)
 	features := 4 * (rows + dev) * width

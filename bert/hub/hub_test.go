@@ -27,7 +27,7 @@ import (
 	"bertlabel/bert"
 	"bertlabel/bert/hub/hubtest"
 	"bertlabel/bert/model"
-	catomic "bertlabel/checkpoint/atomic"
+	"bertlabel/checkpoint/atomic/atomictest"
 )
 
 const (
@@ -604,70 +604,18 @@ func TestDowngrade(t *testing.T) {
 	}
 }
 
-// faulty makes the n-th operation fail.
-type faulty struct {
-	osDisk
-	left *atomic.Int64
-}
-
-func (f faulty) fail(name string) error {
-	if f.left.Add(-1) == 0 {
-		return &os.PathError{Op: "write", Path: name, Err: syscall.ENOSPC}
-	}
-	return nil
-}
-
-func (f faulty) Create(name string) (catomic.File, error) {
-	file, err := f.osDisk.Create(name)
-	return faultyFile{file, f, name}, errors.Join(f.fail(name), err)
-}
-
-func (f faulty) Append(name string) (catomic.File, error) {
-	file, err := f.osDisk.Append(name)
-	return faultyFile{file, f, name}, errors.Join(f.fail(name), err)
-}
-
-func (f faulty) Mkdir(name string) error { return errors.Join(f.fail(name), f.osDisk.Mkdir(name)) }
-func (f faulty) SyncDir(name string) error {
-	return errors.Join(f.fail(name), f.osDisk.SyncDir(name))
-}
-
-func (f faulty) Rename(from, to string) error {
-	if err := f.fail(to); err != nil {
-		return err
-	}
-	return f.osDisk.Rename(from, to)
-}
-
-type faultyFile struct {
-	catomic.File
-	f    faulty
-	name string
-}
-
-func (w faultyFile) Write(p []byte) (int, error) {
-	if err := w.f.fail(w.name); err != nil {
-		n, _ := w.File.Write(p[:len(p)/2])
-		return n, err
-	}
-	return w.File.Write(p)
-}
-
-func (w faultyFile) Sync() error { return errors.Join(w.f.fail(w.name), w.File.Sync()) }
-
 // TestDiskFull makes each operation of a pull fail in turn: the error says so, no folder is there or a whole one, and the next pull
 // makes a right one of what was left.
 func TestDiskFull(t *testing.T) {
 	c, h := played(t, 0)
 	for ref, m := range both(t, h) {
 		faults := 0
-		for n := int64(1); ; n++ {
-			left := &atomic.Int64{}
-			left.Store(n)
-			c.disk = faulty{left: left}
+		for n := 1; ; n++ {
+			full := &atomictest.Faulty{Err: syscall.ENOSPC, Left: n}
+			c.disk = full
 			dir := filepath.Join(fastDir(t), "model")
 			_, err := c.Pull(t.Context(), mustRef(t, ref), dir)
-			if left.Load() > 0 {
+			if full.Left > 0 {
 				if err != nil {
 					t.Fatalf("%s, without a fault: %v", ref, err)
 				}

@@ -447,7 +447,7 @@ func TestHostileSettings(t *testing.T) {
 		{`"max_seq_length": 40`, `"max_seq_length": 4e1`, "max_seq_length is 4e1, expected an integer"},
 		{`"max_seq_length": 40`, `"max_seq_length": null`, "max_seq_length is null"},
 		{`"do_lower_case": true`, `"do_lower_case": 1`, "do_lower_case is 1, expected true or false"},
-		{`"format_version": 1`, `"format_version": 2`, "format_version is 2, this program reads 1 to 1"},
+		{`"format_version": 1`, `"format_version": 3`, "format_version is 3, this program reads 1 to 2"},
 		{`"format_version": 1`, `"format_version": 0`, "format_version is 0"},
 		{"multi_label_classification", "regression", `problem_type is "regression"`},
 		{`"joy": 0.5`, `"joy": 1.5`, `"joy" is 1.5, expected 0 to 1`},

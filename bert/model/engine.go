@@ -48,13 +48,19 @@ func (m *Model) Features(ctx context.Context, texts []tokenizer.Encoding, poolin
 	if err != nil {
 		return nil, err
 	}
-	y := tensor.New(len(texts), width)
-	run := featuresRun{m: m, texts: texts, pooling: pooling, y: y, progress: progress}
-	run.plan()
-	if err := run.throughput(ctx, m.threads); err != nil {
-		return y, err
+	run := featuresRun{m: m, texts: texts, pooling: pooling, y: tensor.New(len(texts), width), progress: progress}
+	return run.y, run.do(ctx)
+}
+
+// FeaturesKept is Features, bit for bit, for kept's pooling, of the texts that it keeps the states of frozen layers of: those layers are run
+// only for texts that it does not know yet, which it knows afterwards. The result is kept.Features, which the next call overwrites.
+func (m *Model) FeaturesKept(ctx context.Context, texts []tokenizer.Encoding, kept *bert.FrozenStates, progress func(done int)) (
+	*tensor.Tensor, error) {
+	run := featuresRun{m: m, texts: texts, pooling: kept.Pooling(), kept: kept, y: kept.Features(), progress: progress}
+	if run.y.Rows != len(texts) {
+		return nil, fmt.Errorf("features of %d texts, but outputs of frozen layers are kept for %d", len(texts), run.y.Rows)
 	}
-	return y, run.latency(ctx)
+	return run.y, run.do(ctx)
 }
 
 // Beside returns a model for Features that shares all with m but the encoder, which is another one of the same configuration: m as it would
@@ -69,6 +75,7 @@ type featuresRun struct {
 	m        *Model
 	texts    []tokenizer.Encoding
 	pooling  bert.Pooling
+	kept     *bert.FrozenStates // nil: all layers are run
 	y        *tensor.Tensor
 	progress func(done int)
 
@@ -79,6 +86,15 @@ type featuresRun struct {
 	joins   []*joining // of each text; nil for one of a single sequence
 	next    atomic.Int64
 	done    atomic.Int64
+}
+
+// do runs the batches: first those that a thread runs alone.
+func (r *featuresRun) do(ctx context.Context) error {
+	r.plan()
+	if err := r.throughput(ctx, r.m.threads); err != nil {
+		return err
+	}
+	return r.latency(ctx)
 }
 
 // sequence is a text, or a window of it.
@@ -200,11 +216,13 @@ func (r *featuresRun) batch(p *Pass, b [2]int) error {
 	sequences := r.order[b[0]:b[1]]
 	p.encoder = r.m.Encoder // which may be another one since the pass was made
 	p.batch.Reset()
+	p.places = p.places[:0]
 	for _, s := range sequences {
 		appendSequence(&p.batch, &r.texts[s.text], s.window, false)
+		p.places = append(p.places, bert.FrozenPlace{Text: s.text, Token: r.texts[s.text].Sequence(s.window).Start})
 	}
 	p.features.Resize(len(sequences), r.y.Cols)
-	if err := p.run(&p.features, r.pooling); err != nil {
+	if err := r.run(p); err != nil {
 		return err
 	}
 	done := 0
@@ -213,12 +231,17 @@ func (r *featuresRun) batch(p *Pass, b [2]int) error {
 		if j := tensor.NotFinite(row); j >= 0 {
 			return &FeatureError{Text: s.text, Feature: j, Value: row[j]}
 		}
-		if r.joins[s.text] == nil {
+		whole := r.joins[s.text] == nil
+		if whole {
 			copy(r.y.Row(s.text), row)
-			done++
-		} else if whole, err := r.put(s, row); err != nil {
-			return err
-		} else if whole {
+		} else {
+			var err error
+			if whole, err = r.put(s, row); err != nil {
+				return err
+			}
+		}
+		if whole {
+			r.complete(s.text)
 			done++
 		}
 	}
@@ -226,6 +249,21 @@ func (r *featuresRun) batch(p *Pass, b [2]int) error {
 		r.progress(int(r.done.Add(int64(done))))
 	}
 	return nil
+}
+
+// run computes the features of the batch of p.
+func (r *featuresRun) run(p *Pass) error {
+	if r.kept == nil {
+		return p.run(&p.features, r.pooling)
+	}
+	return p.encoder.FeaturesKept(p.ws, &p.features, &p.batch, r.kept, p.places)
+}
+
+// complete is told of each text whose features are there.
+func (r *featuresRun) complete(text int) {
+	if r.kept != nil {
+		r.kept.Complete(text)
+	}
 }
 
 // passes keeps passes that are not in use. Unlike sync.Pool it does not lose them, and at most as many exist as ran at once.

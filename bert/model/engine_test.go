@@ -39,7 +39,7 @@ func someTexts(n int) []Text {
 // withThreads returns a model like m that runs on so many threads.
 func withThreads(m *Model, threads int) *Model {
 	return &Model{Encoder: m.Encoder, Tokenizer: m.Tokenizer, Head: m.Head, Labels: m.Labels, Thresholds: m.Thresholds, Pooling: m.Pooling,
-		MaxSeqLength: m.MaxSeqLength, threads: threads}
+		MaxSeqLength: m.MaxSeqLength, Windows: m.Windows, WindowPooling: m.WindowPooling, Calibration: m.Calibration, threads: threads}
 }
 
 // A row of features has the same bits alone, among others in any order, on any number of threads, in both ways through the engine.

@@ -8,6 +8,7 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/tokenizer"
+	"bertlabel/layers"
 	"bertlabel/tensor"
 )
 
@@ -74,10 +75,12 @@ type Explanation struct {
 	Words           []Contribution // of the text, in order, as far as the model read it
 	Special         []Contribution // [CLS] and the [SEP]s: 0 by IntegratedGradients
 	Cut             int            // tokens that the model did not read
-	Windows         []Passage      // of a text of several windows: what each of them has of Logit (WindowShare)
+	Windows         []Passage      // of a text of several windows: what each of them has (WindowShare)
+	WindowPooling   WindowPooling  // of a text of several windows: what it is that they have
 }
 
-// Passage is the part of a text whose tokens count in one window: bytes [Start, End), so many tokens, and what the window has of a logit.
+// Passage is the part of a text whose tokens count in one window: bytes [Start, End), so many tokens, and what the window has of a logit,
+// or with NoisyOr of −ln(1 − p).
 type Passage struct {
 	Start, End, Tokens int
 	Share              float64
@@ -159,8 +162,9 @@ func (e *Explainer) Explain(ctx context.Context, text Text, labels []string, o E
 		explanations[i].Logit = float64(predictions[0].Logits[rows[i]])
 		explanations[i].Baseline = float64(predictions[1].Logits[rows[i]])
 		if len(shares[0]) > 1 {
+			explanations[i].WindowPooling = e.m.WindowPooling
 			for _, s := range shares[0] {
-				explanations[i].Windows = append(explanations[i].Windows, Passage{s.Start, s.End, s.Tokens, s.Logits[rows[i]]})
+				explanations[i].Windows = append(explanations[i].Windows, Passage{s.Start, s.End, s.Tokens, s.Shares[rows[i]]})
 			}
 		}
 	}
@@ -268,29 +272,39 @@ func (e *Explainer) profile(ctx context.Context, lines []*line, label, n int, o 
 	}
 	logits := make([]float64, 0, n+1)
 	err := e.passes(ctx, lines, places, 1, o, func(first, end int) error {
-		features, err := e.join(ctx, lines, places[first:end], o)
+		features, err := e.read(ctx, lines, places[first:end], o)
 		if err != nil {
 			return err
 		}
-		for k := range features.Rows {
-			z := float64(e.m.Head.Bias.Value[label])
-			for j, w := range e.headRow(label) {
-				z += float64(w) * float64(features.Row(k)[j])
+		z := make([]float64, features.Rows/(end-first)) // of the rows of one place
+		for k := range end - first {
+			for w := range z {
+				z[w] = e.logit(label, features.Row(k*len(z)+w))
 			}
-			logits = append(logits, z)
+			logits = append(logits, e.m.calibration(label).of(layers.NoisyOr(z)))
 		}
 		return nil
 	})
 	return logits, err
 }
 
-// join returns the features of the text at some places, [places, width], and leaves those of its windows in e.windows.
-func (e *Explainer) join(ctx context.Context, lines []*line, places []float64, o *ExplainOptions) (*tensor.Tensor, error) {
+// logit runs the head on a feature.
+func (e *Explainer) logit(label int, feature []float32) float64 {
+	z := float64(e.m.Head.Bias.Value[label])
+	for j, w := range e.headRow(label) {
+		z += float64(w) * float64(feature[j])
+	}
+	return z
+}
+
+// read returns what the head reads of the text at some places, those of one place together: its features, [places, width], or with NoisyOr
+// those of each window, [places·windows, width]. Features of windows stay in e.windows.
+func (e *Explainer) read(ctx context.Context, lines []*line, places []float64, o *ExplainOptions) (*tensor.Tensor, error) {
 	if len(lines) == 1 {
 		return &e.features, e.pass(ctx, lines[0], places, o, nil)
 	}
-	if err := e.windowFeatures(ctx, lines, places, o); err != nil {
-		return nil, err
+	if err := e.windowFeatures(ctx, lines, places, o); err != nil || e.m.noisyOr() {
+		return &e.windows, err
 	}
 	y, kept := tensor.New(len(places), e.features.Cols), keptOf(lines)
 	for k := range places {
@@ -360,22 +374,38 @@ func (e *Explainer) gradients(ctx context.Context, lines []*line, label int, pla
 	e.dwindows.Resize(len(places)*len(lines), len(row))
 	if len(lines) == 1 {
 		for k := range places {
-			copy(e.dwindows.Row(k), row)
+			e.scaled(e.dwindows.Row(k), label, 1)
 		}
 		return nil
 	}
 	if err := e.windowFeatures(ctx, lines, places, o); err != nil {
 		return err
 	}
-	kept := keptOf(lines)
+	kept, dz := keptOf(lines), make([]float64, len(lines))
 	for k := range places {
 		dwindows := e.dwindows.SliceRows(k*len(lines), (k+1)*len(lines))
 		windows := e.windows.SliceRows(k*len(lines), (k+1)*len(lines))
-		if err := e.m.Encoder.JoinWindowsBackward(&dwindows, &windows, row, e.m.Pooling, kept); err != nil {
+		if e.m.noisyOr() { // z = NoisyOr(z_w), z_w = w·features_w + b
+			for w := range dz {
+				dz[w] = e.logit(label, windows.Row(w))
+			}
+			layers.NoisyOrGradient(dz, dz)
+			for w, d := range dz {
+				e.scaled(dwindows.Row(w), label, d)
+			}
+		} else if err := e.m.Encoder.JoinWindowsBackward(&dwindows, &windows, row, e.m.Pooling, kept); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// scaled sets dx to d times the gradient of a calibrated logit by the feature that the head reads.
+func (e *Explainer) scaled(dx []float32, label int, d float64) {
+	d *= e.m.calibration(label).slope()
+	for j, w := range e.headRow(label) {
+		dx[j] = float32(d * float64(w))
+	}
 }
 
 // pass runs places of a line forward, and what is to follow at once, nil for nothing, as one step.

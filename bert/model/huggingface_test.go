@@ -200,7 +200,7 @@ func TestSaveHuggingFaceInterrupted(t *testing.T) {
 	source := savedHF(t, old)
 	for n, done := 0, false; !done; n++ {
 		dir := copyFolder(t, source)
-		err := updated.saveHuggingFace(&faulty{left: n}, dir)
+		err := updated.saveHuggingFace(brokenAfter(n), dir)
 		done = err == nil
 		if m, err := Open(dir, nil); err != nil {
 			if done {

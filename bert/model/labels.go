@@ -14,6 +14,7 @@ func (m *Model) openHead(f files, o *Options, s *Settings, config *modelConfig) 
 	if s != nil {
 		m.MaxSeqLength, m.training = s.MaxSeqLength, s.Training
 		m.Windows, _ = s.windows() // readSettings has checked it
+		m.WindowPooling = WindowPooling(s.WindowPooling)
 	}
 	if s != nil && s.MaxSeqLength > m.Encoder.Config.MaxPositionEmbeddings {
 		return fmt.Errorf("%s: max_seq_length is %d, over max_position_embeddings, %d", f.settings, s.MaxSeqLength,
@@ -40,6 +41,9 @@ func (m *Model) openHead(f files, o *Options, s *Settings, config *modelConfig) 
 		return fmt.Errorf("%s: %w", f.settings, err)
 	}
 	m.Thresholds, m.ExactlyOne = thresholds, s.ExactlyOne
+	if m.Calibration, err = s.calibrationFor(m.Labels); err != nil {
+		return fmt.Errorf("%s: %w", f.settings, err)
+	}
 	if err := checkSamples(s.Samples, m.Labels); err != nil {
 		return fmt.Errorf("%s: %w", f.settings, err)
 	}

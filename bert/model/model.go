@@ -34,6 +34,9 @@ type Model struct {
 	MaxSeqLength int               // tokens of a text, or of a window of it, with [CLS] and [SEP]; longer ones are cut
 	Windows      tokenizer.Windows // how longer texts are read: by default cut
 
+	WindowPooling WindowPooling // how the head reads texts of several windows; "" is PoolFeatures
+	Calibration   []Calibration // of the logits of texts, with NoisyOr, [labels]; nil for none
+
 	path     string          // as Open was given it
 	vocab    []byte          // vocab.txt
 	training json.RawMessage // what bertlabel.json says of the run that made the head
@@ -96,19 +99,18 @@ func (m *Model) PredictEncoded(ctx context.Context, texts []tokenizer.Encoding) 
 	if m.Head == nil {
 		return nil, errNoHead
 	}
-	features, err := m.Features(ctx, texts, m.Pooling, nil)
+	_, logits, probabilities, err := m.ScoreEncoded(ctx, texts, nil)
 	if err != nil {
 		return nil, err
 	}
-	return m.predictions(features)
+	return m.predictions(logits, probabilities)
 }
 
 // errNoHead refuses to predict.
 var errNoHead = errors.New("the model has no head (output_weights, output_bias): train one first")
 
-// predictions runs the head on features [texts, width].
-func (m *Model) predictions(features *tensor.Tensor) ([]Prediction, error) {
-	logits, probabilities := m.Score(features)
+// predictions makes predictions of logits and probabilities, both [texts, labels], that are numbers.
+func (m *Model) predictions(logits, probabilities *tensor.Tensor) ([]Prediction, error) {
 	if err := m.CheckLogits(logits); err != nil {
 		return nil, err
 	}
@@ -151,10 +153,10 @@ func (m *Model) SetTraining(text json.RawMessage) { m.training, m.Samples = text
 // Training returns what the model's bertlabel.json says of the run that made its head; nil if there is nothing.
 func (m *Model) Training() json.RawMessage { return m.training }
 
-// Score runs the head, which the model must have, on features [texts, width] and returns logits and probabilities, both new and
-// [texts, labels]: Head.Score. CheckLogits says whether they can be used.
+// Score runs the head, which the model must have, on features [texts, width], each of a whole text, and returns logits and probabilities,
+// both new and [texts, labels]: Head.Score, and m.Calibration. CheckLogits says whether they can be used.
 func (m *Model) Score(features *tensor.Tensor) (logits, probabilities *tensor.Tensor) {
-	return m.Head.Score(features)
+	return m.ScoreWindows(features, nil)
 }
 
 // LogitError says that a text has a logit that is no finite number.
@@ -209,7 +211,8 @@ func (m *Model) Predicted(p Prediction) []string {
 	return labels
 }
 
-// SetHead gives the model a head that reads the features of pooling, with one name for each of its outputs and thresholds of 0.5.
+// SetHead gives the model a head that reads the features of pooling, with one name for each of its outputs, thresholds of 0.5 and no
+// calibration. WindowPooling stays.
 // It panics unless head reads features of that width and has as many outputs as there are labels.
 func (m *Model) SetHead(head *layers.Classifier, labels []string, pooling bert.Pooling) {
 	if width, err := m.Encoder.PoolingWidth(pooling); err != nil || head.Labels() != len(labels) || head.Weights.Shape[1] != width {
@@ -217,7 +220,7 @@ func (m *Model) SetHead(head *layers.Classifier, labels []string, pooling bert.P
 			len(labels), pooling, width, err))
 	}
 	m.Head, m.Labels, m.Unnamed, m.Pooling, m.Samples = head, labels, false, pooling, nil
-	m.Thresholds = make([]float32, len(labels))
+	m.Thresholds, m.Calibration = make([]float32, len(labels)), nil
 	for i := range m.Thresholds {
 		m.Thresholds[i] = DefaultThreshold
 	}

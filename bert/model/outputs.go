@@ -14,6 +14,8 @@ type Output struct {
 	Weights   []float32 // its row of output_weights, [width of the features]
 	Bias      float32
 	Threshold float32 // probability above which the label is predicted
+
+	Calibration Calibration // of the text's logit, with NoisyOr
 }
 
 // Outputs returns copies of the head's outputs in their order; none without a head.
@@ -24,25 +26,32 @@ func (m *Model) Outputs() (outputs []Output) {
 	width := m.Head.Weights.Shape[1]
 	for i, label := range m.Labels {
 		outputs = append(outputs, Output{label, slices.Clone(m.Head.Weights.Value[i*width : (i+1)*width]), m.Head.Bias.Value[i],
-			m.Thresholds[i]})
+			m.Thresholds[i], m.calibration(i)})
 	}
 	return outputs
 }
 
 // SetOutputs makes these the outputs of the head, which goes on reading the same features. It panics without a head, without
-// outputs, and when one has weights of another width.
+// outputs, when one has weights of another width, and when one has a calibration that a model without NoisyOr has no place for.
 func (m *Model) SetOutputs(outputs []Output) {
 	width := m.Head.Weights.Shape[1]
 	head := layers.NewClassifier(len(outputs), width)
-	m.Labels, m.Thresholds = nil, nil
+	m.Labels, m.Thresholds, m.Calibration = nil, nil, nil
 	for _, o := range outputs {
 		if len(o.Weights) != width {
 			panic(fmt.Sprintf("model.SetOutputs: %d weights for label %q, want %d", len(o.Weights), o.Label, width))
+		}
+		if !m.noisyOr() && o.Calibration != (Calibration{}) {
+			panic(fmt.Sprintf("model.SetOutputs: a calibration of label %q, and window pooling %s", o.Label, m.WindowPooling))
 		}
 		head.Weights.Value = append(head.Weights.Value, o.Weights...)
 		head.Bias.Value = append(head.Bias.Value, o.Bias)
 		m.Labels = append(m.Labels, o.Label)
 		m.Thresholds = append(m.Thresholds, o.Threshold)
+		m.Calibration = append(m.Calibration, o.Calibration)
+	}
+	if !slices.ContainsFunc(m.Calibration, func(c Calibration) bool { return c != Calibration{} }) {
+		m.Calibration = nil
 	}
 	m.Head, m.Unnamed, m.Samples = head, false, nil
 }

@@ -15,6 +15,7 @@ type Pass struct {
 	ws       *bert.Workspace
 	batch    bert.Batch
 	features tensor.Tensor // of featuresRun
+	places   []bert.FrozenPlace
 }
 
 // NewPass returns a pass on so many threads: the caller's, and others that sleep between batches. 1 starts no goroutine; 0 stands for
@@ -61,13 +62,18 @@ func (m *Model) EncodeOne(t Text) tokenizer.Encoding {
 }
 
 // ScoreRow runs the head, which the model must have, on one feature, [width], and sets logits and probabilities, both [labels], to the
-// bits that Score gives the row. It allocates nothing. The error, a *FeatureError or a *LogitError with Text 0, is about this row only;
-// slices of other lengths panic.
+// bits that Score gives the row. It allocates nothing. With NoisyOr the feature of a text of several windows is that of each window, one
+// after the other, [windows·width]. The error, a *FeatureError or a *LogitError with Text 0, is about this row only; slices of other
+// lengths panic.
 func (m *Model) ScoreRow(feature []float32, logits, probabilities []float32) error {
 	if j := tensor.NotFinite(feature); j >= 0 {
 		return &FeatureError{Feature: j, Value: feature[j]}
 	}
-	m.Head.ScoreRow(logits, probabilities, feature)
+	if width := m.Head.Weights.Shape[1]; m.noisyOr() && len(feature) > 0 && len(feature)%width == 0 {
+		m.scoreRow(feature, logits, probabilities)
+	} else {
+		m.Head.ScoreRow(logits, probabilities, feature)
+	}
 	if j := tensor.NotFinite(logits); j >= 0 {
 		return &LogitError{Label: m.Labels[j], Logit: logits[j]}
 	}

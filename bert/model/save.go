@@ -119,13 +119,14 @@ func (m *Model) Tensors() (tensors []checkpoint.Tensor) {
 func (m *Model) settingsFile(training json.RawMessage) ([]byte, error) {
 	reading := m.Tokenizer.Options()
 	s := Settings{
-		FormatVersion: settingsVersion, ProblemType: problemType, MaxSeqLength: m.MaxSeqLength, DoLowerCase: reading.LowerCase,
+		FormatVersion: 1, ProblemType: problemType, MaxSeqLength: m.MaxSeqLength, DoLowerCase: reading.LowerCase,
 		KeepTokens: reading.KeepTokens, StripAccents: reading.StripAccents, TokenizeChinese: reading.TokenizeChinese,
 		MaxWordChars: reading.MaxWordChars, AddedTokens: reading.Added, ExactlyOne: m.ExactlyOne,
 		Pooling: m.Pooling.String(), Thresholds: map[string]float32{}, Training: training,
 		Samples: m.Samples,
 	}
 	s.setWindows(m.Windows)
+	s.setNoisyOr(m)
 	if reading.TruncateLeft {
 		s.TruncationSide = "left"
 	}

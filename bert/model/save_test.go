@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"bertlabel/bert"
-	"bertlabel/checkpoint/atomic"
+	"bertlabel/checkpoint/atomic/atomictest"
 )
 
 // What was saved opens as it was, to the bit, after the folder has moved and the one it came from is gone.
@@ -136,63 +136,10 @@ func TestSaveRefuses(t *testing.T) {
 	failsWith(t, "a file of that name", m.Save(path, nil), path)
 }
 
-// faulty fails the n-th operation that writes, and all behind it: the disk is gone.
-type faulty struct {
-	unsynced
-	left int
+// brokenAfter is a disk that is gone after n operations.
+func brokenAfter(n int) *atomictest.Faulty {
+	return &atomictest.Faulty{Err: syscall.EIO, Broken: true, Left: n + 1}
 }
-
-func (f *faulty) fail(path string) error {
-	if f.left--; f.left < 0 {
-		return &os.PathError{Op: "write", Path: path, Err: syscall.EIO}
-	}
-	return nil
-}
-
-func (f *faulty) Create(name string) (atomic.File, error) {
-	if err := f.fail(name); err != nil {
-		return nil, err
-	}
-	file, err := f.unsynced.Create(name)
-	return &faultyFile{file, f, name}, err
-}
-
-func (f *faulty) Rename(from, to string) error {
-	if err := f.fail(to); err != nil {
-		return err
-	}
-	return f.OS.Rename(from, to)
-}
-
-func (f *faulty) RemoveAll(name string) error {
-	if err := f.fail(name); err != nil && !strings.Contains(name, ".tmp-") {
-		return err
-	}
-	return f.OS.RemoveAll(name)
-}
-
-func (f *faulty) SyncDir(name string) error {
-	if err := f.fail(name); err != nil {
-		return err
-	}
-	return nil
-}
-
-type faultyFile struct {
-	atomic.File
-	fs   *faulty
-	path string
-}
-
-func (f *faultyFile) Write(p []byte) (int, error) {
-	if err := f.fs.fail(f.path); err != nil {
-		n, _ := f.File.Write(p[:len(p)/2])
-		return n, err
-	}
-	return f.File.Write(p)
-}
-
-func (f *faultyFile) Sync() error { return f.fs.fail(f.path) }
 
 // Wherever saving is interrupted, the folder holds the old model, the new one, or none: never parts of both.
 func TestSaveInterrupted(t *testing.T) {
@@ -205,7 +152,7 @@ func TestSaveInterrupted(t *testing.T) {
 			if replace {
 				dir = copyFolder(t, source)
 			}
-			err := updated.save(&faulty{left: n}, dir, nil)
+			err := updated.save(brokenAfter(n), dir, nil)
 			done = err == nil
 			if err != nil {
 				failsWith(t, fmt.Sprint("operation ", n), err, dir, syscall.EIO.Error())

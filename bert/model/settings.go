@@ -14,7 +14,7 @@ import (
 
 // Settings is bertlabel.json: what a trained folder says beyond Google's files.
 type Settings struct {
-	FormatVersion int      `json:"format_version"` // 1
+	FormatVersion int      `json:"format_version"` // 1, or 2 with noisy-or, which programs that read 1 know nothing of
 	ProblemType   string   `json:"problem_type"`   // "multi_label_classification"
 	MaxSeqLength  int      `json:"max_seq_length"` // tokens, with [CLS] and [SEP]
 	DoLowerCase   bool     `json:"do_lower_case"`
@@ -31,6 +31,9 @@ type Settings struct {
 	Windows       string   `json:"windows,omitempty"`        // rows of a text, a number or all; absent: 1
 	WindowOverlap *float64 `json:"window_overlap,omitempty"` // share of a row that the next one has, too; absent: a quarter
 
+	WindowPooling string                 `json:"window_pooling,omitempty"` // noisy-or; absent: features
+	Calibration   map[string]Calibration `json:"calibration,omitempty"`    // label → line of its logit, with noisy-or
+
 	Pooling    string             `json:"pooling"`               // as bert.ParsePooling reads it
 	ExactlyOne bool               `json:"exactly_one,omitempty"` // the labels exclude each other
 	Thresholds map[string]float32 `json:"thresholds"`            // label → probability above which it is predicted
@@ -39,7 +42,7 @@ type Settings struct {
 }
 
 const (
-	settingsVersion = 1
+	settingsVersion = 2
 	problemType     = "multi_label_classification"
 
 	// DefaultMaxSeqLength is run_classifier.py's.
@@ -76,7 +79,7 @@ func parseSettings(data []byte) (s *Settings, unknown []string, err error) {
 		"keep_tokens":   &s.KeepTokens, "pooling": &s.Pooling, "thresholds": &s.Thresholds, "training": new(any),
 		"strip_accents": &s.StripAccents, "tokenize_chinese_chars": &s.TokenizeChinese, "max_input_chars_per_word": &s.MaxWordChars,
 		"samples": &s.Samples,
-		"windows": &s.Windows, "window_overlap": &s.WindowOverlap,
+		"windows": &s.Windows, "window_overlap": &s.WindowOverlap, "window_pooling": &s.WindowPooling, "calibration": &s.Calibration,
 		"exactly_one": &s.ExactlyOne, "added_tokens": &s.AddedTokens, "truncation_side": &s.TruncationSide,
 	}
 	for _, key := range []string{"format_version", "problem_type", "max_seq_length", "do_lower_case", "pooling"} {
@@ -120,12 +123,66 @@ func (s *Settings) check() error {
 	if _, err := s.windows(); err != nil {
 		return err
 	}
+	if err := s.checkNoisyOr(); err != nil {
+		return err
+	}
 	for _, label := range slices.Sorted(maps.Keys(s.Thresholds)) {
 		if t := s.Thresholds[label]; !(t >= 0 && t <= 1) {
 			return fmt.Errorf("thresholds: %q is %v, expected 0 to 1", label, t)
 		}
 	}
 	return nil
+}
+
+// checkNoisyOr looks at how the head reads windows.
+func (s *Settings) checkNoisyOr() error {
+	if s.WindowPooling != "" {
+		if _, err := ParseWindowPooling(s.WindowPooling); err != nil {
+			return fmt.Errorf("window_pooling: %w", err)
+		}
+	}
+	for _, label := range slices.Sorted(maps.Keys(s.Calibration)) {
+		c := s.Calibration[label]
+		switch {
+		case s.WindowPooling != string(NoisyOr):
+			return fmt.Errorf("calibration: it goes with a window_pooling of %s only; else it is a part of the head", NoisyOr)
+		case !(c.Slope > 0):
+			return fmt.Errorf("calibration: %q has a slope of %v, expected above 0", label, c.Slope)
+		}
+	}
+	return nil
+}
+
+// calibrationFor returns the calibration in the order of labels, nil for none, and an error if s has one for a label that is not there.
+func (s *Settings) calibrationFor(labels []string) ([]Calibration, error) {
+	if len(s.Calibration) == 0 {
+		return nil, nil
+	}
+	lines := make([]Calibration, len(labels))
+	for _, label := range slices.Sorted(maps.Keys(s.Calibration)) {
+		at := slices.Index(labels, label)
+		if at < 0 {
+			return nil, fmt.Errorf("calibration: %q is no label of the model", label)
+		}
+		lines[at] = s.Calibration[label]
+	}
+	return lines, nil
+}
+
+// setNoisyOr makes s say how the head of m reads windows; features are not mentioned.
+func (s *Settings) setNoisyOr(m *Model) {
+	if !m.noisyOr() {
+		return
+	}
+	s.FormatVersion, s.WindowPooling = 2, string(NoisyOr)
+	for l, c := range m.Calibration {
+		if c != (Calibration{}) {
+			if s.Calibration == nil {
+				s.Calibration = map[string]Calibration{}
+			}
+			s.Calibration[m.Labels[l]] = c
+		}
+	}
 }
 
 // windows returns how long texts are read.

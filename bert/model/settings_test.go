@@ -111,7 +111,7 @@ func TestSettingsRefused(t *testing.T) {
 		{"format_version", nil, "format_version is missing"}, {"problem_type", nil, "problem_type is missing"},
 		{"pooling", nil, "pooling is missing"}, {"max_seq_length", nil, "max_seq_length is missing"},
 		{"do_lower_case", nil, "do_lower_case is missing"},
-		{"format_version", 0, "format_version is 0, this program reads 1 to 1"}, {"format_version", 2, "format_version is 2"},
+		{"format_version", 0, "format_version is 0, this program reads 1 to 2"}, {"format_version", 3, "format_version is 3"},
 		{"problem_type", "regression", `problem_type is "regression"`}, {"max_seq_length", 1, "max_seq_length is 1, expected 2 or more"},
 		{"max_seq_length", 41, "max_seq_length is 41, over max_position_embeddings, 40"}, {"max_seq_length", 2, ""},
 		{"max_seq_length", 40, ""},
@@ -119,6 +119,8 @@ func TestSettingsRefused(t *testing.T) {
 		{"pooling", "average", `"average"`}, {"pooling", "mean:-4", "bertlabel.json"}, {"do_lower_case", "yes", "do_lower_case is"},
 		{"thresholds", map[string]any{"joy": -0.001}, `"joy" is -0.001, expected 0 to 1`},
 		{"thresholds", map[string]any{"joy": 1.001}, "expected 0 to 1"},
+		{"window_pooling", "max", `window_pooling: found "max", want features or noisy-or`}, {"window_pooling", "features", ""},
+		{"calibration", map[string]any{"joy": map[string]any{"slope": 2, "intercept": 1}}, "calibration: it goes with a window_pooling of noisy-or"},
 		{"thresholds", map[string]any{"joy": 0}, ""}, {"thresholds", map[string]any{"joy": 1}, ""},
 		{"keep_tokens", "x", "keep_tokens is"}, {"strip_accents", 1, "strip_accents is"},
 	} {

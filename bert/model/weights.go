@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"hash/crc32"
 	"io"
 	"math"
@@ -409,10 +410,33 @@ func (m *Model) Fingerprint() []byte {
 }
 
 // PredictionFingerprint returns SHA-256 over all that decides what the model predicts, but for its precision: what Fingerprint counts, the
-// length at which texts are cut, and the head with pooling, labels, thresholds and ExactlyOne, where it has one. The weights of the encoder
+// length at which texts are cut, and the head with pooling, labels, thresholds, ExactlyOne, NoisyOr and its calibration, where it has one. The weights of the encoder
 // count by the CRC-32C of their float32 values. Of a model in a low precision, whose weights are rounded, these are taken while it is
 // opened: it has the fingerprint of the same model in fp32 and costs no time.
 func (m *Model) PredictionFingerprint() []byte {
+	h := m.hashEncoder()
+	fmt.Fprintf(h, "%s %s %q %x ", m.lengths(), m.Pooling, m.Labels, m.Thresholds)
+	if m.ExactlyOne {
+		io.WriteString(h, "exactly one ")
+	}
+	if m.noisyOr() {
+		fmt.Fprintf(h, "%s %x ", m.WindowPooling, m.Calibration)
+	}
+	if m.Head != nil {
+		for _, p := range m.Head.Params() {
+			fmt.Fprintf(h, "%q %v %08x ", p.Name, p.Shape, checksum(0, p.Value))
+		}
+	}
+	return h.Sum(nil)
+}
+
+// EncoderFingerprint is the part of PredictionFingerprint that is about the encoder: SHA-256 over configuration, vocabulary, how text is
+// tokenised, and the weights. Two models that have it in common give the same features for the same pooling, lengths and precision, whatever
+// their heads are.
+func (m *Model) EncoderFingerprint() []byte { return m.hashEncoder().Sum(nil) }
+
+// hashEncoder hashes what the fingerprints of any precision say of the encoder.
+func (m *Model) hashEncoder() hash.Hash {
 	h := sha256.New()
 	h.Write(m.reading())
 	for _, p := range m.Encoder.Params() {
@@ -422,16 +446,7 @@ func (m *Model) PredictionFingerprint() []byte {
 		}
 		fmt.Fprintf(h, "%q %v %08x ", p.Name, p.Shape, sum)
 	}
-	fmt.Fprintf(h, "%s %s %q %x ", m.lengths(), m.Pooling, m.Labels, m.Thresholds)
-	if m.ExactlyOne {
-		io.WriteString(h, "exactly one ")
-	}
-	if m.Head != nil {
-		for _, p := range m.Head.Params() {
-			fmt.Fprintf(h, "%q %v %08x ", p.Name, p.Shape, checksum(0, p.Value))
-		}
-	}
-	return h.Sum(nil)
+	return h
 }
 
 // lengths says how much of a text is read.

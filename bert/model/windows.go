@@ -2,7 +2,6 @@ package model
 
 import (
 	"context"
-	"slices"
 	"sync"
 
 	"bertlabel/bert"
@@ -33,15 +32,19 @@ func AppendTo(b *bert.Batch, e *tokenizer.Encoding) {
 	}
 }
 
-// WindowShare is what a window has of the logits of its text.
+// WindowShare is what a window has of what is said of its text.
 type WindowShare struct {
-	Start, End int       // bytes [Start, End) of the text whose tokens count in this window
-	Tokens     int       // that count, with the [CLS] and [SEP] of the text
-	Logits     []float64 // [labels]; those of all windows add up to the logits of the text
+	Start, End int // bytes [Start, End) of the text whose tokens count in this window
+	Tokens     int // that count, with the [CLS] and [SEP] of the text
+
+	// [labels]. Those of all windows add up to the logits of the text; with NoisyOr to −ln(1 − p) of its probabilities: a window of share s
+	// would make the label 1 − e^−s probable by itself.
+	Shares []float64
 }
 
 // PredictWindows is PredictEncoded, bit for bit, that also returns the shares of each text's windows, [len(texts)]; texts[i] is of[i] as m
-// encodes it. A mean goes to the windows by what is in them, a maximum to the window that has it, the bias by the tokens that count.
+// encodes it. A mean goes to the windows by what is in them, a maximum to the window that has it, the bias by the tokens that count. With
+// NoisyOr each window has its own −ln(1 − p_w), scaled where the text's logit is calibrated.
 func (m *Model) PredictWindows(ctx context.Context, texts []tokenizer.Encoding, of []Text) ([]Prediction, [][]WindowShare, error) {
 	return m.predictWindows(texts, of, func(windows []tokenizer.Encoding) (*tensor.Tensor, error) {
 		return m.Features(ctx, windows, m.Pooling, nil)
@@ -57,23 +60,20 @@ func (m *Model) predictWindows(texts []tokenizer.Encoding, of []Text,
 	windows, first := Separate(texts)
 	features, err := compute(windows)
 	if err != nil {
-		if broken, ok := err.(*FeatureError); ok { // of a window: say of which text
-			at, _ := slices.BinarySearch(first, broken.Text+1)
-			broken.Text = at - 1
-		}
-		return nil, nil, err
+		return nil, nil, ofText(err, first)
 	}
-	joined, shares := tensor.New(len(texts), features.Cols), make([][]WindowShare, len(texts))
-	for i := range texts {
-		parts := features.SliceRows(first[i], first[i+1])
-		if err := m.JoinSeparate(joined.Row(i), &texts[i], &parts, m.Pooling); err != nil {
+	rows, begins := features, first
+	if !m.noisyOr() {
+		if rows, err = m.joinSeparate(texts, features, first); err != nil {
 			return nil, nil, err
 		}
+		begins = nil
 	}
-	predictions, err := m.predictions(joined)
+	predictions, err := m.predictions(m.ScoreWindows(rows, begins))
 	if err != nil {
 		return nil, nil, err
 	}
+	shares := make([][]WindowShare, len(texts))
 	for i := range texts {
 		parts := features.SliceRows(first[i], first[i+1])
 		shares[i] = m.passages(&texts[i], of[i])
@@ -111,10 +111,16 @@ func (m *Model) JoinSeparate(y []float32, e *tokenizer.Encoding, windows *tensor
 // windows, so with g the gradient of Σ_j y_j by them
 //
 //	share of window w = Σ_j weight_j · g_wj · features_wj + bias · n_w/n
+//
+// With NoisyOr they are those of shareProbability.
 func (m *Model) share(shares []WindowShare, e *tokenizer.Encoding, features *tensor.Tensor, logits []float32) error {
+	if m.noisyOr() {
+		m.shareProbability(shares, features, logits)
+		return nil
+	}
 	if len(shares) == 1 {
 		for _, z := range logits {
-			shares[0].Logits = append(shares[0].Logits, float64(z))
+			shares[0].Shares = append(shares[0].Shares, float64(z))
 		}
 		return nil
 	}
@@ -132,7 +138,7 @@ func (m *Model) share(shares []WindowShare, e *tokenizer.Encoding, features *ten
 			for j, weight := range m.Head.Weights.Value[l*width : (l+1)*width] {
 				share += float64(weight) * float64(gradient.Row(w)[j]) * float64(features.Row(w)[j])
 			}
-			shares[w].Logits = append(shares[w].Logits, share)
+			shares[w].Shares = append(shares[w].Shares, share)
 		}
 	}
 	return nil

@@ -258,7 +258,7 @@ func TestPredictWindows(t *testing.T) {
 				for l, z := range p.Logits {
 					sum := 0.0
 					for _, s := range shares[i] {
-						sum += s.Logits[l]
+						sum += s.Shares[l]
 					}
 					if !(math.Abs(sum-float64(z)) <= 1e-5*max(1, math.Abs(float64(z)))) {
 						t.Errorf("%v: the shares of text %d add up to %v, the logit is %v", pooling, i, sum, z)
@@ -314,28 +314,5 @@ func TestExplainWindows(t *testing.T) {
 	if len(x.Special) != 2*len(x.Windows) {
 		t.Errorf("%d markers of %d windows", len(x.Special), len(x.Windows))
 	}
-	for _, c := range x.Words {
-		if len(c.Pieces) > 1 || !strings.Contains("parcel mat 1 5 9", c.Word) {
-			continue // words that stand once in the text
-		}
-		id, _ := m.Tokenizer.Vocab().ID(c.Pieces[0])
-		row := m.Encoder.Embeddings.Word.Row(int(id))
-		own := slices.Clone(row)
-		at := func(h float32) float64 {
-			for j := range row {
-				row[j] = own[j] * (1 + h)
-			}
-			defer copy(row, own)
-			p, err := m.Predict(t.Context(), []Text{text})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return float64(p[0].Logits[2])
-		}
-		d := func(h float32) float64 { return (at(h) - at(-h)) / (2 * float64(h)) }
-		want := (4*d(0x1p-6) - d(0x1p-5)) / 3
-		if !(math.Abs(c.Value-want) <= 1e-3*max(0.1, math.Abs(want))) { // as in TestExplainGradient
-			t.Errorf("%s: %g, by differences %g", c.Word, c.Value, want)
-		}
-	}
+	checkDerivatives(t, m, text, &x, 2)
 }

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -41,8 +42,7 @@ func (s *share) bulkFirst() bool { return s.bulk < bulkShare*s.all }
 //	batch  texts of one target in the order of their tags, until the next does not fit:
 //	       B = clamp(waiting tokens of the class / threads, 64, Bmax); bulk B = Bmax; a text over B goes alone, and so does work
 func (q *Queue) pick(b *batch) bool {
-	b.reset()
-	for !q.team {
+	for b.reset(); !q.team; b.reset() { // again where all that was taken has come too late
 		now := time.Now()
 		class, ok := q.choose()
 		if !ok {
@@ -100,10 +100,36 @@ filling:
 		}
 	}
 	for _, e := range aside {
-		f.add(e)
+		if f.add(e); !e.wanted() {
+			q.remove(e)
+			q.forget(e)
+		}
 	}
+	q.drop(b)
 	if len(b.entries) > 0 {
 		f.served(b.entries[len(b.entries)-1])
+	}
+}
+
+// wanted tells whether somebody still waits for a text. Nobody does where another text of the same request has come too late.
+func (e *entry) wanted() bool {
+	return slices.ContainsFunc(e.waiters, func(w waiter) bool { return !w.call.over })
+}
+
+// drop takes out of a batch what nobody waits for any more.
+func (q *Queue) drop(b *batch) {
+	if !slices.ContainsFunc(b.entries, func(e *entry) bool { return !e.wanted() }) {
+		return
+	}
+	all := slices.Clone(b.entries)
+	b.entries, b.texts, b.tokens, b.squares, b.work = b.entries[:0], b.texts[:0], 0, 0, nil
+	for _, e := range all {
+		if e.wanted() {
+			b.add(e)
+			b.work = e.work
+		} else {
+			q.forget(e)
+		}
 	}
 }
 

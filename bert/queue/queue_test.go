@@ -573,3 +573,43 @@ func TestWedged(t *testing.T) {
 		}
 	})
 }
+
+// A request of which one text cannot be done by its deadline costs no pass for the others, whether they would have run in this batch or
+// wait for another target.
+func TestLateInPart(t *testing.T) {
+	for _, several := range []bool{false, true} {
+		bubble(t, Options{Threads: 1}, newSleeper(), func(t *testing.T, q *Queue, target *Target) {
+			other, err := q.NewTarget(newSleeper())
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			before := q.Stats()
+			var wg sync.WaitGroup
+			wg.Go(func() { do(t, q, Request{Target: target, Texts: texts(1, 1, 100)}) }) // 10.45 ms
+			time.Sleep(time.Millisecond)
+			first := target
+			if several {
+				first = other
+			}
+			wg.Go(func() { do(t, q, Request{Target: first, Flow: "a", Texts: texts(1, 50, 4)}) })
+			time.Sleep(time.Millisecond)
+			wg.Go(func() { // 9.4 ms are left when the worker is free: enough for the short text, not for the long one
+				r := Request{Target: target, Flow: "b", Texts: append(texts(1, 100, 4), text(200, 90)), Deadline: time.Now().Add(18 * time.Millisecond)}
+				q.mu.Lock()
+				target.alone.r = 0.5 // the queue believes that it is faster than it is, and lets it in
+				q.mu.Unlock()
+				if _, err := q.Do(t.Context(), r); !errors.Is(err, ErrDeadline) {
+					t.Errorf("a text that comes too late: %v", err)
+				}
+			})
+			time.Sleep(time.Millisecond)
+			correction(q, target, 1.2)
+			wg.Wait()
+			time.Sleep(time.Second)
+			if s := q.Stats(); s.Texts[0]-before.Texts[0] != 2 || s.Queued != [classes]int{} || len(q.keys) != 0 {
+				t.Errorf("several targets %t: %d texts ran, want 2; %+v, %d keys", several, s.Texts[0]-before.Texts[0], s, len(q.keys))
+			}
+		})
+	}
+}

@@ -19,6 +19,8 @@ import (
 type File struct {
 	*checkpoint.Directory
 	Metadata map[string]string // nil where the file has none, and for a model of several files
+
+	spans []checkpoint.Span // of each tensor
 }
 
 // store has the bytes of the tensors of a directory.
@@ -45,7 +47,8 @@ func open(f *checkpoint.File, limits checkpoint.Limits) (*File, error) {
 		f.Close()
 		return nil, err
 	}
-	return &File{s.directory(tensors), h.metadata}, nil
+	d := s.directory(tensors)
+	return &File{d, h.metadata, s.spans}, nil
 }
 
 // add reads the header of an open file and takes the file and its tensors over.
@@ -110,6 +113,23 @@ func (s *store) directory(tensors []checkpoint.Info) *checkpoint.Directory {
 	return checkpoint.NewDirectory("safetensors", sorted, s)
 }
 
+// ReadFloat32At is ReadFloat32 of the elements from first on, as many as dst has: rows of a matrix that is not to be in memory.
+func (f *File) ReadFloat32At(name string, first int, dst []float32) error {
+	i := slices.IndexFunc(f.Tensors(), func(t checkpoint.Info) bool { return t.Name == name })
+	if i < 0 {
+		return f.ReadFloat32(name, dst) // which says so
+	}
+	info, span := f.Tensors()[i], f.spans[i]
+	if n := info.Elements(); first < 0 || len(dst) > n-first {
+		return checkpoint.InFile(checkpoint.OfTensor(checkpoint.Refuse(checkpoint.BadShape, "shape %v has %d elements, want %d to %d", info.Shape, n,
+			first, first+len(dst)), name), info.File)
+	}
+	size := int64(info.DType.Size())
+	span.Offset, span.Size = span.Offset+size*int64(first), size*int64(len(dst))
+	info.Shape, info.Offset = []int{len(dst)}, span.Offset
+	return checkpoint.NewDirectory(f.Format(), []checkpoint.Info{info}, &store{spans: []checkpoint.Span{span}}).ReadFloat32(name, dst)
+}
+
 // Fill implements checkpoint.Store.
 func (s *store) Fill(i int, dst []byte) error { return s.spans[i].Fill(dst) }
 
@@ -148,7 +168,8 @@ func OpenIndex(path string, limits checkpoint.Limits) (*File, error) {
 		}
 		all = append(all, tensors...)
 	}
-	return &File{Directory: s.directory(all)}, nil
+	d := s.directory(all)
+	return &File{Directory: d, spans: s.spans}, nil
 }
 
 // addShard opens a shard that must hold exactly the tensors of want.

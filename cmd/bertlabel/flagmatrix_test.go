@@ -122,7 +122,8 @@ var matrixFiles = map[string]map[string]string{
 var matrixModes = map[string][]string{
 	"predict": {"--model H --input @ --output $/p.jsonl", "--model H --input @ --output $/p.csv", "--model H --input @ --output $/p.tsv",
 		"--model H --text The~cat~##s~sat~on --output $/p.jsonl", "--model H --input @ --output $/parts --shard 0/2"},
-	"embed":      {"--model H --input @ --output $/e.jsonl", "--model H --input @ --output $/e.safetensors"},
+	"embed": {"--model H --input @ --output $/e.jsonl", "--model H --input @ --output $/e.safetensors",
+		"--model H --input @ --output $/parts --shard 0/2 --output-format safetensors --labels +two"},
 	"explain":    {"--model H --input @ --steps 2", "--model H --text The~cat~##s~sat~on --steps 2"},
 	"eval":       {"--model H --data @", "--model H --data @ --report $/r.html"},
 	"tune":       {"--model H --dev @ --output $/o", "--model H --dev @ --output $/o --calibrate"},
@@ -133,7 +134,9 @@ var matrixModes = map[string][]string{
 		"--model M --train @ --dev @ --output $/o --max-steps 8 --train-batch-size 4 --eval-steps 1",
 		"--model M --train @ --output $/o --solver lbfgs --l2 0.1",
 		"--model M --train @ --dev @ --output $/o --solver lda",
-		"--model M --train @ --dev @ --output $/o --tune last:1 --max-steps 8 --train-batch-size 4 --eval-steps 1"},
+		"--model M --train @ --dev @ --output $/o --tune last:1 --max-steps 8 --train-batch-size 4 --eval-steps 1",
+		"--model M --features +vectors --dev-features +vectors --output $/o --max-steps 8 --train-batch-size 4 --eval-steps 1",
+		"--model M --features +vectors --dev-features +vectors --output $/o --solver lda"},
 	"labels": {"add --model N --train @ --names joy --output $/o", "add --model N --train @ --names joy --output $/o --dev @",
 		"merge --model H --names joy,anger --into mood --train @ --output $/o", "drop --model H --names joy --output $/o",
 		"rename --model H --names joy --into glee --output $/o"},
@@ -179,6 +182,7 @@ var matrixTries = map[string][]matrixTry{
 	"verify": {{}}, "stats": {{}}, "parts": {{value: "a=0.34,b=0.66"}}, "truth": {{value: "+shares.csv"}}, "scores": {{value: "+other.csv"}},
 
 	"tune-thresholds": {{value: "global"}}, "threshold-objective": {{value: "f2"}}, "calibrate": {{value: "temperature"}},
+	"features": {{value: "+vectors"}}, "dev-features": {{value: "+vectors"}},
 	"recipe": {{value: "best"}}, "tune": {{value: "last:2"}}, "features-cache": {{value: "$/cache"}}, "baseline": {{value: "true"}},
 	"folds": {{value: "3"}}, "train-batch-size": {{value: "2"}}, "learning-rate": {{value: "0.5"}}, "num-train-epochs": {{value: "9"}},
 	"max-steps": {{value: "3"}}, "warmup-proportion": {{value: "0.9"}}, "weight-decay": {{value: "0.9"}}, "optimizer": {{value: "adamw"}},
@@ -186,7 +190,8 @@ var matrixTries = map[string][]matrixTry{
 	"shuffle": {{value: "false"}}, "log-steps": {{value: "1", only: "!--eval-steps"}}, "eval-steps": {{value: "2"}},
 	"best-metric":    {{value: "log_loss"}},
 	"early-stopping": {{value: "1"}}, "on-nan": {{value: "restore"}}, "refit": {{value: "lda"}}, "refit-pooling": {{value: "mean"}},
-	"solver": {{value: "lbfgs", only: "!lbfgs"}, {value: "lda", only: "!lda"}}, "l2": {{value: "0.9"}}, "loss": {{value: "focal"}},
+	"window-pooling": {{value: "noisy-or", with: "--windows=all --max-seq-length=5"}, {value: "noisy-or"}},
+	"solver":         {{value: "lbfgs", only: "!lbfgs"}, {value: "lda", only: "!lda"}}, "l2": {{value: "0.9"}}, "loss": {{value: "focal"}},
 	"pos-weight": {{value: "3"}}, "pos-weight-cap": {{value: "2"}}, "label-smoothing": {{value: "0.1"}}, "bias-init": {{value: "log-odds"}},
 	"resume": {{full: true, only: "!--tune"}, {only: "--tune"}}, "save-checkpoints-steps": {{value: "1"}},
 	"keep-checkpoints": {{value: "1", with: "--save-checkpoints-steps=1", only: "--tune"}, {value: "1", only: "!--tune"}},
@@ -233,6 +238,13 @@ func newMatrix(t *testing.T) *matrix {
 		"vocab.txt":   strings.Replace(read("vocab.txt"), "cat\n", "zebra\n", 1),
 	} {
 		cmdtest.WriteFile(t, filepath.Join(m.dir, name), text)
+	}
+	vectors := filepath.Join(m.dir, "vectors")
+	cmdtest.WriteFile(t, vectors+".tsv", "text\tjoy\tanger\nthe cat\t1\t0\na dog ran\t0\t1\nbig red mat\t1\t1\nsad dog\t0\t1\nhappy cat\t1\t0\n"+
+		"the big dog\t0\t1\na red cat\t1\t0\nhome\t1\t1\nthe mat\t0\t0\nsad cat\t1\t0\nhome ran\t0\t1\nred home\t0\t1\n")
+	if _, stderr, code := bertlabel(t, "", "embed", "--model", plain, "--input", vectors+".tsv", "--output", vectors, "--pooling", "mean",
+		"--output-format", "safetensors", "--labels", filepath.Join(m.dir, "two"), "--shard", "0-1/2"); code != cli.ExitOK {
+		t.Fatalf("exit %d, %s", code, stderr)
 	}
 	m.models = strings.NewReplacer(" H ", " "+head+" ", " H/", " "+head+"/", " M ", " "+plain+" ", " N ", " "+other+" ", "=R ",
 		"="+rival+" ", "=R/",
@@ -470,7 +482,7 @@ func (m *matrix) mode(cmd *cobra.Command, mode string) {
 	file := filepath.Join(m.dir, "rows.tsv")
 	cmdtest.WriteFile(m.t, file, strings.ReplaceAll("text,joy,anger\nThe cat ##s sat on a mat,0,0\na dog ran home,0,1\nbig red mat,1,1\nsad dog,0,1\nhappy cat,1,0\n"+
 		"the big dog,0,1\na red cat,1,0\nhome,1,1\nthe mat,0,0\nsad cat,1,0\nhome ran,0,1\nred home,0,1\na mat,0,0\non a mat,0,0\nhome on a mat,0,0\n", ",", "\t"))
-	unread := strings.HasPrefix(mode, "drop") || strings.HasPrefix(mode, "rename")
+	unread := strings.HasPrefix(mode, "drop") || strings.HasPrefix(mode, "rename") || strings.Contains(mode, "--features")
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		tries := matrixTries[f.Name]
 		if own := matrixTries[cmd.Name()+" "+f.Name]; own != nil {
@@ -484,6 +496,9 @@ func (m *matrix) mode(cmd *cobra.Command, mode string) {
 		for _, try := range tries {
 			if !try.applies(mode) || strings.Contains(mode+" ", strings.TrimRight("--"+f.Name+" "+try.value, " ")+" ") {
 				continue
+			}
+			if strings.Contains(mode, "--features") {
+				try.with = "" // refused by themselves
 			}
 			kind, stderr := m.kind(cmd.Name()+" "+mode, f.Name, try, file, "")
 			if kind == nothing && matrixUnseen[f.Name] == "" || kind == acts && unread && matrixData[f.Name].tries != nil {

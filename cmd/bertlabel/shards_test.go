@@ -288,7 +288,7 @@ func TestShardKills(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("has no signals")
 	}
-	kills := 12
+	kills := 50
 	if n, err := strconv.Atoi(os.Getenv("BERTLABEL_TEST_KILLS")); err == nil {
 		kills = n
 	}

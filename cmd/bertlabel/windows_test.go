@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -243,5 +244,107 @@ func TestWindowsDetail(t *testing.T) {
 	}
 	if _, stderr, code := bertlabel(t, "", "predict", "--model", model, "--windows-detail", "--output-format", "csv", "--text", text); code != cli.ExitUsage {
 		t.Errorf("--windows-detail in CSV: code %d, %s", code, stderr)
+	}
+}
+
+// TestNoisyOr trains with --window-pooling noisy-or, as recipe best does without its exact head, and looks at what the other verbs make of the
+// model: it is read as it was trained.
+func TestNoisyOr(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		cmdtest.WriteFile(t, path, text)
+		return path
+	}
+	run := func(want int, args string, more ...string) (stdout, stderr string) {
+		t.Helper()
+		stdout, stderr, code := bertlabel(t, "", append(strings.Fields(args), more...)...)
+		if code != want {
+			t.Fatalf("%s: code %d: %s", args, code, stderr)
+		}
+		return stdout, stderr
+	}
+	trainFile, devFile := file("train.csv", documents(150, 1)), file("dev.csv", documents(80, 2))
+	start, model := cmdtest.ModelFolder(t, cmdtest.TinyModel(t, 1, bert.Mean, nil)), filepath.Join(dir, "m")
+	rows := " --model " + start + " --train " + trainFile + " --dev " + devFile + " --output "
+	_, stderr := run(0, "train --recipe best --tune last:1 --windows all --max-seq-length 24 --window-pooling noisy-or --learning-rate 0.005 "+
+		"--train-batch-size 8 --calibrate=platt"+rows+model)
+	if !strings.Contains(stderr, "--window-pooling noisy-or") || strings.Contains(stderr, "--refit lda") {
+		t.Errorf("what the recipe comes to: %s", stderr)
+	}
+	var report struct {
+		Precision float64 `json:"average_precision_macro"`
+	}
+	stdout, _ := run(0, "eval --model "+model+" --data "+devFile)
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil || !(report.Precision > 0.65) { // chance is a half
+		t.Errorf("%v, average precision %.3f", err, report.Precision)
+	}
+	long := strings.TrimSpace(strings.Repeat("the cat sat on a mat . ", 9))
+	detail, _ := run(0, "predict --windows-detail --model "+model, "--text", long, "--text", "a dog")
+	checkNoisyOrDetail(t, detail)
+	texts := file("texts.jsonl", cmdtest.JSONLines([]string{long, "a dog", ""}))
+	whole, _ := run(0, "predict --model "+model+" --input "+texts)
+	run(0, "predict --model "+model+" --input "+texts+" --shard 0/1 --output "+filepath.Join(dir, "parts"))
+	if parts, _ := run(0, "parts --cat "+filepath.Join(dir, "parts")); parts != whole {
+		t.Errorf("parts %s, whole %s", parts, whole)
+	}
+	explained, _ := run(0, "explain --steps 4 --label animal --model "+model, "--text", long)
+	if !strings.Contains(explained, `"window_pooling":"noisy-or"`) {
+		t.Errorf("explained: %s", explained)
+	}
+	if shown, _ := run(0, "explain --steps 4 --json=false --label animal --model "+model, "--text", long); !strings.Contains(shown, "together −ln(1 − p)") {
+		t.Errorf("for people: %s", shown)
+	}
+	if _, stderr := run(0, "convert --to google --model "+model+" --output "+filepath.Join(dir, "google")); !strings.Contains(stderr, "noisy-or") {
+		t.Errorf("convert: %s", stderr)
+	}
+	run(0, "eval --against int8 --model "+model+" --data "+devFile)
+	added, tuned := filepath.Join(dir, "added"), filepath.Join(dir, "tuned")
+	run(0, "labels drop --names colour --model "+model+" --output "+filepath.Join(dir, "dropped"))
+	_, stderr = run(0, "labels add --names colour --model "+filepath.Join(dir, "dropped")+" --train "+trainFile+" --output "+added)
+	if !strings.Contains(stderr, "by gradient steps") {
+		t.Errorf("labels add: %s", stderr)
+	}
+	run(0, "tune --calibrate --model "+added+" --dev "+devFile+" --output "+tuned)
+	if settings, err := os.ReadFile(filepath.Join(tuned, "bertlabel.json")); err != nil || strings.Count(string(settings), `"slope"`) != 2 {
+		t.Errorf("tune --calibrate wrote %s, %v", settings, err)
+	}
+	for want, args := range map[string]string{
+		"give --solver gradient": "--window-pooling noisy-or --windows all --solver lda",
+		"give --refit none":      "--window-pooling noisy-or --windows all --tune last:1 --refit lda",
+		"give --windows all":     "--window-pooling noisy-or",
+		"features or noisy-or":   "--window-pooling max --windows all",
+	} {
+		if _, stderr := run(cli.ExitUsage, "train "+args+rows+filepath.Join(dir, "refused")); !strings.Contains(stderr, want) {
+			t.Errorf("%s: %s", args, stderr)
+		}
+	}
+}
+
+// checkNoisyOrDetail: the shares add up to −ln(1 − p) of the text, and the windows' probabilities make its probability.
+func checkNoisyOrDetail(t *testing.T, lines string) {
+	t.Helper()
+	for i, line := range strings.Split(strings.TrimSpace(lines), "\n") {
+		var row struct {
+			Probabilities map[string]float64
+			Windows       []struct{ Probabilities, Shares, Logits map[string]float64 }
+		}
+		if err := json.Unmarshal([]byte(line), &row); err != nil || len(row.Windows) != []int{4, 1}[i] {
+			t.Fatalf("%v: %s", err, line)
+		}
+		for label, p := range row.Probabilities {
+			sum, without := 0.0, 1.0
+			for _, w := range row.Windows {
+				sum, without = sum+w.Shares[label], without*(1-w.Probabilities[label])
+				if w.Logits != nil {
+					t.Errorf("logits of a window: %s", line)
+				}
+			}
+			// a float32 p near 1 has few digits of 1 − p: the sum is looked at through p
+			if !(math.Abs(-math.Expm1(-sum)-p) <= 1e-6) || !(math.Abs(1-without-p) <= 1e-6) {
+				t.Errorf("%s: probability %v, shares add up to %v, without any window %v", label, p, sum, without)
+			}
+		}
 	}
 }

@@ -10,6 +10,10 @@ type Stream struct {
 	Seed    uint64 // of the permutations
 	Shuffle bool   // each epoch in an order of its own; else all in file order
 
+	// Parts are the rows of parts that are read one after the other, whose sum is Rows: each epoch shuffles the order of the parts, and
+	// the rows of each. One part is as none.
+	Parts []int
+
 	epoch int64 // whose permutation order holds, when order is not empty
 	order []int
 }
@@ -39,5 +43,28 @@ func (s *Stream) permute(epoch int64) {
 		s.order = make([]int, s.Rows)
 	}
 	s.epoch = epoch
-	shuffle(s.order, rand.NewPCG(s.Seed, uint64(epoch)))
+	random := rand.NewPCG(s.Seed, uint64(epoch))
+	if len(s.Parts) <= 1 {
+		shuffle(s.order, random)
+		return
+	}
+	s.permuteParts(random)
+}
+
+// permuteParts draws the order of the parts, and then, in this order, that of the rows of each.
+func (s *Stream) permuteParts(random *rand.PCG) {
+	first, parts := make([]int, len(s.Parts)), make([]int, len(s.Parts))
+	for i := range s.Parts[1:] {
+		first[i+1] = first[i] + s.Parts[i]
+	}
+	shuffle(parts, random)
+	rest := s.order
+	for _, part := range parts {
+		rows := rest[:s.Parts[part]]
+		rest = rest[len(rows):]
+		shuffle(rows, random)
+		for i := range rows {
+			rows[i] += first[part]
+		}
+	}
 }

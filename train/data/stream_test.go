@@ -1,6 +1,7 @@
 package data
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -39,6 +40,44 @@ func TestStream(t *testing.T) {
 			if !slices.Equal(batch, all[at:at+len(batch)]) || s.Row(int64(at)) != all[at] {
 				t.Fatalf("%d rows: a batch from position %d differs", rows, at)
 			}
+		}
+	}
+}
+
+// With parts every epoch is a permutation that keeps the rows of a part together, in an order of the parts of its own; one part is as none,
+// and every position is the same however it is reached. The rows of the first epochs may never change.
+func TestStreamOfParts(t *testing.T) {
+	parts := []int{4, 0, 1, 7, 3}
+	s := Stream{Rows: 15, Seed: 9, Shuffle: true, Parts: parts}
+	of := func(row int) int {
+		return map[bool]int{row < 4: 0, row == 4: 2, row > 4 && row < 12: 3, row >= 12: 4}[true]
+	}
+	orders := map[string]bool{}
+	for epoch := range 20 {
+		rows := make([]int, 15)
+		s.Batch(rows, int64(15*epoch))
+		var order []int
+		for _, row := range rows {
+			order = append(order, of(row))
+		}
+		order = slices.Compact(order)
+		orders[fmt.Sprint(order)] = true
+		sorted := slices.Sorted(slices.Values(rows))
+		if len(order) != 4 || sorted[0] != 0 || sorted[14] != 14 || len(slices.Compact(sorted)) != 15 {
+			t.Fatalf("epoch %d: %v", epoch, rows)
+		}
+		fresh := Stream{Rows: 15, Seed: 9, Shuffle: true, Parts: parts}
+		if fresh.Row(int64(15*epoch+7)) != rows[7] {
+			t.Errorf("epoch %d: another row from the middle", epoch)
+		}
+	}
+	if len(orders) < 10 { // of 24
+		t.Errorf("%d orders of the parts in 20 epochs", len(orders))
+	}
+	one, plain := Stream{Rows: 15, Seed: 9, Shuffle: true, Parts: []int{15}}, Stream{Rows: 15, Seed: 9, Shuffle: true}
+	for i := range int64(45) {
+		if one.Row(i) != plain.Row(i) {
+			t.Fatalf("position %d: one part has another order than none", i)
 		}
 	}
 }

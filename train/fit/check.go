@@ -193,6 +193,25 @@ func (o *Options) checkWindows() error {
 	if err := (tokenizer.Windows{Overlap: o.WindowOverlap}).Check(); err != nil {
 		return refuse("window_overlap", ": %v", err)
 	}
+	if o.WindowPooling != "" {
+		if _, err := model.ParseWindowPooling(string(o.WindowPooling)); err != nil {
+			return refuse("window_pooling", ": %v", err)
+		}
+	}
+	return o.checkNoisyOr()
+}
+
+// checkNoisyOr refuses exact heads where the head reads windows: they minimise a loss that is convex in the features of a text, and that
+// by noisy-or is not; a head fitted to whole texts has another prior than one of their windows.
+func (o *Options) checkNoisyOr() error {
+	switch noisy := o.WindowPooling == model.NoisyOr; {
+	case noisy && o.exact():
+		return refuse("window_pooling", " noisy-or has no exact head, as `solver` %s finds it on features of whole texts: give `solver` gradient, "+
+			"or `window_pooling` features", o.Solver)
+	case noisy && o.Refit != Gradient:
+		return refuse("window_pooling", " noisy-or has no exact head, as `refit` %s finds it on features of whole texts: give `refit` none, or "+
+			"`window_pooling` features", o.Refit)
+	}
 	return nil
 }
 
@@ -246,6 +265,8 @@ func checkInputs(m *model.Model, rows *data.Dataset, o *Options) error {
 		return refuse("windows", " %s: a row of `max_seq_length` %d tokens has no room for any", w.MostText(), m.MaxSeqLength)
 	} else if err := m.Windows.Check(); err != nil {
 		return refuse("windows", " of the model: %v", err)
+	} else if o.WindowPooling == model.NoisyOr && !w.Several() {
+		return refuse("window_pooling", " noisy-or is for texts of several windows: give `windows` all, or their number")
 	}
 	switch e := m.Encoder; {
 	case e.Rounds() && (o.Tune != Head || o.Folder.Path != ""):

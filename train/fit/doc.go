@@ -12,7 +12,9 @@
 //	options → what is to be done                    options.go, choices.go; what is refused: check.go, errors.go
 //	texts → tokens, and what the run will need      plan.go, memory.go
 //	frozen encoder: features once, then the head    head.go, poolings.go; K more heads on the folds: folds.go
-//	encoder and head together, step by step         encoder.go; a folder that survives kills: folder.go, resume.go
+//	the same on features that were computed before  features.go
+//	encoder and head together, step by step         encoder.go; a folder that survives kills: folder.go, resume.go;
+//	                                                what is kept of frozen layers: frozen.go; an exact head after the steps: refit.go
 //	the start: the model's own head, or a new one   start.go; its loss: loss.go
 //	the end: calibration, thresholds, one judgement judge.go
 //	what happened, for the model's folder           record.go, package record

@@ -25,6 +25,7 @@ type encoderRun struct {
 	loop    *train.Loop
 	encoder *train.Encoder
 	losses  diagnosis.Course
+	keepDev bool // what frozen layers give for Dev
 
 	// With a folder; see folder.go.
 	keeper  *train.Run
@@ -53,8 +54,17 @@ func (r *run) fitEncoder(ctx context.Context) error {
 	if err := r.admit(need, func() []string { return e.smaller(need) }); err != nil {
 		return err
 	}
+	return e.fit(ctx)
+}
+
+// fit makes the steps and finishes the model.
+func (e *encoderRun) fit(ctx context.Context) error {
+	r := e.run
 	r.follow()
 	if err := e.expect(ctx); err != nil {
+		return err
+	}
+	if err := e.keepDevStates(); err != nil {
 		return err
 	}
 	before, err := e.train(ctx)
@@ -73,27 +83,34 @@ func (e *encoderRun) expect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	epochs := float64(schedule.Steps) * float64(e.task.Config.StepRows()) / float64(e.task.Texts.Texts())
-	evaluations := math.Ceil(epochs)
+	p := passes{epochs: float64(schedule.Steps) * float64(e.task.Config.StepRows()) / float64(e.task.Texts.Texts())}
+	p.evaluations = math.Ceil(p.epochs)
 	if n := e.task.Config.EvalSteps; n > 0 {
-		evaluations = math.Ceil(float64(schedule.Steps) / float64(n))
+		p.evaluations = math.Ceil(float64(schedule.Steps) / float64(n))
 	}
-	return e.run.expect(ctx, epochs, evaluations, e.task.KeepFrozen)
+	p.frozen, p.frozenDev, p.refit = p.epochs, p.evaluations, 1
+	if e.task.KeepFrozen {
+		p.frozen = 1
+	}
+	if e.keepDev {
+		p.frozenDev = 1
+	}
+	if e.task.KeepFeatures != "" {
+		p.refit = 0
+	}
+	return e.run.expect(ctx, p)
 }
 
 // newEncoderRun says what is trained, without allocating anything for it.
 func (r *run) newEncoderRun(head *layers.Classifier) *encoderRun {
 	e := &encoderRun{run: r, loss: r.o.loss(r.rows.Y, r.rows.Shares, len(r.labels))}
-	texts := &bert.Batch{}
-	for i := range r.texts {
-		model.AppendTo(texts, &r.texts[i])
-	}
 	c := &r.m.Encoder.Config
 	e.task = train.EncoderTask{
-		Config: r.config, Encoder: r.m.Encoder, Classifier: head, Loss: e.loss, Texts: texts, Y: r.rows.Y, Shares: r.rows.Shares,
+		Config: r.config, Encoder: r.m.Encoder, Classifier: head, Loss: e.loss, Texts: batchOf(r.texts), Y: r.rows.Y, Shares: r.rows.Shares,
 		Workers: r.workers,
 		Tune: bert.TrainerOptions{Pooling: r.pooling, Layers: r.o.Tune.Layers(c.NumHiddenLayers), Embeddings: r.o.Tune == All,
-			HiddenDropout: c.HiddenDropoutProb, AttentionDropout: c.AttentionProbsDropoutProb, Recompute: r.o.Recompute},
+			HiddenDropout: c.HiddenDropoutProb, AttentionDropout: c.AttentionProbsDropoutProb, Recompute: r.o.Recompute,
+			OfWindows: r.noisyOr()},
 		Observe: e.observe,
 	}
 	if r.rounded != nil && r.rounded.Precision() == bert.BF16 {
@@ -144,6 +161,9 @@ func (e *encoderRun) train(ctx context.Context) (before Record, err error) {
 	if err != nil {
 		e.stopped()
 		return before, err
+	}
+	if e.task.KeepFeatures != "" {
+		r.frozen = e.encoder.Frozen()
 	}
 	if before, err = e.finish(); err == nil {
 		e.inspectLosses()
@@ -224,17 +244,17 @@ func (e *encoderRun) finish() (before Record, err error) {
 // What was done to it in its folder before is not done again.
 func (r *run) settleEncoder(ctx context.Context, before *Record) (err error) {
 	r.follow()
-	dev := train.Features{Y: r.o.Dev.Y}
+	var dev train.Features
 	if r.o.Refit != Gradient && !settled(before) {
 		dev, err = r.refit(ctx)
 	} else {
-		dev.X, err = r.reader(r.o.Dev).Features(ctx, r.devTexts, r.m.Pooling, nil)
+		dev, err = r.devFeatures(ctx, r.m.Pooling)
 	}
 	if err != nil {
 		return err
 	}
 	if settled(before) {
-		return r.report(r.m, judge(r.m.Head, r.labels, dev))
+		return r.report(r.m, r.judge(r.m, dev))
 	}
 	onDev, err := r.settle(r.m, dev, nil)
 	if err != nil {
@@ -260,12 +280,12 @@ func (r *run) settleEncoder(ctx context.Context, before *Record) (err error) {
 func (e *encoderRun) evaluate(ctx context.Context) (*metrics.Report, error) {
 	r := e.run
 	r.follow()
-	x, err := r.reader(r.o.Dev).Features(ctx, r.devTexts, r.pooling, nil)
+	dev, err := r.devFeatures(ctx, r.pooling)
 	if errors.Is(err, model.ErrNotFinite) {
 		return nil, train.FeaturesDiverged(err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return judge(r.m.Head, r.labels, train.Features{X: x, Y: r.o.Dev.Y}).atHalf()
+	return r.judge(r.m, dev).atHalf()
 }

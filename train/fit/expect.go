@@ -18,9 +18,15 @@ const (
 	multiplications = 12     // of a layer's matrices on a token, in hidden²
 )
 
-// expect tells how long the run will take, measured on its first texts, if it takes long. epochs and evaluations are those of a run that
-// trains the encoder; kept says that the outputs of its frozen layers are kept between epochs.
-func (r *run) expect(ctx context.Context, epochs, evaluations float64, kept bool) error {
+// passes is how often the texts of a run that trains the encoder go through its layers.
+type passes struct {
+	epochs, evaluations float64 // the training texts and Dev, through the trained layers
+	frozen, frozenDev   float64 // the same, through those below
+	refit               float64 // all texts, through those below, for the refit
+}
+
+// expect tells how long the run will take, measured on its first texts, if it takes long.
+func (r *run) expect(ctx context.Context, p passes) error {
 	tokens, dev := countTokens(r.texts), countTokens(r.devTexts)
 	if tokens+dev < expectFrom {
 		return nil
@@ -34,13 +40,10 @@ func (r *run) expect(ctx context.Context, epochs, evaluations float64, kept bool
 	trained := float64(r.o.Tune.Layers(c.NumHiddenLayers)) / float64(c.NumHiddenLayers)
 	seconds, width, by := whole, r.width, r.o.Solver
 	if r.o.Tune != Head {
-		frozen := 1.0
-		if !kept {
-			frozen = max(epochs, evaluations)
-		}
-		seconds = (1-trained)*frozen*whole + trained*pass*(trainingPasses*epochs*float64(tokens)+evaluations*float64(dev))
+		seconds = (1-trained)*pass*(p.frozen*float64(tokens)+p.frozenDev*float64(dev)) +
+			trained*pass*(trainingPasses*p.epochs*float64(tokens)+p.evaluations*float64(dev))
 		if width, by = r.refitWidth, r.o.Refit; by != Gradient {
-			seconds += whole
+			seconds += (trained + (1-trained)*p.refit) * whole
 		}
 	}
 	if by != Gradient {

@@ -6,9 +6,9 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/layers"
-	"bertlabel/tensor"
 	"bertlabel/train/diagnosis"
 	"bertlabel/train/fit/note"
+	"bertlabel/train/solver"
 )
 
 // inspect looks at what the run is about to begin with.
@@ -34,21 +34,29 @@ func (r *run) inspect() {
 }
 
 // inspectLosses looks at how well the finished head fits the training rows and those of Dev, which onDev has judged; nil for none. A
-// calibrated head is judged as the probabilities that it has become; discriminants that were not calibrated are none.
-func (h *headRun) inspectLosses(onDev *judged) {
+// calibrated head is judged as the probabilities that it has become; discriminants that were not calibrated are none. A discriminant
+// of rows in parts is not looked at: its labels are not in memory.
+func (h *headRun) inspectLosses(onDev *judged) error {
 	minimised, shares := h.loss, h.train.Shares
 	switch {
 	case h.run.o.calibration() != AsNeeded: // to cells as they are counted
 		minimised, shares = layers.SigmoidCrossEntropy{}, nil
 	case h.run.o.Solver == LDA:
-		return
+		return nil
+	}
+	if h.train.Y == nil {
+		return nil
 	}
 	labels := len(h.run.labels)
-	logits := tensor.New(h.train.X.Rows, labels)
-	h.head.Forward(logits, h.train.X)
+	features := h.train
+	features.Shares = shares
+	loss, err := solver.MeanLoss(h.head, minimised, features, h.run.workers)
+	if err != nil {
+		return err
+	}
 	_, plain := minimised.(layers.SigmoidCrossEntropy)
 	l := diagnosis.Losses{
-		Train:      layers.MeanSoftLoss(minimised, nil, logits, h.train.Y, shares, 0),
+		Train:      loss,
 		Prior:      diagnosis.PriorLoss(minimised, h.train.Y, shares, labels),
 		Comparable: plain && !h.run.rows.Soft(),
 		Dev:        math.NaN(), DevLowest: math.NaN(), AgainstOverfitting: "a larger `weight_decay` or fewer epochs",
@@ -62,6 +70,7 @@ func (h *headRun) inspectLosses(onDev *judged) {
 		l.DevPrior = diagnosis.PriorLoss(layers.SigmoidCrossEntropy{}, onDev.Truth, nil, labels)
 	}
 	h.run.watch.findings(l.Findings()...)
+	return nil
 }
 
 // inspectLosses looks at the losses of the run: that of the training rows is the mean over the last third of the steps.

@@ -74,7 +74,7 @@ func Model(ctx context.Context, m *model.Model, rows *data.Dataset, o Options) (
 	}
 	finished := false
 	defer r.keepHead(&finished)()
-	m.Windows = o.windows(m)
+	m.Windows, m.WindowPooling = r.o.windows(m), r.o.WindowPooling
 	if err := do(ctx); err != nil {
 		return nil, err
 	}
@@ -82,19 +82,20 @@ func Model(ctx context.Context, m *model.Model, rows *data.Dataset, o Options) (
 		return nil, context.Cause(ctx) // the observer's error at the last step
 	}
 	finished = true
-	return &r.result, nil
+	return &r.result, r.sample(ctx)
 }
 
 // keepHead returns what gives the model its old head back unless the run finished, where its encoder stays as it is anyway.
 func (r *run) keepHead(finished *bool) func() {
 	m := r.m
 	head, labels, unnamed, thresholds, pooling, training := m.Head, m.Labels, m.Unnamed, m.Thresholds, m.Pooling, m.Training()
-	windows := m.Windows
+	windows, join, calibration, samples := m.Windows, m.WindowPooling, m.Calibration, m.Samples
 	return func() {
 		if !*finished && r.o.Tune == Head {
 			m.Head, m.Labels, m.Unnamed, m.Thresholds, m.Pooling = head, labels, unnamed, thresholds, pooling
-			m.Windows = windows
+			m.Windows, m.WindowPooling, m.Calibration = windows, join, calibration
 			m.SetTraining(training)
+			m.Samples = samples
 		}
 	}
 }
@@ -112,8 +113,11 @@ type run struct {
 	labels       []string
 	fold         []int // of each row, with Options.Folds
 	workers      *tensor.Workers
+	before       model.WindowPooling // of the model, before the run
 	watch        *watcher
 	cancel       context.CancelCauseFunc
+
+	frozen, frozenDev *bert.FrozenStates // of rows and Dev, for the refit and the judgements of the encoder; nil: all layers run again
 
 	rounded *bert.Rounded // of the encoder, with a low Options.Precision
 	low     *model.Model  // with that encoder
@@ -130,11 +134,12 @@ func newRun(m *model.Model, rows *data.Dataset, o Options) (*run, error) {
 	if err := checkInputs(m, rows, &o); err != nil {
 		return nil, err
 	}
+	o.WindowPooling = o.windowPooling(m)
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	r := &run{m: m, rows: rows, o: &o, config: o.config(), pooling: o.Pooling, labels: rows.Labels.Names(), watch: &watcher{o: o.Observer},
-		readings: map[*data.Dataset]diagnosis.Reading{}}
+	r := &run{m: m, rows: rows, o: &o, config: o.config(), pooling: o.Pooling, labels: rows.Labels.Names(), before: m.WindowPooling,
+		watch: &watcher{o: o.Observer}, readings: map[*data.Dataset]diagnosis.Reading{}}
 	if err := r.o.checkLossFor(len(r.labels)); err != nil {
 		return nil, err
 	}
@@ -213,6 +218,14 @@ func (r *run) encode() (err error) {
 		r.devTexts, err = r.encodeSet(r.o.Dev)
 	}
 	return err
+}
+
+// sample has the finished model say something of fixed texts, by which a server sees that it is whole.
+func (r *run) sample(ctx context.Context) error {
+	if err := r.m.MakeSamples(ctx); err != nil || r.o.Folder.Path == "" {
+		return err
+	}
+	return r.m.SaveSettings(r.o.Folder.Path)
 }
 
 // finish makes the record that of the model and of the result, and saves the model if the run has a folder.

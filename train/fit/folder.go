@@ -121,6 +121,12 @@ func (e *encoderRun) readBest(state train.State) (saved Record, err error) {
 			if t, ok := settings.Thresholds[label]; ok {
 				r.m.Thresholds[i] = t
 			}
+			if c, ok := settings.Calibration[label]; ok {
+				if r.m.Calibration == nil {
+					r.m.Calibration = make([]model.Calibration, len(r.labels))
+				}
+				r.m.Calibration[i] = c
+			}
 		}
 	}
 	return saved, nil

@@ -36,7 +36,7 @@ func (h *headRun) crossValidate(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("fold %d of %d: %w", k+1, r.o.Folds, err)
 		}
-		_, probabilities := found.head.Score(h.train.Subset(held, c).X)
+		_, probabilities := h.train.Subset(held, c).Score(found.head)
 		for i, row := range held {
 			copy(outOfFold.Scores[row*c:(row+1)*c], probabilities.Row(i))
 		}

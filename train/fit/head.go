@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"bertlabel/bert"
+	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
 	"bertlabel/layers"
 	"bertlabel/tensor"
@@ -42,12 +43,18 @@ func (r *run) fitHead(ctx context.Context) error {
 		return err
 	}
 	r.follow()
-	if err := r.expect(ctx, 0, 0, false); err != nil {
+	if err := r.expect(ctx, passes{}); err != nil {
 		return err
 	}
 	if err := h.computeFeatures(ctx); err != nil {
 		return err
 	}
+	return h.finish(ctx)
+}
+
+// finish finds the head on the features, and finishes the model.
+func (h *headRun) finish(ctx context.Context) error {
+	r := h.run
 	if err := h.crossValidate(ctx); err != nil {
 		return err
 	}
@@ -72,7 +79,9 @@ func (r *run) fitHead(ctx context.Context) error {
 		}
 		h.onDev = onDev
 	}
-	h.inspectLosses(h.onDev)
+	if err := h.inspectLosses(h.onDev); err != nil {
+		return err
+	}
 	if h.csv != nil {
 		if err := h.csv.Sync(); err != nil {
 			return err
@@ -99,22 +108,42 @@ func (h *headRun) computeFeatures(ctx context.Context) (err error) {
 	return nil
 }
 
-// features computes the features of a data set that has been tokenised, or takes them from the cache.
-func (r *run) features(ctx context.Context, pooling bert.Pooling, set *data.Dataset, texts []tokenizer.Encoding) (train.Features, error) {
-	reader := r.reader(set)
-	compute := func() (*tensor.Tensor, error) {
+// noisyOr reports whether the head reads the windows of texts.
+func (r *run) noisyOr() bool { return r.m.WindowPooling == model.NoisyOr }
+
+// compute returns the features of a data set that has been tokenised, a row for each text, or by noisy-or for each window: first says which
+// are those of a text, nil where each has one.
+func (r *run) compute(ctx context.Context, set *data.Dataset, texts []tokenizer.Encoding, pooling bert.Pooling, progress func(done int)) (
+	x *tensor.Tensor, first []int, err error) {
+	if !r.noisyOr() {
+		x, err = r.reader(set).Features(ctx, texts, pooling, progress)
+		return x, nil, err
+	}
+	if x, first, err = r.reader(set).WindowFeatures(ctx, texts, pooling, progress); err == nil && x.Rows == len(texts) {
+		first = nil
+	}
+	return x, first, err
+}
+
+// features is compute that tells of its progress, or takes the features from the cache.
+func (r *run) features(ctx context.Context, pooling bert.Pooling, set *data.Dataset, texts []tokenizer.Encoding) (
+	f train.Features, err error) {
+	rows, first := r.readRows(texts)
+	f.Y, f.Shares, f.First = set.Y, set.Shares, first
+	compute := func() (x *tensor.Tensor, err error) {
 		r.watch.begin("features of "+filepath.Base(set.File), "texts", len(texts))
 		defer r.watch.end()
-		return reader.Features(ctx, texts, pooling, r.watch.done)
+		x, _, err = r.compute(ctx, set, texts, pooling, r.watch.done)
+		return x, err
 	}
 	if r.o.Cache == "" {
-		x, err := compute()
-		return train.Features{X: x, Y: set.Y, Shares: set.Shares}, err
+		f.X, err = compute()
+		return f, err
 	}
 	cache := train.FeatureCache{Dir: r.o.Cache, Warn: r.warn}
-	hash := train.HashTokens(texts)
+	hash := train.HashTokens(rows)
 	parts := []string{string(r.m.Fingerprint()), pooling.String(), string(hash[:])}
-	if reader != r.m { // what rounds m
+	if reader := r.reader(set); reader != r.m { // what rounds m
 		parts = append(parts, reader.Precision().String())
 	}
 	key := train.NewFeatureKey(parts...)
@@ -122,8 +151,20 @@ func (r *run) features(ctx context.Context, pooling bert.Pooling, set *data.Data
 	if err != nil {
 		return train.Features{}, err
 	}
-	x, err := cache.Features(key, len(texts), width, compute)
-	return train.Features{X: x, Y: set.Y, Shares: set.Shares}, err
+	f.X, err = cache.Features(key, len(rows), width, compute)
+	return f, err
+}
+
+// pass computes the features of a data set that has been tokenised; of texts in kept, which is nil or for this pooling, it runs the trained
+// layers only.
+func (r *run) pass(ctx context.Context, pooling bert.Pooling, set *data.Dataset, texts []tokenizer.Encoding, kept *bert.FrozenStates) (
+	*tensor.Tensor, error) {
+	r.watch.begin("features of "+filepath.Base(set.File), "texts", len(texts))
+	defer r.watch.end()
+	if kept.Known() == 0 {
+		return r.reader(set).Features(ctx, texts, pooling, r.watch.done)
+	}
+	return r.reader(set).FeaturesKept(ctx, texts, kept, r.watch.done)
 }
 
 // open begins metrics.csv, and takes away what a run of the encoder has left in the folder, so that Resume cannot take it for what
@@ -166,13 +207,13 @@ func (h *headRun) find(ctx context.Context, t headTask) (found headFound, err er
 		return h.solve(ctx, t, loss)
 	}
 	if found.head = t.start; found.head == nil {
-		found.head = r.newHead(t.rows.X.Cols, t.rows.Y, t.rows.Shares)
+		found.head = r.newHead(t.rows.Width(), t.rows.Y, t.rows.Shares)
 	}
 	task := train.HeadTask{Config: r.config, Labels: r.labels, Train: t.rows, Dev: t.dev, Classifier: found.head, Loss: loss,
 		Workers: r.workers,
 		Observe: h.observe}
 	if t.work != "" {
-		schedule, err := r.config.Schedule(t.rows.X.Rows)
+		schedule, err := r.config.Schedule(t.rows.Texts())
 		if err != nil {
 			return found, err
 		}
@@ -187,11 +228,15 @@ func (h *headRun) find(ctx context.Context, t headTask) (found headFound, err er
 // solve finds one exact head.
 func (h *headRun) solve(ctx context.Context, t headTask, loss layers.Loss) (found headFound, err error) {
 	r := h.run
-	found.head = layers.NewClassifier(len(r.labels), t.rows.X.Cols)
+	found.head = layers.NewClassifier(len(r.labels), t.rows.Width())
 	crossEntropy, _ := loss.(layers.CrossEntropy) // Check has refused the others
 	task := solver.Task{Labels: r.labels, Train: t.rows, Dev: t.dev, Classifier: found.head, Loss: crossEntropy, Seed: r.config.Seed,
 		Workers: r.workers,
 		Observe: func(p solver.Progress) error {
+			if p.Parts > 0 {
+				h.measured(&p, t.work)
+				return nil
+			}
 			found.rounds = p.Round
 			r.watch.done(p.Solved)
 			return nil
@@ -213,6 +258,18 @@ func (h *headRun) solve(ctx context.Context, t headTask, loss layers.Loss) (foun
 		}
 	}
 	return found, err
+}
+
+// measured tells of the parts that a discriminant measures before it is solved, which is other work.
+func (h *headRun) measured(p *solver.Progress, work string) {
+	w := h.run.watch
+	if p.Measured == 1 {
+		w.begin("statistics", "parts", p.Parts)
+	}
+	if w.done(p.Measured); p.Measured == p.Parts {
+		w.end()
+		w.begin(work, "labels", p.Labels)
+	}
 }
 
 // findBest sets the head: on the one pooling, or on that of several candidates that has the lowest loss on the rows that strengths were
@@ -258,13 +315,13 @@ func (h *headRun) solveOn(ctx context.Context, pooling bert.Pooling, rows, dev t
 	if err != nil {
 		return nil, nil, 0, err
 	}
-	note := note.Solved{Labels: len(h.run.labels), Pooling: pooling, Width: rows.X.Cols, Seconds: time.Since(start).Seconds(),
+	note := note.Solved{Labels: len(h.run.labels), Pooling: pooling, Width: rows.Width(), Seconds: time.Since(start).Seconds(),
 		Rounds: found.rounds,
 		Ranked: h.run.o.Solver == LDA && dev.X != nil}
 	note.Strength, note.Loss = solver.HeldLoss(found.solutions)
 	h.run.watch.note(note)
 	if dev.X != nil {
-		onDev = judge(found.head, h.run.labels, dev)
+		onDev = h.run.judge(&model.Model{Head: found.head}, dev)
 	}
 	return found.head, onDev, note.Loss, h.logSolution(found, rows, onDev, note.Seconds)
 }
@@ -275,12 +332,13 @@ func (h *headRun) logSolution(found headFound, rows train.Features, onDev *judge
 	if h.log == nil {
 		return nil
 	}
-	logits := tensor.New(rows.X.Rows, len(h.run.labels))
-	found.head.Forward(logits, rows.X)
+	loss, err := solver.MeanLoss(found.head, h.loss, rows, h.run.workers)
+	if err != nil {
+		return err
+	}
 	p := train.Progress{
-		Step: int64(found.rounds), Steps: found.rounds, Epoch: float64(found.rounds),
-		Loss: layers.MeanSoftLoss(h.loss, nil, logits, rows.Y, rows.Shares, 0),
-		Rows: rows.X.Rows * found.rounds, Seconds: seconds, Last: true,
+		Step: int64(found.rounds), Steps: found.rounds, Epoch: float64(found.rounds), Loss: loss,
+		Rows: rows.Texts() * found.rounds, Seconds: seconds, Last: true,
 	}
 	for _, s := range found.solutions {
 		p.GradNorm = max(p.GradNorm, s.Gradient)
@@ -296,11 +354,11 @@ func (h *headRun) logSolution(found headFound, rows train.Features, onDev *judge
 // descend trains the head by gradient steps.
 func (h *headRun) descend(ctx context.Context) error {
 	r, begin := h.run, time.Now()
-	schedule, err := r.config.Schedule(h.train.X.Rows)
+	schedule, err := r.config.Schedule(h.train.Texts())
 	if err != nil {
 		return &OptionError{Option: "num_train_epochs", Err: err}
 	}
-	start := r.startHead(r.pooling, h.train.X.Cols)
+	start := r.startHead(r.pooling, h.train.Width())
 	r.watch.note(note.Begun{Steps: schedule.Steps, StepRows: r.config.StepRows()})
 	found, err := h.find(ctx, headTask{rows: h.train, dev: h.dev, start: start})
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"bertlabel/bert/model"
-	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train"
 	"bertlabel/train/diagnosis"
@@ -20,10 +19,10 @@ type judged struct {
 	half         *metrics.Report
 }
 
-// judge scores rows.
-func judge(head *layers.Classifier, labels []string, rows train.Features) *judged {
-	logits, probabilities := head.Score(rows.X)
-	return &judged{Data: metrics.Data{Labels: labels, Truth: rows.Y, Scores: probabilities.Data}, logits: logits}
+// judge scores rows with the head of m and what belongs to it.
+func (r *run) judge(m *model.Model, rows train.Features) *judged {
+	logits, probabilities := m.ScoreWindows(rows.X, rows.First)
+	return &judged{Data: metrics.Data{Labels: r.labels, Truth: rows.Y, Scores: probabilities.Data}, logits: logits}
 }
 
 // atHalf evaluates with thresholds of 0.5.
@@ -65,7 +64,7 @@ const calibrationStream = 1 << 40
 // reports what Dev says of the result. onDev is what the head was judged as before, nil if it was not.
 func (r *run) settle(m *model.Model, dev train.Features, onDev *judged) (*judged, error) {
 	if onDev == nil {
-		onDev = judge(m.Head, r.labels, dev)
+		onDev = r.judge(m, dev)
 	}
 	if how := r.o.calibration(); how != AsNeeded {
 		random := rand.New(rand.NewPCG(r.config.Seed, calibrationStream))
@@ -73,9 +72,9 @@ func (r *run) settle(m *model.Model, dev train.Features, onDev *judged) (*judged
 		if err != nil {
 			return nil, err
 		}
-		m.Head.Rescale(c.Slope, c.Intercept)
+		m.Calibrate(c.Slope, c.Intercept)
 		r.watch.note(note.Calibrated{How: how.String(), Before: c.Before, After: c.After})
-		onDev = judge(m.Head, r.labels, dev) // with the bits that the model will give
+		onDev = r.judge(m, dev) // with the bits that the model will give
 	}
 	tuned, err := r.tune(onDev)
 	if err != nil {

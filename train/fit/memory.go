@@ -78,14 +78,23 @@ func (r *run) headMemory() (need train.Memory, err error) {
 	if err != nil {
 		return need, err
 	}
-	rows, dev := len(r.texts), len(r.devTexts)
+	texts, _ := r.readRows(r.texts)
+	devTexts, _ := r.readRows(r.devTexts)
+	rows, dev := len(texts), len(devTexts)
 	if r.o.exact() {
 		need.Features = r.solverMemory(r.o.Solver, r.width)
 		if len(r.o.Poolings) > 0 && r.o.Solver == LDA {
 			need.Features += 2 * 4 * (rows + dev) * r.width // what is narrowed: the best so far, and the next
 		}
 	} else {
-		need.Features = r.passesMemory(0) + train.HeadMemory(rows, dev, r.width, len(r.labels), r.config.BatchSize)
+		batch := r.config.BatchSize
+		if windows := 1; r.noisyOr() {
+			for i := range r.texts {
+				windows = max(windows, r.texts[i].Sequences())
+			}
+			batch *= windows
+		}
+		need.Features = r.passesMemory(0) + train.HeadMemory(rows, dev, r.width, len(r.labels), batch)
 	}
 	if r.o.Folder.Path != "" {
 		need.Saving = 4 * r.m.Encoder.KernelElements() // kernels in row-major order
@@ -103,23 +112,26 @@ func (r *run) smallerHead() []string {
 	}, smallerTune(Head)...)
 }
 
-// settleMemory estimates what the run takes, and decides whether the outputs of frozen layers are kept: where there is room for them and
-// a second epoch that reads them.
+// settleMemory estimates what the run takes, and decides how much is kept of frozen layers: what there is room for.
 func (e *encoderRun) settleMemory() (need train.Memory, err error) {
 	schedule, err := e.task.Config.Schedule(e.task.Texts.Texts())
 	if err != nil {
 		return need, &OptionError{Option: "num_train_epochs", Err: err}
 	}
-	e.task.KeepFrozen = schedule.Steps > e.task.Texts.Texts()/e.task.Config.StepRows()
-	if need, err = e.memory(); err != nil {
-		return need, &OptionError{Option: "tune", Err: err}
+	noRoom := 0
+	for keep := keepAll; ; keep-- {
+		e.keep(keep, schedule.Steps)
+		if need, err = e.memory(); err != nil {
+			return need, &OptionError{Option: "tune", Err: err}
+		}
+		if limit := e.run.o.MaxMemory; limit == 0 || int64(need.Total()) <= limit || keep == keepNothing {
+			if noRoom > 0 {
+				e.run.watch.note(note.NoRoom{Bytes: noRoom, Steps: keep == keepNothing})
+			}
+			return need, nil
+		}
+		noRoom = need.Frozen
 	}
-	if limit := e.run.o.MaxMemory; limit > 0 && int64(need.Total()) > limit && need.Frozen > 0 {
-		e.run.watch.note(note.NoRoom{Bytes: need.Frozen})
-		e.task.KeepFrozen, need.Frozen = false, 0
-		e.run.countRefit(&need)
-	}
-	return need, nil
 }
 
 // memory estimates what the task takes.
@@ -140,7 +152,7 @@ func (e *encoderRun) memory() (need train.Memory, err error) {
 		}
 	}
 	need.Other = max(0, machine.Held()-need.Model.Weights)
-	r.countRefit(&need)
+	e.countKept(&need)
 	return need, nil
 }
 
@@ -154,7 +166,7 @@ func (e *encoderRun) smaller(need train.Memory) (lines []string) {
 			return "less"
 		}
 		m.Evaluation, m.Other, m.Model.Rounded = need.Evaluation, need.Other, need.Model.Rounded
-		e.run.countRefit(&m)
+		e.countKept(&m)
 		return "about " + machine.Bytes(m.Total()).String()
 	}
 	if batch, steps := e.task.Config.BatchSize, max(1, e.task.Config.AccumulationSteps); batch > 1 {

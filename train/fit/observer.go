@@ -29,7 +29,7 @@ type Observer struct {
 type Work struct {
 	Name     string // "features of train.csv", "solve", "fold 2/5"
 	Done, Of int
-	Unit     string // what is counted: texts, labels or steps
+	Unit     string // what is counted: texts, labels, parts or steps
 }
 
 // watcher hands everything to an Observer, one call at a time.

@@ -45,6 +45,12 @@ type Options struct {
 	Windows       int
 	WindowOverlap float64
 
+	// WindowPooling says how a head comes from the windows of a text to its logits; "": as m has it, model.PoolFeatures of one that has none.
+	// With model.NoisyOr it is found by gradient steps, through what each window says: the exact heads of Solver and Refit fit one row of
+	// features a text, and are refused. A new head begins with a bias with which a text of as many windows as those of the rows have on
+	// average says what it would say with one window.
+	WindowPooling model.WindowPooling
+
 	Recompute bool // keep the activations of one layer instead of all: the same bits, less memory, more time
 
 	// EncoderDropout is the probability of dropout inside the encoder while its layers are trained; nil: those of bert_config.json.
@@ -121,6 +127,17 @@ func (o *Options) windows(m *model.Model) tokenizer.Windows {
 		w.Overlap = o.WindowOverlap
 	}
 	return w
+}
+
+// windowPooling returns how m's head reads windows with these options.
+func (o *Options) windowPooling(m *model.Model) model.WindowPooling {
+	switch {
+	case o.WindowPooling != "":
+		return o.WindowPooling
+	case m.WindowPooling == model.NoisyOr && o.windows(m).Several():
+		return model.NoisyOr
+	}
+	return model.PoolFeatures
 }
 
 // config returns the configuration of gradient steps.

@@ -2,20 +2,23 @@ package fit
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/layers"
 	"bertlabel/tensor"
+	"bertlabel/train"
 	"bertlabel/train/data"
 	"bertlabel/train/diagnosis"
 	"bertlabel/train/fit/note"
 )
 
 // Outputs finds outputs for the labels of rows on the features that m's head reads; m stays as it is. Each label is found on the rows
-// that say 1 or 0 for it, by an exact solver: LBFGS, or LDA where the options say so. What happens to one label does not move
-// the others:
+// that say 1 or 0 for it, by an exact solver: LBFGS, or LDA where the options say so. Where m reads windows by noisy-or, which has no exact
+// head, it is found by gradient steps of Config, and of those of Dev the ones with the highest average precision stay; LBFGS then stands
+// for Gradient. What happens to one label does not move the others:
 //
 //	added, err := fit.Outputs(ctx, m, rows, fit.Options{Dev: dev})
 //	m.SetOutputs(append(m.Outputs(), added...))
@@ -30,9 +33,9 @@ func Outputs(ctx context.Context, m *model.Model, rows *data.Dataset, o Options)
 	if err := checkOutputs(m, rows, &o); err != nil {
 		return nil, err
 	}
-	o.Pooling = m.Pooling
-	if o.Solver == Gradient {
-		o.Solver = LBFGS
+	o.Pooling, o.WindowPooling = m.Pooling, m.WindowPooling
+	if o.Solver = exactSolver(&o); m.WindowPooling == model.NoisyOr {
+		o.Solver = Gradient
 	}
 	sets := []**data.Dataset{&rows}
 	if o.Dev != nil {
@@ -57,7 +60,7 @@ func Outputs(ctx context.Context, m *model.Model, rows *data.Dataset, o Options)
 	if old, err := RecordOf(m); err == nil && old.Calibrate != "" && o.calibration() == AsNeeded {
 		r.watch.note(note.Uncalibrated{Model: old.Calibrate, Labels: r.labels})
 	}
-	part := &model.Model{Encoder: m.Encoder} // only the new labels
+	part := &model.Model{Encoder: m.Encoder, WindowPooling: m.WindowPooling} // only the new labels
 	part.SetHead(found.head, slices.Clone(r.labels), m.Pooling)
 	if o.Dev != nil {
 		if _, err := r.settle(part, h.dev, nil); err != nil {
@@ -65,7 +68,11 @@ func Outputs(ctx context.Context, m *model.Model, rows *data.Dataset, o Options)
 		}
 	}
 	for l, label := range r.labels {
-		r.watch.note(note.Found{Label: label, Rows: rows.Classes(l), L2: found.solutions[l].L2, Threshold: part.Thresholds[l]})
+		n := note.Found{Label: label, Rows: rows.Classes(l), Threshold: part.Thresholds[l]}
+		if found.solutions != nil {
+			n.L2 = found.solutions[l].L2
+		}
+		r.watch.note(n)
 	}
 	return part.Outputs(), nil
 }
@@ -88,7 +95,44 @@ func (h *headRun) findOutputs(ctx context.Context) (found headFound, err error) 
 	if err != nil {
 		return found, err
 	}
+	if r.noisyOr() {
+		return h.descendEach(ctx)
+	}
 	return h.solve(ctx, headTask{rows: h.train, dev: h.dev, work: solveWork}, h.loss)
+}
+
+// descendEach finds the heads of the labels by gradient steps, each on the texts that say 1 or 0 for it and apart from the others.
+func (h *headRun) descendEach(ctx context.Context) (found headFound, err error) {
+	r, width := h.run, h.train.X.Cols
+	found.head = layers.ZeroClassifier(len(r.labels), width)
+	config := r.config
+	config.BestMetric = "average_precision_macro"
+	r.watch.begin(solveWork, "labels", len(r.labels))
+	defer r.watch.end()
+	for l, label := range r.labels {
+		task := train.HeadTask{Config: config, Labels: []string{label}, Train: h.train.Label(l, len(r.labels)), Loss: h.loss, Workers: r.workers}
+		if h.dev.X != nil {
+			task.Dev = h.dev.Label(l, len(r.labels))
+		}
+		one := *r
+		one.labels = task.Labels
+		task.Classifier = one.newHead(width, task.Train.Y, task.Train.Shares)
+		if _, err := train.TrainHead(ctx, task); err != nil {
+			return found, fmt.Errorf("label %q: %w", label, err)
+		}
+		copy(found.head.Weights.Value[l*width:], task.Classifier.Weights.Value)
+		found.head.Bias.Value[l] = task.Classifier.Bias.Value[0]
+		r.watch.done(l + 1)
+	}
+	return found, nil
+}
+
+// exactSolver returns what o.Solver stands for.
+func exactSolver(o *Options) Solver {
+	if o.Solver == Gradient {
+		return LBFGS
+	}
+	return o.Solver
 }
 
 // checkOutputs refuses what new labels cannot be found with.
@@ -107,6 +151,10 @@ func checkOutputs(m *model.Model, rows *data.Dataset, o *Options) error {
 		return refuse("precision", " %s: new labels are found in the precision of the model, want fp32", o.Precision)
 	case o.Folder != Folder{}:
 		return refuse("output", " is not for new labels: m.SetOutputs takes them, and m.Save writes the model")
+	case o.WindowPooling != "" && o.WindowPooling.String() != m.WindowPooling.String():
+		return refuse("window_pooling", " is that of the model's head, %s", m.WindowPooling)
+	case m.WindowPooling == model.NoisyOr && o.L2 > 0:
+		return refuse("l2", " is for exact heads: the model reads windows by noisy-or, and new labels are found by gradient steps")
 	case len(o.Poolings) > 0 || o.Pooling != "" && o.Pooling != m.Pooling:
 		return refuse("pooling", " is that of the model's head, %s", m.Pooling)
 	case o.Loss != nil || o.Balance != 0:
@@ -117,8 +165,11 @@ func checkOutputs(m *model.Model, rows *data.Dataset, o *Options) error {
 		return refuse("recompute", " and `dropout` are for training the encoder, which stays as it is: want neither")
 	}
 	c := *o
-	if c.Solver == Gradient {
-		c.Solver = LBFGS
+	if c.Solver = exactSolver(o); c.Solver == LBFGS && m.WindowPooling == model.NoisyOr {
+		c.Solver = Gradient
+	}
+	if c.WindowPooling = m.WindowPooling; !o.windows(m).Several() {
+		c.WindowPooling = model.PoolFeatures
 	}
 	return c.Check()
 }

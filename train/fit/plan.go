@@ -31,9 +31,9 @@ func Plan(m *model.Model, rows *data.Dataset, o Options) (*Planned, error) {
 	if err != nil {
 		return nil, err
 	}
-	own := m.Windows
-	defer func() { m.Windows = own }()
-	m.Windows = o.windows(m)
+	own, join := m.Windows, m.WindowPooling
+	defer func() { m.Windows, m.WindowPooling = own, join }()
+	m.Windows, m.WindowPooling = o.windows(m), r.o.WindowPooling
 	if err := r.encode(); err != nil {
 		return nil, err
 	}

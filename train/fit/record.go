@@ -27,6 +27,9 @@ func newRecord(m *model.Model, o *Options, rows *data.Dataset) Record {
 	if p := o.Precision.Resolve(); p != bert.FP32 {
 		r.Precision = p.String()
 	}
+	if o.WindowPooling == model.NoisyOr {
+		r.WindowPooling = o.WindowPooling.String()
+	}
 	if len(o.Poolings) > 0 {
 		r.Pooling = "auto"
 	}

@@ -13,19 +13,21 @@ import (
 // refit finds the exact head of Options.Refit on features of the encoder as it was kept, and gives the model what Dev likes best: the
 // tuned head, that one, or a mixture. It returns the features of Dev that the result reads.
 func (r *run) refit(ctx context.Context) (dev train.Features, err error) {
+	task := refit.Task{Labels: r.labels, Tuned: r.m.Head, TunedPooling: r.pooling, Pooling: r.refitPooling}
+	rows := train.Features{Y: r.rows.Y, Shares: r.rows.Shares}
+	if rows.X, err = r.pass(ctx, r.refitPooling, r.rows, r.texts, r.frozen); err != nil {
+		return dev, err
+	}
+	task.Dev = train.Features{Y: r.o.Dev.Y, Shares: r.o.Dev.Shares}
+	if task.Dev.X, err = r.pass(ctx, r.refitPooling, r.o.Dev, r.devTexts, r.frozenDev); err != nil {
+		return dev, err
+	}
+	r.frozen, r.frozenDev = nil, nil // all but the features: room for the solver
 	o := *r.o
-	o.Solver, o.Cache = o.Refit, "" // the encoder is another than the one whose features a cache has
+	o.Solver = o.Refit
 	exact := *r
 	exact.o = &o
 	h := &headRun{run: &exact, loss: o.loss(r.rows.Y, r.rows.Shares, len(r.labels))}
-	rows, err := exact.features(ctx, r.refitPooling, r.rows, r.texts)
-	if err != nil {
-		return dev, err
-	}
-	task := refit.Task{Labels: r.labels, Tuned: r.m.Head, TunedPooling: r.pooling, Pooling: r.refitPooling}
-	if task.Dev, err = exact.features(ctx, r.refitPooling, o.Dev, r.devTexts); err != nil {
-		return dev, err
-	}
 	if task.Exact, _, _, err = h.solveOn(ctx, r.refitPooling, rows, task.Dev); err != nil {
 		return dev, err
 	}
@@ -42,13 +44,6 @@ func (r *run) refit(ctx context.Context) (dev train.Features, err error) {
 	r.watch.note(note.Refit{Solver: o.Refit.String(), Pooling: r.refitPooling, Tuned: best.Tuned, Exact: best.Exact,
 		Shares: refit.Shares(), AveragePrecision: best.AveragePrecision, Share: best.Share})
 	return best.Dev, nil
-}
-
-// countRefit makes Features of an estimate of the steps what the refit, which follows them, takes beyond what they then set free.
-func (r *run) countRefit(need *train.Memory) {
-	if r.o.Refit != Gradient {
-		need.Features = max(0, r.solverMemory(r.o.Refit, r.refitWidth)-need.Released())
-	}
 }
 
 // solverMemory estimates what an exact head takes: the passes for its features, these, and the solver.

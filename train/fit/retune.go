@@ -45,22 +45,22 @@ func Retune(ctx context.Context, m *model.Model, rows *data.Dataset, o Options) 
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	return r.retune(features.X)
+	return r.retune(features)
 }
 
 // retune settles the head on features and records it.
-func (r *run) retune(x *tensor.Tensor) (*Result, error) {
-	m, rows := r.m, r.rows
+func (r *run) retune(rows train.Features) (*Result, error) {
+	m, set := r.m, r.rows
 	said, err := RecordOf(m)
 	if err != nil {
 		return nil, err
 	}
-	judged, err := r.settle(m, train.Features{X: x, Y: rows.Y}, nil)
+	judged, err := r.settle(m, rows, nil)
 	if err != nil {
 		return nil, err
 	}
 	done := r.o.Tuning.Record()
-	said.Changes = append(said.Changes, record.LabelChange{Action: "tune", Dev: rows.File, TuningSettings: done})
+	said.Changes = append(said.Changes, record.LabelChange{Action: "tune", Dev: set.File, TuningSettings: done})
 	said.Thresholds, said.Objective = done.Thresholds, done.Objective
 	if done.Calibrate != "" {
 		said.Calibrate = done.Calibrate
@@ -72,6 +72,6 @@ func (r *run) retune(x *tensor.Tensor) (*Result, error) {
 	if r.result.Dev, err = judged.at(m.Thresholds); err != nil {
 		return nil, err
 	}
-	r.watch.findings(diagnosis.Predictions(rows, r.result.Dev, judged.Scores, r.readings[rows])...)
+	r.watch.findings(diagnosis.Predictions(set, r.result.Dev, judged.Scores, r.readings[set])...)
 	return &r.result, nil
 }

@@ -28,6 +28,8 @@ type Record struct {
 	Pooling   string `json:"pooling"`             // as it was asked for; "auto" where one of several was chosen
 	Precision string `json:"precision,omitempty"` // bf16, int8, or for fp32 nothing: fit.Options.Precision
 
+	WindowPooling string `json:"window_pooling,omitempty"` // noisy-or, or for features nothing
+
 	// Of a run of the encoder only.
 	MaxSeqLength     int      `json:"max_seq_length,omitempty"`
 	Windows          string   `json:"windows,omitempty"` // of a text that has several: most of them, and their overlap

@@ -65,11 +65,10 @@ func Run(ctx context.Context, m *model.Model, rows *data.Dataset, texts []tokeni
 		return nil, fmt.Errorf("score: %d rows of tokens for %d rows of %s", len(texts), rows.Rows(), rows.File)
 	}
 	place := func(text int) *data.Example { return &data.Example{File: rows.File, Line: rows.Line(text)} }
-	features, err := m.Features(ctx, texts, m.Pooling, progress)
+	features, logits, probabilities, err := m.ScoreEncoded(ctx, texts, progress)
 	if err != nil {
 		return nil, placed(err, place)
 	}
-	logits, probabilities := m.Score(features)
 	if err := m.CheckLogits(logits); err != nil {
 		return nil, placed(err, place)
 	}

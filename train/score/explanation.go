@@ -18,9 +18,11 @@ type Explanation struct {
 	Special     []Special    `json:"special"`
 	Cut         int          `json:"cut_tokens,omitempty"`
 	Windows     []Window     `json:"windows,omitempty"` // of a text of several
+
+	WindowPooling string `json:"window_pooling,omitempty"` // noisy-or: the shares of Windows are of −ln(1 − probability)
 }
 
-// Window is what the tokens that count in one window have of the logit.
+// Window is what the tokens that count in one window have of the logit, or by noisy-or of −ln(1 − probability).
 type Window struct {
 	Start  int     `json:"start"` // bytes of the text
 	End    int     `json:"end"`
@@ -49,6 +51,9 @@ func NewExplanation(e *model.Explanation, method model.Method) Explanation {
 		Sum: e.Sum(), Words: []Word{}, Special: []Special{}, Cut: e.Cut}
 	for _, c := range e.Words {
 		l.Words = append(l.Words, Word{c.Word, c.Start, c.End, c.Second, c.Value})
+	}
+	if e.WindowPooling == model.NoisyOr {
+		l.WindowPooling = e.WindowPooling.String()
 	}
 	for _, p := range e.Windows {
 		l.Windows = append(l.Windows, Window{p.Start, p.End, p.Tokens, p.Share})

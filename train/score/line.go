@@ -16,6 +16,7 @@ import (
 //
 //	{"id":"7","labels":["late"],"probabilities":{"late":0.93,"damaged":0.02}}
 //	{…,"windows":[{"start":0,"end":310,"tokens":97,"logits":{"late":1.9,"damaged":-2.1}}]}     with Row.Windows: shares of the logits
+//	{…,"windows":[{…,"probabilities":{"late":0.85,…},"shares":{"late":1.9,…}}]}     by noisy-or: p_w, and −ln(1 − p_w)
 //	{"id":"7","embedding":[0.12,-0.5]}          with a Row.Vector
 //	{"id":"7","error":"column 9 (text): found …"}   of a row that has no result
 //
@@ -77,7 +78,8 @@ func (l Line) appendPrediction(dst []byte, m *model.Model, p model.Prediction) [
 	return dst
 }
 
-// appendWindows appends what the windows of a row have of its logits, for the labels that are shown; nothing if nobody asked for it.
+// appendWindows appends what the windows of a row have of its logits, or by noisy-or of −ln(1 − p) of its probabilities, for the labels
+// that are shown; nothing if nobody asked for it.
 func (l Line) appendWindows(dst []byte, m *model.Model, r *Row) []byte {
 	if r.Windows == nil {
 		return dst
@@ -88,11 +90,16 @@ func (l Line) appendWindows(dst []byte, m *model.Model, r *Row) []byte {
 		dst = strconv.AppendInt(append(appendComma(dst, &first), `{"start":`...), int64(w.Start), 10)
 		dst = strconv.AppendInt(append(dst, `,"end":`...), int64(w.End), 10)
 		dst = strconv.AppendInt(append(dst, `,"tokens":`...), int64(w.Tokens), 10)
-		shares := make([]float32, len(w.Logits))
-		for i, share := range w.Logits {
-			shares[i] = float32(share)
+		shares, probabilities := make([]float32, len(w.Shares)), make([]float32, len(w.Shares))
+		for i, share := range w.Shares {
+			shares[i], probabilities[i] = float32(share), float32(-math.Expm1(-share))
 		}
-		dst = append(appendObject(append(dst, `,"logits":`...), m.Labels, shares, order), '}')
+		if m.WindowPooling == model.NoisyOr {
+			dst = appendObject(append(dst, `,"probabilities":`...), m.Labels, probabilities, order)
+			dst = append(appendObject(append(dst, `,"shares":`...), m.Labels, shares, order), '}')
+		} else {
+			dst = append(appendObject(append(dst, `,"logits":`...), m.Labels, shares, order), '}')
+		}
 	}
 	return append(dst, ']')
 }

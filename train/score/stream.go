@@ -21,7 +21,7 @@ type Row struct {
 	data.Example
 	Tokens     tokenizer.Encoding  // what the model reads; Tokens.Cut counts the tokens that were left out
 	Prediction model.Prediction    // of Predictions, [labels] each
-	Windows    []model.WindowShare // what each window has of the logits, with Options.Windows; nil without
+	Windows    []model.WindowShare // what each window has (model.WindowShare), with Options.Windows; nil without
 	Vector     []float32           // of Vectors, [width of the pooling]
 	Err        error               // why the row has no result: Bad, or what a caller of AppendJSON sets; nil for one that has
 }
@@ -38,7 +38,7 @@ const (
 // Options of the zero value ask for predictions.
 type Options struct {
 	Result  Result
-	Windows bool         // of Predictions: what each window of a text has of its logits, too
+	Windows bool         // of Predictions: what each window of a text has of them, too
 	Pooling bert.Pooling // what the features of Vectors are; the zero Pooling is the pooled output
 }
 

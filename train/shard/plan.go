@@ -156,6 +156,7 @@ func (o *Options) addSettings(settings map[string]string) {
 		add("label_separator", d.LabelSeparator)
 		add("missing_labels", string(d.Missing))
 		flag("drop_unknown_labels", d.DropUnknown)
+		flag("soft_labels", d.SoftLabels)
 		if d.Binarize > 0 {
 			add("binarize", strconv.FormatFloat(d.Binarize, 'g', -1, 64))
 		}

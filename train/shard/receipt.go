@@ -96,6 +96,15 @@ func (e *ConflictError) Error() string {
 		strings.Join(facts, "; "))
 }
 
+// Mixed says what the receipt differs in from one before it in the same folder.
+func (e *ConflictError) Mixed() string {
+	var facts []string
+	for _, d := range e.Differences {
+		facts = append(facts, fmt.Sprintf("%s %s and %s", d.What, d.Found, d.Want))
+	}
+	return fmt.Sprintf("the parts are of different runs: %s differs from a receipt before it in %s", e.Path, strings.Join(facts, ", "))
+}
+
 // facts lists what two jobs have to agree on, in the order in which differences are told.
 func (j *Job) facts() (facts [][2]string) {
 	add := func(what, value string) { facts = append(facts, [2]string{what, value}) }

@@ -711,7 +711,7 @@ func TestTensors(t *testing.T) {
 	o := optionsFor(input, filepath.Join(dir, "parts"), 40)
 	o.Data.OnBadRow, o.Data.Labels = data.StopAtBadRow, must(data.NewLabelList([]string{"x", "y"}, "a test"))
 	o.Score, o.Suffix = score.Options{Result: score.Vectors, Pooling: bert.CLS}, Tensors
-	o.NewWriter = NewTensors([]string{"x", "y"}, &o.Score.Pooling)
+	o.NewWriter = NewTensors([]string{"x", "y"}, false, &o.Score.Pooling)
 	p := mustPlan(t, o)
 	row, empty := 0, 0
 	for i := range 40 {
@@ -756,8 +756,12 @@ func TestTensors(t *testing.T) {
 	if _, err := Run(t.Context(), mustPlan(t, o), 0, notOpened); err == nil || !strings.Contains(err.Error(), "`labels`: found [") {
 		t.Errorf("other labels: %v", err)
 	}
+	o.Data.Labels, o.Data.SoftLabels = must(data.NewLabelList([]string{"x", "y"}, "a test")), true
+	if _, err := Run(t.Context(), mustPlan(t, o), 0, notOpened); err == nil || !strings.Contains(err.Error(), "`soft_labels`: found none, ") {
+		t.Errorf("shares: %v", err)
+	}
 	bad := optionsFor(writeFile(t, filepath.Join(dir, "bad.jsonl"), rows(9)), filepath.Join(dir, "bad"), 1)
-	bad.Score, bad.Suffix, bad.NewWriter = score.Options{Result: score.Vectors}, Tensors, NewTensors(nil, nil)
+	bad.Score, bad.Suffix, bad.NewWriter = score.Options{Result: score.Vectors}, Tensors, NewTensors(nil, false, nil)
 	if _, err := Run(t.Context(), mustPlan(t, bad), 0, openTiny); !errors.Is(err, data.ErrRefused) {
 		t.Errorf("a bad row: %v", err)
 	}

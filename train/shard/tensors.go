@@ -1,14 +1,17 @@
 package shard
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/checkpoint"
 	"bertlabel/checkpoint/safetensors"
+	"bertlabel/layers"
 	"bertlabel/train/score"
 )
 
@@ -20,15 +23,23 @@ const Tensors = "safetensors"
 //	embeddings   float32 [rows, width]
 //	ids          uint8 [bytes], id_offsets int64 [rows+1]: the id of row i is ids[id_offsets[i]:id_offsets[i+1]], as UTF-8; only where every
 //	             row has one
-//	labels       int8 [rows, labels]: 1, 0, or −1 for unknown; only with Options.Data.Labels
+//	labels       int8 [rows, labels]: 1, 0, or −1 for unknown; float32 with soft: the shares, from 0 to 1, or −1. Only where labels, those of
+//	             Options.Data.Labels, are not nil; soft goes with Options.Data.SoftLabels
 //
-// The metadata have the pooling and, as a list in JSON, the labels. All of a part is held in memory, 4·rows·width bytes. A row without a
-// result is an error: it would shift all that come after it.
+// The metadata say what the vectors are of: encoder (model.EncoderFingerprint in hex), precision and, where they are rounded, that of the
+// word embeddings as embeddings_precision, pooling, max_seq_length, of a model that reads several windows of a text windows and
+// window_overlap; and labels, as a list in JSON. Package features reads such files. All of a part is held in memory, 4·rows·width bytes. A
+// row without a result is an error: it would shift all that come after it.
 //
 // A nil pooling is the model's own (Options.ModelPooling).
-func NewTensors(labels []string, pooling *bert.Pooling) func(w io.Writer, m *model.Model, first bool) Writer {
+func NewTensors(labels []string, soft bool, pooling *bert.Pooling) func(w io.Writer, m *model.Model, first bool) Writer {
+	var of *model.Model // whose fingerprint that is
+	var encoder string
 	return func(w io.Writer, m *model.Model, _ bool) Writer {
-		t := &tensorRows{w: w, m: m, names: labels, pooling: m.Pooling, offsets: []int64{0}}
+		if of != m {
+			of, encoder = m, hex.EncodeToString(m.EncoderFingerprint())
+		}
+		t := &tensorRows{w: w, m: m, encoder: encoder, names: labels, soft: soft, pooling: m.Pooling, offsets: []int64{0}}
 		if pooling != nil {
 			t.pooling = *pooling
 		}
@@ -40,14 +51,17 @@ func NewTensors(labels []string, pooling *bert.Pooling) func(w io.Writer, m *mod
 type tensorRows struct {
 	w       io.Writer
 	m       *model.Model
+	encoder string   // its fingerprint
 	names   []string // nil: no labels
+	soft    bool
 	pooling bert.Pooling
 
 	rows, withID int
 	vectors      []float32 // [rows, width]
 	ids          []byte
-	offsets      []int64 // [rows+1]
-	labels       []byte  // [rows, labels], int8
+	offsets      []int64   // [rows+1]
+	labels       []byte    // [rows, labels], int8
+	shares       []float32 // instead, with soft
 }
 
 // Row implements Writer.
@@ -65,8 +79,15 @@ func (t *tensorRows) Row(row *score.Row) error {
 		t.ids = append(t.ids, row.ID...)
 	}
 	t.offsets = append(t.offsets, int64(len(t.ids)))
-	for _, y := range row.Labels {
-		t.labels = append(t.labels, byte(y))
+	for i, y := range row.Labels {
+		switch {
+		case !t.soft:
+			t.labels = append(t.labels, byte(y))
+		case y == layers.Unknown:
+			t.shares = append(t.shares, float32(layers.Unknown))
+		default:
+			t.shares = append(t.shares, row.Shares[i])
+		}
 	}
 	return nil
 }
@@ -77,7 +98,7 @@ func (t *tensorRows) Flush() error {
 	if err != nil {
 		return err
 	}
-	metadata := map[string]string{"pooling": t.pooling.String()}
+	metadata := t.metadata()
 	tensors := []checkpoint.Tensor{checkpoint.Float32Tensor("embeddings", []int{t.rows, width}, t.vectors)}
 	if t.rows > 0 && t.withID == t.rows {
 		tensors = append(tensors, checkpoint.Tensor{Name: "ids", DType: checkpoint.Uint8, Shape: []int{len(t.ids)}, Bytes: t.ids},
@@ -89,10 +110,27 @@ func (t *tensorRows) Flush() error {
 			return err
 		}
 		metadata["labels"] = string(text)
-		tensors = append(tensors, checkpoint.Tensor{Name: "labels", DType: checkpoint.Int8, Shape: []int{t.rows, len(t.names)}, Bytes: t.labels})
+		cells := checkpoint.Tensor{Name: "labels", DType: checkpoint.Int8, Shape: []int{t.rows, len(t.names)}, Bytes: t.labels}
+		if t.soft {
+			cells = checkpoint.Float32Tensor(cells.Name, cells.Shape, t.shares)
+		}
+		tensors = append(tensors, cells)
 	}
 	create := func(string) (io.WriteCloser, error) { return unclosed{t.w}, nil }
 	return safetensors.Write(create, "a part", tensors, metadata)
+}
+
+// metadata says what the vectors are of.
+func (t *tensorRows) metadata() map[string]string {
+	says := map[string]string{"encoder": t.encoder, "precision": t.m.Precision().String(), "pooling": t.pooling.String(),
+		"max_seq_length": strconv.Itoa(t.m.MaxSeqLength)}
+	if p := t.m.Encoder.EmbeddingsPrecision(); p != bert.FP32 {
+		says["embeddings_precision"] = p.String()
+	}
+	if w := t.m.Windows; w.Several() {
+		says["windows"], says["window_overlap"] = w.MostText(), strconv.FormatFloat(w.Share(), 'g', -1, 64)
+	}
+	return says
 }
 
 // unclosed is a file that others close.

@@ -90,6 +90,67 @@ func Verify(dir string, o VerifyOptions) (*Report, error) {
 	return r, nil
 }
 
+// Receipts returns the receipts of all parts of a folder, in order. It reads no part: their lengths are compared, Verify compares their
+// bytes, too. Errors are a *MissingError while parts are missing, a *ConflictError where receipts are of different jobs, and those of the file
+// system.
+func Receipts(dir string) ([]*Receipt, error) {
+	files := atomic.OS{}
+	names, err := files.List(dir)
+	if err != nil {
+		return nil, err
+	}
+	report := &Report{Dir: dir}
+	there, err := report.list(names)
+	if err != nil {
+		return nil, err
+	}
+	all, missing := make([]*Receipt, report.Of), &MissingError{Dir: dir, Of: report.Of}
+	for i := range all {
+		if !there[i] {
+			missing.Shards = append(missing.Shards, i)
+			continue
+		}
+		r, err := readReceipt(files, dir, i, report.Of)
+		what := ""
+		if err == nil {
+			what, err = r.compareLength(dir)
+		} else if errors.Is(err, errBroken) {
+			what, err = err.Error(), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if what != "" {
+			missing.Shards, missing.Damaged = append(missing.Shards, i), append(missing.Damaged, what)
+			continue
+		}
+		if report.Job == nil {
+			report.Job = &r.Job
+		} else if d := r.differences(report.Job); len(d) > 0 {
+			return nil, &ConflictError{filepath.Join(dir, name(i, report.Of, receiptSuffix)), d}
+		}
+		all[i] = r
+	}
+	if len(missing.Shards) > 0 {
+		return nil, missing
+	}
+	return all, nil
+}
+
+// MissingError says that parts of a folder are missing.
+type MissingError struct {
+	Dir     string
+	Of      int      // shards
+	Shards  []int    // that are missing or damaged
+	Damaged []string // what is wrong with parts that are there
+}
+
+func (e *MissingError) Error() string {
+	text := fmt.Sprintf("%s is not complete: %d of %d parts are missing, shards %s", e.Dir, len(e.Shards), e.Of,
+		strings.Join(Shards(e.Shards, e.Of), ", "))
+	return strings.Join(append([]string{text}, e.Damaged...), "; ")
+}
+
 // list finds the temporary files, how many shards there are, and which of them have a receipt.
 func (r *Report) list(names []string) (receipts map[int]bool, err error) {
 	receipts = map[int]bool{}
@@ -162,6 +223,20 @@ func (r *Report) look(i int, o *VerifyOptions) error {
 func (r *Report) damaged(i int, what string) {
 	r.Damaged = append(r.Damaged, Damage{i, what})
 	r.Missing = append(r.Missing, i)
+}
+
+// compareLength says whether the part of a receipt is there in its length; "" if it is.
+func (r *Receipt) compareLength(dir string) (what string, err error) {
+	info, err := os.Stat(filepath.Join(dir, r.Part.Name))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return r.Part.Name + " is not there, only its receipt", nil
+	case err != nil:
+		return "", err
+	case info.Size() != r.Part.Bytes:
+		return fmt.Sprintf("%s has %d bytes, its receipt says %d", r.Part.Name, info.Size(), r.Part.Bytes), nil
+	}
+	return "", nil
 }
 
 // comparePart says what is wrong with the part of a receipt; "" for nothing.

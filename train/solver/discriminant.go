@@ -42,10 +42,34 @@ const DiscriminantBegin = 3
 //
 // With fewer rows than columns the same v is found from a matrix [rows, rows] (see solveRows).
 //
+// Of task.Train.Parts each is measured by itself, and what was measured is merged (MeasureParts): memory depends on columns and labels, not
+// on rows, and one part gives the bits of the same rows in memory. Fewer rows than columns are read into memory.
+//
 // The error is that of Observe, the cause of ctx's end, or says what is wrong with the task, such as several strengths and no Dev.
 func Discriminant(ctx context.Context, task Task) ([]Solution, error) {
 	if err := task.check(); err != nil {
 		return nil, err
+	}
+	if parts := task.Train.Parts; parts != nil {
+		if task.Workers == nil {
+			task.Workers = tensor.NewWorkers(1)
+		}
+		if train.RowsOf(parts) >= parts.Width() {
+			s, err := MeasureParts(ctx, parts, len(task.Labels), task.Workers, func(measured, of int) error {
+				if task.Observe == nil {
+					return nil
+				}
+				return task.Observe(Progress{Labels: len(task.Labels), Measured: measured, Parts: of})
+			})
+			if err != nil {
+				return nil, err
+			}
+			return DiscriminantOf(ctx, s, task)
+		}
+		var err error
+		if task.Train, err = train.Load(parts); err != nil {
+			return nil, err
+		}
 	}
 	return discriminate(ctx, task, newDiscriminant)
 }
@@ -109,9 +133,9 @@ func (d *discriminant) choose(ctx context.Context, begin int) (best *layers.Clas
 type discriminant struct {
 	Task
 	design *design
-	rows   bool           // fewer rows than columns: gram is K, and solveRows solves
-	gram   *mat.SymDense  // G = XᵀX/n, [hidden, hidden], or K = XXᵀ/n, [n, n]
-	cells  *tensor.Tensor // what X is multiplied by: for each label 1 and y − π on its known rows, over their number, [2·labels, n]
+	rows   bool          // fewer rows than columns: gram is K, and solveRows solves
+	gram   *mat.SymDense // G = XᵀX/n, [hidden, hidden], or K = XXᵀ/n, [n, n]
+	cells  tensor.Tensor // what X is multiplied by: for each label 1 and y − π on its known rows, over their number, [2·labels, n]
 	labels []classMoments
 }
 
@@ -125,7 +149,7 @@ type classMoments struct {
 func newDiscriminant(task Task) *discriminant {
 	d := &discriminant{Task: task, design: newDesign(task.Train.X, task.Workers)}
 	d.measure()
-	d.setGram(d.design.x.Rows < d.design.x.Cols)
+	d.setGram(d.design.rows < d.design.cols)
 	return d
 }
 
@@ -135,28 +159,42 @@ func (d *discriminant) setGram(rows bool) {
 	if d.rows = rows; rows {
 		x = x.transposed()
 	}
-	d.gram = mat.NewSymDense(x.x.Cols, slices.Concat(x.gram(d.design.x.Rows)...))
+	d.gram = mat.NewSymDense(x.cols, slices.Concat(x.gram(d.design.rows)...))
 }
 
 // measure sets the moments of all labels, in one pass over X.
 func (d *discriminant) measure() {
-	n, x := len(d.Labels), d.design.x
-	d.cells = tensor.New(2*n, x.Rows)
+	n := len(d.Labels)
 	sums := make([][]float64, 2*n)
 	for i := range sums {
-		sums[i] = make([]float64, x.Cols)
+		sums[i] = make([]float64, d.design.cols)
 	}
-	for l, count := range train.CountClasses(d.Train.Y, d.Train.Shares, n) {
-		known := count.Negatives + count.Positives
-		for i := range x.Rows {
-			if d.Train.Y[i*n+l] != layers.Unknown {
-				d.cells.Row(2 * l)[i] = float32(1 / known)
-				d.cells.Row(2*l + 1)[i] = float32((share(&d.Train, i*n+l) - count.Positives/known) / known)
-			}
-		}
+	counts := train.CountClasses(d.Train.Y, d.Train.Shares, n)
+	for l, count := range counts {
 		d.labels = append(d.labels, classMoments{count.Negatives, count.Positives, sums[2*l], sums[2*l+1]})
 	}
-	d.design.multiplyTransposed(sums, d.cells)
+	d.design.blocks(func(first int, x *tensor.Tensor) {
+		d.setCells(first, x.Rows, counts)
+		d.design.addTransposed(sums, &d.cells, x)
+	})
+}
+
+// setCells sets cells of the rows [first, first+n).
+func (d *discriminant) setCells(first, n int, counts []train.ClassCount) {
+	labels := len(counts)
+	d.cells.Resize(2*labels, n)
+	for l, count := range counts {
+		known := count.Negatives + count.Positives
+		ones, apart := d.cells.Row(2*l), d.cells.Row(2*l+1)
+		clear(ones)
+		clear(apart)
+		for i := range n {
+			if cell := (first+i)*labels + l; d.Train.Y[cell] != layers.Unknown {
+				ones[i] = float32(1 / known)
+				apart[i] = float32((share(&d.Train, cell) - count.Positives/known) / known)
+			}
+		}
+	}
 }
 
 // solve returns the head for a strength.

@@ -60,7 +60,7 @@ const (
 // newLabel returns the problem at the start of its path: w = 0, and the bias that is best there. order is a permutation of the
 // rows.
 func (s *solver) newLabel(label int, order []int) *labelSolver {
-	rows, size := s.design.x.Rows, s.design.x.Cols+1
+	rows, size := s.design.rows, s.design.cols+1
 	l := &labelSolver{
 		solver: s, label: label, class: make([]cellClass, rows), z: make([]float32, rows),
 		w: make([]float64, size), gradient: make([]float64, size), before: make([]float64, size), step: make([]float64, size),

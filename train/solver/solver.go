@@ -38,6 +38,9 @@ type Progress struct {
 	Round  int // counted from 1
 	Solved int // labels that are done
 	Labels int
+
+	// Of Discriminant on Parts, before its first round: parts that have been measured, of how many; else 0.
+	Measured, Parts int
 }
 
 // Solution is what Head or Discriminant found for one label.
@@ -106,10 +109,19 @@ func DefaultPath() (path []float64) {
 // do not see each other: a label's weights have the same bits whatever the others are. One with cells of one class only gets
 // weights of zero and a bias of the log-odds with half a cell added to both classes.
 //
-// The error is that of Observe, the cause of ctx's end, or says what is wrong with the task.
+// task.Train.Parts are read in every pass, two of a round: in memory are logits and labels of all rows, 9 bytes a cell, and the bits are those
+// of the same rows in memory, wherever one part ends.
+//
+// The error is that of Observe, of Parts, the cause of ctx's end, or says what is wrong with the task.
 func Head(ctx context.Context, task Task) ([]Solution, error) {
 	if err := task.check(); err != nil {
 		return nil, err
+	}
+	if parts := task.Train.Parts; parts != nil && task.Train.Y == nil {
+		var err error
+		if task.Train.Y, task.Train.Shares, err = train.LabelsOf(parts); err != nil {
+			return nil, err
+		}
 	}
 	task.Workers.Start()
 	defer task.Workers.Stop()
@@ -118,14 +130,19 @@ func Head(ctx context.Context, task Task) ([]Solution, error) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		s.round()
+		if s.design.err == nil {
+			s.round()
+		}
+		if s.design.err != nil {
+			return nil, s.design.err
+		}
 		if task.Observe != nil {
-			if err := task.Observe(Progress{round, len(s.labels) - len(s.active), len(s.labels)}); err != nil {
+			if err := task.Observe(Progress{Round: round, Solved: len(s.labels) - len(s.active), Labels: len(s.labels)}); err != nil {
 				return nil, err
 			}
 		}
 	}
-	return s.solutions(), nil
+	return s.solutions(), s.design.err
 }
 
 func (t Task) check() error {
@@ -185,7 +202,12 @@ type solver struct {
 }
 
 func newSolver(task Task) *solver {
-	s := &solver{Task: task, design: newDesign(task.Train.X, task.Workers)}
+	s := &solver{Task: task}
+	if parts := task.Train.Parts; parts != nil {
+		s.design = newStreamDesign(newStream(parts, 0, parts.Len()), task.Workers)
+	} else {
+		s.design = newDesign(task.Train.X, task.Workers)
+	}
 	if s.Loss == nil {
 		s.Loss = layers.SigmoidCrossEntropy{}
 	}
@@ -195,14 +217,14 @@ func newSolver(task Task) *solver {
 	if s.Dev.X != nil {
 		s.dev = s.design.standardise(s.Dev.X)
 	}
-	s.preconditioner = preconditioner{s.design.gram(s.design.x.Rows), map[int]*tensor.Packed{}, tensor.NewWorkspace(task.Workers)}
-	order := rand.New(rand.NewPCG(task.Seed, holdOutStream)).Perm(s.design.x.Rows)
+	s.preconditioner = preconditioner{s.design.gram(s.design.rows), map[int]*tensor.Packed{}, tensor.NewWorkspace(task.Workers)}
+	order := rand.New(rand.NewPCG(task.Seed, holdOutStream)).Perm(s.design.rows)
 	for label := range task.Labels {
 		l := s.newLabel(label, order)
 		s.labels = append(s.labels, l)
 		if !l.solved {
 			s.active = append(s.active, l)
-			s.gradients = append(s.gradients, make([]float64, s.design.x.Cols))
+			s.gradients = append(s.gradients, make([]float64, s.design.cols))
 		}
 	}
 	return s
@@ -219,10 +241,10 @@ func (s *solver) round() {
 	for _, l := range s.active {
 		s.exponents = append(s.exponents, l.exponent())
 	}
-	n, x := len(s.active), s.design.x
-	s.steps.Resize(n, x.Cols)
-	s.mixed.Resize(n, x.Cols)
-	s.cells.Resize(n, x.Rows)
+	n := len(s.active)
+	s.steps.Resize(n, s.design.cols)
+	s.mixed.Resize(n, s.design.cols)
+	s.cells.Resize(n, s.design.rows)
 
 	s.each(func(i int, l *labelSolver) { l.startStep(s.mixed.Row(i)) })
 	s.preconditioner.apply(&s.steps, &s.mixed, s.exponents)
@@ -241,7 +263,7 @@ func (s *solver) each(work func(i int, l *labelSolver)) {
 
 // solutions fills the classifier.
 func (s *solver) solutions() (solutions []Solution) {
-	c, hidden := s.Classifier, s.design.x.Cols
+	c, hidden := s.Classifier, s.design.cols
 	c.Weights.Value = make([]float32, c.Weights.Size())
 	c.Bias.Value = make([]float32, c.Bias.Size())
 	for i, l := range s.labels {

@@ -16,7 +16,7 @@ import (
 
 // Statistics is all that a discriminant has to know of features and labels. Its size depends on the columns and labels, not on the rows, so
 // that heads can be found from more rows than memory holds: Measure each part of them, Merge what was measured, and let DiscriminantOf
-// solve.
+// solve. MeasureParts does the first two.
 type Statistics struct {
 	Rows int
 
@@ -40,26 +40,77 @@ func Measure(features train.Features, labels int, workers *tensor.Workers) (*Sta
 	}
 	workers.Start()
 	defer workers.Stop()
-	d := &discriminant{Task: Task{Train: features, Labels: make([]string, labels), Workers: workers}, design: newDesign(features.X, workers)}
+	return measure(newDesign(features.X, workers), features, labels)
+}
+
+// measure returns the statistics of the features of a design, whose labels are those of features.
+func measure(x *design, features train.Features, labels int) (*Statistics, error) {
+	d := &discriminant{Task: Task{Train: features, Labels: make([]string, labels), Workers: x.workers}, design: x}
 	d.measure()
 	d.setGram(false)
-	return &Statistics{features.X.Rows, d.design.mean, d.design.deviation, d.gram, d.labels}, nil
+	return &Statistics{x.rows, x.mean, x.deviation, d.gram, d.labels}, x.err
+}
+
+// MeasureParts returns the merged statistics of all parts that have rows. Of each part it reads some thousand rows at a time, three times:
+// for the means, for the deviations, and for the products; its labels are in memory. As many statistics are in memory as the tree of Merge
+// is deep. It starts and stops the workers; nil is one. observe, nil for nobody, is told after each part how many there are. The error is one
+// of parts or of observe, the cause of ctx's end, or says that there are no rows.
+func MeasureParts(ctx context.Context, parts train.Parts, labels int, workers *tensor.Workers, observe func(measured, of int) error) (
+	*Statistics, error) {
+	var filled []int
+	for part := range parts.Len() {
+		if parts.Rows(part) > 0 {
+			filled = append(filled, part)
+		}
+	}
+	if workers == nil {
+		workers = tensor.NewWorkers(1)
+	}
+	workers.Start()
+	defer workers.Stop()
+	return mergeEach(len(filled), func(i int) (*Statistics, error) {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		part := filled[i]
+		var features train.Features
+		var err error
+		if features.Y, features.Shares, err = parts.Cells(part); err != nil {
+			return nil, err
+		}
+		if n := parts.Rows(part); len(features.Y) != n*labels {
+			return nil, fmt.Errorf("solver: part %d has %d label cells, want %d labels for each of %d rows", part, len(features.Y), labels, n)
+		}
+		s, err := measure(newStreamDesign(newStream(parts, part, part+1), workers), features, labels)
+		if err == nil && observe != nil {
+			err = observe(i+1, len(filled))
+		}
+		return s, err
+	})
 }
 
 // Merge returns the statistics of all rows together. The parts are merged by pairs, in a tree whose shape depends on their number alone:
 // the result has the same bits wherever they were measured. One part is returned as it is. The parts stay as they are.
 func Merge(parts ...*Statistics) (*Statistics, error) {
-	switch n := len(parts); {
-	case n == 0:
+	return mergeEach(len(parts), func(i int) (*Statistics, error) { return parts[i], nil })
+}
+
+// mergeEach is Merge of n parts that are asked for one after the other.
+func mergeEach(n int, part func(i int) (*Statistics, error)) (*Statistics, error) {
+	if n == 0 {
 		return nil, fmt.Errorf("solver: no statistics to merge")
-	case n == 1:
-		return parts[0], nil
-	default:
-		a, err := Merge(parts[:n/2]...)
+	}
+	var tree func(from, to int) (*Statistics, error)
+	tree = func(from, to int) (*Statistics, error) {
+		if to-from == 1 {
+			return part(from)
+		}
+		middle := from + (to-from)/2
+		a, err := tree(from, middle)
 		if err != nil {
 			return nil, err
 		}
-		b, err := Merge(parts[n/2:]...)
+		b, err := tree(middle, to)
 		if err != nil {
 			return nil, err
 		}
@@ -69,6 +120,7 @@ func Merge(parts ...*Statistics) (*Statistics, error) {
 		}
 		return merge(a, b), nil
 	}
+	return tree(0, n)
 }
 
 // merge merges two parts by the formulas of Chan, Golub and LeVeque (1979, Updating formulae and a pairwise algorithm for computing
@@ -162,7 +214,7 @@ func DiscriminantOf(ctx context.Context, s *Statistics, task Task) ([]Solution, 
 			len(s.mean), len(s.labels))
 	}
 	return discriminate(ctx, task, func(task Task) *discriminant {
-		design := &design{mean: s.mean, deviation: s.deviation, workers: task.Workers}
+		design := &design{rows: s.Rows, cols: len(s.mean), mean: s.mean, deviation: s.deviation, workers: task.Workers}
 		return &discriminant{Task: task, design: design, gram: s.gram, labels: slices.Clone(s.labels)}
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"math"
 	"os"
+	"strings"
+	"sync"
 
 	"bertlabel/checkpoint/atomic"
 )
@@ -14,15 +16,19 @@ import (
 const Never = math.MaxInt
 
 // Faulty is a file system whose Left-th operation from now fails with Err, and with Broken every one after it too, as on a full disk. It
-// does not wait for the disk: nothing of a test outlives it. It is for one goroutine.
+// does not wait for the disk: nothing of a test outlives it. Several goroutines may work on it, but not while the fields are looked at.
 type Faulty struct {
 	atomic.OS
 	Left   int
 	Broken bool
 	Err    error
+
+	mu sync.Mutex
 }
 
 func (f *Faulty) fail(op, name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.Left--
 	if f.Left == 0 || f.Broken && f.Left < 0 {
 		return &os.PathError{Op: op, Path: name, Err: f.Err}
@@ -36,6 +42,15 @@ func (f *Faulty) Create(name string) (atomic.File, error) {
 		return nil, err
 	}
 	file, err := f.OS.Create(name)
+	return faultyFile{file, f, name}, err
+}
+
+// Append is that of a disk that goes on with what was begun (package hub): a new file, or the end of one.
+func (f *Faulty) Append(name string) (atomic.File, error) {
+	if err := f.fail("append", name); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
 	return faultyFile{file, f, name}, err
 }
 
@@ -58,6 +73,17 @@ func (f *Faulty) Rename(from, to string) error {
 		return err
 	}
 	return f.OS.Rename(from, to)
+}
+
+// RemoveAll implements atomic.FS. What is temporary can always be removed.
+func (f *Faulty) RemoveAll(name string) error {
+	if strings.Contains(name, ".tmp-") {
+		return f.OS.RemoveAll(name)
+	}
+	if err := f.fail("remove", name); err != nil {
+		return err
+	}
+	return f.OS.RemoveAll(name)
 }
 
 // SyncDir implements atomic.FS.

@@ -60,10 +60,17 @@ func (n FromHead) String() string {
 	return "the model's own head is for other labels or features: training starts from a new one"
 }
 
-// NoRoom: the outputs of frozen layers are computed again in every epoch, as the budget has no room for them.
-type NoRoom struct{ Bytes int }
+// NoRoom: the outputs of frozen layers are computed again, as the budget has no room for them: in the steps, in every epoch, or else where
+// dev is judged and for the refit.
+type NoRoom struct {
+	Bytes int
+	Steps bool
+}
 
 func (n NoRoom) String() string {
+	if !n.Steps {
+		return fmt.Sprintf("the frozen layers run again for dev and the refit: there is no room for all of their outputs, %s", machine.Bytes(n.Bytes))
+	}
 	return fmt.Sprintf("the frozen layers run again in every epoch: there is no room for their outputs, %s", machine.Bytes(n.Bytes))
 }
 
@@ -347,14 +354,17 @@ func (n Uncalibrated) String() string {
 // Found: a new label of Outputs.
 type Found struct {
 	Label     string
-	Rows      [2]int // that say 0, that say 1
-	L2        float64
+	Rows      [2]int  // that say 0, that say 1
+	L2        float64 // 0: found by gradient steps
 	Threshold float32
 }
 
 func (n Found) String() string {
-	return fmt.Sprintf("%s: from %d rows that say 1 and %d that say 0; l2 %s, threshold %.4g", n.Label, n.Rows[1], n.Rows[0],
-		strength(n.L2), n.Threshold)
+	how := "by gradient steps"
+	if n.L2 > 0 {
+		how = "l2 " + strength(n.L2)
+	}
+	return fmt.Sprintf("%s: from %d rows that say 1 and %d that say 0; %s, threshold %.4g", n.Label, n.Rows[1], n.Rows[0], how, n.Threshold)
 }
 
 // strength writes the strength of a penalty: the numbers of the paths as they are, others with two digits.

@@ -69,10 +69,15 @@ func runConvert(_ context.Context, a *cli.App, o convertOptions) error {
 	default:
 		err = m.SaveHuggingFace(o.Folder)
 	}
-	if err == nil {
-		a.Log.Infof("wrote %s", o.Folder)
+	if err != nil {
+		return err
 	}
-	return err
+	if m.Head != nil && m.WindowPooling == model.NoisyOr {
+		a.Log.Infof("the head reads each window of a text and joins them by noisy-or, which with its calibration bertlabel.json says: other programs " +
+			"read one row")
+	}
+	a.Log.Infof("wrote %s", o.Folder)
+	return nil
 }
 
 // sayUnknownToGoogle lists what bertlabel reads back from the folder, but Google's scripts would read otherwise or not at all.

@@ -58,7 +58,9 @@ and with a head logits and probabilities; padding rows are zero. It holds everyt
 	models := flags.AddRunModel(cmd)
 	flags.AddWindows(cmd, &models.Windows)
 	o.Rows = flags.AddData(cmd, data.ReportBadRows)
+	flags.AddSoftLabels(cmd, o.Rows)
 	f := cmd.Flags()
+	f.Lookup("soft-labels").Usage = "numbers between 0 and 1 in place of 0 and 1 are written into the parts as they are"
 	f.StringVar(&o.Input, "input", "-", "`FILE` of texts; - is stdin")
 	f.StringVar(&o.Output, "output", "-", "`FILE` to write, .safetensors for a tensor file; - is stdout")
 	f.StringVar(&o.Pooling, "pooling", "",
@@ -139,6 +141,9 @@ func (e *embedding) makeParts(ctx context.Context) error {
 	}
 	rows := *e.Rows
 	if e.Format == shard.Tensors {
+		if rows.SoftLabels && rows.Binarize != 0 {
+			return cli.Usagef("--soft-labels writes shares as they are: --binarize is for train --features, which counts them")
+		}
 		var names []string
 		if rows.LabelsFile != "" {
 			list, err := rows.ReadLabels()
@@ -150,7 +155,7 @@ func (e *embedding) makeParts(ctx context.Context) error {
 		if rows.OnBadRow == data.ReportBadRows {
 			rows.OnBadRow = data.StopAtBadRow // the output has no place for it
 		}
-		o.Suffix, o.NewWriter = shard.Tensors, shard.NewTensors(names, pooling)
+		o.Suffix, o.NewWriter = shard.Tensors, shard.NewTensors(names, rows.SoftLabels, pooling)
 	} else if err := rows.RefuseLabels(); err != nil {
 		return err
 	}

@@ -272,7 +272,11 @@ func (w *shownExplanations) write(ex *data.Example, explanations []model.Explana
 			for _, p := range e.Windows {
 				fmt.Fprintf(w, " %+.2f", p.Share)
 			}
-			fmt.Fprintf(w, ", together the logit\n")
+			together := "the logit"
+			if e.WindowPooling == model.NoisyOr {
+				together = "−ln(1 − p)"
+			}
+			fmt.Fprintf(w, ", together %s\n", together)
 		}
 		if e.Cut > 0 {
 			fmt.Fprintf(w, "(%d tokens more were cut)\n", e.Cut)

@@ -57,7 +57,7 @@ func runParts(_ context.Context, a *cli.App, o partsOptions) error {
 		Progress: func(parts int) { a.Log.Progress("parts", cli.Progress{Step: parts, Examples: parts}) }})
 	a.Log.Done()
 	if conflict := new(shard.ConflictError); errors.As(err, &conflict) {
-		return mixed(conflict)
+		return cli.WithCode(cli.ExitFailure, errors.New(cli.AsFlags(conflict.Mixed())))
 	}
 	if err != nil {
 		return err
@@ -81,16 +81,6 @@ func runParts(_ context.Context, a *cli.App, o partsOptions) error {
 		return err
 	}
 	return cli.WithCode(cli.ExitFailure, fmt.Errorf("%s is not complete: %d of %d parts are missing", o.Dir, len(r.Missing), r.Of))
-}
-
-// mixed says that the parts of a folder are of different runs.
-func mixed(c *shard.ConflictError) error {
-	var facts []string
-	for _, d := range c.Differences {
-		facts = append(facts, fmt.Sprintf("%s %s and %s", cli.AsFlags(d.What), d.Found, d.Want))
-	}
-	return cli.WithCode(cli.ExitFailure, fmt.Errorf("the parts are of different runs: %s differs from a receipt before it in %s", c.Path,
-		strings.Join(facts, ", ")))
 }
 
 func cleanParts(a *cli.App, r *shard.Report) error {

@@ -45,6 +45,7 @@ type timing struct {
 // row is what becomes of a text.
 type row struct {
 	feature               []float32 // [width]; nobody may change it
+	windows               []float32 // of a text whose windows are scored one by one (noisy-or), their features, [windows·width]; else nil
 	logits, probabilities []float32 // [labels]
 	encoding              tokenizer.Encoding
 	err                   error
@@ -104,6 +105,9 @@ func (l *loaded) join(pooling bert.Pooling, texts []tokenizer.Encoding, windows 
 				r.err = part.err
 			}
 		}
+		if r.err == nil && l.WindowPooling == model.NoisyOr {
+			r.windows = features.Data
+		}
 		if r.err == nil {
 			r.feature = make([]float32, width)
 			if err := l.JoinSeparate(r.feature, &texts[i], features, pooling); err != nil {
@@ -112,6 +116,14 @@ func (l *loaded) join(pooling bert.Pooling, texts []tokenizer.Encoding, windows 
 		}
 	}
 	return rows, nil
+}
+
+// score sets logits and probabilities of a row that has its feature, [labels] both.
+func (l *loaded) score(r *row) error {
+	if r.windows != nil {
+		return l.ScoreRow(r.windows, r.logits, r.probabilities)
+	}
+	return l.ScoreRow(r.feature, r.logits, r.probabilities)
 }
 
 // limit returns how many tokens of such a text the model reads.
@@ -218,7 +230,7 @@ func (c *call) predict(m *loaded, texts []tokenizer.Encoding) ([]row, error) {
 		r := &rows[i]
 		r.logits, r.probabilities = numbers[2*n*i:2*n*i+n:2*n*i+n], numbers[2*n*i+n:2*n*i+2*n:2*n*i+2*n]
 		if r.err == nil {
-			r.err = m.ScoreRow(r.feature, r.logits, r.probabilities)
+			r.err = m.score(r)
 		}
 		if r.err == nil {
 			c.s.m.labelled(m, r.probabilities)

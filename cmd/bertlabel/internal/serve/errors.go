@@ -61,6 +61,14 @@ func asError(err error) *Error {
 	return &Error{Status: http.StatusInternalServerError, Message: "internal error"}
 }
 
+// fenced calls f and returns its error, or its panic as one.
+func fenced(f func() error) (err error) {
+	if p := parallel.Catch(func() { err = f() }); p != nil {
+		return p
+	}
+	return err
+}
+
 // isPanic tells whether an error is a bug that was fenced.
 func isPanic(err error) bool { return errors.As(err, new(*parallel.Panic)) }
 
@@ -91,14 +99,19 @@ func ownError(e *Error) any {
 	return map[string]inner{"error": {e.Message, kind(e.Status), e.Field}}
 }
 
+// bug logs what a client is not told, and counts it if it is a panic.
+func (c *call) bug(err error) {
+	c.s.log.Error("request failed", "route", c.route.name, "error", err.Error())
+	if isPanic(err) {
+		c.s.m.panics.Inc()
+	}
+}
+
 // fail answers with an error.
 func (c *call) fail(err error) {
 	e := asError(err)
-	if e.Status == http.StatusInternalServerError {
-		c.s.log.Error("request failed", "route", c.route.name, "error", err.Error())
-	}
-	if c.code = e.Status; isPanic(err) && c.code == http.StatusInternalServerError {
-		c.s.m.panics.Inc()
+	if c.code = e.Status; c.code == http.StatusInternalServerError {
+		c.bug(err)
 	}
 	c.s.m.refused(err)
 	if c.wrote {

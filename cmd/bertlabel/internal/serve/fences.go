@@ -21,7 +21,7 @@ func (s *Server) answer(rt *route) http.Handler {
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Content-Security-Policy", "default-src 'self'")
-		if s.now() == draining || s.Crowded != nil && s.Crowded() {
+		if s.now() == draining || s.Crowded != nil && s.Crowded() || ambiguous(r) {
 			h.Set("Connection", "close")
 		}
 		defer c.end()
@@ -39,7 +39,17 @@ func (s *Server) answer(rt *route) http.Handler {
 		if err != nil {
 			c.fail(err)
 		}
+		if c.code == statusClosed && !c.wrote {
+			panic(http.ErrAbortHandler) // net/http would write an empty 200 to a client that has closed its half only
+		}
 	})
+}
+
+// ambiguous tells whether a proxy in front may have seen another end of the request than we did. net/http takes out a Content-Length that
+// comes with a Transfer-Encoding, and the Transfer-Encoding of an HTTP/1.0 request, so that nobody can tell these from good requests; but what
+// comes after them on their connection is never read (RFC 9112, 6.1).
+func ambiguous(r *http.Request) bool {
+	return len(r.TransferEncoding) > 0 || r.ProtoMajor == 1 && r.ProtoMinor == 0
 }
 
 // serve lets a request in, and has its route answer it.

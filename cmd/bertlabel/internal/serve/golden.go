@@ -32,27 +32,36 @@ func (ms *models) try(l *loaded) error {
 	for i, t := range texts {
 		encodings[i] = l.EncodeOne(t)
 	}
+	windows, first := model.Separate(encodings)
 	result, err := ms.queue.Do(context.Background(), queue.Request{Target: e.target, Class: queue.Bulk, Stream: true, Flow: "load",
-		Texts: encodings})
+		Texts: windows})
 	if err != nil {
 		return err
 	}
 	if err := errors.Join(result.Errors...); err != nil {
 		return err
 	}
-	if l.dead(result) {
+	rows := make([]row, len(windows))
+	for i := range rows {
+		rows[i].feature = result.Features.Row(i)
+	}
+	if rows, err = l.join(l.Pooling, encodings, rows, first); err != nil {
+		return err
+	}
+	if l.dead(rows[:len(goldenTexts)]) {
 		return errors.New("the encoder says the same of every text: its weights are broken")
 	}
 	if l.Head == nil {
 		return nil
 	}
-	logits, probabilities := make([]float32, len(l.Labels)), make([]float32, len(l.Labels))
 	for i, t := range texts {
-		if err := l.ScoreRow(result.Features.Row(i), logits, probabilities); err != nil {
+		r := &rows[i]
+		r.logits, r.probabilities = make([]float32, len(l.Labels)), make([]float32, len(l.Labels))
+		if err := l.score(r); err != nil {
 			return fmt.Errorf("the text %.60q: %w", t.A, err)
 		}
 		if k := i - len(goldenTexts); k >= 0 {
-			if err := l.CheckSample(&l.Samples[k], probabilities); err != nil {
+			if err := l.CheckSample(&l.Samples[k], r.probabilities); err != nil {
 				return err
 			}
 		}
@@ -62,13 +71,13 @@ func (ms *models) try(l *loaded) error {
 
 // dead tells whether all golden texts have one feature, up to what sums in float32 may differ by. Texts of different words and lengths
 // have different ones in every encoder whose layers do something.
-func (l *loaded) dead(result *queue.Result) bool {
-	first, largest := result.Features.Row(0), 0.0
+func (l *loaded) dead(rows []row) bool {
+	first, largest := rows[0].feature, 0.0
 	for _, v := range first {
 		largest = max(largest, math.Abs(float64(v)))
 	}
-	for i := 1; i < len(goldenTexts); i++ {
-		for j, v := range result.Features.Row(i) {
+	for _, r := range rows[1:] {
+		for j, v := range r.feature {
 			if math.Abs(float64(v-first[j])) > 1e-4*largest {
 				return false
 			}

@@ -48,6 +48,17 @@ func (s *Server) Live() error {
 	return nil
 }
 
+// serves says why no requests are to be sent here: the server starts, stops, or has hung.
+func (s *Server) serves() error {
+	if state := s.now(); state != ready {
+		return &Error{Status: http.StatusServiceUnavailable, Message: state.String()}
+	}
+	if err := s.Live(); err != nil {
+		return &Error{Status: http.StatusServiceUnavailable, Message: err.Error()}
+	}
+	return nil
+}
+
 func (c *call) livez() error {
 	if err := c.s.Live(); err != nil {
 		return err
@@ -57,8 +68,8 @@ func (c *call) livez() error {
 
 // readyz says whether requests are to be sent here. Load has no say in it: a probe that failed under load would move it to the others.
 func (c *call) readyz() error {
-	if state := c.s.now(); state != ready {
-		return &Error{Status: http.StatusServiceUnavailable, Message: state.String()}
+	if err := c.s.serves(); err != nil {
+		return err
 	}
 	if _, verbose := c.r.URL.Query()["verbose"]; !verbose {
 		return c.text("ok\n")

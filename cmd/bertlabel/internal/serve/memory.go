@@ -161,6 +161,12 @@ func (c *call) claim(bytes int64) error {
 	return nil
 }
 
+// release gives bytes back before the request is answered.
+func (c *call) release(bytes int64) {
+	c.claimed -= bytes
+	c.s.bodies.Release(bytes)
+}
+
 // Bytes of a text beside those of the queue: places in lists, and the characters of an answer.
 const (
 	textOverhead  = 512
@@ -180,6 +186,17 @@ func (l *loaded) textMemory(e *engine, tokens int, labels bool) int64 {
 // claimTexts takes the memory of texts.
 func (c *call) claimTexts(l *loaded, e *engine, tokens, texts int) error {
 	return c.claim(int64(texts)*l.textMemory(e, 0, c.scores) + int64(8*tokens))
+}
+
+// Bytes of a token that is shown, with its characters in an answer that grows, and of a word that is looked for.
+const (
+	tokenMemory = 256
+	wordMemory  = 64
+)
+
+// claimTokens takes the memory of showing the tokens of a text, of which so many are left out.
+func (c *call) claimTokens(tokens, cut int) error {
+	return c.claim(int64(tokens)*(tokenMemory+wordMemory) + int64(cut)*wordMemory)
 }
 
 // The memory of a stream: what it has always, buffers and its first rows; beyond, what Server.rows has.

@@ -35,15 +35,12 @@ func (s *Server) addOIP() {
 
 // oipHealth answers {"live": true} and {"ready": true, "live": true}.
 func (c *call) oipHealth(member string) error {
-	if err := c.s.Live(); err != nil {
-		return err
-	}
-	answer := map[string]bool{"live": true}
+	answer, healthy := map[string]bool{"live": true}, c.s.Live
 	if member == "ready" {
-		if c.s.now() != ready {
-			return &Error{Status: http.StatusServiceUnavailable, Message: c.s.now().String()}
-		}
-		answer["ready"] = true
+		answer["ready"], healthy = true, c.s.serves
+	}
+	if err := healthy(); err != nil {
+		return err
 	}
 	return c.object(answer)
 }
@@ -74,8 +71,8 @@ func (c *call) oipModel() (*loaded, error) {
 
 func (c *call) oipReady() error {
 	m, err := c.oipModel()
-	if err == nil && c.s.now() != ready {
-		err = &Error{Status: http.StatusServiceUnavailable, Message: c.s.now().String()}
+	if err == nil {
+		err = c.s.serves()
 	}
 	if err != nil {
 		return err

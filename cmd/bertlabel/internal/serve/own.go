@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
@@ -220,7 +221,7 @@ func (c *call) predictionsOf(b *bytes.Buffer, name string, t *texts, form *predi
 
 // predictShared is encode and predict, without the features where the model before had the same.
 func (c *call) predictShared(m *loaded, t *texts, before *shared) ([]row, error) {
-	key := fmt.Sprintf("%s %d %s", m.key(m.Pooling), m.MaxSeqLength, m.Windows)
+	key := fmt.Sprintf("%s %d %s %s", m.key(m.Pooling), m.MaxSeqLength, m.Windows, m.WindowPooling)
 	if before.key == key && m.Head != nil {
 		return c.scoreAgain(m, before.features)
 	}
@@ -238,8 +239,8 @@ func (c *call) scoreAgain(m *loaded, features []row) ([]row, error) {
 	rows := make([]row, len(features))
 	for i, f := range features {
 		n := len(m.Labels)
-		rows[i] = row{feature: f.feature, encoding: f.encoding, logits: make([]float32, n), probabilities: make([]float32, n)}
-		if err := m.ScoreRow(f.feature, rows[i].logits, rows[i].probabilities); err != nil {
+		rows[i] = row{feature: f.feature, windows: f.windows, encoding: f.encoding, logits: make([]float32, n), probabilities: make([]float32, n)}
+		if err := m.score(&rows[i]); err != nil {
 			return nil, fmt.Errorf("text %d: %w", i, err)
 		}
 		c.s.m.labelled(m, rows[i].probabilities)
@@ -279,6 +280,11 @@ func (c *call) ownGet() error {
 		case "text", "text_pair", "model", "threshold", "top_k", "logits", "on_long", "digest":
 		default:
 			return badRequest(name, "unknown parameter %.100q", name)
+		}
+	}
+	for _, name := range []string{"text", "text_pair"} {
+		if !utf8.ValidString(query.Get(name)) {
+			return badRequest(name, "%s is not valid UTF-8", name)
 		}
 	}
 	m, err := c.s.models.find(query.Get("model"), false)
@@ -341,7 +347,7 @@ func readQuery(query url.Values) (*texts, *predictForm, error) {
 }
 
 func (f *predictForm) readQuery(query url.Values) (err error) {
-	if v := query.Get("threshold"); v != "" {
+	if v := query.Get("threshold"); query.Has("threshold") {
 		number, err := strconv.ParseFloat(v, 32)
 		if err != nil {
 			return badRequest("threshold", "threshold %.50q is no number", v)
@@ -349,12 +355,12 @@ func (f *predictForm) readQuery(query url.Values) (err error) {
 		all := float32(number)
 		f.threshold.all = &all
 	}
-	if v := query.Get("top_k"); v != "" {
+	if v := query.Get("top_k"); query.Has("top_k") {
 		if f.topK, err = strconv.Atoi(v); err != nil || f.topK < 1 {
 			return badRequest("top_k", "top_k %.50q: want 1 or more", v)
 		}
 	}
-	if v := query.Get("logits"); v != "" {
+	if v := query.Get("logits"); query.Has("logits") {
 		if f.logits, err = strconv.ParseBool(v); err != nil {
 			return badRequest("logits", "logits %.50q: want true or false", v)
 		}
@@ -433,18 +439,18 @@ func (m *loaded) tokens(text model.Text, e *tokenizer.Encoding) []token {
 	for i, id := range e.IDs {
 		list[i] = token{ID: id, Token: m.Tokenizer.Token(id), special: true}
 	}
-	at := 1 // after [CLS]
+	at, separator := 1, firstSeparator(e) // after [CLS]
 	for part, s := range []string{text.A, text.B} {
 		for _, w := range m.Tokenizer.Words(s) {
 			for range w.Pieces {
-				if at < len(list)-1 && int(e.Segments[at]) == part && !(part == 0 && at == firstSeparator(e)) {
+				if at < len(list)-1 && int(e.Segments[at]) == part && !(part == 0 && at == separator) {
 					start, end := w.Start, w.End
 					list[at].Start, list[at].End, list[at].special = &start, &end, false
 					at++
 				}
 			}
 		}
-		at = firstSeparator(e) + 1
+		at = separator + 1
 	}
 	return list
 }
@@ -484,6 +490,9 @@ func (c *call) ownTokenize() error {
 	}{Model: m.name, Digest: m.digest}
 	for i := range encodings {
 		whole, _ := encodings[i].Whole()
+		if err := c.claimTokens(len(whole.IDs), encodings[i].Cut); err != nil {
+			return err
+		}
 		answer.Tokens = append(answer.Tokens, m.tokens(t.list[i].Text, &whole))
 		answer.Cut = append(answer.Cut, encodings[i].Cut)
 	}
@@ -514,8 +523,9 @@ type modelInfo struct {
 	Digest     string             `json:"digest"`
 	Labels     []string           `json:"labels"`
 	Thresholds map[string]float32 `json:"thresholds"`
-	MaxTokens  int                `json:"max_input_tokens"`  // of a row
-	Windows    string             `json:"windows,omitempty"` // rows that a text may have, where they are several
+	MaxTokens  int                `json:"max_input_tokens"`         // of a row
+	Windows    string             `json:"windows,omitempty"`        // rows that a text may have, where they are several
+	Joined     string             `json:"window_pooling,omitempty"` // how what is said of these becomes what is said of the text
 	Precision  string             `json:"precision"`
 	Embeddings string             `json:"embeddings_precision"`
 }
@@ -536,7 +546,7 @@ func (c *call) info(m *loaded) modelInfo {
 		Status: []versionStatus{{Version: m.version, State: "AVAILABLE"}}}
 	i.Status[0].Status.Code = "OK"
 	if m.Windows.Several() {
-		i.Windows = m.Windows.MostText()
+		i.Windows, i.Joined = m.Windows.MostText(), m.WindowPooling.String()
 	}
 	for l, label := range m.Labels {
 		i.Thresholds[label] = m.Thresholds[l]

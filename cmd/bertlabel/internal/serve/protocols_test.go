@@ -343,3 +343,38 @@ func FuzzBodies(f *testing.F) {
 		}
 	})
 }
+
+// No rows and no parameters make a stream panic or end with 500, and every line of it is JSON; nor do the parameters of a GET.
+func FuzzRows(f *testing.F) {
+	for i, seed := range []string{"{\"text\": \"the cat\"}\n{\"id\": 1, \"text\": 7}\n[\n", "id,text\n1,the cat\n2,\"a\n", "id\ttext\n1\tthe cat\n", "", "\x00"} {
+		f.Add([]byte(seed), "top_k=1&logits=true", uint8(i))
+		f.Add([]byte(seed), "threshold=0.5&on_long=error&pooling=cls&text=a&text_pair=b&digest=0123456789ab", uint8(i+8))
+	}
+	s := serve(f, Options{})
+	types := []string{"application/x-ndjson", "text/csv", "text/tab-separated-values", "application/jsonl"}
+	f.Fuzz(func(t *testing.T, body []byte, query string, kind uint8) {
+		for _, method := range []string{"POST", "GET"} {
+			path := []string{"/v1/predict", "/v1/embed"}[kind/8%2]
+			r := httptest.NewRequest(method, path, bytes.NewReader(body))
+			r.ProtoMajor, r.ProtoMinor = 2, 0 // a recorder has no two ways
+			r.URL.RawQuery = query
+			r.Header.Set("Content-Type", types[kind%4])
+			if kind&4 != 0 {
+				r.Header.Set("Accept", "text/csv")
+			}
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, r)
+			if w.Code >= 500 {
+				t.Errorf("%s %s?%s %q: %d %s", method, path, query, body, w.Code, w.Body)
+			}
+			if w.Header().Get("Content-Type") != "application/x-ndjson" {
+				continue
+			}
+			for line := range bytes.Lines(w.Body.Bytes()) {
+				if !json.Valid(line) || bytes.Contains(line, []byte("internal error")) {
+					t.Errorf("%s?%s %q: the line %q", path, query, body, line)
+				}
+			}
+		}
+	})
+}

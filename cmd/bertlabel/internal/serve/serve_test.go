@@ -86,7 +86,7 @@ func serve(t testing.TB, o Options) *testServer {
 		o.Models = []Source{source("a", f["a"])}
 	}
 	log := &lines{}
-	o.Log, o.Queue.Threads = log, 2
+	o.Log, o.Queue.Threads = log, cmp.Or(o.Queue.Threads, 2)
 	s, err := New(o)
 	if err != nil {
 		t.Fatal(err)

@@ -72,14 +72,19 @@ type stream struct {
 	out       *outbox
 	share     *queue.Share // of the memory of all streams
 	rows, bad int
+	bugs      int // rows that failed for a reason inside
 }
 
 // streamRow is a row that was read.
 type streamRow struct {
 	data.Example
 	tokens tokenizer.Encoding
+	err    error // of making them
 	bytes  int64 // of stream.share, until its line has been sent
 }
+
+// good tells whether a row is to be computed.
+func (r *streamRow) good() bool { return r.Bad == nil && r.err == nil }
 
 // part is rows that go through the queue together.
 type part struct {
@@ -124,15 +129,18 @@ func (c *call) stream(format data.Format, result score.Result) error {
 	c.code, c.wrote, c.class = http.StatusOK, true, queue.Bulk
 	c.w.WriteHeader(http.StatusOK)
 	st.out = newOutbox(c.w, control, st.share)
-	err = st.run(stop)
+	caught := parallel.Catch(func() { err = st.run(stop) })
 	if err := st.out.close(); err != nil {
 		c.code = statusClosed
+	}
+	if caught != nil {
+		panic(caught)
 	}
 	h.Set("X-Rows", strconv.Itoa(st.rows))
 	h.Set("X-Bad-Rows", strconv.Itoa(st.bad))
 	h.Set("X-Digest", st.m.digest)
 	if err != nil {
-		c.code = asError(err).Status
+		c.fail(err) // it has been told
 	}
 	return nil
 }
@@ -199,7 +207,11 @@ func (st *stream) run(stop context.CancelCauseFunc) error {
 		case <-over:
 		}
 	})
-	err := st.write(parts)
+	var err error
+	caught := parallel.Catch(func() { err = st.write(parts) })
+	if caught != nil {
+		err = caught
+	}
 	if err != nil {
 		stop(err)
 		interrupt()
@@ -208,6 +220,9 @@ func (st *stream) run(stop context.CancelCauseFunc) error {
 	}
 	close(over)
 	stages.Wait()
+	if caught != nil {
+		panic(caught)
+	}
 	if err != nil {
 		return err
 	}
@@ -244,7 +259,7 @@ func (st *stream) read(rows chan<- streamRow) error {
 			return err
 		}
 		if r.Bad == nil {
-			r.tokens = st.m.EncodeOne(model.Text{A: r.Text, B: r.Pair})
+			r.err = fenced(func() error { r.tokens = st.m.EncodeOne(model.Text{A: r.Text, B: r.Pair}); return nil })
 			if r.tokens.Cut > 0 && st.onLong == "error" {
 				r.Bad = &data.RowError{File: r.File, Line: r.Line, Found: fmt.Sprintf("a text of %d tokens", r.tokens.Kept()+r.tokens.Cut),
 					Expected: fmt.Sprintf("at most %d with [CLS] and [SEP]", st.m.limit(&r.tokens))}
@@ -283,7 +298,7 @@ func (st *stream) cut(rows <-chan streamRow, parts chan<- *part) {
 		}
 		running.Go(func() {
 			defer close(p.done)
-			st.compute(p)
+			p.err = fenced(func() error { return st.compute(p) })
 		})
 		select {
 		case parts <- p:
@@ -293,41 +308,41 @@ func (st *stream) cut(rows <-chan streamRow, parts chan<- *part) {
 }
 
 // compute takes the good rows of a part through the queue.
-func (st *stream) compute(p *part) {
+func (st *stream) compute(p *part) error {
 	var texts []tokenizer.Encoding
 	var places []int
 	p.results = make([]row, len(p.rows))
 	for i := range p.rows {
-		if p.rows[i].Bad == nil {
+		if p.results[i].err = p.rows[i].err; p.rows[i].good() {
 			texts, places = append(texts, p.rows[i].tokens), append(places, i)
 		}
 	}
 	if len(texts) == 0 {
-		return
+		return nil
 	}
 	windows, first := model.Separate(texts)
 	result, err := st.c.s.queue.Do(st.ctx, queue.Request{Target: st.engine.target, Class: queue.Bulk, Stream: true, Flow: st.c.flow,
 		Scope: st.c.scope, Texts: windows})
 	if err != nil {
-		p.err = err
-		return
+		return err
 	}
 	rows := make([]row, len(windows))
 	for i := range rows {
 		rows[i].feature, rows[i].err = result.Features.Row(i), result.Errors[i]
 	}
-	if rows, p.err = st.m.join(st.pooling, texts, rows, first); p.err != nil {
-		return
+	if rows, err = st.m.join(st.pooling, texts, rows, first); err != nil {
+		return err
 	}
 	n := len(st.m.Labels)
 	for k, i := range places {
 		r := &p.results[i]
-		r.feature, r.err = rows[k].feature, rows[k].err
+		r.feature, r.windows, r.err = rows[k].feature, rows[k].windows, rows[k].err
 		if r.err == nil && st.result == streamPredict {
 			r.logits, r.probabilities = make([]float32, n), make([]float32, n)
-			r.err = st.m.ScoreRow(r.feature, r.logits, r.probabilities)
+			r.err = fenced(func() error { return st.m.score(r) })
 		}
 	}
+	return nil
 }
 
 // write writes the rows of the parts in order.
@@ -371,7 +386,9 @@ func (st *stream) row(line []byte, table *csv.Writer, in *streamRow, r *row) []b
 	out := &score.Row{Example: in.Example, Err: r.err}
 	switch {
 	case r.err != nil:
-		out.Err = asError(r.err)
+		if out.Err = asError(r.err); asError(r.err).Status == http.StatusInternalServerError {
+			st.bug(r.err)
+		}
 	case in.Bad == nil && st.result == streamEmbed:
 		out.Vector = r.feature
 	case in.Bad == nil:
@@ -393,11 +410,20 @@ func (st *stream) row(line []byte, table *csv.Writer, in *streamRow, r *row) []b
 	return line
 }
 
+// bug takes what is wrong inside with a row; the log has the first one of a stream.
+func (st *stream) bug(err error) {
+	if st.bugs++; st.bugs == 1 {
+		st.c.bug(err)
+	} else if isPanic(err) {
+		st.c.s.m.panics.Inc()
+	}
+}
+
 // count counts the texts of a part.
 func (st *stream) count(p *part) {
 	var texts []tokenizer.Encoding
 	for i := range p.rows {
-		if p.rows[i].Bad == nil {
+		if p.rows[i].good() {
 			texts = append(texts, p.rows[i].tokens)
 		}
 	}

@@ -269,6 +269,9 @@ func (c *call) teiTokenize() error {
 	lists := make([][]piece, len(in))
 	for i, text := range in {
 		e := m.Tokenizer.Encode(string(text), "", len(text)+2) // a token has a byte or more
+		if err := c.claimTokens(len(e.IDs), 0); err != nil {
+			return err
+		}
 		lists[i] = []piece{}
 		for _, t := range m.tokens(model.Text{A: string(text)}, &e) {
 			if !t.special || special {
@@ -308,7 +311,7 @@ const (
 )
 
 func (c *call) teiHealth() error {
-	if c.s.now() != ready || c.s.Live() != nil {
+	if c.s.serves() != nil {
 		return &Error{Status: http.StatusServiceUnavailable, Message: "unhealthy"}
 	}
 	c.write(http.StatusOK, "text/plain", nil)

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"bertlabel/bert/model"
 	"bertlabel/bert/tokenizer"
@@ -147,8 +148,11 @@ func unmarshalAny(raw []byte, text *string) error {
 	var packed struct{ B64 *string }
 	if len(raw) > 0 && raw[0] == '{' && json.Unmarshal(raw, &packed) == nil && packed.B64 != nil {
 		b, err := base64.StdEncoding.DecodeString(*packed.B64)
-		if err != nil {
+		switch {
+		case err != nil:
 			return badRequest("b64", "b64: %v", err)
+		case !utf8.Valid(b):
+			return badRequest("b64", "b64: a text that is not valid UTF-8")
 		}
 		*text = string(b)
 		return nil

@@ -3,6 +3,7 @@ package serve
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,5 +81,71 @@ func TestWindowKeys(t *testing.T) {
 			t.Errorf("window %d has the key of %d", i, other)
 		}
 		seen[key] = i
+	}
+}
+
+// TestNoisyOr: texts of a model that reads windows by noisy-or have the bytes of bertlabel predict, with a calibration, beside another head
+// on the same encoder that joins features, from the cache, as a stream, and with a sample of several windows; vectors stay joined features.
+func TestNoisyOr(t *testing.T) {
+	long := strings.Repeat("the cat sat on a mat ", 20)
+	dir, models := t.TempDir(), map[string]*model.Model{}
+	var sources []Source
+	for _, name := range []string{"features", "noisy", "calibrated"} {
+		m := cmdtest.TinyModel(t, 1, bert.Mean, cmdtest.TinyLabels)
+		m.Windows.Most = tokenizer.AllWindows
+		if name != "features" {
+			m.WindowPooling = model.NoisyOr
+		}
+		if name == "calibrated" {
+			m.Calibrate(slices.Repeat([]float64{0.5}, len(m.Labels)), slices.Repeat([]float64{-0.3}, len(m.Labels)))
+		}
+		p, err := m.Predict(t.Context(), []model.Text{{A: long}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Samples = []model.Sample{{Text: long, Probabilities: map[string]float32{m.Labels[0]: p[0].Probabilities[0]}}}
+		if err := m.Save(filepath.Join(dir, name), nil); err != nil {
+			t.Fatal(err)
+		}
+		models[name] = m
+		sources = append(sources, source(name, filepath.Join(dir, name)))
+	}
+	s := serve(t, Options{Cache: 1 << 20, Models: sources})
+	answer := func(name string) string {
+		m := models[name]
+		return fmt.Sprintf(`{"model":"%s","digest":"%x","predictions":[{%s,"tokens":122,"cut_tokens":0}]}`, name, m.Digest(),
+			s.line(m, score.Line{}, long, ""))
+	}
+	for _, order := range [][]string{{"features", "noisy", "calibrated"}, {"noisy", "features"}, {"features", "noisy"}} { // then from the cache
+		var answers []string
+		for _, name := range order {
+			answers = append(answers, answer(name))
+		}
+		got := s.post("/v1/predict", `{"text": "`+long+`", "model": ["`+strings.Join(order, `","`)+`"]}`)
+		if want := `{"results":[` + strings.Join(answers, ",") + "]}\n"; got != want {
+			t.Errorf("%s\nwant\n%s", got, want)
+		}
+	}
+	lines := map[string]bool{}
+	for name, m := range models {
+		_, got := s.send("POST", "/v1/predict?model="+name, `{"text": "`+long+`"}`+"\n", "Content-Type", "application/x-ndjson")
+		if want := "{" + s.line(m, score.Line{}, long, "") + "}\n"; got != want {
+			t.Errorf("a stream of %s: %s\nwant\n%s", name, got, want)
+		}
+		lines[got] = true
+	}
+	if len(lines) != 3 {
+		t.Errorf("models that read windows in other ways say the same: %v", lines)
+	}
+	x, err := models["noisy"].Embed(t.Context(), []model.Text{{A: long}}, bert.Mean)
+	if err != nil {
+		t.Fatal(err)
+	}
+	vector := string(score.AppendVector(nil, x.Row(0)))
+	if got := s.post("/v1/embed", `{"text": "`+long+`", "model": "noisy", "pooling": "mean"}`); !strings.Contains(got, vector) {
+		t.Errorf("a vector: %s", got)
+	}
+	if _, got := s.send("GET", "/v1/models/noisy", ""); !strings.Contains(got, `"window_pooling":"noisy-or"`) {
+		t.Errorf("the model: %s", got)
 	}
 }

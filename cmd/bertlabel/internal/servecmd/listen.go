@@ -23,12 +23,21 @@ import (
 // The limits of a connection (RELIABILITY §5). Streams move the deadlines on as they go.
 const (
 	maxConnections = 1024
-	maxHeaders     = 16 << 10
+	maxHeaders     = 12 << 10 // net/http takes 4 KiB more: 16 KiB in all
 	headerTime     = 5 * time.Second
 	readTime       = 15 * time.Second
 	writeTime      = 60 * time.Second
 	idleTime       = 60 * time.Second
 )
+
+// ownDescriptors are those of the process beside its connections: sockets, the files of a model that is read, connections to --metrics-listen.
+const ownDescriptors = 32
+
+// connections returns how many there may be at a time in a process of so many descriptors. One more waits for its turn; without a
+// descriptor for it, it would be refused, and so would the files of a reload.
+func connections(descriptors int) int {
+	return min(maxConnections, max(descriptors-ownDescriptors, 8))
+}
 
 // listen opens the sockets and begins to answer.
 func (p *process) listen() (err error) {

@@ -251,8 +251,9 @@ func (p *process) create() (err error) {
 	if p.KeyFile != "" {
 		o.Keys = func() []string { return *p.keys.Load() }
 	}
-	p.places = make(chan struct{}, maxConnections)
-	o.Crowded = func() bool { return len(p.places) > maxConnections*3/4 }
+	places := connections(descriptors())
+	p.places = make(chan struct{}, places)
+	o.Crowded = func() bool { return len(p.places) > places*3/4 }
 	if host, _, err := net.SplitHostPort(p.Listen); err == nil && isLocal(p.Listen) {
 		o.Hosts = append(append([]string{}, serve.Loopback...), host)
 	}

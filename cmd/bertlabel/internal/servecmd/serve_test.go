@@ -396,3 +396,15 @@ func TestHeapFollows(t *testing.T) {
 		t.Errorf("limits %d, want %d", limits, want)
 	}
 }
+
+// Connections leave descriptors for the rest of the process.
+func TestConnections(t *testing.T) {
+	for descriptors, want := range map[int]int{1 << 20: 1024, 1056: 1024, 1055: 1023, 64: 32, 40: 8, 16: 8} {
+		if got := connections(descriptors); got != want {
+			t.Errorf("%d connections of %d descriptors, want %d", got, descriptors, want)
+		}
+	}
+	if descriptors() < 16 {
+		t.Errorf("%d descriptors", descriptors())
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"bertlabel/bert"
+	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/layers"
@@ -18,6 +19,8 @@ type training struct {
 	model       flags.Source
 	rows        flags.Data
 	train       string // file of rows
+	features    string // or the folder of their features
+	devFeatures string
 	options     fit.Options
 	auto        bool   // --pooling auto
 	ownPooling  bool   // without --pooling: what the folder of a model without a head says
@@ -37,6 +40,9 @@ type training struct {
 // training turns flags into options, and refuses what does not go together before anything is read. changed tells which flags were set,
 // given which of these stand on the command line, google whether any was spelt as run_classifier.py has it.
 func (t *trainFlags) training(changed, given func(flag string) bool, google bool) (*training, error) {
+	if err := t.checkFeatures(given); err != nil {
+		return nil, err
+	}
 	c, err := t.chosen(google)
 	if err != nil {
 		return nil, err
@@ -54,7 +60,8 @@ func (t *trainFlags) training(changed, given func(flag string) bool, google bool
 	}
 	r := &training{
 		model: source, rows: *t.rows, train: t.train, options: o, auto: t.pooling == autoPooling, exactlyOne: t.exactlyOne,
-		baseline: t.baseline && (o.Dev != nil || o.Folds > 0), tensorboard: t.tensorboard, plots: t.plots,
+		features: t.features.dir, devFeatures: t.devFeatures,
+		baseline: t.baseline && (o.Dev != nil || o.Folds > 0) && t.features.dir == "", tensorboard: t.tensorboard, plots: t.plots,
 		settled: map[string]string{}, choice: c, flags: t, changed: changed,
 		autoLength: t.model.AutoLength || c.name != fit.Google && source.MaxSeqLength == nil,
 	}
@@ -98,9 +105,16 @@ func (t *trainFlags) options(chosen choice, changed func(flag string) bool) (o f
 	if t.saveSteps == 0 {
 		o.Folder.SaveSteps = -1
 	}
+	if t.windowPooling != "" {
+		if o.WindowPooling, err = model.ParseWindowPooling(t.windowPooling); err != nil {
+			return o, cli.Usagef("--window-pooling: %v", err)
+		}
+	}
 	switch {
 	case t.dev != "":
 		o.Dev = &data.Dataset{File: t.dev}
+	case t.devFeatures != "":
+		o.Dev = &data.Dataset{File: t.devFeatures}
 	case chosen.holdOut:
 		o.Dev = &data.Dataset{File: t.train + " (held out)"}
 	}
@@ -123,6 +137,9 @@ func (t *trainFlags) options(chosen choice, changed func(flag string) bool) (o f
 	if err := t.apply(&o, &base, changed); err != nil {
 		return o, err
 	}
+	if t.features.dir != "" {
+		o.Pooling, o.Poolings = "", nil // theirs
+	}
 	if o.Precision, err = flags.ParsePrecision("precision", t.precision); err != nil {
 		return o, err
 	}
@@ -130,7 +147,7 @@ func (t *trainFlags) options(chosen choice, changed func(flag string) bool) (o f
 		o.EncoderDropout = &c.Dropout
 	}
 	if err := o.Check(); err != nil {
-		return o, err
+		return o, t.aboutFeatures(err)
 	}
 	if t.baseline && changed("baseline") && o.Dev == nil && o.Folds == 0 {
 		return o, cli.Usagef("--baseline is compared with the model on rows that both do not know: give --dev or --folds")
@@ -217,7 +234,7 @@ func (t *trainFlags) unused(o *fit.Options, c choice, given func(flag string) bo
 			Flags: []string{"recompute", "layerwise-lr-decay", "save-checkpoints-steps", "keep-checkpoints", "verify-save", "tensorboard"}},
 		cli.Unused{If: !head, Why: "features are kept by --tune head only", Flags: []string{"features-cache"}},
 		cli.Unused{If: o.Dev == nil && o.Precision == bert.Int8, Why: "int8 is what --dev is judged in, give that", Flags: []string{"precision"}},
-		cli.Unused{If: o.Dev == nil, Why: "give --dev to evaluate on", Flags: []string{"eval-steps", "best-metric", "early-stopping"}},
+		cli.Unused{If: o.Dev == nil, Why: "give " + t.judges() + " to evaluate on", Flags: []string{"eval-steps", "best-metric", "early-stopping"}},
 		cli.Unused{If: t.config.MaxSteps > 0, Why: "--max-steps says how many steps there are", Flags: []string{"num-train-epochs"}},
 		cli.Unused{If: t.posWeight != balanced, Why: "it bounds --pos-weight balanced", Flags: []string{"pos-weight-cap"}},
 		cli.Unused{If: o.Tuning.Thresholds == fit.Half, Why: "it is what --tune-thresholds chooses for", Flags: []string{"threshold-objective"}})

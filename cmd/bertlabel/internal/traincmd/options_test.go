@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// parse returns what a command line of train says, without running it. It asks for no baseline.
+// parse returns what a command line of train says, without running it. It asks for no baseline, and trains on texts unless it has --features.
 func parse(t *testing.T, args ...string) (said *training, err error) {
 	t.Helper()
 	cmd := newTrain(func(_ context.Context, _ *cobra.Command, parsed *training) error {
@@ -23,7 +23,11 @@ func parse(t *testing.T, args ...string) (said *training, err error) {
 		return nil
 	})
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	cmd.SetArgs(append([]string{"--model", "m", "--train", "t.csv", "--output", "o", "--baseline=false"}, args...))
+	args = append([]string{"--model", "m", "--output", "o", "--baseline=false"}, args...)
+	if !slices.Contains(args, "--features") {
+		args = append(args, "--train", "t.csv")
+	}
+	cmd.SetArgs(args)
 	err = cmd.Execute()
 	return said, err
 }
@@ -65,7 +69,8 @@ func flat(to map[string]string, path string, v reflect.Value) {
 // fieldsOf returns what a command line says, field by field.
 func fieldsOf(t *training) map[string]string {
 	all := map[string]string{}
-	for name, part := range map[string]any{"model": t.model, "rows": t.rows, "options": t.options, "train": t.train, "auto": t.auto,
+	for name, part := range map[string]any{"model": t.model, "rows": t.rows, "options": t.options, "train": t.train,
+		"features": t.features, "devFeatures": t.devFeatures, "auto": t.auto,
 		"weights": t.weights, "baseline": t.baseline, "exactlyOne": t.exactlyOne, "tensorboard": t.tensorboard, "plots": t.plots,
 		"autoLength": t.autoLength,
 		"choice":     t.choice} {
@@ -175,7 +180,10 @@ func TestTrainFlags(t *testing.T) {
 		{"--max-seq-length auto", "autoLength=true"},
 		{"--windows all", "model.Windows.Most=-1"},
 		{"--windows 3 --window-overlap 0.5", "model.Windows.Most=3 model.Windows.Overlap=0.5"},
+		{"--windows all --window-pooling noisy-or", "model.Windows.Most=-1 options.WindowPooling=noisy-or"},
 		{"--no-holdout", ""},
+		{"--features f", "features=f train="},
+		{"--features f --dev-features g", "devFeatures=g features=f options.Dev.File=g train="},
 	} {
 		said, err := parse(t, append([]string{"--recipe", fit.Google}, strings.Fields(c.args)...)...)
 		if err != nil {
@@ -238,6 +246,9 @@ func TestRecipes(t *testing.T) {
 			"--tune-thresholds guarded"},
 		{"--dev d --refit none --tune-thresholds=none --learning-rate 1e-3 --optimizer google --num-train-epochs 1 --pooling cls",
 			"best: --tune last:2 --pooling cls --optimizer google --learning-rate 0.001 --num-train-epochs 1"},
+		{"--features f", "google: --tune head --pooling pooled --solver gradient --optimizer google --learning-rate 0.01 --num-train-epochs 10"},
+		{"--features f --dev-features g", "fast: --tune head --pooling pooled --solver lda --tune-thresholds guarded"},
+		{"--features f --dev-features g --solver lbfgs", "fast: --tune head --pooling pooled --solver lbfgs --tune-thresholds guarded"},
 	} {
 		said, err := parse(t, strings.Fields(c.args)...)
 		if err != nil {

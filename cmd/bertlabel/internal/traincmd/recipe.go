@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"bertlabel/bert"
+	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/train"
 	"bertlabel/train/fit"
@@ -28,15 +29,20 @@ func (r *recipeName) String() string { return r.name }
 
 func (r *recipeName) Set(s string) error {
 	if r.name = s; s == recipeHelp {
-		for _, flag := range []string{"train", "output"} {
-			if err := r.cmd.Flags().SetAnnotation(flag, cobra.BashCompOneRequiredFlag, []string{"false"}); err != nil {
-				return err
-			}
-		}
-		return nil
+		return notRequired(r.cmd, "train", "output")
 	}
 	_, err := fit.Recipe(s, nil, nil)
 	return err
+}
+
+// notRequired takes back that flags are required.
+func notRequired(cmd *cobra.Command, flags ...string) error {
+	for _, flag := range flags {
+		if err := cmd.Flags().SetAnnotation(flag, cobra.BashCompOneRequiredFlag, []string{"false"}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *recipeName) Type() string { return "string" }
@@ -54,20 +60,28 @@ type choice struct {
 	holdOut bool // a tenth of the rows is to be held out, if there are enough
 }
 
-// chosen settles the recipe: what was asked for, else google where that is spelt or where there is nothing to choose by, else best.
+// chosen settles the recipe: what was asked for, else google where that is spelt or where there is nothing to choose by, else best, of
+// features fast.
 func (t *trainFlags) chosen(google bool) (choice, error) {
 	c := choice{name: t.recipe.name, asked: t.recipe.name != ""}
-	judged := t.dev != "" || t.folds > 0
+	features := t.features.dir != ""
+	judged := t.dev != "" || t.devFeatures != "" || t.folds > 0
 	switch {
 	case c.asked:
-	case google || t.folds > 0 || !judged && t.noHoldout:
+	case google || t.folds > 0 || !judged && (t.noHoldout || features):
 		c.name = fit.Google
+	case features:
+		c.name = fit.Fast
 	default:
 		c.name = fit.Best
 	}
-	c.holdOut = c.name != fit.Google && !judged && !t.noHoldout
+	c.holdOut = c.name != fit.Google && !judged && !t.noHoldout && !features
 	switch {
-	case c.asked && c.name != fit.Google && t.dev == "" && !c.holdOut:
+	case features && c.name == fit.Best:
+		return c, cli.Usagef("--recipe best trains layers of the encoder, which needs texts: --features go with fast and google")
+	case features && c.name == fit.Fast && !judged:
+		return c, cli.Usagef("--recipe fast chooses by rows that are not trained on: give --dev-features")
+	case c.asked && c.name != fit.Google && t.dev == "" && !c.holdOut && !features:
 		return c, cli.Usagef("--recipe %s chooses by rows that are not trained on: give --dev, or neither --no-holdout nor --folds", c.name)
 	case t.noHoldout && t.dev != "":
 		return c, cli.Usagef("--no-holdout is for training without --dev: give one of them")
@@ -75,7 +89,7 @@ func (t *trainFlags) chosen(google bool) (choice, error) {
 	return c, nil
 }
 
-// apply gives the options what the recipe has and no flag says. base is what the recipe stands for.
+// apply gives the options what the recipe has and no flag says. base is what the recipe stands for; noisy-or has none of its exact heads.
 func (t *trainFlags) apply(o *fit.Options, base *fit.Options, changed func(flag string) bool) (err error) {
 	o.Recipe, o.Solver, o.Refit = base.Recipe, fit.Gradient, fit.Gradient
 	if o.Tune = base.Tune; changed("tune") {
@@ -90,7 +104,7 @@ func (t *trainFlags) apply(o *fit.Options, base *fit.Options, changed func(flag 
 		if o.Solver, err = fit.ParseSolver(t.solver); err != nil {
 			return err
 		}
-	} else if o.Tune == fit.Head {
+	} else if o.Tune == fit.Head && o.WindowPooling != model.NoisyOr {
 		o.Solver = base.Solver
 	}
 	judged := o.Dev != nil || o.Folds > 0
@@ -98,7 +112,7 @@ func (t *trainFlags) apply(o *fit.Options, base *fit.Options, changed func(flag 
 		if o.Refit, err = fit.ParseRefit(t.refit); err != nil {
 			return err
 		}
-	} else if o.Tune != fit.Head && o.Dev != nil && t.refit == "" {
+	} else if o.Tune != fit.Head && o.Dev != nil && t.refit == "" && o.WindowPooling != model.NoisyOr {
 		o.Refit = base.Refit
 	}
 	if o.Tuning, err = t.tuning.Tuning(); err != nil {
@@ -172,6 +186,9 @@ func (r *trainRun) settle() (err error) {
 	if err != nil {
 		return err
 	}
+	if t.options.WindowPooling == "" && r.m.Windows.Several() {
+		t.options.WindowPooling = r.m.WindowPooling
+	}
 	if err := t.flags.apply(&t.options, &base, t.changed); err != nil {
 		return err
 	}
@@ -212,6 +229,7 @@ func (t *training) settleFlags() {
 	if t.settled["refit"] = ""; o.Refit != fit.Gradient {
 		t.settled["refit"] = o.Refit.String()
 	}
+	t.settled["window-pooling"] = string(o.WindowPooling)
 	t.settled["tune-thresholds"] = o.Tuning.Thresholds.String()
 	if t.settled["pooling"] = o.Pooling.String(); len(o.Poolings) > 0 {
 		t.settled["pooling"] = autoPooling
@@ -222,7 +240,7 @@ func (t *training) settleFlags() {
 func (t *training) summary() string {
 	o, words := &t.options, []string{}
 	for _, flag := range []string{"tune", "pooling", "solver", "optimizer", "learning-rate", "num-train-epochs", "refit",
-		"tune-thresholds"} {
+		"window-pooling", "tune-thresholds"} {
 		value := t.settled[flag]
 		steps := slices.Contains([]string{"optimizer", "learning-rate", "num-train-epochs"}, flag)
 		if value != "" && !(steps && o.Tune == fit.Head && o.Solver != fit.Gradient) {

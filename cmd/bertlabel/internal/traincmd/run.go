@@ -42,6 +42,9 @@ func (r *trainRun) run(ctx context.Context) error {
 	if err := r.open(); err != nil {
 		return err
 	}
+	if t.features != "" {
+		return r.onFeatures(ctx, start)
+	}
 	if err := r.load(); err != nil {
 		return err
 	}
@@ -98,7 +101,7 @@ func (r *trainRun) open() (err error) {
 		return err
 	}
 	sayPrecision(r.a, t.options.Precision)
-	if len(t.options.Poolings) > 0 {
+	if len(t.options.Poolings) > 0 || t.features != "" {
 		return nil
 	}
 	if err := flags.CheckPooling(r.m, t.options.Pooling); err != nil {

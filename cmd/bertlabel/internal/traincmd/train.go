@@ -56,6 +56,8 @@ type trainFlags struct {
 	recipe               recipeName
 	noHoldout            bool
 	train, dev, output   string
+	features             featuresFolder
+	devFeatures          string
 	tune, pooling, cache string
 	precision            string
 	exactlyOne           bool
@@ -68,6 +70,7 @@ type trainFlags struct {
 	solver              string
 	l2                  float64
 	refit, refitPooling string
+	windowPooling       string
 
 	loss, posWeight              string
 	posWeightCap, labelSmoothing float64
@@ -87,6 +90,9 @@ func addTrainFlags(cmd *cobra.Command) *trainFlags {
 	f := cmd.Flags()
 	f.StringVar(&t.train, "train", "", "`FILE` of labelled texts to train on")
 	f.StringVar(&t.dev, "dev", "", "`FILE` of labelled texts to choose by (default: a tenth of --train, if that has 200)")
+	t.features.cmd = cmd
+	f.Var(&t.features, "features", "instead of --train: `FOLDER` of vectors and labels that embed --shard has written")
+	f.StringVar(&t.devFeatures, "dev-features", "", "`FOLDER` of such vectors to choose by, with --features")
 	f.StringVar(&t.output, "output", "", "`FOLDER` for the trained model")
 	f.BoolVar(&t.overwrite, "overwrite", false, "write into an --output folder that is not empty")
 	t.recipe.cmd = cmd
@@ -107,16 +113,17 @@ func addTrainFlags(cmd *cobra.Command) *trainFlags {
 	flags.AddTuning(cmd, &t.tuning)
 	flags.AddExactlyOne(cmd, &t.exactlyOne)
 	t.addHeadFlags(f)
-	cli.Minor(cmd, "Model flags", "exactly-one", "precision")
+	cli.Minor(cmd, "Model flags", "window-pooling", "exactly-one")
 	cli.Minor(cmd, "Head flags", "solver", "l2", "refit", "refit-pooling", "loss", "pos-weight", "pos-weight-cap",
 		"label-smoothing",
 		"bias-init", "folds")
 	t.addRunFlags(f)
 	cli.Minor(cmd, "Run flags", "overwrite", "resume", "resume-from", "save-checkpoints-steps", "keep-checkpoints", "verify-save",
 		"tensorboard",
-		"recompute", "layerwise-lr-decay", "features-cache", "baseline", "no-holdout")
+		"recompute", "layerwise-lr-decay", "features-cache", "baseline", "no-holdout", "precision")
 	flags.AddPlots(cmd, &t.plots)
 	cli.Minor(cmd, "Run flags", "plots")
+	cli.Minor(cmd, "Run flags", "features", "dev-features")
 	return t
 }
 
@@ -153,6 +160,8 @@ func (t *trainFlags) addHeadFlags(f *pflag.FlagSet) {
 		"after --tune last:N or all also find an exact head, lbfgs or lda, and keep what --dev likes best of the two and their mixtures; "+
 			"or none")
 	f.StringVar(&t.refitPooling, "refit-pooling", "", "`FEATURES` of --refit, as --pooling has them (default: mean and max of all layers)")
+	f.StringVar(&t.windowPooling, "window-pooling", "", "what the head reads of the --windows of a text: features of all of them, or each by "+
+		"itself for noisy-or, 1 − Π(1 − p), for labels that hang on one passage (default: as the model was trained, else features)")
 	f.StringVar(&t.loss, "loss", "bce", "bce (sigmoid cross-entropy), focal (gamma 2, alpha 0.25) or asymmetric (gamma 4 and 1, clip 0.05)")
 	f.StringVar(&t.posWeight, "pos-weight", "",
 		"how often a positive counts: a number, balanced (negatives over positives), or a JSON `FILE` of label to number")
