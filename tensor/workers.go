@@ -174,7 +174,8 @@ func (w *team) await(worker int, done int64) (epoch int64) {
 	return epoch
 }
 
-// wait returns when ready holds: worker watches for it for a moment, if in a pass, and then parks until it is called.
+// wait returns when ready holds: worker watches for it for a moment, if in a pass, and then parks until it is called. A nil team must be
+// ready.
 func (w *team) wait(worker int, ready func() bool) {
 	start := time.Now()
 	for spins := 1; !ready(); spins++ {
@@ -197,9 +198,12 @@ func (w *team) call(worker int) {
 	}
 }
 
-// callAll calls the members.
+// callAll calls all workers; a nil team has none.
 func (w *team) callAll() {
-	for worker := 1; worker < w.n; worker++ {
+	if w == nil {
+		return
+	}
+	for worker := range w.n {
 		w.call(worker)
 	}
 }
