@@ -16,13 +16,31 @@ import (
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 )
 
-// logitsOf predicts some texts and returns each label's logits.
+// samplesHold checks that a folder has samples, and that its model says what they say.
+func samplesHold(t *testing.T, m *model.Model) {
+	t.Helper()
+	if len(m.Samples) != 4 {
+		t.Errorf("%s has %d samples", m.Path(), len(m.Samples))
+	}
+	for i := range m.Samples {
+		p, err := m.Predict(t.Context(), []model.Text{{A: m.Samples[i].Text, B: m.Samples[i].Pair}})
+		if err == nil {
+			err = m.CheckSample(&m.Samples[i], p[0].Probabilities)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", m.Path(), err)
+		}
+	}
+}
+
+// logitsOf predicts some texts and returns each label's logits. The folder's samples hold.
 func logitsOf(t *testing.T, dir string) map[string][]float32 {
 	t.Helper()
 	m, err := model.Open(dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	samplesHold(t, m)
 	var texts []model.Text
 	for _, text := range cmdtest.TinyTexts(20) {
 		texts = append(texts, model.Text{A: text})
@@ -239,5 +257,46 @@ func TestLabelsRefuses(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "out")); err == nil {
 		t.Error("a refused change has made its output folder")
+	}
+}
+
+// A head that tune has calibrated has samples of its own; a model without samples stays without.
+func TestTuneSamples(t *testing.T) {
+	t.Parallel()
+	task := newHeadTask(t)
+	task.run(t, "base")
+	base := filepath.Join(task.dir, "base")
+	open := func(dir string) *model.Model {
+		m, err := model.Open(dir, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	tune := func(name string) *model.Model {
+		out := filepath.Join(task.dir, name)
+		if _, stderr, code := bertlabel(t, "", "tune", "--model", base, "--dev", task.train, "--calibrate=platt", "--output",
+			out); code != cli.ExitOK {
+			t.Fatalf("exit %d, %s", code, stderr)
+		}
+		return open(out)
+	}
+	m := open(base)
+	samplesHold(t, m)
+	tuned := tune("tuned")
+	samplesHold(t, tuned)
+	p, err := m.Predict(t.Context(), []model.Text{{A: tuned.Samples[0].Text}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tuned.CheckSample(&tuned.Samples[0], p[0].Probabilities) == nil {
+		t.Error("the samples of a calibrated head hold for the one before")
+	}
+	m.Samples = nil
+	if err := m.Save(base, nil); err != nil {
+		t.Fatal(err)
+	}
+	if old := tune("old"); old.Samples != nil {
+		t.Errorf("a model without samples has %d now", len(old.Samples))
 	}
 }

@@ -204,7 +204,7 @@ func TestFromFeaturesRefuses(t *testing.T) {
 	m := newModel(5)
 	rows := must(features.Open(embed(m, filepath.Join(t.TempDir(), "v"), texts, 2), features.Options{}))
 	for want, o := range map[string]fit.Options{
-		"tune": {Tune: fit.Last(1)}, "folds": {Folds: 2}, "windows": {Windows: 2}, "pooling": {Pooling: bert.CLS},
+		"tune": {Tune: fit.Last(1)}, "folds": {Folds: 2}, "windows": {Windows: 2}, "window_pooling": {WindowPooling: model.NoisyOr}, "pooling": {Pooling: bert.CLS},
 		"precision": {Precision: bert.BF16}, "features_cache": {Cache: "c"}, "solver": {Solver: fit.LDA}, "refit": {Refit: fit.LDA},
 	} {
 		var refused *fit.OptionError

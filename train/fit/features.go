@@ -24,7 +24,7 @@ import (
 // epoch, of which it holds a part. With one part the head has the bits of one that Model finds on the same rows; of LBFGS it has them with
 // any number. Of several parts LDA merges what it has measured, and Gradient shuffles the parts and the rows of each (data.Stream.Parts).
 //
-// What needs texts, or the encoder, is refused: Tune other than Head, Folds, Poolings, Pooling, Precision, Windows, Cache. Errors are those of
+// What needs texts, or the encoder, is refused: Tune other than Head, Folds, Poolings, Pooling, Precision, Windows, noisy-or, Cache. Errors are those of
 // Model, of the features, and a *features.ModelError.
 func FromFeatures(ctx context.Context, m *model.Model, rows, dev *features.Set, o Options) (*Result, error) {
 	if ctx == nil {
@@ -63,7 +63,7 @@ func FromFeatures(ctx context.Context, m *model.Model, rows, dev *features.Set, 
 			m.MaxSeqLength = length
 		}
 	}()
-	m.MaxSeqLength, m.Windows = rows.Lengths.MaxSeqLength, rows.Lengths.Windows
+	m.MaxSeqLength, m.Windows, m.WindowPooling = rows.Lengths.MaxSeqLength, rows.Lengths.Windows, o.WindowPooling
 	if err := h.fit(ctx, dev); err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func FromFeatures(ctx context.Context, m *model.Model, rows, dev *features.Set, 
 		return nil, context.Cause(ctx) // the observer's error at the last step
 	}
 	finished = true
-	return &r.result, nil
+	return &r.result, r.sample(ctx)
 }
 
 // featureRun is a head that is found on features of others.
@@ -91,7 +91,7 @@ func newFeatureRun(m *model.Model, rows, dev *features.Set, o *Options) (*featur
 	if err := checkFeatures(m, rows, dev, o); err != nil {
 		return nil, err
 	}
-	o.Pooling, o.Dev = rows.Pooling, nil
+	o.Pooling, o.WindowPooling, o.Dev = rows.Pooling, model.PoolFeatures, nil
 	if dev != nil {
 		o.Dev = &data.Dataset{File: dev.Dir, Labels: dev.Labels}
 	}
@@ -99,7 +99,7 @@ func newFeatureRun(m *model.Model, rows, dev *features.Set, o *Options) (*featur
 		return nil, err
 	}
 	r := &run{m: m, rows: &data.Dataset{File: rows.Dir, Labels: rows.Labels}, o: o, config: o.config(), pooling: rows.Pooling, width: rows.Width(),
-		labels: rows.Labels.Names(), watch: &watcher{o: o.Observer}, workers: tensor.NewWorkers(m.Threads()),
+		labels: rows.Labels.Names(), before: m.WindowPooling, watch: &watcher{o: o.Observer}, workers: tensor.NewWorkers(m.Threads()),
 		readings: map[*data.Dataset]diagnosis.Reading{}}
 	if err := o.checkLossFor(len(r.labels)); err != nil {
 		return nil, err
@@ -126,6 +126,8 @@ func checkFeatures(m *model.Model, rows, dev *features.Set, o *Options) error {
 		return refuse("refit", texts)
 	case o.Windows != 0 || o.WindowOverlap != 0:
 		return refuse("windows", " are those that the features were made with")
+	case o.WindowPooling == model.NoisyOr:
+		return refuse("window_pooling", " noisy-or has a row for each window, and features have one for each text")
 	case len(o.Poolings) > 0 || o.Pooling != "" && o.Pooling != rows.Pooling:
 		return refuse("pooling", " is that of the features, %s", rows.Pooling)
 	case o.Precision != bert.FP32:
@@ -203,7 +205,7 @@ func (h *featureRun) memory(dev *features.Set) (need train.Memory) {
 	}
 	need.Model.Weights = weights.Weights
 	if r.o.Folder.Path != "" {
-		need.Saving = 4 * r.m.Encoder.KernelElements()
+		need.Saving = max(0, 4*r.m.Encoder.KernelElements()-need.Features) // which make room for it
 	}
 	need.Other = max(0, machine.Held()-weights.Weights)
 	return need

@@ -82,19 +82,20 @@ func Model(ctx context.Context, m *model.Model, rows *data.Dataset, o Options) (
 		return nil, context.Cause(ctx) // the observer's error at the last step
 	}
 	finished = true
-	return &r.result, nil
+	return &r.result, r.sample(ctx)
 }
 
 // keepHead returns what gives the model its old head back unless the run finished, where its encoder stays as it is anyway.
 func (r *run) keepHead(finished *bool) func() {
 	m := r.m
 	head, labels, unnamed, thresholds, pooling, training := m.Head, m.Labels, m.Unnamed, m.Thresholds, m.Pooling, m.Training()
-	windows, join, calibration := m.Windows, m.WindowPooling, m.Calibration
+	windows, join, calibration, samples := m.Windows, m.WindowPooling, m.Calibration, m.Samples
 	return func() {
 		if !*finished && r.o.Tune == Head {
 			m.Head, m.Labels, m.Unnamed, m.Thresholds, m.Pooling = head, labels, unnamed, thresholds, pooling
 			m.Windows, m.WindowPooling, m.Calibration = windows, join, calibration
 			m.SetTraining(training)
+			m.Samples = samples
 		}
 	}
 }
@@ -217,6 +218,14 @@ func (r *run) encode() (err error) {
 		r.devTexts, err = r.encodeSet(r.o.Dev)
 	}
 	return err
+}
+
+// sample has the finished model say something of fixed texts, by which a server sees that it is whole.
+func (r *run) sample(ctx context.Context) error {
+	if err := r.m.MakeSamples(ctx); err != nil || r.o.Folder.Path == "" {
+		return err
+	}
+	return r.m.SaveSettings(r.o.Folder.Path)
 }
 
 // finish makes the record that of the model and of the result, and saves the model if the run has a folder.

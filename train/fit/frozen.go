@@ -9,7 +9,8 @@ import (
 	"bertlabel/train"
 )
 
-// keeping is how much of the frozen layers below the trained ones a run keeps. More of it takes more memory and less time, and changes no bit.
+// keeping is how much of the frozen layers below the trained ones a run keeps. More of it takes more memory and less time, and changes no
+// bit.
 type keeping int
 
 const (
@@ -18,13 +19,13 @@ const (
 	keepAll             // the same where the refit alone reads it, and for Dev; and what the refit reads of their outputs
 )
 
-// keep says how much is kept by a run of so many steps.
+// keep says how much is kept by a run of so many steps. By noisy-or nothing is of Dev, which then has a row of features for each window.
 func (e *encoderRun) keep(k keeping, steps int) {
 	r, epoch := e.run, e.task.Texts.Texts()/e.task.Config.StepRows()
 	frozen := e.task.Tune.Layers < len(r.m.Encoder.Layers)
 	refits := k == keepAll && r.o.Refit != Gradient && steps >= epoch
 	e.task.KeepFrozen = frozen && (k >= keepStates && steps > epoch || refits)
-	e.task.KeepFeatures, e.keepDev = "", frozen && k == keepAll && r.o.Dev != nil && !r.noisyOr()
+	e.task.KeepFeatures, e.keepDev = "", frozen && k == keepAll && r.o.Dev != nil
 	if frozen && refits {
 		e.task.KeepFeatures = r.refitPooling
 	}
@@ -36,7 +37,8 @@ func (e *encoderRun) countKept(need *train.Memory) {
 	r, rows := e.run, 0
 	if e.keepDev {
 		need.Frozen += 4 * countTokens(r.devTexts) * r.m.Encoder.Config.HiddenSize
-		rows += len(r.devTexts)
+		dev, _ := r.readRows(r.devTexts)
+		rows += len(dev)
 	}
 	if r.o.Refit == Gradient {
 		return
@@ -62,7 +64,8 @@ func (e *encoderRun) keepDevStates() error {
 	if r.o.Refit != Gradient {
 		pooling = r.refitPooling
 	}
-	r.frozenDev = bert.NewFrozenStates(batchOf(r.devTexts), r.m.Encoder.Config.HiddenSize)
+	dev, _ := r.readRows(r.devTexts)
+	r.frozenDev = bert.NewFrozenStates(batchOf(dev), r.m.Encoder.Config.HiddenSize)
 	return r.frozenDev.Pool(r.m.Encoder, e.task.Tune.Layers, pooling)
 }
 
@@ -73,7 +76,9 @@ func (r *run) devFeatures(ctx context.Context, pooling bert.Pooling) (dev train.
 		dev.X, dev.First, err = r.compute(ctx, r.o.Dev, r.devTexts, pooling, nil)
 		return dev, err
 	}
-	if dev.X, err = r.reader(r.o.Dev).FeaturesKept(ctx, r.devTexts, r.frozenDev, nil); err != nil {
+	rows, first := r.readRows(r.devTexts)
+	dev.First = first
+	if dev.X, err = r.reader(r.o.Dev).FeaturesKept(ctx, rows, r.frozenDev, nil); err != nil {
 		return dev, err
 	}
 	dev.X, err = bert.SelectFeatures(dev.X, r.frozenDev.Pooling(), pooling)

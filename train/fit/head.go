@@ -87,6 +87,7 @@ func (h *headRun) finish(ctx context.Context) error {
 			return err
 		}
 	}
+	h.train, h.dev = train.Features{}, train.Features{} // saving copies weights: it may have their room
 	return r.finish()
 }
 
@@ -128,26 +129,18 @@ func (r *run) compute(ctx context.Context, set *data.Dataset, texts []tokenizer.
 // features is compute that tells of its progress, or takes the features from the cache.
 func (r *run) features(ctx context.Context, pooling bert.Pooling, set *data.Dataset, texts []tokenizer.Encoding) (
 	f train.Features, err error) {
-	f.Y, f.Shares = set.Y, set.Shares
-	var first []int
+	rows, first := r.readRows(texts)
+	f.Y, f.Shares, f.First = set.Y, set.Shares, first
 	compute := func() (x *tensor.Tensor, err error) {
 		r.watch.begin("features of "+filepath.Base(set.File), "texts", len(texts))
 		defer r.watch.end()
-		x, first, err = r.compute(ctx, set, texts, pooling, r.watch.done)
+		x, _, err = r.compute(ctx, set, texts, pooling, r.watch.done)
 		return x, err
 	}
 	if r.o.Cache == "" {
 		f.X, err = compute()
-		f.First = first
 		return f, err
 	}
-	rows := texts
-	if r.noisyOr() {
-		if rows, first = model.Separate(texts); len(rows) == len(texts) {
-			first = nil
-		}
-	}
-	f.First = first
 	cache := train.FeatureCache{Dir: r.o.Cache, Warn: r.warn}
 	hash := train.HashTokens(rows)
 	parts := []string{string(r.m.Fingerprint()), pooling.String(), string(hash[:])}

@@ -78,7 +78,9 @@ func (r *run) headMemory() (need train.Memory, err error) {
 	if err != nil {
 		return need, err
 	}
-	rows, dev := len(r.readRows(r.texts)), len(r.readRows(r.devTexts))
+	texts, _ := r.readRows(r.texts)
+	devTexts, _ := r.readRows(r.devTexts)
+	rows, dev := len(texts), len(devTexts)
 	if r.o.exact() {
 		need.Features = r.solverMemory(r.o.Solver, r.width)
 		if len(r.o.Poolings) > 0 && r.o.Solver == LDA {

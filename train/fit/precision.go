@@ -34,18 +34,25 @@ func (r *run) roundedMemory() int {
 
 // passesMemory returns what passes over the texts take, for features of the given width.
 func (r *run) passesMemory(width int) int {
-	return max(r.reader(r.rows).FeaturesMemory(r.readRows(r.texts), width), r.devMemory(width))
+	return max(r.featuresMemory(r.rows, r.texts, width), r.devMemory(width))
 }
 
 // devMemory is passesMemory for the texts of Dev alone.
-func (r *run) devMemory(width int) int {
-	return r.reader(r.o.Dev).FeaturesMemory(r.readRows(r.devTexts), width)
+func (r *run) devMemory(width int) int { return r.featuresMemory(r.o.Dev, r.devTexts, width) }
+
+// readRows returns what has a row of features of its own: the texts, or by noisy-or their windows. first says which rows are those of a text,
+// as train.Features has it; nil where each has one.
+func (r *run) readRows(texts []tokenizer.Encoding) (rows []tokenizer.Encoding, first []int) {
+	if r.noisyOr() {
+		if rows, first = model.Separate(texts); len(rows) > len(texts) {
+			return rows, first
+		}
+	}
+	return texts, nil
 }
 
-// readRows returns what has a row of features of its own: the texts, or by noisy-or their windows.
-func (r *run) readRows(texts []tokenizer.Encoding) []tokenizer.Encoding {
-	if r.noisyOr() {
-		texts, _ = model.Separate(texts)
-	}
-	return texts
+// featuresMemory returns what passes over texts take, for features of the given width.
+func (r *run) featuresMemory(set *data.Dataset, texts []tokenizer.Encoding, width int) int {
+	rows, _ := r.readRows(texts)
+	return r.reader(set).FeaturesMemory(rows, width)
 }

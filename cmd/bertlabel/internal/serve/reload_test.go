@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -15,6 +16,7 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/bert/tokenizer"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/train/score"
 )
@@ -38,6 +40,21 @@ func brokenFolders(t *testing.T) (folders map[string]string, says map[string]str
 	save("sample", func(m *model.Model) {
 		m.Samples = []model.Sample{{Text: "the cat", Probabilities: map[string]float32{cmdtest.TinyLabels[0]: 0.999}}}
 	})
+	sampled := func(m *model.Model) {
+		if err := m.MakeSamples(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save("weight", func(m *model.Model) { sampled(m); m.Encoder.Layers[0].OutputNorm.Beta.Value[3]++ }) // with checksums that hold
+	config := filepath.Join(save("config", sampled), "bert_config.json")
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte(`"num_attention_heads": 2`), []byte(`"num_attention_heads": 4`), 1)
+	if err := os.WriteFile(config, text, 0o666); err != nil {
+		t.Fatal(err)
+	}
 	cut := filepath.Join(save("cut", func(*model.Model) {}), model.CheckpointName+".data-00000-of-00001")
 	info, err := os.Stat(cut)
 	if err != nil {
@@ -47,7 +64,7 @@ func brokenFolders(t *testing.T) (folders map[string]string, says map[string]str
 		t.Fatal(err)
 	}
 	return folders, map[string]string{"missing": "no such folder", "nan": "is NaN", "infinite head": "+Inf", "dead": "the same of every text",
-		"sample": "expected 0.999", "cut": "out_of_range"}
+		"sample": "expected 0.999", "cut": "out_of_range", "weight": "has a probability of", "config": "has a probability of"}
 }
 
 // Reloads under load, every tenth of a broken folder, lose no request, and every answer is that of one of the models, whole. With
@@ -147,5 +164,21 @@ func TestGolden(t *testing.T) {
 		if err := s.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// The samples of a model that reads long texts in windows hold, however it joins them.
+func TestGoldenWindows(t *testing.T) {
+	for _, join := range []model.WindowPooling{model.PoolFeatures, model.NoisyOr} {
+		m := cmdtest.TinyModel(t, 2, bert.Mean, cmdtest.TinyLabels)
+		m.Windows, m.WindowPooling = tokenizer.Windows{Most: tokenizer.AllWindows}, join
+		if err := m.MakeSamples(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.Join(t.TempDir(), "m")
+		if err := m.Save(dir, nil); err != nil {
+			t.Fatal(err)
+		}
+		serve(t, Options{Models: []Source{source("m", dir)}})
 	}
 }

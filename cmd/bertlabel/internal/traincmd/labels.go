@@ -182,9 +182,17 @@ func (r *labelsRun) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	sampled := len(m.Samples) > 0
 	m.SetOutputs(outputs)
 	said.Changes = append(said.Changes, change)
-	if err := errors.Join(said.Set(m), m.Save(e.output, nil)); err != nil {
+	err = said.Set(m)
+	if err == nil && sampled {
+		err = m.MakeSamples(ctx)
+	}
+	if err == nil {
+		err = m.Save(e.output, nil)
+	}
+	if err != nil {
 		return err
 	}
 	r.a.Log.Infof("%s %s: %d labels now; wrote %s", e.action, strings.Join(change.Names, ", "), len(m.Labels), e.output)

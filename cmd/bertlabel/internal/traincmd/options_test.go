@@ -180,6 +180,7 @@ func TestTrainFlags(t *testing.T) {
 		{"--max-seq-length auto", "autoLength=true"},
 		{"--windows all", "model.Windows.Most=-1"},
 		{"--windows 3 --window-overlap 0.5", "model.Windows.Most=3 model.Windows.Overlap=0.5"},
+		{"--windows all --window-pooling noisy-or", "model.Windows.Most=-1 options.WindowPooling=noisy-or"},
 		{"--no-holdout", ""},
 		{"--features f", "features=f train="},
 		{"--features f --dev-features g", "devFeatures=g features=f options.Dev.File=g train="},

@@ -104,14 +104,14 @@ func runTune(ctx context.Context, a *cli.App, o tuneOptions) error {
 	if err != nil {
 		return err
 	}
-	before := flags.Span(m.Thresholds)
+	before, sampled := flags.Span(m.Thresholds), len(m.Samples) > 0
 	o.Options.Observer = (&listener{a: a, config: o.Options.Config}).observer()
 	result, err := fit.Retune(ctx, m, rows, o.Options)
 	a.Log.Done()
 	if err != nil {
 		return err
 	}
-	if err := o.save(a, m); err != nil {
+	if err := o.save(ctx, a, m, sampled); err != nil {
 		return err
 	}
 	a.Log.Infof("thresholds were %s, are %s; wrote %s", before, flags.Span(m.Thresholds), o.Output)
@@ -126,9 +126,9 @@ func ownFolder(m *model.Model, s *flags.Source) (string, error) {
 	return m.Folder(), nil
 }
 
-// save writes the model with the thresholds and the head that m has now. A model in a low precision has lost its weights: they are read
-// anew.
-func (o *tuneOptions) save(a *cli.App, m *model.Model) error {
+// save writes the model with the thresholds and the head that m has now, and with samples anew if it had some. A model in a low
+// precision has lost its weights: they are read anew.
+func (o *tuneOptions) save(ctx context.Context, a *cli.App, m *model.Model, sampled bool) error {
 	if m.Encoder.Rounds() {
 		whole := o.Model
 		whole.Precision, whole.Embeddings, whole.Silent = bert.FP32, bert.FP32, true
@@ -139,6 +139,11 @@ func (o *tuneOptions) save(a *cli.App, m *model.Model) error {
 		w.Head, w.Labels, w.Thresholds, w.Calibration = m.Head, m.Labels, slices.Clone(m.Thresholds), m.Calibration
 		w.SetTraining(m.Training())
 		m = w
+	}
+	if sampled {
+		if err := m.MakeSamples(ctx); err != nil {
+			return err
+		}
 	}
 	switch own := o.Output == o.Model.Path; {
 	case own && o.Options.Tuning.Calibrate == fit.AsNeeded:
