@@ -69,16 +69,12 @@ func (e *encoderRun) keepDevStates() error {
 	return r.frozenDev.Pool(r.m.Encoder, e.task.Tune.Layers, pooling)
 }
 
-// devFeatures computes the features of Dev for a pooling, that of the tuned head or of the refit.
+// devFeatures computes the features of Dev for a pooling, that of the tuned head or of the refit, of which frozenDev has all vectors.
 func (r *run) devFeatures(ctx context.Context, pooling bert.Pooling) (dev train.Features, err error) {
 	dev.Y = r.o.Dev.Y
-	if r.frozenDev == nil {
-		dev.X, dev.First, err = r.compute(ctx, r.o.Dev, r.devTexts, pooling, nil)
-		return dev, err
-	}
-	rows, first := r.readRows(r.devTexts)
-	dev.First = first
-	if dev.X, err = r.reader(r.o.Dev).FeaturesKept(ctx, rows, r.frozenDev, nil); err != nil {
+	_, dev.First = r.readRows(r.devTexts)
+	dev.X, err = r.compute(ctx, pooling, r.o.Dev, r.devTexts, r.frozenDev, nil)
+	if err != nil || r.frozenDev == nil {
 		return dev, err
 	}
 	dev.X, err = bert.SelectFeatures(dev.X, r.frozenDev.Pooling(), pooling)

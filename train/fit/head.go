@@ -112,31 +112,39 @@ func (h *headRun) computeFeatures(ctx context.Context) (err error) {
 // noisyOr reports whether the head reads the windows of texts.
 func (r *run) noisyOr() bool { return r.m.WindowPooling == model.NoisyOr }
 
-// compute returns the features of a data set that has been tokenised, a row for each text, or by noisy-or for each window: first says which
-// are those of a text, nil where each has one.
-func (r *run) compute(ctx context.Context, set *data.Dataset, texts []tokenizer.Encoding, pooling bert.Pooling, progress func(done int)) (
-	x *tensor.Tensor, first []int, err error) {
-	if !r.noisyOr() {
-		x, err = r.reader(set).Features(ctx, texts, pooling, progress)
-		return x, nil, err
+// compute returns the features of a data set that has been tokenised, of what readRows says that it has rows of. Of what kept knows, which
+// is nil or for this pooling, the trained layers alone are run.
+func (r *run) compute(ctx context.Context, pooling bert.Pooling, set *data.Dataset, texts []tokenizer.Encoding, kept *bert.FrozenStates,
+	progress func(done int)) (x *tensor.Tensor, err error) {
+	switch reader := r.reader(set); {
+	case kept != nil:
+		rows, _ := r.readRows(texts)
+		return reader.FeaturesKept(ctx, rows, kept, progress)
+	case r.noisyOr():
+		x, _, err = reader.WindowFeatures(ctx, texts, pooling, progress)
+		return x, err
+	default:
+		return reader.Features(ctx, texts, pooling, progress)
 	}
-	if x, first, err = r.reader(set).WindowFeatures(ctx, texts, pooling, progress); err == nil && x.Rows == len(texts) {
-		first = nil
-	}
-	return x, first, err
 }
 
-// features is compute that tells of its progress, or takes the features from the cache.
+// pass is compute that tells of its progress. Where kept knows nothing all layers are run, and it learns nothing.
+func (r *run) pass(ctx context.Context, pooling bert.Pooling, set *data.Dataset, texts []tokenizer.Encoding, kept *bert.FrozenStates) (
+	*tensor.Tensor, error) {
+	r.watch.begin("features of "+filepath.Base(set.File), "texts", len(texts))
+	defer r.watch.end()
+	if kept.Known() == 0 {
+		kept = nil
+	}
+	return r.compute(ctx, pooling, set, texts, kept, r.watch.done)
+}
+
+// features is pass with the labels of the set, or takes the features from the cache.
 func (r *run) features(ctx context.Context, pooling bert.Pooling, set *data.Dataset, texts []tokenizer.Encoding) (
 	f train.Features, err error) {
 	rows, first := r.readRows(texts)
 	f.Y, f.Shares, f.First = set.Y, set.Shares, first
-	compute := func() (x *tensor.Tensor, err error) {
-		r.watch.begin("features of "+filepath.Base(set.File), "texts", len(texts))
-		defer r.watch.end()
-		x, _, err = r.compute(ctx, set, texts, pooling, r.watch.done)
-		return x, err
-	}
+	compute := func() (*tensor.Tensor, error) { return r.pass(ctx, pooling, set, texts, nil) }
 	if r.o.Cache == "" {
 		f.X, err = compute()
 		return f, err
@@ -154,18 +162,6 @@ func (r *run) features(ctx context.Context, pooling bert.Pooling, set *data.Data
 	}
 	f.X, err = cache.Features(key, len(rows), width, compute)
 	return f, err
-}
-
-// pass computes the features of a data set that has been tokenised; of texts in kept, which is nil or for this pooling, it runs the trained
-// layers only.
-func (r *run) pass(ctx context.Context, pooling bert.Pooling, set *data.Dataset, texts []tokenizer.Encoding, kept *bert.FrozenStates) (
-	*tensor.Tensor, error) {
-	r.watch.begin("features of "+filepath.Base(set.File), "texts", len(texts))
-	defer r.watch.end()
-	if kept.Known() == 0 {
-		return r.reader(set).Features(ctx, texts, pooling, r.watch.done)
-	}
-	return r.reader(set).FeaturesKept(ctx, texts, kept, r.watch.done)
 }
 
 // open begins metrics.csv, and takes away what a run of the encoder has left in the folder, so that Resume cannot take it for what
