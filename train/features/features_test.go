@@ -127,6 +127,36 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// A number that is not finite is refused by every read of it, wherever that begins; those before it can be read.
+func TestReadNotFinite(t *testing.T) {
+	t.Parallel()
+	folder := embed(newModel(6), filepath.Join(t.TempDir(), "v"), texts, 1)
+	path := filepath.Join(folder, "part-00000-of-00001.safetensors")
+	f := must(safetensors.Open(path, checkpoint.Limits{}))
+	vectors := must(f.ReadRaw("embeddings"))
+	check(f.Close())
+	file := must(os.ReadFile(path))
+	copy(file[bytes.Index(file, vectors)+4*(4*32+7):], []byte{0, 0, 0xc0, 0x7f}) // NaN in row 4 of 6
+	check(os.WriteFile(path, file, 0o666))
+	s := must(features.Open(folder, features.Options{}))
+	defer s.Close()
+	for _, first := range []int{4, 3, 0, 4} {
+		var broken *features.Error
+		err := s.Read(0, first, tensor.New(6-first, 32))
+		if !errors.As(err, &broken) || !strings.Contains(err.Error(), "NaN in row 4, column 7") {
+			t.Errorf("from row %d on: %v", first, err)
+		}
+	}
+	for first, rows := range map[int]int{5: 1, 0: 4, 2: 2} {
+		if err := s.Read(0, first, tensor.New(rows, 32)); err != nil {
+			t.Errorf("%d rows from %d on: %v", rows, first, err)
+		}
+	}
+	if err := s.Read(0, 2, tensor.New(4, 32)); err == nil {
+		t.Error("the number is taken after rows around it have been read")
+	}
+}
+
 // A set is told from that of another model, and from one that is not alike; what the metadata lack is named.
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
