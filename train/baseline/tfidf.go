@@ -37,9 +37,6 @@ type Matrix struct {
 	Values  []float64
 }
 
-// Rows is the number of rows.
-func (m *Matrix) Rows() int { return len(m.Starts) - 1 }
-
 // Row returns the columns and values of row i that are not zero.
 func (m *Matrix) Row(i int) (columns []int32, values []float64) {
 	from, to := m.Starts[i], m.Starts[i+1]
