@@ -1,7 +1,8 @@
 package asm
 
-// gemm1x4Generic is the specification of every tile, but for the rounding of products: C[1×4] = (Base[1×4] + Bias[4]) + A[1×k]·B[k×4], where
+// gemm1x4Generic is the specification of every tile, but for the rounding of products:
 //
+//	C[1×4] = (Base[1×4] + Bias[4]) + A[1×k]·B[k×4], where
 //	A[p] = a[p·acs],  B[p,j] = b[p·4 + j],  C[j] = c[j],  Base[j] = base[j],  Bias[j] = bias[j].
 //
 // Each of the four sums starts at zero and takes its products in the order of p; only then is it added to what C starts from. The

@@ -99,8 +99,9 @@ type Kernels struct {
 // Element (i, p) of A is a[i·ars + p·acs], so one tile serves A and Aᵀ. Panel q of B starts at b[q·bps] and holds k rows of
 // NR elements. Element (i, j) of C is c[i·ldc + j], that of Base base[i·ldbase + j], that of Bias bias[j]; C is written, and all
 // Panels·NR columns of the three must be there: over the right edge, a tile works on copies. Base may be C: then the tile adds to it.
-// With ldbase = 0 all rows have the same base. The sum over k starts from zero and runs in order of p by fused multiply-add (generic's Tiles:
-// multiply, then add); at the end C = (Base + Bias) + sum. So an element of C has the same bits from every tile of the set, and from every Fused tile of all sets.
+// With ldbase = 0 all rows have the same base. The sum over k starts from zero and runs in order of p by fused multiply-add (generic's
+// Tiles: multiply, then add); at the end C = (Base + Bias) + sum. So an element of C has the same bits from every tile of the set, and from
+// every Fused tile of all sets.
 //
 // next is what the caller will read soon: in step p the tile asks the memory for next[p·nps], so that it is in the L2 cache by
 // then, and reads nothing of it. With nps = 0 that is the same element again and again, and costs nothing; a nil next would.

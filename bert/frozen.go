@@ -179,7 +179,7 @@ func (m *Model) FeaturesKept(ws *Workspace, y *tensor.Tensor, b *Batch, kept *Fr
 	return nil
 }
 
-// each calls f with the rows of each sequence in x [tokens, hidden], and their place among the states.
+// each calls do with the rows of each sequence in x [tokens, hidden], and their place among the states.
 func (f *FrozenStates) each(x *tensor.Tensor, b *Batch, at []FrozenPlace, do func(rows, states []float32)) {
 	for s, p := range at {
 		rows := x.SliceRows(b.Offsets[s], b.Offsets[s+1])

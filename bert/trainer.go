@@ -198,9 +198,9 @@ func (t *Trainer) Release() {
 	}
 }
 
-// Forward sets features [texts, hidden] (OfWindows: [sequences, hidden]) to the vectors that stand for the texts of b, after dropout within the encoder. Text i of
-// b is example first + i of the endless stream of training texts. b must stay as it is until Backward. The error says that b
-// does not fit the model.
+// Forward sets features [texts, hidden] (OfWindows: [sequences, hidden]) to the vectors that stand for the texts of b, after dropout within
+// the encoder. Text i of b is example first + i of the endless stream of training texts. b must stay as it is until Backward. The error
+// says that b does not fit the model.
 func (t *Trainer) Forward(features *tensor.Tensor, b *Batch, first uint64) error {
 	return t.ForwardKept(features, b, first, nil, nil)
 }

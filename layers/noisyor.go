@@ -154,7 +154,8 @@ func column(dst []float64, x *tensor.Tensor, l int) []float64 {
 
 func checkWindows(op string, y, z *tensor.Tensor, first []int) {
 	if len(first) != y.Rows+1 || first[0] != 0 || first[y.Rows] != z.Rows || y.Cols != z.Cols {
-		panic(fmt.Sprintf("layers.%s: texts [%d, %d] of windows [%d, %d] that begin at %d places", op, y.Rows, y.Cols, z.Rows, z.Cols, len(first)))
+		panic(fmt.Sprintf("layers.%s: texts [%d, %d] of windows [%d, %d] that begin at %d places", op, y.Rows, y.Cols, z.Rows, z.Cols,
+			len(first)))
 	}
 }
 

@@ -32,8 +32,8 @@ type FeatureKey [sha256.Size]byte
 const featureFormat = "bertlabel features 1"
 
 // NewFeatureKey returns SHA-256 over all that features depend on, which parts has to say: the encoder (model.Fingerprint), the
-// texts or the data file's hash and how it is read, pooling, longest text. The kernel set, on which their last bits hang, is
-// added.
+// texts or the data file's hash and how it is read, pooling, longest text. The kernel set is added, as
+// that of generic differs in the last bits.
 func NewFeatureKey(parts ...string) FeatureKey {
 	h := sha256.New()
 	for _, part := range slices.Concat([]string{featureFormat, asm.Best.Name}, parts) {

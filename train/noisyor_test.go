@@ -40,8 +40,8 @@ func newWindowTask(seed uint64, texts, hidden, labels int) HeadTask {
 	return task
 }
 
-// TestNoisyOrHead: the gradient of a head that reads windows is that of the loss by the definition, 1 − Π(1 − p_w), and so is the one by its
-// features.
+// TestNoisyOrHead: the gradient of a head that reads windows is that of the loss by the definition, 1 − Π(1 − p_w), and so is the one by
+// its features.
 func TestNoisyOrHead(t *testing.T) {
 	task := newWindowTask(3, 9, 5, 3)
 	task.Config.Dropout = 0
@@ -93,8 +93,8 @@ func TestNoisyOrHead(t *testing.T) {
 	tensortest.CheckGradient(t, "features", all.Data, task.Train.X.Data, reference)
 }
 
-// TestNoisyOrHeadBits: texts of one window train as rows do, bit for bit, with dropout; and those of several have the same bits on any number
-// of workers and in batches of any size. What they say of the rows that judge goes by texts.
+// TestNoisyOrHeadBits: texts of one window train as rows do, bit for bit, with dropout; and those of several have the same bits on any
+// number of workers, and in batches of another size the same sums in another order. What they say of the rows that judge goes by texts.
 func TestNoisyOrHeadBits(t *testing.T) {
 	plain, windows := newTask(5, 30, 6, 2), newTask(5, 30, 6, 2)
 	for _, f := range []*Features{&windows.Train, &windows.Dev} {

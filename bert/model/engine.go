@@ -38,10 +38,10 @@ func (e *FeatureError) Unwrap() error { return ErrNotFinite }
 
 // Features returns the vectors that stand for the texts, [len(texts), width], in the order of texts. The texts, or their windows, are
 // sorted by length and cut into batches; every thread takes batches of its own and runs them alone, so threads never wait for each
-// other. What cannot be shared out like that, one text or the last of an odd number, is run by all threads, each product together. The bits of a
-// row depend on its text only. progress, unless nil, is told how many texts are done; it may be called by several goroutines at once. The error is that
-// of the pooling, the cause of ctx's end, a *FeatureError, or says what is wrong with a row of tokens. A panic on another goroutine comes
-// to the caller as a *parallel.Panic.
+// other. What cannot be shared out like that, one text or the last of an odd number, is run by all threads, each product together. The bits
+// of a row depend on its text only. progress, unless nil, is told how many texts are done; it may be called by several goroutines at once.
+// The error is that of the pooling, the cause of ctx's end, a *FeatureError, or says what is wrong with a row of tokens. A panic on another
+// goroutine comes to the caller as a *parallel.Panic.
 func (m *Model) Features(ctx context.Context, texts []tokenizer.Encoding, pooling bert.Pooling, progress func(done int)) (*tensor.Tensor,
 	error) {
 	width, err := m.Encoder.PoolingWidth(pooling)

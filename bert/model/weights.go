@@ -410,9 +410,9 @@ func (m *Model) Fingerprint() []byte {
 }
 
 // PredictionFingerprint returns SHA-256 over all that decides what the model predicts, but for its precision: what Fingerprint counts, the
-// length at which texts are cut, and the head with pooling, labels, thresholds, ExactlyOne, NoisyOr and its calibration, where it has one. The weights of the encoder
-// count by the CRC-32C of their float32 values. Of a model in a low precision, whose weights are rounded, these are taken while it is
-// opened: it has the fingerprint of the same model in fp32 and costs no time.
+// length at which texts are cut, and the head with pooling, labels, thresholds, ExactlyOne, NoisyOr and its calibration, where it has one.
+// The weights of the encoder count by the CRC-32C of their float32 values. Of a model in a low precision, whose weights are rounded, these
+// are taken while it is opened: it has the fingerprint of the same model in fp32 and costs no time.
 func (m *Model) PredictionFingerprint() []byte {
 	h := m.hashEncoder()
 	fmt.Fprintf(h, "%s %s %q %x ", m.lengths(), m.Pooling, m.Labels, m.Thresholds)
@@ -431,8 +431,8 @@ func (m *Model) PredictionFingerprint() []byte {
 }
 
 // EncoderFingerprint is the part of PredictionFingerprint that is about the encoder: SHA-256 over configuration, vocabulary, how text is
-// tokenised, and the weights. Two models that have it in common give the same features for the same pooling, lengths and precision, whatever
-// their heads are.
+// tokenised, and the weights. Two models that have it in common give the same features for the same pooling, lengths and precision,
+// whatever their heads are.
 func (m *Model) EncoderFingerprint() []byte { return m.hashEncoder().Sum(nil) }
 
 // hashEncoder hashes what the fingerprints of any precision say of the encoder.

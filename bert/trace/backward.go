@@ -102,7 +102,8 @@ func (b *Backward) Close() {
 	}
 }
 
-// loss runs the text forward with the present weights, as training does, which knows no calibration of its own (model.NoisyOr); dlogits, unless nil, becomes the gradient by the logits.
+// loss runs the text forward with the present weights, as training does, which knows no calibration of its own (model.NoisyOr); dlogits,
+// unless nil, becomes the gradient by the logits.
 func (b *Backward) loss(dlogits *tensor.Tensor) (float64, error) {
 	if err := b.trainer.Forward(b.features, b.batch, 0); err != nil {
 		return 0, err

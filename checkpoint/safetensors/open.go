@@ -121,8 +121,8 @@ func (f *File) ReadFloat32At(name string, first int, dst []float32) error {
 	}
 	info, span := f.Tensors()[i], f.spans[i]
 	if n := info.Elements(); first < 0 || len(dst) > n-first {
-		return checkpoint.InFile(checkpoint.OfTensor(checkpoint.Refuse(checkpoint.BadShape, "shape %v has %d elements, want %d to %d", info.Shape, n,
-			first, first+len(dst)), name), info.File)
+		return checkpoint.InFile(checkpoint.OfTensor(checkpoint.Refuse(checkpoint.BadShape, "shape %v has %d elements, want %d to %d",
+			info.Shape, n, first, first+len(dst)), name), info.File)
 	}
 	size := int64(info.DType.Size())
 	span.Offset, span.Size = span.Offset+size*int64(first), size*int64(len(dst))

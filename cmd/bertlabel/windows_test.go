@@ -247,8 +247,8 @@ func TestWindowsDetail(t *testing.T) {
 	}
 }
 
-// TestNoisyOr trains with --window-pooling noisy-or, as recipe best does without its exact head, and looks at what the other verbs make of the
-// model: it is read as it was trained.
+// TestNoisyOr trains with --window-pooling noisy-or, as recipe best does without its exact head, and looks at what the other verbs make of
+// the model: it is read as it was trained.
 func TestNoisyOr(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

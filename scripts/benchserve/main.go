@@ -192,7 +192,8 @@ func (b *bench) peer(name string, c *client, names string, print func(server, wh
 	}
 }
 
-// signal sends one to a process group, if there is one. A peer that is not measured stands still: LitServe's idle processes keep a core busy.
+// signal sends one to a process group, if there is one. A peer that is not measured stands still: LitServe's idle processes keep a core
+// busy.
 func signal(group, name string) error {
 	if group == "" {
 		return nil

@@ -2,8 +2,9 @@
 //
 //	go run ./scripts/tinymodel FOLDER
 //
-// The committed folder was made by the kernel set generic while that rounded every product; last bits decide where training ends, so today's
-// kernels end elsewhere, though in the same place each time on amd64. The tests of train/tiny hold the committed folder to what it should be.
+// The committed folder was made by the kernel set generic while that rounded every product; last bits decide where training ends, so
+// today's kernels end elsewhere, though in the same place each time on amd64. The tests of train/tiny hold the committed folder to what it
+// should be.
 package main
 
 import (

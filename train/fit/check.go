@@ -206,8 +206,8 @@ func (o *Options) checkWindows() error {
 func (o *Options) checkNoisyOr() error {
 	switch noisy := o.WindowPooling == model.NoisyOr; {
 	case noisy && o.exact():
-		return refuse("window_pooling", " noisy-or has no exact head, as `solver` %s finds it on features of whole texts: give `solver` gradient, "+
-			"or `window_pooling` features", o.Solver)
+		return refuse("window_pooling", " noisy-or has no exact head, as `solver` %s finds it on features of whole texts: give "+
+			"`solver` gradient, or `window_pooling` features", o.Solver)
 	case noisy && o.Refit != Gradient:
 		return refuse("window_pooling", " noisy-or has no exact head, as `refit` %s finds it on features of whole texts: give `refit` none, or "+
 			"`window_pooling` features", o.Refit)

@@ -112,8 +112,8 @@ func frozenSteps(n int) *train.Config {
 }
 
 // A run that keeps what frozen layers give, for Dev and for the refit, ends with the bits of one that keeps nothing: with one and two of
-// three layers trained, windows, low precisions, poolings of the head and the refit, on any number of threads, and with fewer steps than one
-// epoch has, or as many, or more. The refit then finds every text that was trained on.
+// three layers trained, windows, low precisions, poolings of the head and the refit, on any number of threads, and with fewer steps than
+// one epoch has, or as many, or more. The refit then finds every text that was trained on.
 func TestKeepingBits(t *testing.T) {
 	rows, dev := frozenRows(t, 40, 1), frozenRows(t, 24, 2)
 	base := Options{Dev: dev, Tune: Last(1), Pooling: bert.Mean, Refit: LDA, Config: frozenSteps(13), Tuning: Tuning{Thresholds: Guarded}}
@@ -156,8 +156,8 @@ func TestKeepingBits(t *testing.T) {
 	}
 }
 
-// A run that was stopped in its second epoch and goes on knows the texts that it draws then: the refit runs the others through all layers, and
-// comes to the same bits.
+// A run that was stopped in its second epoch and goes on knows the texts that it draws then: the refit runs the others through all layers,
+// and comes to the same bits.
 func TestKeepingResumed(t *testing.T) {
 	rows, dev := frozenRows(t, 40, 1), frozenRows(t, 24, 2)
 	for _, windows := range []int{1, tokenizer.AllWindows} {

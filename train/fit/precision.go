@@ -40,8 +40,8 @@ func (r *run) passesMemory(width int) int {
 // devMemory is passesMemory for the texts of Dev alone.
 func (r *run) devMemory(width int) int { return r.featuresMemory(r.o.Dev, r.devTexts, width) }
 
-// readRows returns what has a row of features of its own: the texts, or by noisy-or their windows. first says which rows are those of a text,
-// as train.Features has it; nil where each has one.
+// readRows returns what has a row of features of its own: the texts, or by noisy-or their windows. first says which rows are those of a
+// text, as train.Features has it; nil where each has one.
 func (r *run) readRows(texts []tokenizer.Encoding) (rows []tokenizer.Encoding, first []int) {
 	if r.noisyOr() {
 		if rows, first = model.Separate(texts); len(rows) > len(texts) {

@@ -31,7 +31,7 @@ type Precision struct {
 	Fingerprint string `json:"fingerprint"` // model.PredictionFingerprint, hexadecimal
 	Data        string `json:"data"`        // file of the rows, as it was named
 	DataSHA256  string `json:"data_sha256"`
-	Kernels     string `json:"kernels"` // the kernel set: in int8 others give results that are not quite the same
+	Kernels     string `json:"kernels"` // the kernel set, of which fp32 on generic alone has other bits than the rest
 	Program     string `json:"program"` // train.Program
 
 	score.Comparison

@@ -73,8 +73,8 @@ func runConvert(_ context.Context, a *cli.App, o convertOptions) error {
 		return err
 	}
 	if m.Head != nil && m.WindowPooling == model.NoisyOr {
-		a.Log.Infof("the head reads each window of a text and joins them by noisy-or, which with its calibration bertlabel.json says: other programs " +
-			"read one row")
+		a.Log.Infof("the head reads each window of a text and joins them by noisy-or, which with its calibration bertlabel.json says: " +
+			"other programs read one row")
 	}
 	a.Log.Infof("wrote %s", o.Folder)
 	return nil

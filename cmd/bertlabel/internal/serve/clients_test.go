@@ -28,8 +28,8 @@ type exchange struct {
 	AnswerBase64  []byte `json:"answer_base64"`
 }
 
-// Requests of the real clients of other servers have the answers that they were content with: the same but for the time and, as another CPU's
-// kernels sum in another order, the last digits.
+// Requests of the real clients of other servers have the answers that they were content with: the same but for the time and, as the
+// kernels of the recordings summed in another order, the last digits.
 func TestRecordedClients(t *testing.T) {
 	const tiny = "../../../../bert/testdata/tiny" // the model of the recordings
 	s := serve(t, Options{Models: []Source{source("tiny", tiny)}, Explain: true})
@@ -143,7 +143,8 @@ func cells(line []byte) (all []any) {
 	return all
 }
 
-// answerTolerance is what a value may differ by between kernel sets: of embeddings of MiniLM it was 1.6e-6 (docs/precision.md).
+// answerTolerance is what a value may differ by from the recordings, whose kernels summed in another order: of embeddings of MiniLM that was
+// 1.6e-6; generic differs by 5e-7 (docs/precision.md).
 const answerTolerance = 2e-5
 
 // sameTensors compares the bytes of float32 tensors, or of one of texts such as "0.93:4:joy".

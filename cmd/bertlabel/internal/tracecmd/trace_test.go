@@ -25,7 +25,7 @@ const tinyModel = "../../../../bert/testdata/tiny"
 
 var update = flag.Bool("update", false, "write the transcript")
 
-// number is one with a point: the last of its digits differs between kernel sets.
+// number is one with a point: the last of its digits is another on the kernel set generic.
 var number = regexp.MustCompile(`-?\d+\.\d+`)
 
 // The whole text of the tiny model is that of the transcript, its numbers to a thousandth, and no line is longer than 100 columns.

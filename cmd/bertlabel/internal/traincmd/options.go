@@ -234,7 +234,8 @@ func (t *trainFlags) unused(o *fit.Options, c choice, given func(flag string) bo
 			Flags: []string{"recompute", "layerwise-lr-decay", "save-checkpoints-steps", "keep-checkpoints", "verify-save", "tensorboard"}},
 		cli.Unused{If: !head, Why: "features are kept by --tune head only", Flags: []string{"features-cache"}},
 		cli.Unused{If: o.Dev == nil && o.Precision == bert.Int8, Why: "int8 is what --dev is judged in, give that", Flags: []string{"precision"}},
-		cli.Unused{If: o.Dev == nil, Why: "give " + t.judges() + " to evaluate on", Flags: []string{"eval-steps", "best-metric", "early-stopping"}},
+		cli.Unused{If: o.Dev == nil, Why: "give " + t.judges() + " to evaluate on",
+			Flags: []string{"eval-steps", "best-metric", "early-stopping"}},
 		cli.Unused{If: t.config.MaxSteps > 0, Why: "--max-steps says how many steps there are", Flags: []string{"num-train-epochs"}},
 		cli.Unused{If: t.posWeight != balanced, Why: "it bounds --pos-weight balanced", Flags: []string{"pos-weight-cap"}},
 		cli.Unused{If: o.Tuning.Thresholds == fit.Half, Why: "it is what --tune-thresholds chooses for", Flags: []string{"threshold-objective"}})

@@ -15,7 +15,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// parse returns what a command line of train says, without running it. It asks for no baseline, and trains on texts unless it has --features.
+// parse returns what a command line of train says, without running it. It asks for no baseline, and trains on texts unless it has
+// --features.
 func parse(t *testing.T, args ...string) (said *training, err error) {
 	t.Helper()
 	cmd := newTrain(func(_ context.Context, _ *cobra.Command, parsed *training) error {
