@@ -69,7 +69,7 @@ func TestNoisyOr(t *testing.T) {
 					if !(math.Abs(float64(z)-want) <= 1e-6*max(1, math.Abs(want))) { // one float32 for the logit
 						t.Errorf("%v: text %d, %s: logit %v, want %v", pooling, i, m.Labels[l], z, want)
 					}
-					if p, q := float64(got[i].Probabilities[l]), 1/(1+math.Exp(-want)); !(math.Abs(p-q) <= 1e-6) {
+					if p, q := float64(got[i].Probabilities[l]), 1/(1+math.Exp(-want)); !(math.Abs(p-q) <= 1e-6) { // a logit rounded to float32
 						t.Errorf("%v: text %d, %s: probability %v, want %v", pooling, i, m.Labels[l], p, q)
 					}
 				}
@@ -138,7 +138,7 @@ func (m *Model) sameEverywhere(t *testing.T, rng *rand.Rand, texts []Text, want 
 				sum += s.Shares[l]
 			}
 			whole := math.Log1p(math.Exp(float64(logit))) // −ln(1 − p)
-			if !(math.Abs(sum-whole) <= 1e-5*whole) {
+			if !(math.Abs(sum-whole) <= 1e-13*whole) {    // both of the same logit, in float64
 				t.Errorf("%v: the shares of text %d add up to %v, −ln(1 − p) is %v", m.Pooling, i, sum, whole)
 			}
 		}
@@ -253,7 +253,7 @@ func TestNoisyOrExplain(t *testing.T) {
 			for _, w := range x.Windows {
 				sum += w.Share
 			}
-			if len(x.Windows) < 3 || x.WindowPooling != NoisyOr || !(math.Abs(sum-whole) <= 1e-5*whole) {
+			if len(x.Windows) < 3 || x.WindowPooling != NoisyOr || !(math.Abs(sum-whole) <= 1e-13*whole) {
 				t.Errorf("%s: %d windows whose shares add up to %v, −ln(1 − p) is %v", pooling, len(x.Windows), sum, whole)
 			}
 			if got := float64(p[0].Logits[slices.Index(m.Labels, x.Label)]); got != x.Logit {

@@ -122,8 +122,8 @@ func TestNoisyOrStart(t *testing.T) {
 		}
 		mean := float64(windows) / float64(len(texts))
 		for l, b := range m.Head.Bias.Value {
-			z := math.Log(math.Expm1(mean * math.Log1p(math.Exp(float64(b))))) // Σ softplus over so many windows
-			if !(math.Abs(z-float64(want.Bias.Value[l])) <= 1e-6) || mean < 2 {
+			z := math.Log(math.Expm1(mean * math.Log1p(math.Exp(float64(b)))))  // Σ softplus over so many windows
+			if !(math.Abs(z-float64(want.Bias.Value[l])) <= 1e-6) || mean < 2 { // a bias of about 1 in float32, 2⁻²⁴, times some windows
 				t.Errorf("label %d: %.1f windows start at %v, want %v", l, mean, z, want.Bias.Value[l])
 			}
 		}
@@ -249,7 +249,7 @@ func checkRetune(t *testing.T, m *model.Model, dev *data.Dataset) {
 	}
 	for i, z := range logits().Data {
 		c := m.Calibration[i%2]
-		if want := c.Slope*float64(raw.Data[i]) + c.Intercept; !(math.Abs(float64(z)-want) <= 1e-5*max(1, math.Abs(want))) {
+		if want := c.Slope*float64(raw.Data[i]) + c.Intercept; !(math.Abs(float64(z)-want) <= 1e-5*max(1, math.Abs(want))) { // raw is rounded to float32, then again
 			t.Errorf("logit %d is %v, by the calibration %v", i, z, want)
 		}
 	}
@@ -259,12 +259,11 @@ func checkRetune(t *testing.T, m *model.Model, dev *data.Dataset) {
 func TestNoisyOrRefused(t *testing.T) {
 	rows, dev := newDocuments(t, 30, 1), newDocuments(t, 20, 2)
 	for want, o := range map[string]fit.Options{
-		"`solver` lda":           noisyOr(fit.Options{Solver: fit.LDA, Dev: dev}),
-		"`solver` lbfgs":         noisyOr(fit.Options{Solver: fit.LBFGS}),
-		"`refit` lda":            noisyOr(fit.Options{Tune: fit.Last(1), Refit: fit.LDA, Dev: dev}),
-		"give `windows` all":     {Windows: 1, WindowPooling: model.NoisyOr},
-		"features or noisy-or":   {WindowPooling: "mean"},
-		"`solver` gradient, or ": noisyOr(fit.Options{Solver: fit.LBFGS}),
+		"`solver` lda":         noisyOr(fit.Options{Solver: fit.LDA, Dev: dev}),
+		"`solver` lbfgs":       noisyOr(fit.Options{Solver: fit.LBFGS}),
+		"`refit` lda":          noisyOr(fit.Options{Tune: fit.Last(1), Refit: fit.LDA, Dev: dev}),
+		"give `windows` all":   {Windows: 1, WindowPooling: model.NoisyOr},
+		"features or noisy-or": {WindowPooling: "mean"},
 	} {
 		var refused *fit.OptionError
 		if _, err := fit.Model(t.Context(), newModel(t), rows, o); !errors.As(err, &refused) || refused.Option != "window_pooling" ||
@@ -273,11 +272,15 @@ func TestNoisyOrRefused(t *testing.T) {
 		}
 	}
 	m, _ := fitted(t, rows, noisyOr(fit.Options{Config: headSteps()}))
-	for option, o := range map[string]fit.Options{"window_pooling": {WindowPooling: model.PoolFeatures}, "l2": {L2: 1},
-		"solver": {Solver: fit.LDA, Dev: dev}} {
+	for want, o := range map[string]fit.Options{
+		"is that of the model's head":             {WindowPooling: model.PoolFeatures},
+		"is for exact heads":                      {L2: 1},
+		"noisy-or has no exact head, as `solver`": {Solver: fit.LDA, Dev: dev},
+		"as `solver` lda":                         {Solver: fit.LDA, Dev: dev, Windows: 1},
+	} {
 		var refused *fit.OptionError
-		if _, err := fit.Outputs(t.Context(), m, rows, o); !errors.As(err, &refused) {
-			t.Errorf("new labels with %s: %v", option, err)
+		if _, err := fit.Outputs(t.Context(), m, rows, o); !errors.As(err, &refused) || !strings.Contains(err.Error(), want) {
+			t.Errorf("new labels, want %q: %v", want, err)
 		}
 	}
 	stop := errors.New("enough")

@@ -33,10 +33,7 @@ func Outputs(ctx context.Context, m *model.Model, rows *data.Dataset, o Options)
 	if err := checkOutputs(m, rows, &o); err != nil {
 		return nil, err
 	}
-	o.Pooling, o.WindowPooling = m.Pooling, m.WindowPooling
-	if o.Solver = exactSolver(&o); m.WindowPooling == model.NoisyOr {
-		o.Solver = Gradient
-	}
+	o.Pooling, o.WindowPooling, o.Solver = m.Pooling, m.WindowPooling, outputSolver(m, &o)
 	sets := []**data.Dataset{&rows}
 	if o.Dev != nil {
 		sets = append(sets, &o.Dev)
@@ -127,9 +124,12 @@ func (h *headRun) descendEach(ctx context.Context) (found headFound, err error) 
 	return found, nil
 }
 
-// exactSolver returns what o.Solver stands for.
-func exactSolver(o *Options) Solver {
-	if o.Solver == Gradient {
+// outputSolver returns what o.Solver stands for where outputs of m are found.
+func outputSolver(m *model.Model, o *Options) Solver {
+	switch noisy := m.WindowPooling == model.NoisyOr; {
+	case noisy && o.Solver == LBFGS:
+		return Gradient
+	case !noisy && o.Solver == Gradient:
 		return LBFGS
 	}
 	return o.Solver
@@ -165,11 +165,6 @@ func checkOutputs(m *model.Model, rows *data.Dataset, o *Options) error {
 		return refuse("recompute", " and `dropout` are for training the encoder, which stays as it is: want neither")
 	}
 	c := *o
-	if c.Solver = exactSolver(o); c.Solver == LBFGS && m.WindowPooling == model.NoisyOr {
-		c.Solver = Gradient
-	}
-	if c.WindowPooling = m.WindowPooling; !o.windows(m).Several() {
-		c.WindowPooling = model.PoolFeatures
-	}
+	c.Solver, c.WindowPooling = outputSolver(m, o), m.WindowPooling
 	return c.Check()
 }
