@@ -70,8 +70,8 @@ func noisyOrCases() (cases [][]float64) {
 			cases = append(cases, z)
 		}
 	}
-	return append(cases, []float64{-37.0000001, -38}, []float64{-36.9999999, -38}, []float64{39.9, -3}, []float64{20, 20.000001}, []float64{0, 0, 0},
-		[]float64{-440, -440}, []float64{440, -440, 440}, []float64{math.Log(math.E - 1), -1e-300})
+	return append(cases, []float64{-37.0000001, -38}, []float64{-36.9999999, -38}, []float64{39.9, -3}, []float64{20, 20.000001},
+		[]float64{0, 0, 0}, []float64{-440, -440}, []float64{440, -440, 440}, []float64{math.Log(math.E - 1), -1e-300})
 }
 
 // TestNoisyOr holds logit and gradient beside the definition in 1300 bits.

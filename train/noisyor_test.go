@@ -133,7 +133,8 @@ func TestNoisyOrHeadBits(t *testing.T) {
 	}
 	part := task.Train.Subset([]int{3, 0}, 2)
 	first := task.Train.First
-	if !slices.Equal(part.First, []int{0, first[4] - first[3], first[4] - first[3] + first[1]}) || !slices.Equal(part.X.Row(0), task.Train.X.Row(first[3])) {
+	if !slices.Equal(part.First, []int{0, first[4] - first[3], first[4] - first[3] + first[1]}) ||
+		!slices.Equal(part.X.Row(0), task.Train.X.Row(first[3])) {
 		t.Errorf("texts 3 and 0 have the windows %v", part.First)
 	}
 	task.Train.First = slices.Clone(task.Train.First)

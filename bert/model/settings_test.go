@@ -120,7 +120,8 @@ func TestSettingsRefused(t *testing.T) {
 		{"thresholds", map[string]any{"joy": -0.001}, `"joy" is -0.001, expected 0 to 1`},
 		{"thresholds", map[string]any{"joy": 1.001}, "expected 0 to 1"},
 		{"window_pooling", "max", `window_pooling: found "max", want features or noisy-or`}, {"window_pooling", "features", ""},
-		{"calibration", map[string]any{"joy": map[string]any{"slope": 2, "intercept": 1}}, "calibration: it goes with a window_pooling of noisy-or"},
+		{"calibration", map[string]any{"joy": map[string]any{"slope": 2, "intercept": 1}},
+			"calibration: it goes with a window_pooling of noisy-or"},
 		{"thresholds", map[string]any{"joy": 0}, ""}, {"thresholds", map[string]any{"joy": 1}, ""},
 		{"keep_tokens", "x", "keep_tokens is"}, {"strip_accents", 1, "strip_accents is"},
 	} {

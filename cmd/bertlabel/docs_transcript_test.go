@@ -24,8 +24,8 @@ var (
 )
 
 // What a page says that a command prints is what it prints: the same words, and numbers that differ by one unit of their last decimal
-// at most (nearNumber), as the kernel set generic differs from the others by rounding. A line … stands for any lines, a number with ≈ before it
-// for any number. A command that takes long says so, # ≈ 5 s: it is run with -long only.
+// at most (nearNumber), as the kernel set generic differs from the others by rounding. A line … stands for any lines, a number with ≈
+// before it for any number. A command that takes long says so, # ≈ 5 s: it is run with -long only.
 //
 // The test is not parallel: a command runs in the root of the module, where its reader is.
 func TestDocsTranscripts(t *testing.T) {

@@ -240,7 +240,8 @@ func newMatrix(t *testing.T) *matrix {
 		cmdtest.WriteFile(t, filepath.Join(m.dir, name), text)
 	}
 	vectors := filepath.Join(m.dir, "vectors")
-	cmdtest.WriteFile(t, vectors+".tsv", "text\tjoy\tanger\nthe cat\t1\t0\na dog ran\t0\t1\nbig red mat\t1\t1\nsad dog\t0\t1\nhappy cat\t1\t0\n"+
+	cmdtest.WriteFile(t, vectors+".tsv", "text\tjoy\tanger\nthe cat\t1\t0\na dog ran\t0\t1\n"+
+		"big red mat\t1\t1\nsad dog\t0\t1\nhappy cat\t1\t0\n"+
 		"the big dog\t0\t1\na red cat\t1\t0\nhome\t1\t1\nthe mat\t0\t0\nsad cat\t1\t0\nhome ran\t0\t1\nred home\t0\t1\n")
 	if _, stderr, code := bertlabel(t, "", "embed", "--model", plain, "--input", vectors+".tsv", "--output", vectors, "--pooling", "mean",
 		"--output-format", "safetensors", "--labels", filepath.Join(m.dir, "two"), "--shard", "0-1/2"); code != cli.ExitOK {

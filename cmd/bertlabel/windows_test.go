@@ -293,10 +293,12 @@ func TestNoisyOr(t *testing.T) {
 	if !strings.Contains(explained, `"window_pooling":"noisy-or"`) {
 		t.Errorf("explained: %s", explained)
 	}
-	if shown, _ := run(0, "explain --steps 4 --json=false --label animal --model "+model, "--text", long); !strings.Contains(shown, "together −ln(1 − p)") {
+	shown, _ := run(0, "explain --steps 4 --json=false --label animal --model "+model, "--text", long)
+	if !strings.Contains(shown, "together −ln(1 − p)") {
 		t.Errorf("for people: %s", shown)
 	}
-	if _, stderr := run(0, "convert --to google --model "+model+" --output "+filepath.Join(dir, "google")); !strings.Contains(stderr, "noisy-or") {
+	_, stderr = run(0, "convert --to google --model "+model+" --output "+filepath.Join(dir, "google"))
+	if !strings.Contains(stderr, "noisy-or") {
 		t.Errorf("convert: %s", stderr)
 	}
 	run(0, "eval --against int8 --model "+model+" --data "+devFile)

@@ -21,8 +21,9 @@ import (
 // the lengths that texts are read up to are those of the features, and the finished m has them.
 //
 // The rows of dev are in memory, those to train on are not: LDA goes through them part by part, four times through each, LBFGS reads
-// them twice a round, and Gradient once an epoch, of which it holds a part. With one part the head has the bits of one that Model finds on the same rows; of LBFGS it has them with
-// any number. Of several parts LDA merges what it has measured, and Gradient shuffles the parts and the rows of each (data.Stream.Parts).
+// them twice a round, and Gradient once an epoch, of which it holds a part. With one part the head has the bits of one that Model finds on
+// the same rows; of LBFGS it has them with any number. Of several parts LDA merges what it has measured, and Gradient shuffles the parts
+// and the rows of each (data.Stream.Parts).
 //
 // What needs texts, or the encoder, is refused: Tune other than Head, Folds, Poolings, Pooling, Precision, Windows, noisy-or, Cache. Errors
 // are those of Model, of the features, and a *features.ModelError.
@@ -99,7 +100,8 @@ func newFeatureRun(m *model.Model, rows, dev *features.Set, o *Options) (*featur
 		return nil, err
 	}
 	r := &run{m: m, rows: &data.Dataset{File: rows.Dir, Labels: rows.Labels}, o: o, config: o.config(), pooling: rows.Pooling,
-		width: rows.Width(), labels: rows.Labels.Names(), before: m.WindowPooling, watch: &watcher{o: o.Observer}, workers: tensor.NewWorkers(m.Threads()),
+		width: rows.Width(), labels: rows.Labels.Names(), before: m.WindowPooling, watch: &watcher{o: o.Observer},
+		workers:  tensor.NewWorkers(m.Threads()),
 		readings: map[*data.Dataset]diagnosis.Reading{}}
 	if err := o.checkLossFor(len(r.labels)); err != nil {
 		return nil, err

@@ -150,7 +150,8 @@ func TestNoisyOrResume(t *testing.T) {
 	other := o
 	other.WindowPooling = model.PoolFeatures
 	var changed *train.ChangedError
-	if _, err := fit.Model(t.Context(), newModel(t), rows, other); !errors.As(err, &changed) || !strings.Contains(err.Error(), "window_pooling was") {
+	if _, err := fit.Model(t.Context(), newModel(t), rows, other); !errors.As(err, &changed) ||
+		!strings.Contains(err.Error(), "window_pooling was") {
 		t.Errorf("by features: %v", err)
 	}
 	for range 2 { // the second finds it finished
@@ -249,7 +250,7 @@ func checkRetune(t *testing.T, m *model.Model, dev *data.Dataset) {
 	}
 	for i, z := range logits().Data {
 		c := m.Calibration[i%2]
-		if want := c.Slope*float64(raw.Data[i]) + c.Intercept; !(math.Abs(float64(z)-want) <= 1e-5*max(1, math.Abs(want))) { // raw is rounded to float32, then again
+		if want := c.Slope*float64(raw.Data[i]) + c.Intercept; !(math.Abs(float64(z)-want) <= 1e-5*max(1, math.Abs(want))) { // raw is float32
 			t.Errorf("logit %d is %v, by the calibration %v", i, z, want)
 		}
 	}

@@ -19,9 +19,10 @@ import (
 )
 
 // sameBytes are the flags that change no byte of a shard, or are compared otherwise: the model by its stamp, the input by size and time.
+// Those that say how labels are read, the last line, TestTensors of train/shard has.
 var sameBytes = strings.Fields("model bert-config-file vocab-file init-checkpoint offline input output shard bad-rows max-bad-rows metrics-file " +
 	"text pretty all-layers threads quiet log-format max-memory config kernels help " +
-	"labels-column label-columns label-separator binarize missing-labels drop-unknown-labels soft-labels") // where labels are read, TestTensors of train/shard has them
+	"labels-column label-columns label-separator binarize missing-labels drop-unknown-labels soft-labels")
 
 // otherBytes are the flags that do, with a value that is not the default.
 var otherBytes = map[string]string{

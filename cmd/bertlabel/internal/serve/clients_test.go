@@ -143,8 +143,8 @@ func cells(line []byte) (all []any) {
 	return all
 }
 
-// answerTolerance is what a value may differ by from the recordings, whose kernels summed in another order: of embeddings of MiniLM that was
-// 1.6e-6; generic differs by 5e-7 (docs/precision.md).
+// answerTolerance is what a value may differ by from the recordings, whose kernels summed in another order: of embeddings of MiniLM that
+// was 1.6e-6; generic differs by 5e-7 (docs/precision.md).
 const answerTolerance = 2e-5
 
 // sameTensors compares the bytes of float32 tensors, or of one of texts such as "0.93:4:joy".

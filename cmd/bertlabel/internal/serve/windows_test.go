@@ -116,7 +116,7 @@ func TestNoisyOr(t *testing.T) {
 		return fmt.Sprintf(`{"model":"%s","digest":"%x","predictions":[{%s,"tokens":122,"cut_tokens":0}]}`, name, m.Digest(),
 			s.line(m, score.Line{}, long, ""))
 	}
-	for _, order := range [][]string{{"features", "noisy", "calibrated"}, {"noisy", "features"}, {"features", "noisy"}} { // then from the cache
+	for _, order := range [][]string{{"features", "noisy", "calibrated"}, {"noisy", "features"}, {"features", "noisy"}} { // then cached
 		var answers []string
 		for _, name := range order {
 			answers = append(answers, answer(name))
