@@ -7,51 +7,13 @@ import (
 	"testing"
 
 	"bertlabel/tensor"
+	"bertlabel/train/traintest"
 )
 
-// cut is Parts of features in memory; reads of one part may fail.
-type cut struct {
-	Features
-	labels int
-	ends   []int // the row after each part
-	read   []int // the parts that were read, in order
-	broken int   // −1 for none
-}
-
-var errRead = errors.New("the disk is gone")
-
-func (c *cut) Len() int   { return len(c.ends) }
-func (c *cut) Width() int { return c.X.Cols }
-func (c *cut) first(part int) int {
-	if part == 0 {
-		return 0
-	}
-	return c.ends[part-1]
-}
-func (c *cut) Rows(part int) int { return c.ends[part] - c.first(part) }
-
-func (c *cut) Read(part, first int, x *tensor.Tensor) error {
-	if part == c.broken {
-		return errRead
-	}
-	c.read = append(c.read, part)
-	for i := range x.Rows {
-		copy(x.Row(i), c.X.Row(c.first(part)+first+i))
-	}
-	return nil
-}
-
-func (c *cut) Cells(part int) (y []int8, shares []float32, err error) {
-	from, to := c.first(part)*c.labels, c.ends[part]*c.labels
-	if c.Shares != nil {
-		shares = c.Shares[from:to]
-	}
-	return c.Y[from:to], shares, nil
-}
-
 // inCut returns a task whose training rows are in parts that end there.
-func inCut(task HeadTask, ends ...int) (HeadTask, *cut) {
-	c := &cut{Features: task.Train, labels: len(task.Labels), ends: ends, broken: -1}
+func inCut(task HeadTask, ends ...int) (HeadTask, *traintest.Cut) {
+	f := task.Train
+	c := &traintest.Cut{X: f.X, Y: f.Y, Shares: f.Shares, Labels: len(task.Labels), Ends: ends}
 	task.Train = Features{Parts: c}
 	return task, c
 }
@@ -69,13 +31,13 @@ func TestHeadOnParts(t *testing.T) {
 	}
 	want := run(t, made())
 	one, c := inCut(made(), 90)
-	if got := run(t, one); !got.equal(want) || !slices.Equal(c.read, []int{0}) {
-		t.Errorf("one part, read %v, gives other bits", c.read)
+	if got := run(t, one); !got.equal(want) || !slices.Equal(c.Reads, []int{0}) {
+		t.Errorf("one part, read %v, gives other bits", c.Reads)
 	}
 	several, c := inCut(made(), 30, 30, 54, 90)
 	alone := run(t, several)
-	if alone.equal(want) || len(c.read) > 9 {
-		t.Errorf("four parts, of them one empty, were read in the order %v", c.read)
+	if alone.equal(want) || len(c.Reads) > 9 {
+		t.Errorf("four parts, of them one empty, were read in the order %v", c.Reads)
 	}
 	threaded, _ := inCut(made(), 30, 30, 54, 90)
 	threaded.Workers = tensor.NewWorkers(3)
@@ -107,11 +69,11 @@ func TestLoad(t *testing.T) {
 // A part that cannot be read ends steps and loading with its error; labels that lack rows are refused.
 func TestPartsFail(t *testing.T) {
 	of, c := inCut(newTask(7, 60, 3, 2), 20, 60)
-	c.broken = 1
-	if _, err := TrainHead(t.Context(), of); !errors.Is(err, errRead) {
+	c.Fail = func(_, part int) bool { return part == 1 }
+	if _, err := TrainHead(t.Context(), of); !errors.Is(err, traintest.ErrRead) {
 		t.Errorf("steps: %v", err)
 	}
-	if _, err := Load(c); !errors.Is(err, errRead) {
+	if _, err := Load(c); !errors.Is(err, traintest.ErrRead) {
 		t.Errorf("load: %v", err)
 	}
 	of.Train.Y = c.Y[:7]

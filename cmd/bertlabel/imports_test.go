@@ -72,8 +72,9 @@ var imports = map[string][]string{
 		"bertlabel/train/data", "bertlabel/train/score"},
 	"train/features": {"bertlabel/bert", "bertlabel/bert/model", "bertlabel/bert/tokenizer", "bertlabel/checkpoint/…", "bertlabel/layers",
 		"bertlabel/tensor", "bertlabel/train/data", "bertlabel/train/shard"},
-	"train/data":    {"golang.org/x/text/…"},
-	"train/metrics": {"bertlabel/tensor/parallel", "gonum.org/v1/gonum/…"},
+	"train/traintest": {"bertlabel/tensor"},
+	"train/data":      {"golang.org/x/text/…"},
+	"train/metrics":   {"bertlabel/tensor/parallel", "gonum.org/v1/gonum/…"},
 
 	"cmd/bertlabel": {
 		"bertlabel/cmd/bertlabel/internal/cli", "bertlabel/cmd/bertlabel/internal/benchcmd", "bertlabel/cmd/bertlabel/internal/datacmd",
@@ -204,7 +205,7 @@ func TestImports(t *testing.T) {
 					t.Errorf("%s: %s imports %s, which calls methods by name: the linker then keeps all of every package (docs/size.md)",
 						platform, name, path)
 				}
-				if slices.Contains([]string{"bertlabel/tensor/tensortest", "bertlabel/checkpoint/atomic/atomictest",
+				if slices.Contains([]string{"bertlabel/tensor/tensortest", "bertlabel/checkpoint/atomic/atomictest", "bertlabel/train/traintest",
 					"bertlabel/cmd/bertlabel/internal/cmdtest"}, path) {
 					t.Errorf("%s: %s imports %s outside its tests", platform, name, path)
 				}

@@ -11,55 +11,25 @@ import (
 	"bertlabel/layers"
 	"bertlabel/tensor"
 	"bertlabel/train"
+	"bertlabel/train/traintest"
 )
-
-// cut is a train.Parts of features in memory. After so many reads, if not 0, they fail.
-type cut struct {
-	train.Features
-	labels int
-	ends   []int // the row after each part
-	reads  int
-	fails  int
-}
-
-var errRead = errors.New("the disk is gone")
-
-func (c *cut) Len() int   { return len(c.ends) }
-func (c *cut) Width() int { return c.X.Cols }
-func (c *cut) first(part int) int {
-	if part == 0 {
-		return 0
-	}
-	return c.ends[part-1]
-}
-func (c *cut) Rows(part int) int { return c.ends[part] - c.first(part) }
-
-func (c *cut) Read(part, first int, x *tensor.Tensor) error {
-	if c.reads++; c.reads == c.fails {
-		return errRead
-	}
-	for i := range x.Rows {
-		copy(x.Row(i), c.X.Row(c.first(part)+first+i))
-	}
-	return nil
-}
-
-func (c *cut) Cells(part int) (y []int8, shares []float32, err error) {
-	from, to := c.first(part)*c.labels, c.ends[part]*c.labels
-	if c.Shares != nil {
-		shares = c.Shares[from:to]
-	}
-	return c.Y[from:to], shares, nil
-}
 
 // inCut returns a task whose training rows are in n parts of nearly equal size, with an empty one at the start.
 func inCut(task Task, n int) Task {
-	c := &cut{Features: task.Train, labels: len(task.Labels), ends: []int{0}}
+	f := task.Train
+	c := &traintest.Cut{X: f.X, Y: f.Y, Shares: f.Shares, Labels: len(task.Labels), Ends: []int{0}}
 	for i := range n {
-		c.ends = append(c.ends, task.Train.X.Rows*(i+1)/n)
+		c.Ends = append(c.Ends, f.X.Rows*(i+1)/n)
 	}
 	task.Train = train.Features{Parts: c}
 	return task
+}
+
+// failAt makes a read of the parts fail, counted from 1, and returns them.
+func failAt(parts train.Parts, read int) *traintest.Cut {
+	c := parts.(*traintest.Cut)
+	c.Reads, c.Fail = nil, func(at, _ int) bool { return at == read }
+	return c
 }
 
 // headOf returns weights and bias that a solver finds, on some threads.
@@ -67,7 +37,7 @@ func headOf(t *testing.T, task Task, threads int, solve func(context.Context, Ta
 	t.Helper()
 	width := task.Train.X
 	if width == nil {
-		width = task.Train.Parts.(*cut).X
+		width = task.Train.Parts.(*traintest.Cut).X
 	}
 	task.Classifier = layers.NewClassifier(len(task.Labels), width.Cols)
 	if task.Workers = tensor.NewWorkers(threads); threads == 0 {
@@ -140,9 +110,9 @@ func TestPartsFail(t *testing.T) {
 		for _, fails := range []int{1, 2, 4, 5, 9, 14} {
 			of := inCut(task, 2)
 			of.Workers = tensor.NewWorkers(2)
-			of.Train.Parts.(*cut).fails = fails
+			parts := failAt(of.Train.Parts, fails)
 			_, err := solve(t.Context(), of)
-			if made := of.Train.Parts.(*cut).reads; !errors.Is(err, errRead) && made >= fails {
+			if made := len(parts.Reads); !errors.Is(err, traintest.ErrRead) && made >= fails {
 				t.Errorf("%s: read %d of %d: %v", name, fails, made, err)
 			}
 		}
@@ -156,16 +126,16 @@ func TestPartsFail(t *testing.T) {
 	told := []Progress{}
 	of.Observe = func(p Progress) error {
 		if told = append(told, p); p.Measured == 2 {
-			return errRead
+			return traintest.ErrRead
 		}
 		return nil
 	}
-	if _, err := Discriminant(t.Context(), of); !errors.Is(err, errRead) || !slices.Equal(told, []Progress{
+	if _, err := Discriminant(t.Context(), of); !errors.Is(err, traintest.ErrRead) || !slices.Equal(told, []Progress{
 		{Labels: 2, Measured: 1, Parts: 3}, {Labels: 2, Measured: 2, Parts: 3}}) {
 		t.Errorf("told %v, %v", told, err)
 	}
 	of = inCut(task, 2)
-	of.Train.Parts.(*cut).labels = 1
+	of.Train.Parts.(*traintest.Cut).Labels = 1
 	if _, err := Discriminant(t.Context(), of); err == nil ||
 		!strings.Contains(err.Error(), "has 150 label cells, want 2 labels for each of 150 rows") {
 		t.Errorf("labels missing: %v", err)
@@ -193,9 +163,8 @@ func TestMeanLoss(t *testing.T) {
 		if err != nil || !(math.Abs(got-want) <= 1e-13*want) { // a sum of float64 in another order
 			t.Errorf("in parts %v, want %v, %v", got, want, err)
 		}
-		of.Parts.(*cut).fails = of.Parts.(*cut).reads
-		of.Parts.(*cut).reads = 0
-		if _, err := MeanLoss(head, loss, of, nil); !errors.Is(err, errRead) {
+		failAt(of.Parts, len(of.Parts.(*traintest.Cut).Reads))
+		if _, err := MeanLoss(head, loss, of, nil); !errors.Is(err, traintest.ErrRead) {
 			t.Errorf("a read that fails: %v", err)
 		}
 	}
