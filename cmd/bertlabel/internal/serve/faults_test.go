@@ -320,9 +320,15 @@ func TestHalfClosed(t *testing.T) {
 	close(release)
 }
 
-// Clients leave at each stage of a request: nothing of them runs that has not begun, and nothing is left, no goroutine, no byte, no place
-// in the queue. BERTLABEL_LEAVERS=1000 is the count of docs/testing.md.
-func TestClientsLeave(t *testing.T) {
+// leavers are clients that leave a server which runs one pass at a time.
+type leavers struct {
+	*testServer
+	engine        *faulty
+	n             int           // of each stage
+	held, release chan struct{} // of hold: a pass is there, and may go on
+}
+
+func newLeavers(t *testing.T) *leavers {
 	n := 40
 	if testing.Short() {
 		n = 10
@@ -342,73 +348,93 @@ func TestClientsLeave(t *testing.T) {
 		_, _, measured := s.queue.Costs(e.target)
 		return measured && s.queue.Stats().Running == 0
 	})
-	held, release := make(chan struct{}), make(chan struct{})
+	return &leavers{s, engine, n, make(chan struct{}), make(chan struct{})}
+}
+
+// hold makes each pass from now on wait for release when it has told of itself.
+func (l *leavers) hold(t *testing.T) {
 	before := func([]tokenizer.Encoding) {
 		select {
-		case held <- struct{}{}:
+		case l.held <- struct{}{}:
 			select {
-			case <-release:
+			case <-l.release:
 			case <-t.Context().Done():
 			}
 		case <-t.Context().Done(): // the test has failed
 		}
 	}
-	request := func(i int) string {
-		body := `{"text": "` + strings.Join(strings.Split(strconv.FormatInt(int64(i), 26), ""), " ") + `"}` // tokens of the vocabulary
-		body = strings.Map(func(r rune) rune {
-			if r >= '0' && r <= '9' {
-				return r - '0' + 'q'
-			}
-			return r
-		}, body)
-		return fmt.Sprintf("POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-			len(body), body)
-	}
-	left := func() float64 { return s.metric(`bertlabel_requests_total{code="499",route="/v1/predict"}`) }
-	http.DefaultClient.CloseIdleConnections()
-	goroutines := runtime.NumGoroutine()
+	l.engine.before.Store(&before)
+}
 
-	for i := range n { // headers, body
-		s.raw(request(i)[:30]).Close()
-		s.raw(strings.TrimSuffix(request(i), `"}`)).Close()
-	}
+// request returns one with a text of its own.
+func (l *leavers) request(i int) string {
+	body := `{"text": "` + strings.Join(strings.Split(strconv.FormatInt(int64(i), 26), ""), " ") + `"}` // tokens of the vocabulary
+	body = strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return r - '0' + 'q'
+		}
+		return r
+	}, body)
+	return fmt.Sprintf("POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		len(body), body)
+}
 
-	engine.before.Store(&before)
-	for i := range n { // running
-		conn := s.raw(request(i))
-		<-held
+// whileRunning has each leave while its pass is held.
+func (l *leavers) whileRunning(t *testing.T) {
+	left := func() float64 { return l.metric(`bertlabel_requests_total{code="499",route="/v1/predict"}`) }
+	for i := range l.n {
+		conn := l.raw(l.request(i))
+		<-l.held
 		gone := left()
 		conn.Close()
 		eventually(t, "it has left", func() bool { return left() > gone })
-		release <- struct{}{}
+		l.release <- struct{}{}
 	}
-	eventually(t, "all passes have ended", func() bool { return s.queue.Stats().Running == 0 })
+	eventually(t, "all passes have ended", func() bool { return l.queue.Stats().Running == 0 })
+}
 
-	ctx, cancel := context.WithCancel(t.Context()) // queued, after one that is held
-	defer cancel()
-	blocker := s.raw(request(n))
-	<-held
-	ran, waiting := s.queue.Stats().Batches, []net.Conn{}
-	for i := range n {
-		waiting = append(waiting, s.raw(request(n+1+i)))
+// whileQueued has all leave while the pass of a request before them is held, which is answered.
+func (l *leavers) whileQueued(t *testing.T) {
+	blocker := l.raw(l.request(l.n))
+	<-l.held
+	ran, waiting := l.queue.Stats().Batches, []net.Conn{}
+	for i := range l.n {
+		waiting = append(waiting, l.raw(l.request(l.n+1+i)))
 	}
-	eventually(t, "all wait", func() bool { return s.queue.Stats().Queued[queue.Interactive] == n })
+	eventually(t, "all wait", func() bool { return l.queue.Stats().Queued[queue.Interactive] == l.n })
 	for _, conn := range waiting {
 		conn.Close()
 	}
-	eventually(t, "none waits", func() bool { return s.queue.Stats().Queued == [2]int{} })
-	engine.before.Store(nil)
-	release <- struct{}{}
+	eventually(t, "none waits", func() bool { return l.queue.Stats().Queued == [2]int{} })
+	l.engine.before.Store(nil)
+	l.release <- struct{}{}
 	if answer, err := bufio.NewReader(blocker).ReadString('\n'); err != nil || !strings.Contains(answer, "200") {
 		t.Errorf("the one before them: %q, %v", answer, err)
 	}
 	blocker.Close()
-	if now := s.queue.Stats().Batches; now[0]+now[1] != ran[0]+ran[1]+1 {
+	if now := l.queue.Stats().Batches; now[0]+now[1] != ran[0]+ran[1]+1 {
 		t.Errorf("%v passes, were %v: something ran for those who had left", now, ran)
 	}
+}
 
-	for range n { // half read
-		out, answer := s.pipe(ctx)
+// Clients leave at each stage of a request: nothing of them runs that has not begun, and nothing is left, no goroutine, no byte, no place
+// in the queue. BERTLABEL_LEAVERS=1000 is the count of docs/testing.md.
+func TestClientsLeave(t *testing.T) {
+	l := newLeavers(t)
+	http.DefaultClient.CloseIdleConnections()
+	goroutines := runtime.NumGoroutine()
+
+	for i := range l.n { // headers, body
+		l.raw(l.request(i)[:30]).Close()
+		l.raw(strings.TrimSuffix(l.request(i), `"}`)).Close()
+	}
+	l.hold(t)
+	l.whileRunning(t)
+	l.whileQueued(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for range l.n { // half read
+		out, answer := l.pipe(ctx)
 		if _, err := bufio.NewReader(answer.Body).ReadString('\n'); err != nil {
 			t.Error(err)
 		}
@@ -418,15 +444,15 @@ func TestClientsLeave(t *testing.T) {
 
 	http.DefaultClient.CloseIdleConnections()
 	eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutines })
-	q := s.queue.Stats()
-	if q.Queued != [2]int{} || q.QueuedTokens != [2]int{} || q.StreamTokens != 0 || q.Running != 0 || s.bodies.Used()+s.rows.Used() != 0 {
-		t.Errorf("left behind: %+v, %d bytes", q, s.Used())
+	q := l.queue.Stats()
+	if q.Queued != [2]int{} || q.QueuedTokens != [2]int{} || q.StreamTokens != 0 || q.Running != 0 || l.bodies.Used()+l.rows.Used() != 0 {
+		t.Errorf("left behind: %+v, %d bytes", q, l.Used())
 	}
 	for _, series := range []string{`queue_texts{class="interactive"}`, `queue_texts{class="bulk"}`,
 		`queue_tokens{class="interactive"}`, `queue_tokens{class="bulk"}`, "running_passes", "body_bytes", "stream_bytes"} {
-		if v := s.metric("bertlabel_" + series); v != 0 {
+		if v := l.metric("bertlabel_" + series); v != 0 {
 			t.Errorf("%s is %v", series, v)
 		}
 	}
-	s.post("/v1/predict", `{"text": "the cat"}`)
+	l.post("/v1/predict", `{"text": "the cat"}`)
 }
