@@ -361,7 +361,8 @@ func TestClientsLeave(t *testing.T) {
 			}
 			return r
 		}, body)
-		return fmt.Sprintf("POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		return fmt.Sprintf("POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+			len(body), body)
 	}
 	left := func() float64 { return s.metric(`bertlabel_requests_total{code="499",route="/v1/predict"}`) }
 	http.DefaultClient.CloseIdleConnections()
@@ -421,8 +422,8 @@ func TestClientsLeave(t *testing.T) {
 	if q.Queued != [2]int{} || q.QueuedTokens != [2]int{} || q.StreamTokens != 0 || q.Running != 0 || s.bodies.Used()+s.rows.Used() != 0 {
 		t.Errorf("left behind: %+v, %d bytes", q, s.Used())
 	}
-	for _, series := range []string{`queue_texts{class="interactive"}`, `queue_texts{class="bulk"}`, `queue_tokens{class="interactive"}`,
-		`queue_tokens{class="bulk"}`, "running_passes", "body_bytes", "stream_bytes"} {
+	for _, series := range []string{`queue_texts{class="interactive"}`, `queue_texts{class="bulk"}`,
+		`queue_tokens{class="interactive"}`, `queue_tokens{class="bulk"}`, "running_passes", "body_bytes", "stream_bytes"} {
 		if v := s.metric("bertlabel_" + series); v != 0 {
 			t.Errorf("%s is %v", series, v)
 		}

@@ -121,8 +121,8 @@ func (c *call) decodeBytes(body []byte, fields map[string]any, strict bool) erro
 }
 
 // What reading a JSON body may take beside its own bytes, for each comma, string and bracket outside of strings: the places in lists and
-// maps, 2¼ times as many while a list grows. ["" …] of texts takes 56·2¼ bytes an element, [0 …] as raw values 24·2¼ + 8, [[] …] 24·2¼ + 48,
-// and {"": 0 …} some 90.
+// maps, 2¼ times as many while a list grows. ["" …] of texts takes 56·2¼ bytes an element, [0 …] as raw values 24·2¼ + 8,
+// [[] …] 24·2¼ + 48, and {"": 0 …} some 90.
 const (
 	commaMemory   = 64
 	stringMemory  = 64
