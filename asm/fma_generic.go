@@ -12,12 +12,12 @@ func fma32(x, y, z float32) float32 {
 	return float32(s)
 }
 
-// horner returns (…(c[0]·x + c[1])·x + …) + c[n−1], each step by fma32.
+// horner returns (…(c[0]·x + c[1])·x + …) + c[n−1], each step as fma32 does it. No result may be denormal.
 func horner(x float32, c []float64) float32 {
 	y, p := float64(x), c[0]
 	for _, z := range c[1:] {
 		s := p*y + z
-		if roundsTwice(s) {
+		if halfway(s) {
 			s = toOdd(p, y, z)
 		}
 		p = float64(float32(s))
@@ -27,10 +27,10 @@ func horner(x float32, c []float64) float32 {
 
 // roundsTwice reports whether rounding s, a sum that may have been rounded to float64, to float32 may differ from rounding the sum at once:
 // s lies halfway between two float32, or is denormal there and has fewer bits.
-func roundsTwice(s float64) bool {
-	u := math.Float64bits(s)
-	return u<<35 == 1<<63 || u<<1 < (1023-126)<<53
-}
+func roundsTwice(s float64) bool { return halfway(s) || math.Float64bits(s)<<1 < (1023-126)<<53 }
+
+// halfway reports whether s, if normal as a float32, lies halfway between two of them.
+func halfway(s float64) bool { return math.Float64bits(s)<<35 == 1<<63 }
 
 // toOdd returns x·y + z, x·y exact, rounded to odd, which makes a second rounding to float32 harmless (Boldo and Melquiond, "Emulation of
 // FMA and correctly rounded sums", 2008).

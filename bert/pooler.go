@@ -16,20 +16,16 @@ func newPooler(c *Config) *Pooler {
 
 // Forward sets pooled from cls, both [texts, hidden]. They must not share memory.
 func (p *Pooler) Forward(ws *Workspace, pooled, cls *tensor.Tensor) {
-	p.affine(ws, pooled, cls, layers.Tanh)
-}
-
-// affine sets y to act(cls·W + b), all [texts, hidden].
-func (p *Pooler) affine(ws *Workspace, y, cls *tensor.Tensor, act layers.Activation) {
-	fused(&ws.Workspace, func() { p.Dense.Forward(&ws.Workspace, y, cls, act) })
-}
-
-// fused runs float32 products that have to have the same bits on all kernel sets: those that a pass in a low precision depends on.
-func fused(ws *tensor.Workspace, products func()) {
-	before := ws.Fused
-	ws.Fused = true
-	products()
+	before := fuse(&ws.Workspace)
+	p.Dense.Forward(&ws.Workspace, pooled, cls, layers.Tanh)
 	ws.Fused = before
+}
+
+// fuse gives float32 products of ws the same bits on all kernel sets: those that a pass in a low precision depends on. It returns what
+// ws.Fused was, for the caller to put back.
+func fuse(ws *tensor.Workspace) (before bool) {
+	before, ws.Fused = ws.Fused, true
+	return before
 }
 
 // poolerTraining is a pass of training through the pooler.
@@ -42,7 +38,9 @@ type poolerTraining struct {
 // forward sets pooled from cls, both [texts, hidden].
 func (p *poolerTraining) forward(ws *tensor.Workspace, pooled, cls *tensor.Tensor) {
 	p.inner.Resize(cls.Rows, cls.Cols)
-	fused(ws, func() { p.Dense.ForwardTraining(ws, &p.inner, cls, nil) })
+	before := fuse(ws)
+	p.Dense.ForwardTraining(ws, &p.inner, cls, nil)
+	ws.Fused = before
 	ws.Map(pooled, &p.inner, layers.Tanh.Kernel())
 }
 

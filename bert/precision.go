@@ -168,6 +168,8 @@ func (l *Layer) toInt8(ws *Workspace, x *tensor.Tensor, b *Batch, arena *tensor.
 // outliers runs l, which is in float32, from x to x, and returns the channels of the input of each product that x and the kernels bring
 // to light.
 func (l *Layer) outliers(ws *Workspace, x *tensor.Tensor, b *Batch) (outliers [layerProducts][]int) {
+	before := fuse(&ws.Workspace)
+	defer func() { ws.Fused = before }()
 	var inputs [layerProducts][]float32
 	for t := 0; t < b.Texts(); t += outlierTogether {
 		first := b.Offsets[t]
@@ -177,7 +179,7 @@ func (l *Layer) outliers(ws *Workspace, x *tensor.Tensor, b *Batch) (outliers [l
 		}
 		part := x.SliceRows(first, first+offsets[outlierTogether])
 		inputs[0] = columnMaxima(inputs[0], &part)
-		fused(&ws.Workspace, func() { l.Forward(ws, &part, &part, offsets) })
+		l.Forward(ws, &part, &part, offsets)
 		for i, input := range []*tensor.Tensor{&ws.context, &ws.attended, &ws.intermediate} {
 			inputs[i+1] = columnMaxima(inputs[i+1], input)
 		}

@@ -40,7 +40,9 @@ func (m *Model) Stages(ws *Workspace, b *Batch, visit func(name string, x *tenso
 	if m.Pooler != nil {
 		cls := s.x.SliceRows(0, 1)
 		s.recompute("bert/pooler/dense", 1, m.Config.HiddenSize, func(y *tensor.Tensor) {
-			m.Pooler.affine(ws, y, &cls, layers.Linear)
+			before := fuse(&ws.Workspace)
+			m.Pooler.Dense.Forward(&ws.Workspace, y, &cls, layers.Linear)
+			ws.Fused = before
 		})
 		s.recompute("bert/pooler/tanh", 1, m.Config.HiddenSize, func(y *tensor.Tensor) { m.Pooler.Forward(ws, y, &cls) })
 		s.show("pooled_output", &s.scratch)

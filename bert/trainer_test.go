@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"bertlabel/asm"
 	"bertlabel/tensor"
 	"bertlabel/tensor/tensortest"
 )
@@ -154,6 +155,41 @@ func TestTrainerBits(t *testing.T) {
 			}
 			if got, want := r.embeddings.squares, want.embeddings.squares; got != want {
 				t.Errorf("%v: sparse squares are %v with %d workers, want %v", pooling, got, workers, want)
+			}
+		}
+	}
+}
+
+// TestTrainerKernelSets: features and gradients have the same bits on all kernel sets but generic, whose float32 products round twice.
+func TestTrainerKernelSets(t *testing.T) {
+	best := asm.Best
+	defer func() { asm.Best = best }()
+	for _, c := range []struct {
+		act     string
+		pooling Pooling
+		Precision
+	}{{"", Pooled, FP32}, {"gelu_erf", Mean, FP32}, {"relu", CLS, BF16}, {"tanh", Pooled, BF16}} {
+		o := allWithDropout
+		o.Pooling, o.Precision = c.pooling, c.Precision
+		var want *trainingRun
+		for _, set := range asm.Sets() {
+			if set.Name == "generic" {
+				continue
+			}
+			asm.Best = set
+			r := newRun(t, o, 2, c.act, 64, 1, 30, 7, 63)
+			r.forward(t)
+			r.backward()
+			if want == nil {
+				want = r
+			}
+			if !slices.Equal(r.features.Data, want.features.Data) {
+				t.Errorf("%+v: features on %s have other bits", c, set.Name)
+			}
+			for name, g := range want.gradients() {
+				if !slices.Equal(r.gradients()[name], g) {
+					t.Errorf("%+v: gradient of %s on %s has other bits", c, name, set.Name)
+				}
 			}
 		}
 	}

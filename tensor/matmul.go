@@ -30,7 +30,7 @@ const (
 	maxRowBlock   = 264     // rows of C in one job, a multiple of every MR: how often each element of B is used once it is in L2
 	aPadding      = 16      // floats between two rows of the copy of A: rows 4 KiB apart would fall into one L1 set
 	blockBytes    = 1 << 17 // bytes of B that stay in the L2 cache, beside the copy of A and the next such block, while the rows pass by
-	jobsPerWorker = 2       // a disturbed worker leaves its second job to others; each job makes its own copy of A
+	jobsPerWorker = 4       // a disturbed worker leaves its other jobs to others; half as many where each has to copy A anew
 	minParallel   = 1 << 20 // multiply-adds below which a product is not worth a second worker
 )
 
@@ -59,6 +59,7 @@ type Workspace struct {
 // scratch is one worker's.
 type scratch struct {
 	a    []float32 // a block of A, [maxRowBlock][kc + aPadding]
+	held heldBlock // what block that is
 	tile []float32 // a tile over the right border of C
 
 	low lowScratch // matmul_low.go
@@ -105,6 +106,9 @@ func (ws *Workspace) multiply(given product) {
 	p := &ws.product
 	*p = given
 	p.scratch, p.tiles = ws.scratch, ws.tiles()
+	for i := range p.scratch {
+		p.scratch[i].held = heldBlock{}
+	}
 	p.plan(ws.Workers.Count())
 	if p.rowBlocks*p.colRanges == 1 {
 		p.Run(0, 0)
@@ -152,7 +156,11 @@ func (p *product) plan(workers int) {
 	if workers == 1 || m*panels*asm.Best.NR*p.b.K < minParallel {
 		return
 	}
-	ranges := min((jobsPerWorker*workers+p.rowBlocks-1)/p.rowBlocks, panels)
+	jobs := jobsPerWorker * workers
+	if p.b.K > p.b.kc {
+		jobs /= 2
+	}
+	ranges := min((jobs+p.rowBlocks-1)/p.rowBlocks, panels)
 	p.pcols = (panels + ranges - 1) / ranges
 	p.colRanges = (panels + p.pcols - 1) / p.pcols
 }
@@ -224,9 +232,12 @@ func (s *start) at(columns int) (base, bias []float32) {
 	return base, bias
 }
 
-// copyA copies columns [pc, pc+depth) of rows [i0, i1) of A into the worker's buffer: element (i, p) of A then lies at
-// (i−i0)·ars + (p−pc)·acs. Aᵀ stays as it is, [depth, rows]: the tiles read either.
+// copyA copies columns [pc, pc+depth) of rows [i0, i1) of A into the worker's buffer, unless its last job has left them there: element
+// (i, p) of A then lies at (i−i0)·ars + (p−pc)·acs. Aᵀ stays as it is, [depth, rows]: the tiles read either.
 func (s *scratch) copyA(p *product, i0, i1, pc, depth int) (ars, acs int) {
+	if s.held.i1 == i1 && s.held.i0 == i0 && s.held.pc == pc {
+		return s.held.ars, s.held.acs
+	}
 	rows, cols, r0, c0 := i1-i0, depth, i0, pc
 	if p.aT {
 		rows, cols, r0, c0 = depth, i1-i0, pc, i0
@@ -239,11 +250,16 @@ func (s *scratch) copyA(p *product, i0, i1, pc, depth int) (ars, acs int) {
 	for i := range rows {
 		copy(s.a[i*ld:], p.a.Row(r0 + i)[c0:c0+cols])
 	}
+	ars, acs = ld, 1
 	if p.aT {
-		return 1, ld
+		ars, acs = 1, ld
 	}
-	return ld, 1
+	s.held = heldBlock{i0, i1, pc, ars, acs}
+	return ars, acs
 }
+
+// heldBlock is the block of A that a worker has a copy of: rows [i0, i1) from column pc on, with these strides. The zero heldBlock is none.
+type heldBlock struct{ i0, i1, pc, ars, acs int }
 
 // block adds one k block to the tiles of rows [i0, i1) and panels [p0, p1), while it fetches next.
 func (p *product) block(s *scratch, ars, acs, i0, i1, pc, p0, p1 int, next []float32) {

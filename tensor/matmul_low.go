@@ -1,7 +1,6 @@
 package tensor
 
 import (
-	"runtime"
 	"sync/atomic"
 
 	"bertlabel/asm"
@@ -65,6 +64,7 @@ type lowTask struct {
 	from, to int // panels of b
 
 	scratch  []scratch
+	team     *team // that runs the jobs; nil for the caller alone
 	nr, mr   int
 	rows     []uint8         // the prepared rows of A, [m][stride]
 	factors  []asm.RowFactor // [m]
@@ -92,6 +92,9 @@ func (ws *Workspace) multiplyLow(given lowTask) {
 	p := &ws.low
 	p.lowTask = given
 	p.scratch = ws.scratch
+	if ws.Workers != nil {
+		p.team = ws.Workers.team
+	}
 	p.plan(ws.Workers.Count())
 	p.prepared = 0
 	turns := p.rowTurns + p.rowBlocks*p.colRanges
@@ -154,14 +157,12 @@ func (p *lowProduct) Run(worker, turn int) {
 	s := &p.scratch[worker].low
 	if turn < p.rowTurns {
 		p.prepareRows(s, turn*p.turnRows, min((turn+1)*p.turnRows, p.c.Rows))
-		atomic.AddUint32(&p.prepared, 1)
+		if atomic.AddUint32(&p.prepared, 1) == uint32(p.rowTurns) {
+			p.team.callAll()
+		}
 		return
 	}
-	for spins := 1; atomic.LoadUint32(&p.prepared) != uint32(p.rowTurns); spins++ { // others have begun all of them
-		if spins%1024 == 0 {
-			runtime.Gosched()
-		}
-	}
+	p.team.wait(worker, func() bool { return atomic.LoadUint32(&p.prepared) == uint32(p.rowTurns) }) // others have begun all of them
 	p.job(s, turn-p.rowTurns)
 }
 

@@ -17,7 +17,8 @@ type Job interface {
 // Workers is a team of goroutines for the parallel loops of passes through a model. Start calls its members, Stop sends them to
 // sleep; between two loops of a pass they spin for a moment and then park, and outside of a pass they sleep, so an idle process
 // burns nothing. They live until the Workers are garbage. The goroutine that calls Do is worker 0 and would do a loop alone if the
-// others never got a CPU: nobody waits for a member that has not begun. A nil *Workers runs every loop on the caller.
+// others never got a CPU: nobody waits for a member that has not begun. For one that has begun and lost its CPU in the middle of a turn
+// the caller spins and parks likewise, so that the operating system has a CPU to move it to. A nil *Workers runs every loop on the caller.
 type Workers struct {
 	*team // what the members hold on to: not the Workers, whose end is theirs
 }
@@ -83,7 +84,7 @@ func (w *Workers) Start() {
 			go w.team.loop()
 		}
 	}
-	w.wakeAll()
+	w.callAll()
 }
 
 // Stop sends the members to sleep.
@@ -96,7 +97,7 @@ func (w *Workers) Stop() {
 // end makes the members return.
 func (w *team) end() {
 	w.quit.Store(true)
-	w.wakeAll()
+	w.callAll()
 }
 
 // Do runs turns 0 … n−1 of job and returns when all are done. Only the goroutine that called Start may call it, and no turn
@@ -112,7 +113,7 @@ func (w *Workers) Do(n int, job Job) {
 	w.job, w.turns = job, int64(n)
 	w.next.Store(0)
 	w.epoch.Add(1) // open: odd
-	w.wakeAll()
+	w.callAll()
 	defer w.close()
 	w.takeTurns(0)
 }
@@ -121,11 +122,7 @@ func (w *Workers) Do(n int, job Job) {
 func (w *Workers) close() {
 	w.next.Store(w.turns) // after a panic some are left
 	w.epoch.Add(1)        // closed: who has not entered by now stays out
-	for spins := 1; w.active.Load() != 0; spins++ {
-		if spins%1024 == 0 {
-			runtime.Gosched()
-		}
-	}
+	w.wait(0, func() bool { return w.active.Load() == 0 })
 	w.job = nil
 	p := w.broken.Load()
 	runtime.KeepAlive(w) // the members must not be ended in the middle
@@ -161,43 +158,52 @@ func (w *team) loop() {
 				w.broken.CompareAndSwap(nil, p)
 			}
 		}
-		w.active.Add(-1)
+		if w.active.Add(-1) == 0 {
+			w.call(0)
+		}
 		done = epoch
 	}
 }
 
 // await returns when the team is to quit, or a loop other than done is open, with that loop's epoch.
-func (w *team) await(worker int, done int64) int64 {
-	ready := func() (int64, bool) {
-		epoch := w.epoch.Load()
-		return epoch, epoch&1 == 1 && epoch != done || w.quit.Load()
-	}
+func (w *team) await(worker int, done int64) (epoch int64) {
+	w.wait(worker, func() bool {
+		epoch = w.epoch.Load()
+		return epoch&1 == 1 && epoch != done || w.quit.Load()
+	})
+	return epoch
+}
+
+// wait returns when ready holds: worker watches for it for a moment, if in a pass, and then parks until it is called. A nil team must be
+// ready.
+func (w *team) wait(worker int, ready func() bool) {
 	start := time.Now()
-	for spins := 1; ; spins++ {
-		if epoch, ok := ready(); ok {
-			return epoch
-		}
+	for spins := 1; !ready(); spins++ {
 		if w.pass.Load() && (spins%64 != 0 || time.Since(start) < spinFor) {
 			continue
 		}
 		spot := &w.parked[worker]
 		spot.asleep.Store(true)
-		if epoch, ok := ready(); ok { // opened while we lay down
-			if !spot.asleep.CompareAndSwap(true, false) {
-				<-spot.wake // someone has called already: take the call
-			}
-			return epoch
+		if !ready() || !spot.asleep.CompareAndSwap(true, false) { // else it came while we lay down, and nobody has called
+			<-spot.wake
+			start = time.Now()
 		}
-		<-spot.wake
-		start = time.Now()
 	}
 }
 
-// wakeAll calls every member that sleeps.
-func (w *team) wakeAll() {
-	for i := range w.parked {
-		if spot := &w.parked[i]; spot.asleep.Load() && spot.asleep.CompareAndSwap(true, false) {
-			spot.wake <- struct{}{}
-		}
+// call wakes a worker that sleeps.
+func (w *team) call(worker int) {
+	if spot := &w.parked[worker]; spot.asleep.Load() && spot.asleep.CompareAndSwap(true, false) {
+		spot.wake <- struct{}{}
+	}
+}
+
+// callAll calls all workers; a nil team has none.
+func (w *team) callAll() {
+	if w == nil {
+		return
+	}
+	for worker := range w.n {
+		w.call(worker)
 	}
 }

@@ -52,6 +52,43 @@ func TestWorkersDo(t *testing.T) {
 	}
 }
 
+// waiting is a loop in which a member ends its turn only when the caller, which has none left, has parked.
+type waiting struct {
+	team *team
+	met  atomic.Bool
+	t    *testing.T
+}
+
+func (j *waiting) Run(worker, _ int) {
+	if worker == 0 {
+		time.Sleep(time.Millisecond) // so that a member gets the other turn
+		return
+	}
+	for deadline := time.Now().Add(10 * time.Second); !j.team.parked[0].asleep.Load(); runtime.Gosched() {
+		if time.Now().After(deadline) { // a hang guard
+			j.t.Error("the caller spins while it waits for a member")
+			return
+		}
+	}
+	j.met.Store(true)
+}
+
+// The caller parks while a member is away in the middle of a turn, and is woken when that has ended.
+func TestWorkersPark(t *testing.T) {
+	w := NewWorkers(2)
+	w.Start()
+	defer w.Stop()
+	for met := 0; met < 5; {
+		job := &waiting{team: w.team, t: t}
+		if w.Do(2, job); job.met.Load() {
+			met++
+		}
+		if t.Failed() {
+			return
+		}
+	}
+}
+
 // TestWorkersEnd wants no goroutine behind once the workers are garbage, whether they sleep or spin.
 func TestWorkersEnd(t *testing.T) {
 	before := runtime.NumGoroutine()

@@ -115,9 +115,10 @@ func (m *Model) sums(v *variables, read func(p *tensor.Param, dst []float32) err
 }
 
 // Digest returns SHA-256 over all that decides what the model says of a text: Fingerprint, MaxSeqLength, Windows, and of a head its pooling
-// and its outputs, each with label, weights, bias and threshold, and NoisyOr with its calibration. Precision is part of the fingerprint. Where the model came from, the
-// number of threads and what is told of its training are part of neither. The same digest gives the same bits on CPUs that run the same
-// kernels (asm.Best.Name); between kernel sets the last bits may differ.
+// and its outputs, each with label, weights, bias and threshold, and NoisyOr with its calibration. Precision is part of the fingerprint.
+// Where the model came from, the number of threads and what is told of its training are part of neither. The same digest gives the same
+// bits on all CPUs and kernel sets, with one exception: in float32 the last bits of the set generic differ from those of the others
+// (asm.Best.Name).
 func (m *Model) Digest() []byte {
 	h := sha256.New()
 	h.Write(m.Fingerprint())

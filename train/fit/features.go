@@ -71,7 +71,7 @@ func FromFeatures(ctx context.Context, m *model.Model, rows, dev *features.Set, 
 		return nil, context.Cause(ctx) // the observer's error at the last step
 	}
 	finished = true
-	return &r.result, nil
+	return &r.result, r.sample(ctx)
 }
 
 // featureRun is a head that is found on features of others.
@@ -205,7 +205,7 @@ func (h *featureRun) memory(dev *features.Set) (need train.Memory) {
 	}
 	need.Model.Weights = weights.Weights
 	if r.o.Folder.Path != "" {
-		need.Saving = 4 * r.m.Encoder.KernelElements()
+		need.Saving = max(0, 4*r.m.Encoder.KernelElements()-need.Features) // which make room for it
 	}
 	need.Other = max(0, machine.Held()-weights.Weights)
 	return need
