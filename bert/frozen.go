@@ -137,10 +137,10 @@ type FrozenPlace struct {
 }
 
 // FeaturesKept is Features for the pooling of kept, of a batch whose sequences stand at these places, [sequences]: y is [sequences, width],
-// and windows of a text are not joined. Where kept has all texts, only its trained layers are run. Else all layers are run, and the states of
-// the frozen ones are kept; the caller tells Complete. The vectors that a known text has of the frozen layers are those of the whole text,
-// in each of its windows: joined, they are themselves, as they are means and maxima of equal numbers. m may be the model of Pool in a low
-// precision, if kept has nothing of another one.
+// and windows of a text are not joined. Where kept has all texts, only its trained layers are run. Else all layers are run, and the states
+// of the frozen ones are kept; the caller tells Complete. The vectors that a known text has of the frozen layers are those of the whole
+// text, in each of its windows: joined, they are themselves, as they are means and maxima of equal numbers. m may be the model of Pool in
+// a low precision, if kept has nothing of another one.
 //
 // Passes may run at once, if each has its own workspace, y and sequences.
 func (m *Model) FeaturesKept(ws *Workspace, y *tensor.Tensor, b *Batch, kept *FrozenStates, at []FrozenPlace) error {

@@ -52,8 +52,8 @@ func (m *Model) Features(ctx context.Context, texts []tokenizer.Encoding, poolin
 	return run.y, run.do(ctx)
 }
 
-// FeaturesKept is Features, bit for bit, for kept's pooling, of the texts that it keeps the states of frozen layers of: those layers are run
-// only for texts that it does not know yet, which it knows afterwards. The result is kept.Features, which the next call overwrites.
+// FeaturesKept is Features, bit for bit, for kept's pooling, of the texts that it keeps the states of frozen layers of: those layers are
+// run only for texts that it does not know yet, which it knows afterwards. The result is kept.Features, which the next call overwrites.
 func (m *Model) FeaturesKept(ctx context.Context, texts []tokenizer.Encoding, kept *bert.FrozenStates, progress func(done int)) (
 	*tensor.Tensor, error) {
 	run := featuresRun{m: m, texts: texts, pooling: kept.Pooling(), kept: kept, y: kept.Features(), progress: progress}

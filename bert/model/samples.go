@@ -13,8 +13,8 @@ import (
 )
 
 // Sample is a text with what the model says of it: whoever puts a model into service can see that it still says that. It is a member of
-// the list "samples" of bertlabel.json, made by MakeSamples or written there by hand. Another head, other outputs and another training drop the
-// samples.
+// the list "samples" of bertlabel.json, made by MakeSamples or written there by hand. Another head, other outputs and another training
+// drop the samples.
 type Sample struct {
 	Text          string             `json:"text"`
 	Pair          string             `json:"text_pair,omitempty"`
@@ -28,8 +28,8 @@ var sampleTexts = []Text{{A: "My parcel never came, and nobody answers!"}, {A: "
 // maxSampleLabels bounds the labels of a sample.
 const maxSampleLabels = 64
 
-// MakeSamples replaces m.Samples by what m says of four fixed texts: each label is in one of them, as far as they have room for all. A model
-// without a head, or whose weights are rounded (bert.Model.Rounds), has none. The error is that of Predict.
+// MakeSamples replaces m.Samples by what m says of four fixed texts: each label is in one of them, as far as they have room for all. A
+// model without a head, or whose weights are rounded (bert.Model.Rounds), has none. The error is that of Predict.
 func (m *Model) MakeSamples(ctx context.Context) error {
 	m.Samples = nil
 	if m.Head == nil || m.Encoder.Rounds() {
@@ -76,9 +76,9 @@ func checkSamples(samples []Sample, labels []string) error {
 	return nil
 }
 
-// SampleTolerance is how far a probability may be from that of a sample. Over 307 texts and two heads of MiniLM with 28 labels another CPU's
-// kernels, which sum in another order, move probabilities by up to 1.1e-6, bf16 by 0.0066, int8 by 0.045. All are given room, as other models
-// differ more, a good model must not be refused, and a wrong one differs by much more on one of its samples at least.
+// SampleTolerance is how far a probability may be from that of a sample. Over 307 texts and two heads of MiniLM with 28 labels another
+// CPU's kernels, which sum in another order, move probabilities by up to 1.1e-6, bf16 by 0.0066, int8 by 0.045. All are given room, as
+// other models differ more, a good model must not be refused, and a wrong one differs by much more on one of its samples at least.
 func (m *Model) SampleTolerance() float64 {
 	switch {
 	case m.Precision() == bert.FP32 && m.Encoder.EmbeddingsPrecision() == bert.FP32:
@@ -95,7 +95,8 @@ func (m *Model) CheckSample(s *Sample, probabilities []float32) error {
 	for _, label := range slices.Sorted(maps.Keys(s.Probabilities)) {
 		got, want := probabilities[slices.Index(m.Labels, label)], s.Probabilities[label]
 		if diff := math.Abs(float64(got) - float64(want)); !(diff <= m.SampleTolerance()) {
-			return fmt.Errorf("the sample %.60q has a probability of %v for %q, expected %v ± %v", s.Text, got, label, want, m.SampleTolerance())
+			return fmt.Errorf("the sample %.60q has a probability of %v for %q, expected %v ± %v: the model is damaged, or was changed after "+
+				"its samples were made (bertlabel.json)", s.Text, got, label, want, m.SampleTolerance())
 		}
 	}
 	return nil

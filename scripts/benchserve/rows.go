@@ -29,7 +29,8 @@ type ownRow struct {
 // ownRows are all rows of our server.
 var ownRows = []ownRow{{"start", (*bench).start}, ours(loadRows[0]), ours(loadRows[1]), ours(loadRows[2]), {"overload", (*bench).overload},
 	ours(loadRows[3]), {"stream", (*bench).stream}, {"readyz", (*bench).readyz}, {"reload", (*bench).reload},
-	{"sigterm", (*bench).sigterm}, {"heads", (*bench).heads}, {"explain", (*bench).explain}, {"soak", (*bench).soakRow}}
+	{"sigterm", (*bench).sigterm}, {"heads", (*bench).heads}, {"explain", (*bench).explain}, {"hostile", (*bench).hostile},
+	{"soak", (*bench).soakRow}}
 
 // ours makes a row of ours of one of loadRows.
 func ours(row loadRow) ownRow {

@@ -2,6 +2,7 @@ package fit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -110,9 +111,9 @@ func frozenSteps(n int) *train.Config {
 	return &c
 }
 
-// A run that keeps what frozen layers give, for Dev and for the refit, ends with the bits of one that keeps nothing: with one and two of three
-// layers trained, windows, low precisions, poolings of the head and the refit, on any number of threads, and with fewer steps than one epoch
-// has, or as many, or more. The refit then finds every text that was trained on.
+// A run that keeps what frozen layers give, for Dev and for the refit, ends with the bits of one that keeps nothing: with one and two of
+// three layers trained, windows, low precisions, poolings of the head and the refit, on any number of threads, and with fewer steps than one
+// epoch has, or as many, or more. The refit then finds every text that was trained on.
 func TestKeepingBits(t *testing.T) {
 	rows, dev := frozenRows(t, 40, 1), frozenRows(t, 24, 2)
 	base := Options{Dev: dev, Tune: Last(1), Pooling: bert.Mean, Refit: LDA, Config: frozenSteps(13), Tuning: Tuning{Thresholds: Guarded}}
@@ -152,6 +153,32 @@ func TestKeepingBits(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A run that was stopped in its second epoch and goes on knows the texts that it draws then: the refit runs the others through all layers, and
+// comes to the same bits.
+func TestKeepingResumed(t *testing.T) {
+	rows, dev := frozenRows(t, 40, 1), frozenRows(t, 24, 2)
+	for _, windows := range []int{1, tokenizer.AllWindows} {
+		o := Options{Dev: dev, Tune: Last(1), Pooling: bert.Mean, Refit: LDA, Config: frozenSteps(13), Windows: windows}
+		want, _, _ := runKeeping(t, keepAll, 2, rows, o)
+		o.Folder = Folder{Path: filepath.Join(t.TempDir(), "run"), Resume: true}
+		o.Observer.Step = func(p train.Progress) error {
+			if p.Step == 9 {
+				return errors.New("enough")
+			}
+			return nil
+		}
+		if _, _, known := runKeeping(t, keepAll, 2, rows, o); known != -1 {
+			t.Fatal("the run was not stopped")
+		}
+		o.Observer.Step = nil
+		m, _, known := runKeeping(t, keepAll, 2, rows, o)
+		if known < 10 || known >= 40 || !slices.Equal(bitsOf(m), bitsOf(want)) {
+			t.Errorf("windows %d: %d texts are known after four of eight steps of an epoch; equal bits: %t", windows, known,
+				slices.Equal(bitsOf(m), bitsOf(want)))
+		}
 	}
 }
 

@@ -87,6 +87,7 @@ func (h *headRun) finish(ctx context.Context) error {
 			return err
 		}
 	}
+	h.train, h.dev = train.Features{}, train.Features{} // saving copies weights: it may have their room
 	return r.finish()
 }
 

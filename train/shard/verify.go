@@ -91,8 +91,8 @@ func Verify(dir string, o VerifyOptions) (*Report, error) {
 }
 
 // Receipts returns the receipts of all parts of a folder, in order. It reads no part: their lengths are compared, Verify compares their
-// bytes, too. Errors are a *MissingError while parts are missing, a *ConflictError where receipts are of different jobs, and those of the file
-// system.
+// bytes, too. Errors are a *MissingError while parts are missing, a *ConflictError where receipts are of different jobs, and those of the
+// file system.
 func Receipts(dir string) ([]*Receipt, error) {
 	files := atomic.OS{}
 	names, err := files.List(dir)

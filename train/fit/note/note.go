@@ -69,7 +69,8 @@ type NoRoom struct {
 
 func (n NoRoom) String() string {
 	if !n.Steps {
-		return fmt.Sprintf("the frozen layers run again for dev and the refit: there is no room for all of their outputs, %s", machine.Bytes(n.Bytes))
+		return fmt.Sprintf("the frozen layers run again for dev and the refit: there is no room for all of their outputs, %s",
+			machine.Bytes(n.Bytes))
 	}
 	return fmt.Sprintf("the frozen layers run again in every epoch: there is no room for their outputs, %s", machine.Bytes(n.Bytes))
 }

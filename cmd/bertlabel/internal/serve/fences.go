@@ -46,8 +46,8 @@ func (s *Server) answer(rt *route) http.Handler {
 }
 
 // ambiguous tells whether a proxy in front may have seen another end of the request than we did. net/http takes out a Content-Length that
-// comes with a Transfer-Encoding, and the Transfer-Encoding of an HTTP/1.0 request, so that nobody can tell these from good requests; but what
-// comes after them on their connection is never read (RFC 9112, 6.1).
+// comes with a Transfer-Encoding, and the Transfer-Encoding of an HTTP/1.0 request, so that nobody can tell these from good requests; but
+// what comes after them on their connection is never read (RFC 9112, 6.1).
 func ambiguous(r *http.Request) bool {
 	return len(r.TransferEncoding) > 0 || r.ProtoMajor == 1 && r.ProtoMinor == 0
 }

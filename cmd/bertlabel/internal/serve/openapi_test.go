@@ -124,8 +124,8 @@ func TestDescribedStatuses(t *testing.T) {
 			check(s, "", "{}", append([]string{"Host", "evil.example"}, key...)...)
 			check(s, "", "{}", append([]string{"Content-Encoding", "gzip"}, key...)...)
 			check(s, "", "{}", append([]string{"Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"}, key...)...)
-			for _, query := range []string{"", "?text=a", "?text=%ff", "?x=1", "?text=a&model=x", "?text=a&digest=x", "?text=a&top_k=", "?text=a&logits=",
-				"?text=a&threshold=2", "?text=" + strings.Repeat("a+", 100)} {
+			for _, query := range []string{"", "?text=a", "?text=%ff", "?x=1", "?text=a&model=x", "?text=a&digest=x", "?text=a&top_k=",
+				"?text=a&logits=", "?text=a&threshold=2", "?text=" + strings.Repeat("a+", 100)} {
 				check(s, query, "", key...)
 			}
 			for _, body := range []string{"{}", "[", `{"text": 7}`, `{"text": "a"}`, `{"texts": ["a", "b", "c"]}`, `{"text": "a", "model": "x"}`,

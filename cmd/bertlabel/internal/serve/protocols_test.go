@@ -346,7 +346,8 @@ func FuzzBodies(f *testing.F) {
 
 // No rows and no parameters make a stream panic or end with 500, and every line of it is JSON; nor do the parameters of a GET.
 func FuzzRows(f *testing.F) {
-	for i, seed := range []string{"{\"text\": \"the cat\"}\n{\"id\": 1, \"text\": 7}\n[\n", "id,text\n1,the cat\n2,\"a\n", "id\ttext\n1\tthe cat\n", "", "\x00"} {
+	for i, seed := range []string{"{\"text\": \"the cat\"}\n{\"id\": 1, \"text\": 7}\n[\n",
+		"id,text\n1,the cat\n2,\"a\n", "id\ttext\n1\tthe cat\n", "", "\x00"} {
 		f.Add([]byte(seed), "top_k=1&logits=true", uint8(i))
 		f.Add([]byte(seed), "threshold=0.5&on_long=error&pooling=cls&text=a&text_pair=b&digest=0123456789ab", uint8(i+8))
 	}

@@ -16,6 +16,7 @@ import (
 
 	"bertlabel/bert"
 	"bertlabel/bert/model"
+	"bertlabel/bert/tokenizer"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/train/score"
 )
@@ -163,5 +164,21 @@ func TestGolden(t *testing.T) {
 		if err := s.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// The samples of a model that reads long texts in windows hold, however it joins them.
+func TestGoldenWindows(t *testing.T) {
+	for _, join := range []model.WindowPooling{model.PoolFeatures, model.NoisyOr} {
+		m := cmdtest.TinyModel(t, 2, bert.Mean, cmdtest.TinyLabels)
+		m.Windows, m.WindowPooling = tokenizer.Windows{Most: tokenizer.AllWindows}, join
+		if err := m.MakeSamples(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.Join(t.TempDir(), "m")
+		if err := m.Save(dir, nil); err != nil {
+			t.Fatal(err)
+		}
+		serve(t, Options{Models: []Source{source("m", dir)}})
 	}
 }

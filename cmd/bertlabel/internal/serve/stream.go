@@ -266,6 +266,9 @@ func (st *stream) read(rows chan<- streamRow) error {
 			}
 		}
 		r.bytes = int64(len(r.Text)+len(r.Pair)+len(r.ID)) + st.m.textMemory(st.engine, len(r.tokens.IDs), st.result == streamPredict)
+		if windows := r.tokens.Sequences(); windows > 1 {
+			r.bytes += int64(4 * windows * st.engine.width) // their features
+		}
 		st.share.Take(r.bytes)
 		select {
 		case <-st.c.s.stop:

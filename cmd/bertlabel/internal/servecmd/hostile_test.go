@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// What clients may send that no good one does, byte by byte, is refused with its status; and what stands after a request whose end two servers
-// may see differently is never taken for another one.
+// What clients may send that no good one does, byte by byte, is refused with its status; and what stands after a request whose end two
+// servers may see differently is never taken for another one.
 func TestHostile(t *testing.T) {
 	r := start(t, "--model", folder(t))
 	defer r.stop()
@@ -29,7 +29,8 @@ func TestHostile(t *testing.T) {
 		{"length and chunks", post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", chunked), "200"},
 		{"chunks and length", post("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", chunked), "200"},
 		{"folded chunks", post("Transfer-Encoding:\r\n chunked\r\nContent-Length: 5\r\n", chunked), "200"},
-		{"chunks of HTTP/1.0", strings.Replace(post("Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n", chunked), "1.1", "1.0", 1), "400"},
+		{"chunks of HTTP/1.0", strings.Replace(post("Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n", chunked), "1.1", "1.0", 1),
+			"400"},
 		{"two lengths", post("Content-Length: 19\r\nContent-Length: 5\r\n", `{"text": "the cat"}`), "400"},
 		{"a list of lengths", post("Content-Length: 19, 5\r\n", `{"text": "the cat"}`), "400"},
 		{"a signed length", post("Content-Length: +19\r\n", `{"text": "the cat"}`), "400"},
@@ -54,8 +55,10 @@ func TestHostile(t *testing.T) {
 		{"a million texts", sized(`{"texts": [` + strings.Repeat(`"",`, 650_000) + `""]}`), "413"},
 		{"a million ids", strings.Replace(sized(`{"input": [`+strings.Repeat(`1,`, 950_000)+`1]}`), "/v1/predict", "/v1/embeddings", 1), "413"},
 		{"a million members", sized(`{` + strings.Repeat(`"":0,`, 350_000) + `"":0}`), "413"},
-		{"a million empty lists", strings.Replace(sized(`{"inputs": [`+strings.Repeat(`[],`, 650_000)+`[]]}`), "/v1/predict", "/predict", 1), "413"},
-		{"the tokens of a long text", strings.Replace(sized(`{"inputs": "`+strings.Repeat(`a `, 400_000)+`"}`), "/v1/predict", "/tokenize", 1), "413"},
+		{"a million empty lists", strings.Replace(sized(`{"inputs": [`+strings.Repeat(`[],`, 650_000)+`[]]}`), "/v1/predict", "/predict", 1),
+			"413"},
+		{"the tokens of a long text", strings.Replace(sized(`{"inputs": "`+strings.Repeat(`a `, 400_000)+`"}`), "/v1/predict", "/tokenize", 1),
+			"413"},
 		{"a text of 2 MB", sized(`{"text": "` + strings.Repeat("x", 2_000_000) + `"}`), "413"},
 		{"a body of 3 MB", sized(`{"text": "` + strings.Repeat("x", 3_000_000) + `"}`), "413"},
 	} {

@@ -30,7 +30,8 @@ const (
 	idleTime       = 60 * time.Second
 )
 
-// ownDescriptors are those of the process beside its connections: sockets, the files of a model that is read, connections to --metrics-listen.
+// ownDescriptors are those of the process beside its connections: sockets, the files of a model that is read, connections to
+// --metrics-listen.
 const ownDescriptors = 32
 
 // connections returns how many there may be at a time in a process of so many descriptors. One more waits for its turn; without a

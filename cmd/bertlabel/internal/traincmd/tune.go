@@ -126,8 +126,8 @@ func ownFolder(m *model.Model, s *flags.Source) (string, error) {
 	return m.Folder(), nil
 }
 
-// save writes the model with the thresholds and the head that m has now, and with samples anew if it had some. A model in a low precision has
-// lost its weights: they are read anew.
+// save writes the model with the thresholds and the head that m has now, and with samples anew if it had some. A model in a low
+// precision has lost its weights: they are read anew.
 func (o *tuneOptions) save(ctx context.Context, a *cli.App, m *model.Model, sampled bool) error {
 	if m.Encoder.Rounds() {
 		whole := o.Model
