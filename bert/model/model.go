@@ -212,8 +212,7 @@ func (m *Model) Predicted(p Prediction) []string {
 }
 
 // SetHead gives the model a head that reads the features of pooling, with one name for each of its outputs, thresholds of 0.5 and no
-// calibration. WindowPooling stays.
-// It panics unless head reads features of that width and has as many outputs as there are labels.
+// calibration. WindowPooling stays. It panics unless head reads features of that width and has as many outputs as there are labels.
 func (m *Model) SetHead(head *layers.Classifier, labels []string, pooling bert.Pooling) {
 	if width, err := m.Encoder.PoolingWidth(pooling); err != nil || head.Labels() != len(labels) || head.Weights.Shape[1] != width {
 		panic(fmt.Sprintf("model.SetHead: a head of shape %v for %d labels and pooling %s of width %d (%v)", head.Weights.Shape,

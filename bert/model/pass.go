@@ -62,9 +62,9 @@ func (m *Model) EncodeOne(t Text) tokenizer.Encoding {
 }
 
 // ScoreRow runs the head, which the model must have, on one feature, [width], and sets logits and probabilities, both [labels], to the
-// bits that Score gives the row. It allocates nothing. With NoisyOr the feature of a text of several windows is that of each window, one
-// after the other, [windows·width]. The error, a *FeatureError or a *LogitError with Text 0, is about this row only; slices of other
-// lengths panic.
+// bits that Score gives the row. With NoisyOr the feature of a text of several windows is that of each window, one after the other,
+// [windows·width]; for all others it allocates nothing. The error, a *FeatureError or a *LogitError with Text 0, is about this row only;
+// slices of other lengths panic.
 func (m *Model) ScoreRow(feature []float32, logits, probabilities []float32) error {
 	if j := tensor.NotFinite(feature); j >= 0 {
 		return &FeatureError{Feature: j, Value: feature[j]}
