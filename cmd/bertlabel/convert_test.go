@@ -3,10 +3,12 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
 	"bertlabel/bert"
+	"bertlabel/bert/model"
 	"bertlabel/cmd/bertlabel/internal/cli"
 	"bertlabel/cmd/bertlabel/internal/cmdtest"
 	"bertlabel/tensor/tensortest"
@@ -81,5 +83,43 @@ func TestConvertRefuses(t *testing.T) {
 	if code != cli.ExitOK || !strings.Contains(stderr, "reads mean features, which bertlabel.json says") ||
 		!strings.Contains(stderr, "gelu_erf") {
 		t.Errorf("exit %d, stderr %s", code, stderr)
+	}
+}
+
+// A model that is converted to be read otherwise than before still says what its samples say: a server would refuse it.
+func TestConvertSamples(t *testing.T) {
+	t.Parallel()
+	m := cmdtest.TinyModel(t, 3, bert.Pooled, []string{"animal", "colour"})
+	if err := m.MakeSamples(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	folder := cmdtest.ModelFolder(t, m)
+	for _, args := range [][]string{nil, {"--max-seq-length", "6"}, {"--hidden-act", "relu"}, {"--do-lower-case=false"}, {"--keep-tokens", "dog"}} {
+		for _, to := range []string{"google", "hf"} {
+			output := filepath.Join(t.TempDir(), "out")
+			if _, stderr, code := bertlabel(t, "", append([]string{"convert", "--model", folder, "--output", output, "--to", to}, args...)...); code != cli.ExitOK {
+				t.Fatalf("%v: exit %d, %s", args, code, stderr)
+			}
+			converted, err := model.Open(output, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(converted.Samples) != len(m.Samples) {
+				t.Errorf("%v to %s: %d samples, want %d", args, to, len(converted.Samples), len(m.Samples))
+			}
+			for k := range converted.Samples {
+				s := &converted.Samples[k]
+				p, err := converted.Predict(t.Context(), []model.Text{{A: s.Text, B: s.Pair}})
+				if err == nil {
+					err = converted.CheckSample(s, p[0].Probabilities)
+				}
+				if err != nil {
+					t.Errorf("%v to %s: %v", args, to, err)
+				}
+			}
+			if args == nil && !reflect.DeepEqual(converted.Samples, m.Samples) {
+				t.Errorf("to %s: other samples", to)
+			}
+		}
 	}
 }

@@ -198,6 +198,43 @@ func TestFeaturesSoft(t *testing.T) {
 	}
 }
 
+// What is said of labels, and weights of them, are those of a head on the texts.
+func TestFeaturesLabels(t *testing.T) {
+	t.Parallel()
+	f := newFeatureTask(t)
+	weights, list := filepath.Join(f.dir, "weights.json"), filepath.Join(f.dir, "three.txt")
+	cmdtest.WriteFile(t, weights, `{"colour": 5}`)
+	cmdtest.WriteFile(t, list, "animal\ncolour\nnumber\n")
+	more := filepath.Join(f.dir, "more.tsv") // number: no row has it
+	text, err := os.ReadFile(f.train)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+	for i := range lines {
+		lines[i] += "\t0"
+	}
+	lines[0] = strings.TrimSuffix(lines[0], "0") + "number"
+	cmdtest.WriteFile(t, more, strings.Join(lines, "\n"))
+	f.labels = list
+	parts := f.embed(more, "more", 1)
+	args := []string{"--recipe", "google", "--pos-weight", weights, "--exactly-one"}
+	ofTexts, said := f.must("texts", append(args, "--train", more, "--labels", list, "--pooling", "mean", "--max-seq-length", "24")...)
+	folder, stderr := f.must("features", append(args, "--features", parts)...)
+	if contentOf(t, folder) != contentOf(t, ofTexts) {
+		t.Error("--pos-weight FILE gives another head than on the texts")
+	}
+	for _, want := range []string{`: no row has 1 of 3 labels: "number"`, "--exactly-one, but not every row has exactly one label"} {
+		if !strings.Contains(said, want) || !strings.Contains(stderr, parts) || !strings.Contains(stderr, want) {
+			t.Errorf("no %q in\n%s\nor, of texts, in\n%s", want, stderr, said)
+		}
+	}
+	cmdtest.WriteFile(t, weights, `{"smell": 5}`)
+	if _, stderr, code := f.run("no", append(args, "--features", parts)...); code != cli.ExitData || !strings.Contains(stderr, `a weight for "smell"`) {
+		t.Errorf("a weight of no label: exit %d, %s", code, stderr)
+	}
+}
+
 // What does not go beside --features is wrong usage that says why.
 func TestFeaturesUsage(t *testing.T) {
 	t.Parallel()
@@ -327,7 +364,7 @@ func TestFeaturesRefused(t *testing.T) {
 		"an empty folder": {func(folder string) {
 			os.RemoveAll(folder)
 			os.Mkdir(folder, 0o777)
-		}, "has no parts", cli.ExitFailure},
+		}, "has no parts (part-00000-of-….json): name the folder that --output named", cli.ExitUsage},
 		"labels that are missing": {rewritten(func(of tensors, _ map[string]string) { delete(of, "labels") }),
 			part + `: tensor "labels": found none, want int8 [`, cli.ExitData},
 		"labels of which there are fewer": {rewritten(func(of tensors, _ map[string]string) {

@@ -35,21 +35,30 @@ func (d *Dataset) CheckClasses() error {
 // ExactlyOne reports whether every row has exactly one of two labels or more, and no cell is unknown: the labels may exclude each other. Of
 // soft labels it asks that the shares of a row add up to 1, but for what three shares lose that are written with two digits.
 func (d *Dataset) ExactlyOne() bool {
-	if d.Labels == nil || d.Labels.Len() < 2 || d.Rows() == 0 {
+	return d.Labels != nil && ExactlyOne(d.Y, d.Shares, d.Labels.Len())
+}
+
+// ExactlyOne is Dataset.ExactlyOne for cells y and shares, nil for none, both [rows, labels].
+func ExactlyOne(y []int8, shares []float32, labels int) bool {
+	if labels < 2 || len(y) == 0 {
 		return false
 	}
-	c, soft := d.Labels.Len(), d.Soft()
-	for i := range d.Rows() {
-		ones, shares := 0, 0.0
-		for l, y := range d.Row(i) {
-			if y == Unknown {
+	for ; len(y) > 0; y = y[labels:] {
+		ones, sum := 0, 0.0
+		for l, cell := range y[:labels] {
+			if cell == Unknown {
 				return false
 			}
-			if ones += int(y); soft {
-				shares += float64(d.Shares[i*c+l])
+			if ones += int(cell); shares != nil {
+				sum += float64(shares[l])
 			}
 		}
-		if soft && !(math.Abs(shares-1) <= 0.015) || !soft && ones != 1 {
+		if shares != nil {
+			if !(math.Abs(sum-1) <= 0.015) {
+				return false
+			}
+			shares = shares[labels:]
+		} else if ones != 1 {
 			return false
 		}
 	}

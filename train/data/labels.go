@@ -1,6 +1,7 @@
 package data
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -26,6 +27,9 @@ func NewLabelList(names []string, from string) (*LabelList, error) {
 	l := &LabelList{places: make(map[string]int, len(names)), from: from}
 	for _, name := range names {
 		if err := l.grow(name); err != nil {
+			if row := new(RowError); errors.As(err, &row) {
+				row.File = from
+			}
 			return nil, err
 		}
 	}

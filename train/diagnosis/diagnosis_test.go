@@ -183,6 +183,7 @@ func TestLosses(t *testing.T) {
 		want []Kind
 	}{
 		{"at the prior", Losses{Train: 0.149, Prior: 0.15, Dev: none, DevLowest: none}, []Kind{StuckLoss}},
+		{"one class only", Losses{Train: 0.3, Prior: 0, Dev: none, DevLowest: none}, nil},
 		{"learnt", Losses{Train: 0.1, Prior: 0.15, Dev: 0.11, DevLowest: 0.11, DevPrior: 0.15, Comparable: true}, nil},
 		{"small losses", Losses{Train: 0.001, Prior: 0.5, Dev: 0.02, DevLowest: 0.02, DevPrior: 0.5, Comparable: true}, nil},
 		{"rising", Losses{Train: 0.05, Prior: 0.15, Dev: 0.12, DevLowest: 0.09, DevPrior: 0.15}, []Kind{Overfitting}},

@@ -87,6 +87,7 @@ type Losses struct {
 // Findings says whether nothing was learnt, or too much.
 func (l Losses) Findings() []Finding {
 	const (
+		known = 1e-6 // of Prior: below it each label has one class only, and texts have nothing to tell
 		stuck = 0.98 // of Prior: less is noise of the last batches
 		apart = 0.25 // of DevPrior, between Train and Dev, while Dev is over twice Train
 		rise  = 0.1  // of DevPrior, from DevLowest to Dev
@@ -96,7 +97,7 @@ func (l Losses) Findings() []Finding {
 		remedy = ofUnknown(&l.Reading)
 	}
 	switch {
-	case l.Train >= stuck*l.Prior:
+	case l.Prior > known && l.Train >= stuck*l.Prior:
 		return []Finding{{StuckLoss,
 			fmt.Sprintf("the training loss ended at %.4f, and guessing each label as often as it occurs has %.4f: the model has learnt "+
 				"nothing from the texts", l.Train, l.Prior), remedy}}

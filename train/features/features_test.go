@@ -180,8 +180,9 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	for key, c := range map[string]struct{ value, want string }{
 		"encoder": {"", "the fingerprint of the model"}, "pooling": {"sum", `metadata "pooling" "sum", want a pooling`},
-		"max_seq_length": {"1", "a number of tokens"}, "windows": {"0", `metadata "windows" "0"`}, "labels": {"", "embed writes them where"},
-		"window_overlap": {"2", `metadata "windows" "3"`},
+		"max_seq_length": {"1", "a number of tokens"}, "windows": {"0", `metadata "windows" "0", want 1 or more, or all`}, "labels": {"", "embed writes them where"},
+		"window_overlap": {"2", `metadata "window_overlap" "2", want a share from 0 to 0.9`},
+		"precision":      {"fp64", `metadata "precision" "fp64", want fp32, bf16 or int8`}, "embeddings_precision": {"x", `"x", want fp32, bf16 or int8`},
 	} {
 		copied := filepath.Join(dir, key)
 		check(os.CopyFS(copied, os.DirFS(folder)))
@@ -197,6 +198,12 @@ func TestOpenRefuses(t *testing.T) {
 		if _, err := features.Open(copied, features.Options{}); !errors.As(err, &refused) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s %q: %v, want %s", key, c.value, err, c.want)
 		}
+	}
+	twice := filepath.Join(dir, "twice")
+	check(os.CopyFS(twice, os.DirFS(folder)))
+	rewrite(twice, func(says map[string]string) { says["labels"] = `["a","a"]` })
+	if _, err := features.Open(twice, features.Options{}); err == nil || !strings.HasPrefix(err.Error(), twice) {
+		t.Errorf("a label twice: %v", err)
 	}
 	none := embed(m, filepath.Join(dir, "none"), "", 1)
 	if _, err := features.Open(none, features.Options{}); err == nil || !strings.Contains(err.Error(), "no rows in all its parts") {

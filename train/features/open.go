@@ -2,7 +2,6 @@ package features
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -91,6 +90,13 @@ func (s *Set) read(path string, says map[string]string) (err error) {
 	if s.encoder = says["encoder"]; s.encoder == "" {
 		return refuse("encoder", "the fingerprint of the model, as embed writes it")
 	}
+	for _, key := range []string{"precision", "embeddings_precision"} {
+		if p, there := says[key]; there || key == "precision" {
+			if _, err := bert.ParsePrecision(p); err != nil {
+				return refuse(key, "fp32, bf16 or int8")
+			}
+		}
+	}
 	if s.Precision = says["precision"]; says["embeddings_precision"] != "" {
 		s.Precision += ", word embeddings in " + says["embeddings_precision"]
 	}
@@ -100,8 +106,8 @@ func (s *Set) read(path string, says map[string]string) (err error) {
 	if s.Lengths.MaxSeqLength, err = strconv.Atoi(says["max_seq_length"]); err != nil || s.Lengths.MaxSeqLength < 2 {
 		return refuse("max_seq_length", "a number of tokens")
 	}
-	if err := s.readWindows(says); err != nil {
-		return refuse("windows", err.Error())
+	if key, expected := s.readWindows(says); key != "" {
+		return refuse(key, expected)
 	}
 	var names []string
 	if text, there := says["labels"]; !there {
@@ -113,22 +119,24 @@ func (s *Set) read(path string, says map[string]string) (err error) {
 	return err
 }
 
-func (s *Set) readWindows(says map[string]string) (err error) {
+// readWindows takes what the metadata say of windows; else it returns which of them is wrong, and what is wanted.
+func (s *Set) readWindows(says map[string]string) (key, expected string) {
 	text, there := says["windows"]
 	if !there {
-		return nil
+		return "", ""
 	}
 	w := &s.Lengths.Windows
+	var err error
 	if w.Most, err = tokenizer.ParseMost(text); err != nil {
-		return err
+		return "windows", "1 or more, or all"
 	}
-	if w.Overlap, err = strconv.ParseFloat(says["window_overlap"], 64); err != nil {
-		return errors.New("a window_overlap from 0 to 0.9 beside them")
+	if w.Overlap, err = strconv.ParseFloat(says["window_overlap"], 64); err != nil || !(w.Overlap >= 0 && w.Overlap <= tokenizer.MaxOverlap) {
+		return "window_overlap", fmt.Sprintf("a share from 0 to %v", tokenizer.MaxOverlap)
 	}
 	if w.Overlap == 0 {
 		w.Overlap = tokenizer.NoOverlap
 	}
-	return w.Check()
+	return "", ""
 }
 
 // checkPart looks at the tensors of a part.

@@ -91,8 +91,8 @@ func Verify(dir string, o VerifyOptions) (*Report, error) {
 }
 
 // Receipts returns the receipts of all parts of a folder, in order. It reads no part: their lengths are compared, Verify compares their
-// bytes, too. Errors are a *MissingError while parts are missing, a *ConflictError where receipts are of different jobs, and those of the
-// file system.
+// bytes, too. Errors are an *EmptyError without any part, a *MissingError while parts are missing, a *ConflictError where receipts are of
+// different jobs, and those of the file system.
 func Receipts(dir string) ([]*Receipt, error) {
 	files := atomic.OS{}
 	names, err := files.List(dir)
@@ -137,6 +137,13 @@ func Receipts(dir string) ([]*Receipt, error) {
 	return all, nil
 }
 
+// EmptyError says that a folder has no parts at all: it is another than the one that they were written to, or none is done yet.
+type EmptyError struct{ Dir string }
+
+func (e *EmptyError) Error() string {
+	return e.Dir + " has no parts (part-00000-of-….json): name the folder that `output` named"
+}
+
 // MissingError says that parts of a folder are missing.
 type MissingError struct {
 	Dir     string
@@ -176,7 +183,7 @@ func (r *Report) list(names []string) (receipts map[int]bool, err error) {
 		r.Of = parts
 	}
 	if r.Of == 0 {
-		return nil, fmt.Errorf("%s has no parts (part-00000-of-….json): name the folder that `output` named", r.Dir)
+		return nil, &EmptyError{r.Dir}
 	}
 	return receipts, nil
 }

@@ -169,11 +169,11 @@ func (c *dataCheck) check() (*checkReport, error) {
 			continue
 		}
 		set, err := files.LoadQuietly(part.path)
-		if err == nil {
-			flags.SayExactlyOne(c.app, set)
-		}
 		if err != nil {
 			return nil, err
+		}
+		if set.ExactlyOne() {
+			flags.SayExactlyOne(c.app, set.File, set.Labels.Len())
 		}
 		if set.Soft() && set.Binarize == 0 {
 			c.app.Log.Infof("%s: of its shares those from 0.5 on are counted as labels; --binarize T says otherwise", set.File)

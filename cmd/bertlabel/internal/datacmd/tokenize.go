@@ -157,7 +157,7 @@ func (t *tokenizing) line(rows *data.Reader, ex *data.Example) (any, error) {
 
 // openRows opens the input.
 func (t *tokenizing) openRows() (rows *data.Reader, err error) {
-	if err := t.Rows.RefuseLabels(); err != nil {
+	if err := t.Rows.RefuseLabels(""); err != nil {
 		return nil, err
 	}
 	if t.files, err = t.Rows.Read(t.app); err != nil {

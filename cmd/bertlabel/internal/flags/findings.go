@@ -41,12 +41,10 @@ func SayRead(a *cli.App, m *model.Model, file string, reading *diagnosis.Reading
 	}
 }
 
-// SayExactlyOne tells where labels may exclude each other.
-func SayExactlyOne(a *cli.App, set *data.Dataset) {
-	if set.ExactlyOne() {
-		a.Log.Infof("%s: every row has exactly one of %d labels; if they exclude each other, train --exactly-one makes the model predict "+
-			"the most probable one", set.File, set.Labels.Len())
-	}
+// SayExactlyOne tells of a file of which every row has exactly one label that labels may exclude each other.
+func SayExactlyOne(a *cli.App, file string, labels int) {
+	a.Log.Infof("%s: every row has exactly one of %d labels; if they exclude each other, train --exactly-one makes the model predict "+
+		"the most probable one", file, labels)
 }
 
 // DiagnoseScores looks at probabilities [rows, labels] and what their evaluation says.

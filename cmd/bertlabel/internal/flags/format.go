@@ -29,12 +29,15 @@ var formatFlags = []struct {
 	{"label-prefix", false, []data.Format{data.FastText}},
 }
 
-// RefuseLabels refuses --labels for a verb that neither reads nor writes labels by their list.
-func (d *Data) RefuseLabels() error {
-	if d.onLine("labels") {
-		return cli.Usagef("--labels is about labels, which are not read here")
+// RefuseLabels refuses --labels for a verb that neither reads nor writes labels by their list, or not here; where says where it does, or is "".
+func (d *Data) RefuseLabels(where string) error {
+	if !d.onLine("labels") {
+		return nil
 	}
-	return nil
+	if where != "" {
+		where = ": " + where
+	}
+	return cli.Usagef("--labels is about labels, which are not read here%s", where)
 }
 
 // checkFormat refuses flags of the command line that mean nothing for the format of a file, nor for that of one before it.

@@ -145,6 +145,12 @@ type Source struct {
 	strictPatterns bool // the command line has the patterns of IgnoreVariables: one that matches nothing is wrong
 }
 
+// Overrides reports whether the model is read otherwise than its folder says, so that it may say other things of texts.
+func (s *Source) Overrides() bool {
+	return s.ConfigFile != "" || s.VocabFile != "" || s.InitCheckpoint != "" || s.HiddenAct != "" || s.LowerCase != nil ||
+		len(s.KeepTokens) > 0 || s.MaxSeqLength != nil
+}
+
 func (s *Source) options(a *cli.App) *model.Options {
 	return &model.Options{
 		ConfigFile: s.ConfigFile, VocabFile: s.VocabFile, InitCheckpoint: s.InitCheckpoint, HiddenAct: s.HiddenAct,

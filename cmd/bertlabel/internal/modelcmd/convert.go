@@ -50,11 +50,14 @@ keep their bits, there and back. Google's gelu becomes gelu_new, the same functi
 	return cmd
 }
 
-func runConvert(_ context.Context, a *cli.App, o convertOptions) error {
+func runConvert(ctx context.Context, a *cli.App, o convertOptions) error {
 	if err := cli.CheckOutputDir(o.Folder, false, o.Overwrite); err != nil {
 		return err
 	}
 	m, err := o.From.Open(a)
+	if err == nil && len(m.Samples) > 0 && o.From.Overrides() { // they are of the model as it was
+		err = m.MakeSamples(ctx)
+	}
 	if err != nil {
 		return err
 	}

@@ -128,6 +128,9 @@ func runEmbed(ctx context.Context, a *cli.App, o embedOptions) (err error) {
 	return e.lines(ctx, stream)
 }
 
+// whereEmbedHasLabels says which output of embed has a place for labels.
+const whereEmbedHasLabels = "embed writes them into parts, by --shard with --output-format safetensors"
+
 // makeParts makes shards instead of one output.
 func (e *embedding) makeParts(ctx context.Context) error {
 	o := shard.Options{Input: e.Input, Output: e.Output, Score: score.Options{Result: score.Vectors}, ModelPooling: e.Pooling == ""}
@@ -152,11 +155,14 @@ func (e *embedding) makeParts(ctx context.Context) error {
 			}
 			names = list.Names()
 		}
+		if rows.SoftLabels && names == nil {
+			return cli.Usagef("--soft-labels says how labels are read: give --labels, the list of them")
+		}
 		if rows.OnBadRow == data.ReportBadRows {
 			rows.OnBadRow = data.StopAtBadRow // the output has no place for it
 		}
 		o.Suffix, o.NewWriter = shard.Tensors, shard.NewTensors(names, rows.SoftLabels, pooling)
-	} else if err := rows.RefuseLabels(); err != nil {
+	} else if err := rows.RefuseLabels(whereEmbedHasLabels); err != nil {
 		return err
 	}
 	s := &sharding{app: e.app, work: "embed", shards: e.Shard, source: &e.Model, rows: rows, Options: o, labels: e.Format == shard.Tensors,

@@ -59,6 +59,9 @@ func runParts(_ context.Context, a *cli.App, o partsOptions) error {
 	if conflict := new(shard.ConflictError); errors.As(err, &conflict) {
 		return cli.WithCode(cli.ExitFailure, errors.New(cli.AsFlags(conflict.Mixed())))
 	}
+	if empty := new(shard.EmptyError); errors.As(err, &empty) {
+		return cli.WithCode(cli.ExitFailure, errors.New(cli.AsFlags(empty.Error())))
+	}
 	if err != nil {
 		return err
 	}

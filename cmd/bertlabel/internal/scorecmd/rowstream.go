@@ -31,7 +31,11 @@ type rowStream struct {
 // the output has no place for it: it ends the reading.
 func newRowStream(a *cli.App, m *model.Model, rows *flags.Data, input, work string, o score.Options, whole bool) (*rowStream, error) {
 	if work != "predict" {
-		if err := rows.RefuseLabels(); err != nil {
+		where := ""
+		if work == "embed" {
+			where = whereEmbedHasLabels
+		}
+		if err := rows.RefuseLabels(where); err != nil {
 			return nil, err
 		}
 	}

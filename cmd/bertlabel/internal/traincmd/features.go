@@ -9,9 +9,11 @@ import (
 
 	"bertlabel/checkpoint"
 	"bertlabel/cmd/bertlabel/internal/cli"
+	"bertlabel/cmd/bertlabel/internal/flags"
 	"bertlabel/cmd/bertlabel/internal/tensorboard"
 	"bertlabel/train"
 	"bertlabel/train/data"
+	"bertlabel/train/diagnosis"
 	"bertlabel/train/features"
 	"bertlabel/train/fit"
 	"bertlabel/train/shard"
@@ -100,6 +102,12 @@ func (r *trainRun) onFeatures(ctx context.Context, start time.Time) error {
 		r.a.Log.Infof("recipe %s (--recipe help lists them): %s", t.choice.name, t.summary())
 	}
 	t.options.Folder.Overwrite = !t.options.Folder.Resume
+	if err := r.inspectLabels(rows); err != nil {
+		return featuresError(err)
+	}
+	if err := r.loadWeights(rows.Labels.Names()); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	ear := &listener{a: r.a, config: t.options.Config, stop: cancel, fast: true, boundGarbage: true}
@@ -149,10 +157,28 @@ func (r *trainRun) openFeatures() (rows, dev *features.Set, err error) {
 	return rows, dev, err
 }
 
+// inspectLabels says what looks wrong with the labels of rows to train on. It reads the cells of a part after the other.
+func (r *trainRun) inspectLabels(rows *features.Set) error {
+	defer rows.Close()
+	tally, one := diagnosis.NewLabelTally(rows.Dir, rows.Labels), true
+	for i := range rows.Len() {
+		y, shares, err := rows.Cells(i)
+		if err != nil {
+			return err
+		}
+		tally.Add(y, shares)
+		one = one && (len(y) == 0 || data.ExactlyOne(y, shares, rows.Labels.Len()))
+	}
+	flags.Found(r.a, tally.Findings()...)
+	r.sayExactlyOne(rows.Dir, rows.Labels.Len(), one)
+	return nil
+}
+
 // featuresError gives an error about features its exit code.
 func featuresError(err error) error {
 	var (
 		of      *features.ModelError
+		empty   *shard.EmptyError
 		broken  *features.Error
 		missing *shard.MissingError
 		mixed   *shard.ConflictError
@@ -161,6 +187,8 @@ func featuresError(err error) error {
 	switch {
 	case errors.As(err, &of):
 		return cli.WithCode(cli.ExitUsage, err)
+	case errors.As(err, &empty):
+		return cli.WithCode(cli.ExitUsage, errors.New(cli.AsFlags(empty.Error())))
 	case errors.As(err, &mixed):
 		return cli.WithCode(cli.ExitData, errors.New(cli.AsFlags(mixed.Mixed())))
 	case errors.As(err, &broken), errors.As(err, &missing), errors.As(err, &format):

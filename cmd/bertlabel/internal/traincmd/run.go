@@ -140,11 +140,7 @@ func (r *trainRun) load() error {
 		r.a.Log.Warnf("%s: %d texts stand in several rows with different labels", t.train, repeats.Conflicting)
 	}
 	flags.Found(r.a, diagnosis.LabelRows(r.rows)...)
-	if !t.exactlyOne {
-		flags.SayExactlyOne(r.a, r.rows)
-	} else if !r.rows.ExactlyOne() {
-		r.a.Log.Warnf("%s: --exactly-one, but not every row has exactly one label", t.train)
-	}
+	r.sayExactlyOne(t.train, r.rows.Labels.Len(), r.rows.ExactlyOne())
 	if t.options.Dev != nil && !t.choice.holdOut {
 		files.Options.Labels = r.rows.Labels
 		dev := t.options.Dev.File
@@ -156,11 +152,21 @@ func (r *trainRun) load() error {
 				t.options.Dev.Rows(), dev, t.train)
 		}
 	}
-	return r.loadWeights()
+	return r.loadWeights(r.rows.Labels.Names())
+}
+
+// sayExactlyOne says what looks wrong with --exactly-one, given or not, where every row has exactly one label, or not.
+func (r *trainRun) sayExactlyOne(file string, labels int, exactlyOne bool) {
+	switch {
+	case r.said.exactlyOne && !exactlyOne:
+		r.a.Log.Warnf("%s: --exactly-one, but not every row has exactly one label", file)
+	case !r.said.exactlyOne && exactlyOne:
+		flags.SayExactlyOne(r.a, file, labels)
+	}
 }
 
 // loadWeights reads the file of --pos-weight: a JSON object of label → number above 0. Labels that it does not name have 1.
-func (r *trainRun) loadWeights() error {
+func (r *trainRun) loadWeights(labels []string) error {
 	path := r.said.weights
 	if path == "" {
 		return nil
@@ -174,7 +180,7 @@ func (r *trainRun) loadWeights() error {
 		return err
 	}
 	defer in.Close()
-	weights, err := readWeights(in, path, r.rows.Labels.Names())
+	weights, err := readWeights(in, path, labels)
 	r.said.options.Loss = layers.WeightedSigmoidCrossEntropy{PosWeight: weights}
 	return err
 }
