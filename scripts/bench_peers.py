@@ -19,10 +19,12 @@ is 0.
 """
 
 import argparse
+import contextlib
 import functools
 import json
 import logging
 import os
+import sys
 import tempfile
 import time
 import warnings
@@ -166,12 +168,13 @@ class Peers:
             import nncf
 
             nncf.set_log_level(logging.ERROR)
-        if quantise:
-            texts = [dict(zip(("input_ids", "attention_mask"), (t.numpy() for t in padded([32])))) for _ in range(8)]
-            model = nncf.quantize(model, nncf.Dataset(texts), model_type=nncf.ModelType.TRANSFORMER, subset_size=len(texts))
-        if compress:
-            model = nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_SYM)
-            more["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = "32"
+        with contextlib.redirect_stdout(sys.stderr):  # NNCF's progress bars
+            if quantise:
+                texts = [dict(zip(("input_ids", "attention_mask"), (t.numpy() for t in padded([32])))) for _ in range(8)]
+                model = nncf.quantize(model, nncf.Dataset(texts), model_type=nncf.ModelType.TRANSFORMER, subset_size=len(texts))
+            if compress:
+                model = nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_SYM)
+                more["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = "32"
         compiled = core.compile_model(model, "CPU", {"INFERENCE_NUM_THREADS": self.options.threads, "PERFORMANCE_HINT": "LATENCY",
                                                      "INFERENCE_PRECISION_HINT": precision, **more})
         return lambda ids, mask: compiled({"input_ids": ids.numpy(), "attention_mask": mask.numpy()})

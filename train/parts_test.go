@@ -56,8 +56,8 @@ func inCut(task HeadTask, ends ...int) (HeadTask, *cut) {
 	return task, c
 }
 
-// Gradient steps on one part have the bits of those in memory, with dropout, shares, any number of threads; several parts have theirs on any
-// number of threads, and are read one after the other, each once an epoch, but where a batch goes on into the next.
+// Gradient steps on one part have the bits of those in memory, with dropout, shares, any number of threads; several parts have theirs on
+// any number of threads, and are read one after the other, each once an epoch, but where a batch goes on into the next.
 func TestHeadOnParts(t *testing.T) {
 	made := func() HeadTask {
 		task := newTask(3, 90, 5, 2)

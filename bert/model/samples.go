@@ -95,7 +95,8 @@ func (m *Model) CheckSample(s *Sample, probabilities []float32) error {
 	for _, label := range slices.Sorted(maps.Keys(s.Probabilities)) {
 		got, want := probabilities[slices.Index(m.Labels, label)], s.Probabilities[label]
 		if diff := math.Abs(float64(got) - float64(want)); !(diff <= m.SampleTolerance()) {
-			return fmt.Errorf("the sample %.60q has a probability of %v for %q, expected %v ± %v", s.Text, got, label, want, m.SampleTolerance())
+			return fmt.Errorf("the sample %.60q has a probability of %v for %q, expected %v ± %v: the model is damaged, or was changed after "+
+				"its samples were made (bertlabel.json)", s.Text, got, label, want, m.SampleTolerance())
 		}
 	}
 	return nil

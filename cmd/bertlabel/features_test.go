@@ -81,7 +81,8 @@ func contentOf(t *testing.T, folder string) (c struct{ model, metrics string }) 
 func TestFeatures(t *testing.T) {
 	t.Parallel()
 	f := newFeatureTask(t)
-	texts := []string{"--train", f.train, "--dev", filepath.Join(f.dir, "dev.tsv"), "--baseline=false", "--pooling", "mean", "--max-seq-length", "24"}
+	texts := []string{"--train", f.train, "--dev", filepath.Join(f.dir, "dev.tsv"), "--baseline=false",
+		"--pooling", "mean", "--max-seq-length", "24"}
 	for name, c := range map[string]struct {
 		texts, features string
 		exact           bool // with several parts
@@ -89,7 +90,8 @@ func TestFeatures(t *testing.T) {
 		"lda":      {"--recipe fast", "", false},
 		"lbfgs":    {"--solver lbfgs", "--solver lbfgs", true},
 		"gradient": {"--recipe google", "--recipe google", false},
-		"google":   {"--recipe google --bias-init log-odds --pos-weight balanced", "--recipe google --bias-init log-odds --pos-weight balanced", false},
+		"google": {"--recipe google --bias-init log-odds --pos-weight balanced",
+			"--recipe google --bias-init log-odds --pos-weight balanced", false},
 	} {
 		ofTexts, _ := f.must(name+"-texts", append(strings.Fields(c.texts), texts...)...)
 		of := func(parts, as string, args ...string) struct{ model, metrics string } {
@@ -118,7 +120,8 @@ func TestFeaturesModel(t *testing.T) {
 	short := f.embed(f.train, "short", 3, "--max-seq-length", "6", "--windows", "2")
 	dev := f.embed(filepath.Join(f.dir, "dev.tsv"), "short-dev", 1, "--max-seq-length", "6", "--windows", "2")
 	folder, stderr := f.must("out", "--features", short, "--dev-features", dev)
-	for _, want := range []string{"90 rows of 16 features (mean, 2 windows of 6 tokens), 2 labels, in 3 parts", "recipe fast", "calibrated on dev",
+	for _, want := range []string{"90 rows of 16 features (mean, 2 windows of 6 tokens), 2 labels, in 3 parts", "recipe fast",
+		"calibrated on dev",
 		"kept the guarded thresholds", "wrote " + filepath.Join(folder, "report.html")} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("no %q in\n%s", want, stderr)
@@ -142,12 +145,14 @@ func TestFeaturesModel(t *testing.T) {
 		t.Errorf("eval: exit %d, %s", code, stderr)
 	}
 	// Without rows to choose by it is recipe google, and a fixed penalty serves lda.
-	if _, stderr := f.must("bare", "--features", f.parts); !strings.Contains(stderr, "head trained in") || strings.Contains(stderr, "held out") {
+	_, stderr = f.must("bare", "--features", f.parts)
+	if !strings.Contains(stderr, "head trained in") || strings.Contains(stderr, "held out") {
 		t.Errorf("no dev: %s", stderr)
 	}
 	f.must("fixed", "--features", f.parts, "--solver", "lda", "--l2", "1")
 	f.must("again", "--features", f.parts, "--solver", "lbfgs")
-	if _, stderr, code := f.run("again", "--features", f.parts, "--solver", "lbfgs"); code != cli.ExitUsage || !strings.Contains(stderr, "is not empty") {
+	_, stderr, code := f.run("again", "--features", f.parts, "--solver", "lbfgs")
+	if code != cli.ExitUsage || !strings.Contains(stderr, "is not empty") {
 		t.Errorf("a folder with a model: exit %d, %s", code, stderr)
 	}
 }
@@ -186,9 +191,9 @@ func TestFeaturesSoft(t *testing.T) {
 		}
 	}
 	f.must("binarized", "--soft-labels", "--features", parts, "--dev-features", parts, "--binarize", "0.5")
-	if _, stderr, code := bertlabel(t, "", "embed", "--model", f.base, "--input", soft, "--labels", f.labels, "--output", filepath.Join(f.dir, "x"),
-		"--output-format", "safetensors", "--shard", "0/1", "--soft-labels", "--binarize", "0.5"); code != cli.ExitUsage ||
-		!strings.Contains(stderr, "--binarize is for train --features") {
+	_, stderr, code := bertlabel(t, "", "embed", "--model", f.base, "--input", soft, "--labels", f.labels, "--output", f.dir+"/x",
+		"--output-format", "safetensors", "--shard", "0/1", "--soft-labels", "--binarize", "0.5")
+	if code != cli.ExitUsage || !strings.Contains(stderr, "--binarize is for train --features") {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
 }
@@ -426,7 +431,8 @@ func TestFeaturesRefused(t *testing.T) {
 // lines makes parts of lines of JSON.
 func (f *featureTask) lines() string {
 	folder := filepath.Join(f.dir, "lines")
-	if _, stderr, code := bertlabel(f.t, "", "embed", "--model", f.base, "--input", f.train, "--output", folder, "--shard", "0/1"); code != cli.ExitOK {
+	_, stderr, code := bertlabel(f.t, "", "embed", "--model", f.base, "--input", f.train, "--output", folder, "--shard", "0/1")
+	if code != cli.ExitOK {
 		f.t.Fatalf("exit %d, %s", code, stderr)
 	}
 	return folder

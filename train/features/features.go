@@ -20,8 +20,8 @@ const (
 	labelsName  = "labels"     // int8 or float32 [rows, labels]
 )
 
-// Set is a folder of parts. All parts are of one encoder, in one precision, by one pooling and of the same lengths, and have the same labels.
-// A Set is for one goroutine at a time.
+// Set is a folder of parts. All parts are of one encoder, in one precision, by one pooling and of the same lengths, and have the same
+// labels. A Set is for one goroutine at a time.
 type Set struct {
 	Dir       string
 	Pooling   bert.Pooling
@@ -101,7 +101,8 @@ func (s *Set) Alike(other *Set) error {
 
 // facts lists what two sets have to agree on.
 func (s *Set) facts() [][2]string {
-	return [][2]string{{"encoder", s.encoder}, {"precision", s.Precision}, {"pooling", s.Pooling.String()}, {"texts of up to", s.Lengths.String()},
+	return [][2]string{{"encoder", s.encoder}, {"precision", s.Precision}, {"pooling", s.Pooling.String()},
+		{"texts of up to", s.Lengths.String()},
 		{"width", fmt.Sprint(s.width)}, {"labels", fmt.Sprintf("%q", s.Labels.Names())}}
 }
 
@@ -202,7 +203,8 @@ func (s *Set) badCell(part, j int, y []int8, shares []float32) error {
 		found, expected = fmt.Sprint(shares[j]), "a share from 0 to 1, or −1 for unknown"
 	}
 	labels := s.Labels.Len()
-	return &Error{s.parts[part].path, labelsName, fmt.Sprintf("%s in row %d for label %q", found, j/labels, s.Labels.Names()[j%labels]), expected}
+	found = fmt.Sprintf("%s in row %d for label %q", found, j/labels, s.Labels.Names()[j%labels])
+	return &Error{s.parts[part].path, labelsName, found, expected}
 }
 
 // openPart opens the file of a part, and closes the one before it.

@@ -63,7 +63,8 @@ func embed(m *model.Model, folder, text string, parts int) string {
 	labels := []string{"delivery", "money"}
 	pooling := bert.Mean
 	p := must(shard.Plan(shard.Options{Input: input, Output: folder, Of: parts, Model: []byte("a model"), Data: data.Options{
-		Labels: must(data.NewLabelList(labels, "labels")), OnBadRow: data.StopAtBadRow}, Score: score.Options{Result: score.Vectors, Pooling: pooling},
+		Labels: must(data.NewLabelList(labels, "labels")), OnBadRow: data.StopAtBadRow},
+		Score:  score.Options{Result: score.Vectors, Pooling: pooling},
 		Suffix: shard.Tensors, NewWriter: shard.NewTensors(labels, false, &pooling)}))
 	for i := range parts {
 		must(shard.Run(context.Background(), p, i, func() (*model.Model, error) { return m, nil }))
@@ -211,7 +212,8 @@ func TestFromFeaturesRefuses(t *testing.T) {
 	m := newModel(5)
 	rows := must(features.Open(embed(m, filepath.Join(t.TempDir(), "v"), texts, 2), features.Options{}))
 	for want, o := range map[string]fit.Options{
-		"tune": {Tune: fit.Last(1)}, "folds": {Folds: 2}, "windows": {Windows: 2}, "window_pooling": {WindowPooling: model.NoisyOr}, "pooling": {Pooling: bert.CLS},
+		"tune": {Tune: fit.Last(1)}, "folds": {Folds: 2}, "windows": {Windows: 2}, "window_pooling": {WindowPooling: model.NoisyOr},
+		"pooling":   {Pooling: bert.CLS},
 		"precision": {Precision: bert.BF16}, "features_cache": {Cache: "c"}, "solver": {Solver: fit.LDA}, "refit": {Refit: fit.LDA},
 	} {
 		var refused *fit.OptionError
@@ -227,7 +229,8 @@ func TestFromFeaturesRefuses(t *testing.T) {
 	}
 	m.MaxSeqLength = 7
 	var small *fit.MemoryError
-	if _, err := fit.FromFeatures(t.Context(), m, rows, nil, fit.Options{MaxMemory: 1}); !errors.As(err, &small) || m.MaxSeqLength != 7 || m.Head != nil {
+	_, err := fit.FromFeatures(t.Context(), m, rows, nil, fit.Options{MaxMemory: 1})
+	if !errors.As(err, &small) || m.MaxSeqLength != 7 || m.Head != nil {
 		t.Errorf("%v; %d tokens, head %v", err, m.MaxSeqLength, m.Head)
 	}
 	ended := errors.New("enough")

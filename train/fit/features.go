@@ -16,16 +16,16 @@ import (
 	"bertlabel/train/solver"
 )
 
-// FromFeatures is Model for a head on features that were computed before (package features), without texts and without a pass of the encoder:
-// rows to train on, and dev, nil for none, in the place of Options.Dev. They have to be those of the encoder of m. The pooling and the lengths
-// that texts are read up to are those of the features, and the finished m has them.
+// FromFeatures is Model for a head on features that were computed before (package features), without texts and without a pass of the
+// encoder: rows to train on, and dev, nil for none, in the place of Options.Dev. They have to be those of the encoder of m. The pooling
+// and the lengths that texts are read up to are those of the features, and the finished m has them.
 //
 // The rows of dev are in memory, those to train on are not: LDA reads them once, part by part, LBFGS twice a round and Gradient once an
 // epoch, of which it holds a part. With one part the head has the bits of one that Model finds on the same rows; of LBFGS it has them with
 // any number. Of several parts LDA merges what it has measured, and Gradient shuffles the parts and the rows of each (data.Stream.Parts).
 //
-// What needs texts, or the encoder, is refused: Tune other than Head, Folds, Poolings, Pooling, Precision, Windows, noisy-or, Cache. Errors are those of
-// Model, of the features, and a *features.ModelError.
+// What needs texts, or the encoder, is refused: Tune other than Head, Folds, Poolings, Pooling, Precision, Windows, noisy-or, Cache.
+// Errors are those of Model, of the features, and a *features.ModelError.
 func FromFeatures(ctx context.Context, m *model.Model, rows, dev *features.Set, o Options) (*Result, error) {
 	if ctx == nil {
 		return nil, errNoContext
@@ -98,7 +98,8 @@ func newFeatureRun(m *model.Model, rows, dev *features.Set, o *Options) (*featur
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	r := &run{m: m, rows: &data.Dataset{File: rows.Dir, Labels: rows.Labels}, o: o, config: o.config(), pooling: rows.Pooling, width: rows.Width(),
+	r := &run{m: m, rows: &data.Dataset{File: rows.Dir, Labels: rows.Labels}, o: o, config: o.config(), pooling: rows.Pooling,
+		width:  rows.Width(),
 		labels: rows.Labels.Names(), before: m.WindowPooling, watch: &watcher{o: o.Observer}, workers: tensor.NewWorkers(m.Threads()),
 		readings: map[*data.Dataset]diagnosis.Reading{}}
 	if err := o.checkLossFor(len(r.labels)); err != nil {
@@ -147,8 +148,8 @@ func checkFeatures(m *model.Model, rows, dev *features.Set, o *Options) error {
 		return err
 	}
 	if dev.Soft && dev.Binarize == 0 {
-		return refuse("binarize", " says from which share on a label counts: %s has shares, and metrics and thresholds take labels that are there "+
-			"or not: give 0.5, or what counts for you", dev.Dir)
+		return refuse("binarize", " says from which share on a label counts: %s has shares, and metrics and thresholds take labels that are "+
+			"there or not: give 0.5, or what counts for you", dev.Dir)
 	}
 	return rows.Alike(dev)
 }

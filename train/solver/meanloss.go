@@ -6,9 +6,9 @@ import (
 	"bertlabel/train"
 )
 
-// MeanLoss returns the mean loss of a head over the known cells of rows, as layers.MeanSoftLoss, which takes Shares where they are there; of
-// windows it is that of their texts. Parts are read once, with their labels; where Y is not nil and Shares is, their shares do not count.
-// workers have not been started; nil is one goroutine. The error is one of the parts.
+// MeanLoss returns the mean loss of a head over the known cells of rows, as layers.MeanSoftLoss, which takes Shares where they are there;
+// of windows it is that of their texts. Parts are read once, with their labels; where Y is not nil and Shares is, their shares do not
+// count. workers have not been started; nil is one goroutine. The error is one of the parts.
 func MeanLoss(head *layers.Classifier, loss layers.Loss, rows train.Features, workers *tensor.Workers) (float64, error) {
 	if rows.First != nil {
 		logits, _ := rows.Score(head)

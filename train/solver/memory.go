@@ -29,8 +29,8 @@ func SavedByParts(rows, width int) int {
 	return (rows - block) * (2*4*width + 4*blockCols)
 }
 
-// PartsMemory returns what Discriminant takes of so many parts, the largest of which has so many rows: a block of features, their labels, and
-// the statistics of a way through the tree in which they are merged.
+// PartsMemory returns what Discriminant takes of so many parts, the largest of which has so many rows: a block of features, their labels,
+// and the statistics of a way through the tree in which they are merged.
 func PartsMemory(parts, largest, dev, width, labels int) int {
 	block := min(largest, streamRows)
 	features := 4*block*(2*width+blockCols+2*labels) + 4*dev*width

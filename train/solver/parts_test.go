@@ -166,7 +166,8 @@ func TestPartsFail(t *testing.T) {
 	}
 	of = inCut(task, 2)
 	of.Train.Parts.(*cut).labels = 1
-	if _, err := Discriminant(t.Context(), of); err == nil || !strings.Contains(err.Error(), "has 150 label cells, want 2 labels for each of 150 rows") {
+	_, err := Discriminant(t.Context(), of)
+	if err == nil || !strings.Contains(err.Error(), "has 150 label cells, want 2 labels for each of 150 rows") {
 		t.Errorf("labels missing: %v", err)
 	}
 }

@@ -109,8 +109,8 @@ func DefaultPath() (path []float64) {
 // do not see each other: a label's weights have the same bits whatever the others are. One with cells of one class only gets
 // weights of zero and a bias of the log-odds with half a cell added to both classes.
 //
-// task.Train.Parts are read in every pass, two of a round: in memory are logits and labels of all rows, 9 bytes a cell, and the bits are those
-// of the same rows in memory, wherever one part ends.
+// task.Train.Parts are read in every pass, two of a round: in memory are logits and labels of all rows, 9 bytes a cell, and the bits are
+// those of the same rows in memory, wherever one part ends.
 //
 // The error is that of Observe, of Parts, the cause of ctx's end, or says what is wrong with the task.
 func Head(ctx context.Context, task Task) ([]Solution, error) {

@@ -53,8 +53,8 @@ func measure(x *design, features train.Features, labels int) (*Statistics, error
 
 // MeasureParts returns the merged statistics of all parts that have rows. Of each part it reads some thousand rows at a time, three times:
 // for the means, for the deviations, and for the products; its labels are in memory. As many statistics are in memory as the tree of Merge
-// is deep. It starts and stops the workers; nil is one. observe, nil for nobody, is told after each part how many there are. The error is one
-// of parts or of observe, the cause of ctx's end, or says that there are no rows.
+// is deep. It starts and stops the workers; nil is one. observe, nil for nobody, is told after each part how many there are. The error is
+// one of parts or of observe, the cause of ctx's end, or says that there are no rows.
 func MeasureParts(ctx context.Context, parts train.Parts, labels int, workers *tensor.Workers, observe func(measured, of int) error) (
 	*Statistics, error) {
 	var filled []int

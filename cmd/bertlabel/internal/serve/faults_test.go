@@ -49,6 +49,18 @@ func (p faultyPass) Features(dst *tensor.Tensor, texts []tokenizer.Encoding) err
 	return p.Pass.Features(dst, texts)
 }
 
+// patient is a server with one thread, so that a pass that is held holds all, which refuses nothing for load: on a busy machine a pass may
+// seem to cost more than a request may wait.
+var patient = Options{Cache: 1 << 16, Queue: queue.Options{Threads: 1, MaxWait: time.Hour}, Timeout: time.Hour}
+
+// until waits for a channel, or for the test to fail.
+func (s *testServer) until(c <-chan struct{}) {
+	select {
+	case <-c:
+	case <-s.t.Context().Done():
+	}
+}
+
 // model returns a model that is served.
 func (s *testServer) model(name string) *loaded {
 	s.t.Helper()
@@ -108,7 +120,7 @@ func (s *testServer) metric(series string) float64 {
 // A panic in the kernels costs the text at which it happens. Those of the same pass have their bits, the others of a stream their lines; it
 // is counted, and what comes afterwards is answered.
 func TestKernelPanic(t *testing.T) {
-	s := serve(t, Options{})
+	s := serve(t, patient)
 	a := s.model("a")
 	f := s.fault(a)
 	held, release := make(chan struct{}), make(chan struct{})
@@ -117,7 +129,7 @@ func TestKernelPanic(t *testing.T) {
 		switch {
 		case has(a, texts, "home"):
 			held <- struct{}{}
-			<-release
+			s.until(release)
 		case has(a, texts, "happy"):
 			if len(texts) > 1 {
 				mixed.Add(1)
@@ -175,7 +187,9 @@ func TestBrokenModelBeside(t *testing.T) {
 		"NaN":       {func(b *loaded) { b.Head.Bias.Value[0] = float32(math.NaN()) }, 0},
 	} {
 		f := folders(t)
-		s := serve(t, Options{Models: []Source{source("a", f["a"]), source("b", f["b"])}})
+		o := patient
+		o.Models = []Source{source("a", f["a"]), source("b", f["b"])}
+		s := serve(t, o)
 		c.breaks(s.model("b"))
 		want := s.line(s.m, score.Line{}, "the cat", "")
 		var wg sync.WaitGroup
@@ -301,12 +315,12 @@ func (s *testServer) raw(text string) net.Conn {
 
 // A client that closes its half of the connection before it is answered counts as gone; it gets no answer that looks like one.
 func TestHalfClosed(t *testing.T) {
-	s := serve(t, Options{})
+	s := serve(t, patient)
 	a := s.model("a")
 	release := make(chan struct{})
 	before := func(texts []tokenizer.Encoding) {
 		if has(a, texts, "home") {
-			<-release
+			s.until(release)
 		}
 	}
 	s.fault(a).before.Store(&before)
@@ -331,7 +345,7 @@ func TestClientsLeave(t *testing.T) {
 		n = v
 	}
 	// One thread, so that one pass that is held holds up all others; and however slow the machine is, none is refused.
-	s := serve(t, Options{Cache: 1 << 16, Queue: queue.Options{Threads: 1, MaxWait: time.Hour}})
+	s := serve(t, patient)
 	a := s.model("a")
 	engine := s.fault(a)
 	eventually(t, "the engine is measured", func() bool {
@@ -346,10 +360,7 @@ func TestClientsLeave(t *testing.T) {
 	before := func([]tokenizer.Encoding) {
 		select {
 		case held <- struct{}{}:
-			select {
-			case <-release:
-			case <-t.Context().Done():
-			}
+			s.until(release)
 		case <-t.Context().Done(): // the test has failed
 		}
 	}

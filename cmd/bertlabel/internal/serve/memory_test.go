@@ -169,3 +169,30 @@ func TestStreamsMemory(t *testing.T) {
 		}
 	}
 }
+
+// Clients that name a length and send nothing, or begin and stop, take no room from others.
+func TestSlowBodies(t *testing.T) {
+	s := serve(t, Options{MaxBody: 1 << 20, MaxBodies: 2 << 20})
+	const slow = 40
+	for i := range slow {
+		conn := s.raw("POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n" +
+			strings.Repeat(" ", i%2*bodyFirst/2))
+		defer conn.Close()
+	}
+	eventually(t, "all have begun", func() bool { return s.bodies.Used() >= slow*bodyFirst })
+	if used := s.bodies.Used(); used != slow*bodyFirst {
+		t.Errorf("%d bytes are claimed, want %d", used, slow*bodyFirst)
+	}
+	s.post("/v1/predict", `{"text": "`+strings.Repeat("x", 500_000)+`"}`)
+	for _, size := range []int{0, 1, bodyFirst - 1, bodyFirst, bodyFirst + 1, bodyStep - 1, bodyStep, bodyStep + 1, 3 * bodyStep} {
+		body := strings.Repeat(" ", size) + `{"text": "the cat"}`
+		s.post("/v1/predict", body)
+		r, err := http.Post(s.URL+"/v1/predict", "application/json", io.MultiReader(strings.NewReader(body))) // in chunks
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Body.Close(); r.StatusCode != 200 {
+			t.Errorf("chunks of %d bytes: %s", size, r.Status)
+		}
+	}
+}

@@ -22,7 +22,8 @@ import (
 )
 
 const (
-	bodyStep    = 64 << 10 // bytes of a body of unknown length that are claimed at a time
+	bodyFirst   = 4 << 10  // bytes of a body that are claimed before any has come
+	bodyStep    = 64 << 10 // bytes that are claimed at a time then; of a body of known length all when so many have come
 	maxTextSize = 1 << 20  // bytes of a text, as of a row (train/data)
 )
 
@@ -32,14 +33,9 @@ func (c *call) body() ([]byte, error) {
 	if c.r.ContentLength > limit {
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
-	in := io.Reader(http.MaxBytesReader(c.w, c.r.Body, limit))
-	if c.r.ContentLength < 0 {
-		in = &claiming{c: c, in: in}
-	} else if err := c.claim(c.r.ContentLength); err != nil {
-		return nil, err
-	}
+	in := &claiming{c: c, in: http.MaxBytesReader(c.w, c.r.Body, limit), length: c.r.ContentLength}
 	var b bytes.Buffer
-	b.Grow(int(max(0, c.r.ContentLength)) + bytes.MinRead)
+	b.Grow(int(min(max(0, c.r.ContentLength), bodyFirst)) + bytes.MinRead)
 	_, err := b.ReadFrom(in)
 	switch {
 	case err == nil || errors.As(err, new(*http.MaxBytesError)) || errors.Is(err, queue.ErrBytes) || errors.As(err, new(*Error)):
@@ -52,24 +48,47 @@ func (c *call) body() ([]byte, error) {
 	return nil, badRequest("", "the body cannot be read: %v", err)
 }
 
-// claiming reads a body whose length is not known, and claims its bytes as they come.
+// claiming reads a body and claims its bytes as they come: a client who names a length and sends nothing takes no room from others.
 type claiming struct {
-	c    *call
-	in   io.Reader
-	left int // claimed, and not read
+	c       *call
+	in      io.Reader
+	length  int64 // −1: not known
+	claimed int64
+	read    int64
 }
 
 // Read reads at most what is claimed.
 func (r *claiming) Read(p []byte) (int, error) {
-	if r.left == 0 {
-		if err := r.c.claim(bodyStep); err != nil {
+	if r.read == r.claimed && r.claimed != r.length {
+		n := r.next()
+		if err := r.c.claim(n); err != nil {
 			return 0, err
 		}
-		r.left = bodyStep
+		r.claimed += n
 	}
-	n, err := r.in.Read(p[:min(len(p), r.left)])
-	r.left -= n
+	if left := r.claimed - r.read; left > 0 { // else all has come but the end
+		p = p[:min(int64(len(p)), left)]
+	}
+	n, err := r.in.Read(p)
+	r.read += int64(n)
 	return n, err
+}
+
+// next returns how many bytes are claimed next.
+func (r *claiming) next() int64 {
+	switch {
+	case r.claimed == 0 && r.length >= 0:
+		return min(r.length, bodyFirst)
+	case r.claimed == 0:
+		return bodyFirst
+	case r.claimed == bodyFirst && r.length >= 0:
+		return min(r.length, bodyStep) - bodyFirst
+	case r.claimed == bodyFirst:
+		return bodyStep - bodyFirst
+	case r.length >= 0:
+		return r.length - r.claimed
+	}
+	return bodyStep
 }
 
 // mediaType returns that of the body, without parameters; "" where there is none.

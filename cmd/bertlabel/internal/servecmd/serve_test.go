@@ -382,6 +382,9 @@ func TestHeapFollows(t *testing.T) {
 			answer.Body.Close()
 		}
 	})
+	if _, err := out.Write(bytes.Repeat([]byte(" "), 64<<10)); err != nil { // after so many bytes it has room for all
+		t.Fatal(err)
+	}
 	for p.server.Used() < 9<<20 {
 		time.Sleep(time.Millisecond)
 	}
