@@ -94,10 +94,12 @@ func TestConvertSamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	folder := cmdtest.ModelFolder(t, m)
-	for _, args := range [][]string{nil, {"--max-seq-length", "6"}, {"--hidden-act", "relu"}, {"--do-lower-case=false"}, {"--keep-tokens", "dog"}} {
+	for _, args := range [][]string{nil, {"--max-seq-length", "6"}, {"--hidden-act", "relu"}, {"--do-lower-case=false"},
+		{"--keep-tokens", "dog"}} {
 		for _, to := range []string{"google", "hf"} {
 			output := filepath.Join(t.TempDir(), "out")
-			if _, stderr, code := bertlabel(t, "", append([]string{"convert", "--model", folder, "--output", output, "--to", to}, args...)...); code != cli.ExitOK {
+			all := append([]string{"convert", "--model", folder, "--output", output, "--to", to}, args...)
+			if _, stderr, code := bertlabel(t, "", all...); code != cli.ExitOK {
 				t.Fatalf("%v: exit %d, %s", args, code, stderr)
 			}
 			converted, err := model.Open(output, nil)

@@ -230,7 +230,8 @@ func TestFeaturesLabels(t *testing.T) {
 		}
 	}
 	cmdtest.WriteFile(t, weights, `{"smell": 5}`)
-	if _, stderr, code := f.run("no", append(args, "--features", parts)...); code != cli.ExitData || !strings.Contains(stderr, `a weight for "smell"`) {
+	_, stderr, code := f.run("no", append(args, "--features", parts)...)
+	if code != cli.ExitData || !strings.Contains(stderr, `a weight for "smell"`) {
 		t.Errorf("a weight of no label: exit %d, %s", code, stderr)
 	}
 }

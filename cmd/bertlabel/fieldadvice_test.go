@@ -102,7 +102,7 @@ func TestFieldAdvice(t *testing.T) {
 			{"train --model M --train @/soft.csv --output $/o --max-steps 2 --binarize 0.5", 0, "", ""},
 			{"check-data --train @/soft.csv --binarize 0.7 --json", 0, `"positive": 1`, ""},
 			{"check-data --train @/soft.csv --binarize 0.71 --json", 0, `"positive": 0`, ""},
-			{"train --model M --train @/soft.csv --output $/s --max-steps 2", 3, "", "takes shares as they are with --soft-labels"},
+			{"train --model M --train @/soft.csv --output $/s --max-steps 2", 3, "", "train and embed take shares as they are with --soft-labels"},
 			{"train --model M --train @/soft.csv --output $/s --max-steps 2 --soft-labels", 0, "", ""},
 			{"train --model M --train @/soft.csv --output $/l --solver lbfgs --l2 1 --soft-labels", 0, "", ""},
 			{"train --model M --train @/soft.csv --output $/d --solver lda --l2 1 --soft-labels", 0, "", ""},

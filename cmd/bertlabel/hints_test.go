@@ -77,7 +77,7 @@ var hintCases = []hintCase{
 	{"a.csv", "text,joy,note\na,1,q\n", "", "",
 		"write 0 or 1; if this column is no label, name those that are: --label-columns, or --labels-column",
 		[]hintFix{{from: "q", to: "1"}, {words: "--label-columns joy"}, {words: "--labels-column note"}}},
-	{"a.csv", "text,joy\na,0.7\n", "", "", "say from which share on a label counts: --binarize 0.5 (train takes shares as they are with --soft-labels)",
+	{"a.csv", "text,joy\na,0.7\n", "", "", "--binarize 0.5 (train and embed take shares as they are with --soft-labels)",
 		[]hintFix{{words: "--binarize 0.5"}, {words: "--soft-labels"}, {from: "0.7", to: "1"}}},
 	{"a.csv", "text,labels\na,\"[0.7, 1]\"\n", "", "x\ny\n", "say from which share on a label counts: --binarize 0.5",
 		[]hintFix{{words: "--binarize 0.5"}}},

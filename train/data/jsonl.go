@@ -316,7 +316,7 @@ func (r *jsonRows) number() (number, error) {
 
 // shareHint is what can be done with a number between 0 and 1.
 const shareHint = "write 0 or 1, or say from which share on a label counts: `binarize` 0.5 " +
-	"(train takes shares as they are with `soft_labels`)"
+	"(train and embed take shares as they are with `soft_labels`)"
 
 // cell reads 0, 1, a share or null.
 func (r *jsonRows) cell() (value, error) {

@@ -180,9 +180,9 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	for key, c := range map[string]struct{ value, want string }{
 		"encoder": {"", "the fingerprint of the model"}, "pooling": {"sum", `metadata "pooling" "sum", want a pooling`},
-		"max_seq_length": {"1", "a number of tokens"}, "windows": {"0", `metadata "windows" "0", want 1 or more, or all`}, "labels": {"", "embed writes them where"},
-		"window_overlap": {"2", `metadata "window_overlap" "2", want a share from 0 to 0.9`},
-		"precision":      {"fp64", `metadata "precision" "fp64", want fp32, bf16 or int8`}, "embeddings_precision": {"x", `"x", want fp32, bf16 or int8`},
+		"max_seq_length": {"1", "a number of tokens"}, "windows": {"0", `metadata "windows" "0", want 1 or more, or all`},
+		"labels": {"", "embed writes them where"}, "window_overlap": {"2", `metadata "window_overlap" "2", want a share from 0 to 0.9`},
+		"precision": {"fp64", `metadata "precision" "fp64", want fp32, bf16 or int8`}, "embeddings_precision": {"x", "want fp32, bf16 or int8"},
 	} {
 		copied := filepath.Join(dir, key)
 		check(os.CopyFS(copied, os.DirFS(folder)))

@@ -29,7 +29,8 @@ var formatFlags = []struct {
 	{"label-prefix", false, []data.Format{data.FastText}},
 }
 
-// RefuseLabels refuses --labels for a verb that neither reads nor writes labels by their list, or not here; where says where it does, or is "".
+// RefuseLabels refuses --labels for a verb that neither reads nor writes labels by their list, or not here; where says where it does, or is
+// "".
 func (d *Data) RefuseLabels(where string) error {
 	if !d.onLine("labels") {
 		return nil

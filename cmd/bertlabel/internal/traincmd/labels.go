@@ -32,9 +32,10 @@ func newLabels(run func(ctx context.Context, e *editing) error) *cobra.Command {
 			"  bertlabel labels rename --model model --names anoyance --into annoyance --output model2\n" +
 			"  bertlabel labels merge --model model --names grief,sadness --into sorrow --train train.csv --output model2",
 		Long: `The encoder stays as it is, also one that was trained for the other labels, and each label is a unit of its own above it: what
-happens to one does not move the others. A new label is found by the exact solver (train --solver lbfgs), of a model by
---window-pooling noisy-or by gradient steps, from the rows of --train that say 1 or 0 for it; other labels in that file do not matter. A merged
-label is true where one of the old ones is, and is found in the same way. Thresholds and calibration of the other labels stay; --tune-thresholds and --calibrate are for the new ones.`,
+happens to one does not move the others. A new label is found from the rows of --train that say 1 or 0 for it, by the exact solver
+(train --solver lbfgs), of a model by --window-pooling noisy-or by gradient steps; other labels in that file do not matter. A merged
+label is true where one of the old ones is, and is found in the same way. Thresholds and calibration of the other labels stay;
+--tune-thresholds and --calibrate are for the new ones.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			switch actions := []string{"add", "drop", "rename", "merge"}; {
 			case len(args) != 1:
