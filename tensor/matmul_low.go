@@ -156,14 +156,19 @@ func lowRowBlock(bytes, mr int) int {
 func (p *lowProduct) Run(worker, turn int) {
 	s := &p.scratch[worker].low
 	if turn < p.rowTurns {
+		defer p.rowsPrepared() // after a panic, too: the others, which wait for it, have to come to their end
 		p.prepareRows(s, turn*p.turnRows, min((turn+1)*p.turnRows, p.c.Rows))
-		if atomic.AddUint32(&p.prepared, 1) == uint32(p.rowTurns) {
-			p.team.callAll()
-		}
 		return
 	}
 	p.team.wait(worker, func() bool { return atomic.LoadUint32(&p.prepared) == uint32(p.rowTurns) }) // others have begun all of them
 	p.job(s, turn-p.rowTurns)
+}
+
+// rowsPrepared ends a turn that prepares rows, and calls those who wait for the last of them.
+func (p *lowProduct) rowsPrepared() {
+	if atomic.AddUint32(&p.prepared, 1) == uint32(p.rowTurns) {
+		p.team.callAll()
+	}
 }
 
 // prepareRows prepares rows [from, to) of A.

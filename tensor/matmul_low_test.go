@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"bertlabel/asm"
+	"bertlabel/tensor/parallel"
 )
 
 // rounded returns x by the rule of bf16.
@@ -284,6 +285,39 @@ func TestMatMulLowNotFinite(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// brokenRows is an operand that cannot prepare rows that begin with a number.
+type brokenRows struct {
+	lowOperand
+	first float32
+}
+
+func (b brokenRows) prepare(dst []uint8, f *asm.RowFactor, x, scratch []float32) {
+	if x[0] == b.first {
+		panic("broken row")
+	}
+	b.lowOperand.prepare(dst, f, x, scratch)
+}
+
+// A row that cannot be prepared ends the product, whoever it is that waits for it, and not the workers.
+func TestMatMulLowPanic(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 0))
+	x, w := random(rng, 96, 128), random(rng, 128, 512)
+	for _, c := range lowOperands(rng, w) {
+		ws := NewWorkspace(NewWorkers(2))
+		ws.Workers.Start()
+		y := New(x.Rows, w.Cols)
+		for try := range 50 {
+			b := brokenRows{c.operand.(lowOperand), x.Row(try % x.Rows)[0]}
+			if p := parallel.Catch(func() { ws.MatMul(y, x, b, Epilogue{}) }); p == nil || p.Value != "broken row" {
+				t.Fatalf("%s: caught %v", c.name, p)
+			}
+		}
+		ws.MatMul(y, x, c.operand, Epilogue{})
+		equal(t, c.name+" after it", y, c.reference(New(x.Rows, w.Cols), x, w, Epilogue{}))
+		ws.Workers.Stop()
 	}
 }
 
