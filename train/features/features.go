@@ -120,12 +120,10 @@ func (s *Set) Total() int { return s.rows }
 // Read sets x [n, Width] to the rows [first, first+n) of a part, of which only these are read. The error, an *Error or one of the file
 // system, is also about a number that is not finite.
 func (s *Set) Read(i, first int, x *tensor.Tensor) error {
-	f, p := s.open, &s.parts[i]
-	if f == nil || s.opened != i {
-		var err error
-		if f, err = s.openPart(i); err != nil {
-			return err
-		}
+	p := &s.parts[i]
+	f, err := s.openPart(i)
+	if err != nil {
+		return err
 	}
 	for row := 0; row < x.Rows; { // at once where rows follow one another
 		n := 1
@@ -208,7 +206,7 @@ func (s *Set) badCell(part, j int, y []int8, shares []float32) error {
 	return &Error{s.parts[part].path, labelsName, found, expected}
 }
 
-// openPart opens the file of a part, and closes the one before it.
+// openPart opens the file of a part, unless it is open, and closes the one before it.
 func (s *Set) openPart(i int) (*safetensors.File, error) {
 	if s.open != nil && s.opened == i {
 		return s.open, nil

@@ -35,44 +35,12 @@ func FromFeatures(ctx context.Context, m *model.Model, rows, dev *features.Set, 
 	if err != nil {
 		return nil, err
 	}
-	r := h.run
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	ctx, r.cancel = context.WithCancelCause(ctx)
-	defer r.cancel(nil)
-	r.watch.cancel = r.cancel
-	lock, err := r.enter()
-	if err != nil {
-		return nil, err
-	}
-	if lock != nil {
-		defer lock.Release()
-	}
-	started := note.Started{Rows: rows.Total(), Labels: r.labels}
+	w := work{started: note.Started{Rows: rows.Total(), Labels: h.run.labels}, lengths: rows.Lengths,
+		find: func(ctx context.Context) error { return h.fit(ctx, dev) }}
 	if dev != nil {
-		started.DevRows = dev.Total()
+		w.started.DevRows = dev.Total()
 	}
-	r.watch.note(started)
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	finished, length := false, m.MaxSeqLength
-	defer r.keepHead(&finished)()
-	defer func() {
-		if !finished {
-			m.MaxSeqLength = length
-		}
-	}()
-	m.MaxSeqLength, m.Windows, m.WindowPooling = rows.Lengths.MaxSeqLength, rows.Lengths.Windows, o.WindowPooling
-	if err := h.fit(ctx, dev); err != nil {
-		return nil, err
-	}
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx) // the observer's error at the last step
-	}
-	finished = true
-	return &r.result, r.sample(ctx)
+	return h.run.do(ctx, w)
 }
 
 // featureRun is a head that is found on features of others.

@@ -46,13 +46,36 @@ func Model(ctx context.Context, m *model.Model, rows *data.Dataset, o Options) (
 	if err != nil {
 		return nil, err
 	}
+	w := work{inspect: r.inspect, find: r.fitHead, started: note.Started{Rows: rows.Rows(), Labels: r.labels},
+		lengths: tokenizer.Lengths{MaxSeqLength: m.MaxSeqLength, Windows: r.o.windows(m)}}
+	if o.Dev != nil {
+		w.started.DevRows = o.Dev.Rows()
+	}
+	if o.Tune != Head {
+		w.find = r.fitEncoder
+	}
+	return r.do(ctx, w)
+}
+
+// work is what a run does from its checks to its end.
+type work struct {
+	inspect func() // says what is striking before the start; nil for nothing
+	started note.Started
+	lengths tokenizer.Lengths // that the finished model reads texts up to
+	find    func(context.Context) error
+}
+
+// do does the work of a run that has been checked, and nothing once ctx has ended.
+func (r *run) do(ctx context.Context, w work) (*Result, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	ctx, r.cancel = context.WithCancelCause(ctx)
 	defer r.cancel(nil)
 	r.watch.cancel = r.cancel
-	r.inspect()
+	if w.inspect != nil {
+		w.inspect()
+	}
 	lock, err := r.enter()
 	if err != nil {
 		return nil, err
@@ -60,22 +83,14 @@ func Model(ctx context.Context, m *model.Model, rows *data.Dataset, o Options) (
 	if lock != nil {
 		defer lock.Release()
 	}
-	started := note.Started{Rows: rows.Rows(), Labels: r.labels}
-	if o.Dev != nil {
-		started.DevRows = o.Dev.Rows()
-	}
-	r.watch.note(started)
+	r.watch.note(w.started)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	do := r.fitHead
-	if o.Tune != Head {
-		do = r.fitEncoder
-	}
 	finished := false
 	defer r.keepHead(&finished)()
-	m.Windows, m.WindowPooling = r.o.windows(m), r.o.WindowPooling
-	if err := do(ctx); err != nil {
+	r.m.MaxSeqLength, r.m.Windows, r.m.WindowPooling = w.lengths.MaxSeqLength, w.lengths.Windows, r.o.WindowPooling
+	if err := w.find(ctx); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {
@@ -89,11 +104,11 @@ func Model(ctx context.Context, m *model.Model, rows *data.Dataset, o Options) (
 func (r *run) keepHead(finished *bool) func() {
 	m := r.m
 	head, labels, unnamed, thresholds, pooling, training := m.Head, m.Labels, m.Unnamed, m.Thresholds, m.Pooling, m.Training()
-	windows, join, calibration, samples := m.Windows, m.WindowPooling, m.Calibration, m.Samples
+	length, windows, join, calibration, samples := m.MaxSeqLength, m.Windows, m.WindowPooling, m.Calibration, m.Samples
 	return func() {
 		if !*finished && r.o.Tune == Head {
 			m.Head, m.Labels, m.Unnamed, m.Thresholds, m.Pooling = head, labels, unnamed, thresholds, pooling
-			m.Windows, m.WindowPooling, m.Calibration = windows, join, calibration
+			m.MaxSeqLength, m.Windows, m.WindowPooling, m.Calibration = length, windows, join, calibration
 			m.SetTraining(training)
 			m.Samples = samples
 		}

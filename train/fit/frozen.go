@@ -19,7 +19,7 @@ const (
 	keepAll             // the same where the refit alone reads it, and for Dev; and what the refit reads of their outputs
 )
 
-// keep says how much is kept by a run of so many steps. By noisy-or nothing is of Dev, which then has a row of features for each window.
+// keep says how much is kept by a run of so many steps.
 func (e *encoderRun) keep(k keeping, steps int) {
 	r, epoch := e.run, e.task.Texts.Texts()/e.task.Config.StepRows()
 	frozen := e.task.Tune.Layers < len(r.m.Encoder.Layers)

@@ -18,13 +18,14 @@ import (
 	"bertlabel/train/fit/note"
 )
 
-// frozenModel returns a small random BERT of three layers whose rows have 16 tokens, always the same.
-func frozenModel(t *testing.T, threads int) *model.Model {
+// SmallModel returns a small random uncased BERT of so many layers without a head, always the same, that computes on so many threads. Its
+// rows have up to 16 tokens.
+func SmallModel(t testing.TB, hiddenLayers, threads int) *model.Model {
 	t.Helper()
 	vocab := strings.Fields("[PAD] [UNK] [CLS] [SEP] [MASK] the cat sat mat dog big red home blue ran")
 	config := bert.DefaultConfig()
 	config.VocabSize, config.TypeVocabSize, config.MaxPositionEmbeddings = len(vocab), 2, 16
-	config.HiddenSize, config.NumHiddenLayers, config.NumAttentionHeads, config.IntermediateSize = 16, 3, 2, 32
+	config.HiddenSize, config.NumHiddenLayers, config.NumAttentionHeads, config.IntermediateSize = 16, hiddenLayers, 2, 32
 	lower := true
 	m, err := model.New(config, []byte(strings.Join(vocab, "\n")), 1, &model.Options{LowerCase: &lower, Threads: threads})
 	if err != nil {
@@ -65,7 +66,7 @@ func frozenRows(t *testing.T, n int, seed uint64) *data.Dataset {
 // finds kept, −1 if it does not come to that.
 func runKeeping(t *testing.T, k keeping, threads int, rows *data.Dataset, o Options) (m *model.Model, result Result, known int) {
 	t.Helper()
-	m, known = frozenModel(t, threads), -1
+	m, known = SmallModel(t, 3, threads), -1
 	var r *run
 	o.Observer.Work = func(w Work) {
 		if w.Name == "features of "+rows.File && known < 0 {
@@ -194,7 +195,7 @@ func bitsOf(m *model.Model) (all []float32) {
 
 // What is kept is counted, and a budget that has no room for it gets less of it, and is told so.
 func TestKeepingMemory(t *testing.T) {
-	rows, dev, m := frozenRows(t, 3000, 1), frozenRows(t, 2000, 2), frozenModel(t, 1)
+	rows, dev, m := frozenRows(t, 3000, 1), frozenRows(t, 2000, 2), SmallModel(t, 3, 1)
 	var told []note.NoRoom
 	o := Options{Dev: dev, Tune: Last(1), Pooling: bert.Mean, Refit: LDA, RefitPooling: "max:-3", Windows: tokenizer.AllWindows,
 		Config: frozenSteps(1300)} // states that are larger than what the solver takes

@@ -7,31 +7,15 @@ import (
 	"strings"
 	"testing"
 
-	"bertlabel/bert"
 	"bertlabel/bert/model"
 	"bertlabel/train/data"
+	"bertlabel/train/fit"
 )
 
 // newModel returns a small random uncased BERT without a head, always the same.
 func newModel(t testing.TB) *model.Model {
 	t.Helper()
-	vocab := strings.Fields("[PAD] [UNK] [CLS] [SEP] [MASK] the cat sat mat dog big red home blue ran")
-	config := bert.DefaultConfig()
-	config.VocabSize, config.TypeVocabSize, config.MaxPositionEmbeddings = len(vocab), 2, 16
-	config.HiddenSize, config.NumHiddenLayers, config.NumAttentionHeads, config.IntermediateSize = 16, 2, 2, 32
-	lower := true
-	m, err := model.New(config, []byte(strings.Join(vocab, "\n")), 1, &model.Options{LowerCase: &lower, Threads: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	rng := rand.New(rand.NewPCG(3, 1))
-	for _, p := range m.Encoder.Params() {
-		for i := range p.Value {
-			p.Value[i] += float32(rng.NormFloat64() * 0.2)
-		}
-	}
-	m.Encoder.Pack()
-	return m
+	return fit.SmallModel(t, 2, 2)
 }
 
 // newRows returns n texts with two labels that can be learnt: whether a word is there.
